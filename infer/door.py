@@ -1,0 +1,92 @@
+"""The door of the program: every error leaves as one line on stderr and an exit code.
+
+2 for a usage error, 1 for a run that failed, 130 for Ctrl-C; HYDRA_FULL_ERROR=1 shows the traceback instead.
+"""
+
+import difflib
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from infer.errors import InferError, UsageError
+
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+_wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+
+
+def exit_code_of(launch: Callable[[], object]) -> int:
+    """Run ``launch`` (a function decorated by Hydra) and return the process's exit code."""
+    os.environ[_FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
+    try:
+        launch()
+    except (HydraException, OmegaConfBaseException) as error:
+        return _report(UsageError(explain(error)), error)
+    except InferError as error:
+        return _report(error, error)
+    return 0
+
+
+def leave_on_error(work: Callable[[], object]) -> None:
+    """Run ``work`` inside Hydra's job; on an error print its line and leave the process with the right code."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        sys.exit(_report(error, error))
+
+
+def _report(shown: Exception, cause: Exception) -> int:
+    if _wants_traceback:
+        raise cause
+    print(f"infer: {describe(shown)}", file=sys.stderr)
+    return getattr(shown, "exit_code", 1)
+
+
+def describe(error: Exception) -> str:
+    """``error`` in one line, in words for the errors that a full disk or a bug cause."""
+    if isinstance(error, InferError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"no space left on the disk ({error.filename}). Free some space, or give another folder: outputs=<folder>"
+        )
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} (unexpected; {_FULL_ERROR}=1 shows where)"
+
+
+def explain(error: Exception) -> str:
+    """A Hydra or OmegaConf error in one line: what was given, what is allowed, what to type."""
+    text = str(error)
+    if found := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_key(found[1], error)
+    if found := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '[^']+':\s+((?:\t\S+\s*)+)", text):
+        return _unknown_option(found[1], found[2], found[3].split())
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    kept = [line for line in lines if not re.match(r"(full_key|object_type|reference_type|See https)", line)]
+    message = "; ".join(kept).replace("Error merging override ", "")
+    return f"{message}. All settings and choices: python launch.py --help"
+
+
+def _unknown_key(key: str, error: Exception) -> str:
+    owner = getattr(error.__cause__, "object_type", None)
+    group, _, name = key.rpartition(".")
+    allowed = sorted(field.name for field in fields(owner)) if hasattr(owner, "__dataclass_fields__") else []
+    message = f"{key} is not a setting"
+    if allowed:
+        message += f"; {group or 'the top level'} has {', '.join(allowed)}"
+    nearest = difflib.get_close_matches(name, allowed, n=1)
+    prefix = f"{group}." if group else ""
+    return f"{message}. " + (f"Type {prefix}{nearest[0]}=<value>" if nearest else "See python launch.py --help")
+
+
+def _unknown_option(group: str, name: str, options: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, options, n=1) or options[:1]
+    return f"{group}={name} is not a choice; there are {', '.join(options)}. Type {group}={nearest[0]}"
