@@ -1,0 +1,29 @@
+"""Range checks shared by the configuration dataclasses; each failure is one line that names the key and the range."""
+
+from infer.errors import UsageError
+
+
+def require(condition: bool, key: str, given: object, allowed: str) -> None:
+    """Raise UsageError naming ``key``, the value given and what is allowed, unless ``condition`` holds."""
+    if not condition:
+        raise UsageError(f"{key}={_typed(given)} is not possible: {allowed}")
+
+
+def require_at_least(minimum: float, key: str, given: float | None) -> None:
+    """``given`` is a number of at least ``minimum``; None (a setting left open) passes."""
+    require(given is None or given >= minimum, key, given, f"it must be at least {minimum}")
+
+
+def require_positive(key: str, given: float | None) -> None:
+    """``given`` is a number above zero; None (a setting left open) passes."""
+    require(given is None or given > 0, key, given, "it must be above 0")
+
+
+def require_fraction(key: str, given: float | None) -> None:
+    """``given`` lies in [0, 1); None (a setting left open) passes."""
+    require(given is None or 0 <= given < 1, key, given, "it must lie in [0, 1)")
+
+
+def _typed(value: object) -> str:
+    """``value`` as it would be typed on the command line."""
+    return "null" if value is None else str(value)

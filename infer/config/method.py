@@ -1,0 +1,81 @@
+"""Settings of the distillation methods, one dataclass each, and of the labels that their images carry."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from omegaconf import MISSING
+
+from infer.config.checks import require_at_least, require_positive
+
+
+class CompensatorDtype(str, Enum):
+    """How a compensator is stored: int8 has one scale per compensator and channel."""
+
+    int8 = "int8"
+    float16 = "float16"
+    float32 = "float32"
+
+
+class GenerationPrecision(str, Enum):
+    """Floating-point format of the optimisation."""
+
+    fp32 = "fp32"
+    fp64 = "fp64"
+
+
+@dataclass
+class MethodConfig:
+    """What every method has."""
+
+    name: str = MISSING
+
+
+@dataclass
+class InferMethod(MethodConfig):
+    """INFER: one compensator per teacher and natural subset, added to the images of all classes (ICLR 2025)."""
+
+    iterations: int = 1000
+    lr: float = 0.25
+    """Peak learning rate of Adam on the compensator, in normalised units; a cosine takes it to zero."""
+    bn_weight: float = 1.0
+    """Weight of batch-norm matching beside cross-entropy; r_bn in the published code."""
+    first_bn_multiplier: float = 10.0
+    """Weight of the first batch-norm layer among the others."""
+    jitter_px: int = 4
+    """The input is rolled by 0..jitter_px pixels along both axes, drawn anew in every iteration."""
+    compensator_dtype: CompensatorDtype = CompensatorDtype.int8
+    group: int = 1
+    """Consecutive subsets k optimised in one batch; a group is made whole or not at all."""
+    precision: GenerationPrecision = GenerationPrecision.fp32
+    compile: bool | None = None
+    """torch.compile the loss; null: when the planned work is long enough to repay the compilation."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "method.iterations", self.iterations)
+        require_positive("method.lr", self.lr)
+        require_at_least(0, "method.bn_weight", self.bn_weight)
+        require_at_least(0, "method.first_bn_multiplier", self.first_bn_multiplier)
+        require_at_least(0, "method.jitter_px", self.jitter_px)
+        require_at_least(1, "method.group", self.group)
+
+
+@dataclass
+class RandomMethod(MethodConfig):
+    """``ipc`` real images per class, drawn at random: the comparison that every method has to win."""
+
+
+class LabelMode(str, Enum):
+    """Where a student's targets come from."""
+
+    hard = "hard"
+    static = "static"
+    dynamic = "dynamic"
+
+
+@dataclass
+class LabelingConfig:
+    """The labels of the distilled images."""
+
+    mode: LabelMode = MISSING
+    teachers: list[str] | None = None
+    """Architectures whose logits are averaged; null: those of the method, the first M of the ensemble."""

@@ -1,0 +1,68 @@
+"""Where Hydra finds the dataclasses, and the door through which its config becomes plain objects."""
+
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from infer.config.dataset import Cifar10Config, Cifar100Config, DigitsConfig, FolderConfig
+from infer.config.evaluate import EvaluateConfig, StudentConfig
+from infer.config.method import InferMethod, LabelingConfig, RandomMethod
+from infer.config.root import Config
+from infer.config.teachers import TeachersConfig
+from infer.config.tracker import TrackerConfig, WandbTracker
+from infer.errors import UsageError
+from infer.models.names import check as check_arch
+
+_SCHEMAS: dict[str, dict[str, type]] = {
+    "dataset": {
+        "digits": DigitsConfig,
+        "cifar10": Cifar10Config,
+        "cifar100": Cifar100Config,
+        "folder": FolderConfig,
+    },
+    "teachers": {"teachers": TeachersConfig},
+    "method": {"infer": InferMethod, "random": RandomMethod},
+    "labeling": {"labeling": LabelingConfig},
+    "student": {"student": StudentConfig},
+    "evaluate": {"evaluate": EvaluateConfig},
+    "tracker": {"none": TrackerConfig, "wandb": WandbTracker},
+}
+
+
+def register() -> None:
+    """Make every dataclass known to Hydra as ``schema/<group>/<name>``, for the first line of each YAML file."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="config", node=Config, package="_global_")
+    for group, schemas in _SCHEMAS.items():
+        for name, node in schemas.items():
+            store.store(group=f"schema/{group}", name=name, node=node)
+
+
+def resolve(composed: DictConfig) -> Config:
+    """Hydra's composed config as a checked ``Config``; nothing after this sees a DictConfig.
+
+    Raises UsageError, one line, for keys that are missing or unknown and for values out of range.
+    """
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        raise UsageError(f"{', '.join(missing)} must be given. Type: {' '.join(f'{key}=<value>' for key in missing)}")
+    _refuse_unknown(composed)
+    config = OmegaConf.to_object(composed)
+    for arch in [*config.teachers.archs, *config.teachers_that_label, *config.student.archs]:
+        check_arch(arch)
+    return config
+
+
+def as_plain(config: Config) -> dict[str, Any]:
+    """``config`` as JSON-ready dictionaries, enums as their names."""
+    return OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+
+
+def _refuse_unknown(composed: DictConfig) -> None:
+    """``+key=value`` slips past Hydra's checks; a setting that nothing reads is an error."""
+    for key in composed:
+        if key not in Config.__dataclass_fields__:
+            raise UsageError(
+                f"+{key} was given, but there is no setting of that name. List them: python launch.py --help"
+            )

@@ -1,0 +1,110 @@
+"""The whole configuration of a run: the top-level keys, and the checks that need more than one group."""
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+from infer.config.checks import require, require_at_least
+from infer.config.evaluate import EvaluateConfig, StudentConfig
+from infer.config.method import LabelingConfig, LabelMode, MethodConfig
+from infer.config.teachers import TeachersConfig
+from infer.config.tracker import TrackerConfig
+
+
+class Stage(str, Enum):
+    """The pipeline's verbs, in order."""
+
+    squeeze = "squeeze"
+    generate = "generate"
+    relabel = "relabel"
+    evaluate = "evaluate"
+    report = "report"
+
+
+class Baseline(str, Enum):
+    """What a distilled set is compared with: real images at equal bytes, or the whole training data."""
+
+    random_hard = "random_hard"
+    random_static = "random_static"
+    random_dynamic = "random_dynamic"
+    full = "full"
+
+
+class Precision(str, Enum):
+    """Arithmetic of training teachers and students; auto is bf16 on a GPU that has it, else fp32."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+@dataclass
+class Config:
+    """Everything that a run is told."""
+
+    dataset: Any = MISSING
+    teachers: TeachersConfig = MISSING
+    method: MethodConfig = MISSING
+    labeling: LabelingConfig = MISSING
+    student: StudentConfig = MISSING
+    evaluate: EvaluateConfig = MISSING
+    tracker: TrackerConfig = MISSING
+    ipc: int = 10
+    """Storage budget in images per class."""
+    M: int | None = None
+    """How many architectures of the ensemble are used, from the front of its list; null: all."""
+    K: int | None = None
+    """Natural subsets, one real image per class each; null: as many as the budget of ``ipc`` pays for."""
+    seed: int = 0
+    stages: list[Stage] = field(default_factory=lambda: list(Stage))
+    force: list[Stage] = field(default_factory=list)
+    """Stages to redo, and all after them, although their results are there."""
+    baselines: list[Baseline] = field(default_factory=list)
+    device: str = "auto"
+    precision: Precision = Precision.auto
+    outputs: str = "outputs"
+    """Root of everything that a run writes."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "ipc", self.ipc)
+        require_at_least(1, "M", self.M)
+        require_at_least(1, "K", self.K)
+        require_at_least(0, "seed", self.seed)
+        require(bool(self.stages), "stages", "[]", f"name at least one of {', '.join(s.value for s in Stage)}")
+        require(
+            re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
+            "device",
+            self.device,
+            "use auto, cpu, cuda or cuda:<number>",
+        )
+        archs = self.teachers.archs
+        require(
+            self.M is None or self.M <= len(archs),
+            "M",
+            self.M,
+            f"the ensemble has {len(archs)} architectures, teachers.archs=[{','.join(archs)}]; "
+            f"use M=1..{len(archs)} or lengthen teachers.archs",
+        )
+
+    @property
+    def ensemble(self) -> list[str]:
+        """The first M architectures of the ensemble."""
+        return self.teachers.archs[: self.M]
+
+    @property
+    def teachers_that_label(self) -> list[str]:
+        """The architectures that make soft labels: the ensemble, unless ``labeling.teachers`` names others."""
+        return self.labeling.teachers or self.ensemble
+
+    @property
+    def protocol_name(self) -> str:
+        """The name that stands beside the run's numbers."""
+        return self.protocol_name_with(self.labeling.mode)
+
+    def protocol_name_with(self, mode: LabelMode) -> str:
+        """The protocol under labels of ``mode``: both are named where the protocol is made for another mode."""
+        protocol = self.evaluate.protocol
+        return protocol if protocol.endswith(f"_{mode.value}") else f"{protocol}+{mode.value}"

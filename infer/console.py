@@ -1,0 +1,136 @@
+"""What a person sees: lines, tables and progress bars on the terminal, and the same words in the run's log file."""
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+_PLAIN_INTERVAL_S = 15
+_LOG_WIDTH = 140
+
+
+class Console:
+    """Writes to the terminal and, once ``log_to`` was called, to a log file as well."""
+
+    def __init__(self) -> None:
+        self._terminal = RichConsole(highlight=False, soft_wrap=True)
+        self._sinks = [self._terminal]
+
+    def log_to(self, path: Path) -> None:
+        """From now on write everything into ``path`` too, and route warnings of libraries through this console."""
+        file = path.open("a", encoding="utf-8", buffering=1)
+        self._sinks = [
+            self._terminal,
+            RichConsole(file=file, width=_LOG_WIDTH, highlight=False, soft_wrap=True),
+        ]
+        handler = _ToConsole(self)
+        logger = logging.getLogger("infer")
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """Print one line."""
+        for sink in self._sinks:
+            sink.print(text, style=style, markup=False)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+        """Print a table; the first column is flushed left, the others right."""
+        table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+        for position, column in enumerate(columns):
+            table.add_column(column, justify="right" if position else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        for sink in self._sinks:
+            sink.print(table, markup=False, crop=False)
+
+    @contextmanager
+    def progress(self, description: str, total: int) -> Iterator["Ticker"]:
+        """A bar with rate and remaining time on a terminal, a plain line every few seconds elsewhere."""
+        if self._terminal.is_terminal:
+            columns = (
+                TextColumn("  {task.description}"),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+            )
+            with Progress(*columns, console=self._terminal, transient=True) as bar:
+                yield _BarTicker(bar, bar.add_task(description, total=total, note=""))
+        else:
+            yield _LineTicker(self, description, total)
+
+
+class Ticker(ABC):
+    """Counts the finished steps of one piece of work."""
+
+    @abstractmethod
+    def advance_to(self, done: int, note: str = "") -> None:
+        """``done`` steps are finished; ``note`` is shown beside the count."""
+
+
+class _BarTicker(Ticker):
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar, self._task = bar, task
+
+    def advance_to(self, done: int, note: str = "") -> None:
+        self._bar.update(self._task, completed=done, note=note)
+
+
+class _LineTicker(Ticker):
+    def __init__(self, console: Console, description: str, total: int) -> None:
+        self._console, self._description, self._total = console, description, total
+        self._started = self._last_line = time.monotonic()
+
+    def advance_to(self, done: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self._last_line < _PLAIN_INTERVAL_S:
+            return
+        self._last_line = now
+        elapsed = now - self._started
+        left = elapsed / done * (self._total - done)
+        times = f"{duration(elapsed)}, {duration(left)} left"
+        self._console.say(f"  {self._description}  {done}/{self._total}  {times}  {note}".rstrip())
+
+
+class _ToConsole(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        self._console.say(f"{prefix}{record.getMessage()}", style="yellow" if prefix else None)
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` as a person says it: 8 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(num_bytes: float) -> str:
+    """A number of bytes with a binary unit: 812 B, 12.3 KiB, 1.4 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if num_bytes < 1024 or unit == "GiB":
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1024
+    return ""

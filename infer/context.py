@@ -1,0 +1,91 @@
+"""What every stage works with: the settings, the data, the store, the device, and the account of what was done."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infer.config import Config, Stage
+from infer.console import Console
+from infer.data.base import ImageData
+from infer.errors import UsageError
+from infer.store import Artefact, MissingArtefact, Store
+
+_ORDER = list(Stage)
+
+
+@dataclass
+class StageAccount:
+    """What one stage made and what it found made."""
+
+    signatures: list[str] = field(default_factory=list)
+    made: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Context:
+    """Everything that the stages of one run share."""
+
+    config: Config
+    data: ImageData
+    store: Store
+    device: torch.device
+    precision: str
+    """Of training teachers and students: fp32 or bf16."""
+    console: Console
+    run_folder: Path
+    overrides: Sequence[str] = ()
+    """The words typed on the command line, for messages that print a command."""
+    account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
+
+    def obtain(self, artefact: Artefact) -> dict[str, Any]:
+        """The record of ``artefact``, made now if its stage was asked for and it is not there.
+
+        Raises UsageError with the command that makes it when its stage was not asked for.
+        """
+        account = self.account[artefact.stage]
+        first_time = artefact.signature not in account.signatures
+        if first_time and artefact.stage in self.forced:
+            self.store.set_aside(artefact)
+        started = time.monotonic()
+        try:
+            record, made = self.store.obtain(artefact, may_make=artefact.stage in self.config.stages)
+        except MissingArtefact as missing:
+            raise UsageError(f"{missing}. Make it with: {self._command_for(missing.artefact)}") from None
+        if first_time:
+            account.signatures.append(artefact.signature)
+            account.made += made
+            account.reused += not made
+            account.seconds += (time.monotonic() - started) * made
+        return record
+
+    def require_parents(self, artefact: Artefact) -> None:
+        """Raise UsageError, with the command to type, when a parent is not there and will not be made either."""
+        for parent in artefact.parents.values():
+            if parent.stage not in self.config.stages and not self.store.exists(parent):
+                missing = MissingArtefact(parent, self.store.folder(parent))
+                raise UsageError(f"{missing}. Make it with: {self._command_for(parent)}")
+
+    def folder(self, artefact: Artefact) -> Path:
+        """Where the files of ``artefact`` are, once it was obtained."""
+        self.obtain(artefact)
+        return self.store.folder(artefact)
+
+    @cached_property
+    def forced(self) -> list[Stage]:
+        """Stages to redo: those named by ``force`` and all after the first of them, as far as they run."""
+        if not self.config.force:
+            return []
+        first = min(_ORDER.index(stage) for stage in self.config.force)
+        return [stage for stage in _ORDER[first:] if stage in self.config.stages]
+
+    def _command_for(self, artefact: Artefact) -> str:
+        words = [word for word in self.overrides if not word.startswith(("stages=", "force="))]
+        upto = ",".join(stage.value for stage in _ORDER[: _ORDER.index(artefact.stage) + 1])
+        return " ".join(["python launch.py", *words, f"stages=[{upto}]"])

@@ -1,0 +1,88 @@
+"""What a number depends on besides the settings: device, threads, versions, the code's commit."""
+
+import functools
+import importlib.metadata
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infer.config import Precision
+from infer.errors import UsageError
+
+_VERSIONS_OF = ("torch", "torchvision", "timm", "numpy", "hydra-core", "infer-distillation")
+
+
+def pick_device(asked: str) -> torch.device:
+    """The device named by ``device=``; auto takes a GPU where there is one."""
+    if asked == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(asked)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device={asked} was given, but torch sees {torch.cuda.device_count()} GPUs. Type device=cpu")
+    return device
+
+
+def pick_precision(asked: Precision, device: torch.device) -> str:
+    """``fp32`` or ``bf16``; auto takes bf16 on a GPU that has it."""
+    if asked is Precision.auto:
+        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return asked.value
+
+
+@functools.cache
+def describe(device: torch.device) -> dict[str, Any]:
+    """Device, threads, versions and commit, as every record carries them."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "device": {"type": device.type, "name": name},
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "git_commit": git_commit(),
+    }
+
+
+def peak_memory_bytes(device: torch.device) -> dict[str, int]:
+    """The most memory that this process has held: ``host`` and, on a GPU, ``device``."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if device.type == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated(device)
+    return peak
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The checkout's commit, with ``+changes`` when files differ from it; None outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return f"{commit}+changes" if _git(root, "status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _VERSIONS_OF:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def cpu_threads() -> int:
+    """Threads that torch computes with, and so those that decode images."""
+    return torch.get_num_threads()

@@ -1,0 +1,33 @@
+"""Hard labels: the class of each image."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from infer.methods.base import TrainingSet
+from infer.methods.budget import HARD_LABEL_BYTES
+from infer.store import Artefact
+from infer.training.objectives import Objective, hard_label_objective
+
+
+class HardLabels:
+    """Cross-entropy with the class; a mixed image is charged for both classes in proportion."""
+
+    mode = "hard"
+
+    def __init__(self, images: TrainingSet, num_classes: int, label_smoothing: float) -> None:
+        self._images = images
+        self._label_smoothing = label_smoothing
+        self.label_bytes = images.per_class * num_classes * HARD_LABEL_BYTES
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return {"labels": "hard", "label_smoothing": self._label_smoothing}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {}
+
+    def objective(self, device: torch.device) -> Objective:
+        return hard_label_objective(self._images.targets(), self._label_smoothing, device)

@@ -1,0 +1,130 @@
+"""Static labels: the mean of the teachers' logits on each un-augmented image, stored once as float16.
+
+Logits are made per teacher and block, so that sets with blocks in common share them; they belong to an image by its
+index in the set, never by a file's name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infer.config import Stage
+from infer.context import Context
+from infer.formats.distilled import LABELS, write_labels
+from infer.labels.base import soft_label_loss
+from infer.methods.base import Block, DistilledArtefact
+from infer.methods.budget import LOGIT_BYTES
+from infer.stages.squeeze import Teacher
+from infer.store import Artefact, Workspace
+from infer.store.files import load_tensors, save_tensors
+from infer.training.batches import Batch
+from infer.training.images import Images
+from infer.training.objectives import Objective
+from infer.training.scoring import predict_logits
+
+_LOGITS = "logits.safetensors"
+
+
+class BlockLogits(Artefact):
+    """One teacher's float32 logits on one block of images."""
+
+    kind = "labels"
+    stage = Stage.relabel
+
+    def __init__(self, context: Context, teacher: Teacher, block: Block) -> None:
+        self._context = context
+        self._teacher = teacher
+        self._block = block
+
+    @property
+    def name(self) -> str:
+        return f"{self._context.data.name}-{self._block.name}-by-{self._teacher.arch}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"block": dict(self._block.settings)}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {"teacher": self._teacher, **self._block.parents}
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        data = self._context.data
+        images = Images(self._block.images(), tuple(data.mean), tuple(data.std))
+        logits = predict_logits(self._teacher.network(), images, device=self._context.device, precision="fp32")
+        save_tensors(workspace.folder / _LOGITS, {"logits": logits})
+        return {"images": len(images)}
+
+    def logits(self) -> Tensor:
+        """float32 [n, C] in the order of the block's images."""
+        return load_tensors(self._context.folder(self) / _LOGITS)["logits"]
+
+
+class StaticLabels(Artefact):
+    """The teachers' mean logits for a distilled set, float16 [N, C] in the order of its images."""
+
+    mode = "static"
+    kind = "labels"
+    stage = Stage.relabel
+
+    def __init__(
+        self, context: Context, images: DistilledArtefact, teachers: list[Teacher], temperature: float
+    ) -> None:
+        self._context = context
+        self._images = images
+        self._temperature = temperature
+        self._num_teachers = len(teachers)
+        self._of_blocks = [
+            (block, [BlockLogits(context, teacher, block) for teacher in teachers]) for block in images.blocks
+        ]
+        self.label_bytes = images.num_images * context.data.num_classes * LOGIT_BYTES
+
+    @property
+    def name(self) -> str:
+        return f"{self._images.name}-static-by-{self._num_teachers}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"mode": "static", "images": self._images.signature}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {
+            f"{b}/{t}": logits
+            for b, (_, by_teacher) in enumerate(self._of_blocks)
+            for t, logits in enumerate(by_teacher)
+        }
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        mean = torch.empty(self._images.num_images, self._context.data.num_classes)
+        for block, by_teacher in self._of_blocks:
+            of_block = torch.stack([logits.logits() for logits in by_teacher]).mean(dim=0)
+            mean[block.rows] = of_block[: len(block.rows)]
+        write_labels(workspace.folder, mean)
+        return {"images": self._images.num_images}
+
+    def logits(self) -> Tensor:
+        """The stored mean logits: float16 [N, C]."""
+        return load_tensors(self._context.folder(self) / f"{LABELS}.safetensors")["logits"]
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return {"temperature": self._temperature}
+
+    def objective(self, device: torch.device) -> Objective:
+        return static_label_objective(self.logits(), self._temperature, device)
+
+
+def static_label_objective(logits: Tensor, temperature: float, device: torch.device) -> Objective:
+    """The soft-label loss with ``logits`` [N, C] mixed linearly, in logit space, as the images were mixed."""
+    logits = logits.float().to(device)
+
+    def objective(student: Tensor, batch: Batch) -> Tensor:
+        targets = logits[batch.index]
+        if batch.partner is not None:
+            targets = batch.weight * targets + (1 - batch.weight) * logits[batch.partner]
+        return soft_label_loss(student, targets, temperature)
+
+    return objective

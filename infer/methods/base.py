@@ -1,0 +1,96 @@
+"""What a method must provide: a distilled set that can be stored, labelled block by block and trained on."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from infer.context import Context
+from infer.store import Artefact
+from infer.training.images import Images
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Payload of a set's images, labels aside."""
+
+    natural: int
+    compensators: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.natural + self.compensators
+
+
+@dataclass(frozen=True)
+class Block:
+    """Images that are labelled together, so that their logits can be shared by sets that have them in common."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """What its images depend on, besides ``parents``."""
+    parents: Mapping[str, Artefact]
+    images: Callable[[], Tensor]
+    """float32 [n, 3, H, W], normalised; called only when logits have to be made."""
+    rows: Tensor
+    """int64 [r], r <= n: where in the set the first r images stand; the others belong to larger sets."""
+
+
+class TrainingSet(Protocol):
+    """Images that a student can be trained on."""
+
+    num_images: int
+    per_class: int
+    """Stored images per class that hard labels are charged for."""
+
+    @property
+    def name(self) -> str:
+        """A readable name, data set first."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What the images depend on, besides ``parents``, for a student's signature."""
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        """The artefacts that hold the images."""
+
+    @property
+    def bytes(self) -> Bytes:
+        """What the images cost to store."""
+
+    def images(self) -> Images:
+        """The images, on the CPU."""
+
+    def targets(self) -> Tensor:
+        """Their classes: int64 [num_images]."""
+
+
+class DistilledArtefact(Artefact):
+    """A distilled set in the store: the folder of format ``infer`` 1, without labels."""
+
+    kind = "distilled"
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @property
+    @abstractmethod
+    def blocks(self) -> list[Block]:
+        """The set in parts that are labelled separately."""
+
+    @property
+    def dataset_manifest(self) -> dict[str, Any]:
+        """What every manifest says of the data set."""
+        data = self.context.data
+        return {
+            "name": data.name,
+            "classes": list(data.classes),
+            "mean": list(data.mean),
+            "std": list(data.std),
+            "image_size": data.image_size,
+            "fingerprint": data.fingerprint,
+        }

@@ -1,0 +1,46 @@
+"""What a storage budget pays for: subsets from ipc, the charge of a set, random images from a number of bytes."""
+
+from infer.errors import UsageError
+
+HARD_LABEL_BYTES = 2
+LOGIT_BYTES = 2
+_SCALE_BYTES = 4
+_VALUE_BYTES = {"int8": 1, "float16": 2, "float32": 4}
+
+
+def subsets_for(ipc: int, num_classes: int, num_teachers: int) -> int:
+    """K, the natural subsets that ``ipc`` images per class pay for: max(1, ipc·C // (C + M)).
+
+    A compensator costs as much as one image and serves all C classes, so a subset with its M compensators costs
+    1 + M/C images per class. The published code truncates in floating point and gets 0 at ipc=1 (ufc_cifar.py:252).
+    """
+    return max(1, ipc * num_classes // (num_classes + num_teachers))
+
+
+def ipc_charged(subsets: int, num_classes: int, num_teachers: int) -> float:
+    """Images per class that K subsets with their compensators amount to: K(1 + M/C), the paper's charge."""
+    return subsets * (1 + num_teachers / num_classes)
+
+
+def image_bytes(image_size: int) -> int:
+    """Bytes of one image of three channels."""
+    return 3 * image_size**2
+
+
+def compensator_bytes(image_size: int, dtype: str) -> int:
+    """Bytes of one compensator, with the scale of each channel that int8 needs."""
+    return image_bytes(image_size) * _VALUE_BYTES[dtype] + (3 * _SCALE_BYTES if dtype == "int8" else 0)
+
+
+def random_images_for(total_bytes: int, bytes_per_image: int, num_classes: int, smallest_class: int) -> tuple[int, int]:
+    """The most images per class that fit ``total_bytes``, labels included, and the bytes left over.
+
+    Raises UsageError when not even one image per class fits.
+    """
+    per_class = min(total_bytes // (bytes_per_image * num_classes), smallest_class)
+    if per_class == 0:
+        raise UsageError(
+            f"{total_bytes} bytes do not pay for one image per class with its label ({bytes_per_image * num_classes} "
+            "bytes), so there is no random baseline of equal bytes. Raise ipc, or leave it out: baselines=[]"
+        )
+    return per_class, total_bytes - per_class * bytes_per_image * num_classes

@@ -1,0 +1,253 @@
+"""INFER: one compensator per teacher and natural subset, shared by the images of all classes (ICLR 2025).
+
+A subset P_k holds one real image per class. A compensator u is optimised so that teacher m recognises P_k + u and sees
+in it the feature statistics of its training data; composed images are P_k and clip(P_k + u).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infer.config import Stage
+from infer.config.method import GenerationPrecision, InferMethod
+from infer.context import Context
+from infer.formats.distilled import read_parts, write_composable
+from infer.formats.pixels import (
+    compose,
+    composed_targets,
+    normalise,
+    round_compensators,
+    unround_compensators,
+    valid_range,
+)
+from infer.methods.base import Block, Bytes, DistilledArtefact
+from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
+from infer.methods.compensators import CompensatorSettings, compile_pays, draw_shifts, optimise
+from infer.stages.squeeze import Teacher
+from infer.store import Artefact, Workspace
+from infer.store.files import load_tensors, save_tensors
+from infer.training.images import Images
+
+_COMPENSATORS = "compensators.safetensors"
+_CURVES = "curves.safetensors"
+_DTYPES = {GenerationPrecision.fp32: torch.float32, GenerationPrecision.fp64: torch.float64}
+
+
+class CompensatorGroup(Artefact):
+    """The float32 compensators of one teacher for the subsets k in ``range(start, stop)``, optimised in one batch."""
+
+    kind = "compensators"
+    stage = Stage.generate
+
+    def __init__(
+        self,
+        context: Context,
+        method: InferMethod,
+        teacher: Teacher,
+        subsets: tuple[int, int],
+        num_groups: int,
+    ) -> None:
+        """``num_groups``: how many groups of this teacher the run makes; it decides whether compiling pays."""
+        self._context = context
+        self._method = method
+        self._num_groups = num_groups
+        self.teacher = teacher
+        self.start, self.stop = subsets
+
+    @property
+    def name(self) -> str:
+        return f"{self._context.data.name}-{self.teacher.arch}-k{self.start}-{self.stop - 1}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        method = self._method
+        return {
+            "data": self._context.data.fingerprint,
+            "seed": self._context.config.seed,
+            "subsets": [self.start, self.stop],
+            "iterations": method.iterations,
+            "lr": method.lr,
+            "bn_weight": method.bn_weight,
+            "first_bn_multiplier": method.first_bn_multiplier,
+            "jitter_px": method.jitter_px,
+            "precision": method.precision,
+        }
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {"teacher": self.teacher}
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        context, method, data = self._context, self._method, self._context.data
+        seed = context.config.seed
+        natural = normalise(data.natural(seed, self.start, self.stop), data.mean, data.std)
+        shifts = draw_shifts(seed, self.teacher.arch, range(self.start, self.stop), method.iterations, method.jitter_px)
+        settings = CompensatorSettings(
+            iterations=method.iterations,
+            lr=method.lr,
+            bn_weight=method.bn_weight,
+            first_bn_multiplier=method.first_bn_multiplier,
+            jitter_px=method.jitter_px,
+            compile=self._compiles(),
+            dtype=_DTYPES[method.precision],
+        )
+        low, high = valid_range(data.mean, data.std)
+        description = f"generate {self.teacher.arch} k={self.start}..{self.stop - 1}"
+        with context.console.progress(description, method.iterations) as ticker:
+            result = optimise(
+                self.teacher.network(),
+                natural.to(context.device),
+                shifts,
+                settings,
+                on_progress=ticker.advance_to,
+                bounds=(low.flatten(), high.flatten()),
+            )
+        save_tensors(workspace.folder / _COMPENSATORS, {"compensators": result.u})
+        save_tensors(workspace.folder / _CURVES, result.curves)
+        return {
+            "compiled": settings.compile,
+            "final": {key: value[-1].tolist() for key, value in result.curves.items()},
+        }
+
+    def compensators(self) -> Tensor:
+        """float32 [stop - start, 3, H, W], normalised units, free of any clipping."""
+        return load_tensors(self._context.folder(self) / _COMPENSATORS)["compensators"]
+
+    def curves(self) -> dict[str, Tensor]:
+        """How the optimisation went: ``iteration`` [points] and the other curves [points, stop - start]."""
+        return load_tensors(self._context.folder(self) / _CURVES)
+
+    def _compiles(self) -> bool:
+        if self._method.compile is not None:
+            return self._method.compile
+        data = self._context.data
+        images = (self.stop - self.start) * data.num_classes
+        return compile_pays(self._method.iterations, images, data.image_size, self._num_groups)
+
+
+class InferSet(DistilledArtefact):
+    """K natural subsets and the M·K compensators for them."""
+
+    stage = Stage.generate
+
+    def __init__(self, context: Context, method: InferMethod, teachers: list[Teacher], subsets: int) -> None:
+        super().__init__(context)
+        self.subsets = subsets
+        self.per_class = subsets
+        self.teachers = teachers
+        self._dtype = method.compensator_dtype.value
+        data = context.data
+        limit = min(data.train_counts)
+        self._ranges = [(k, min(k + method.group, limit)) for k in range(0, subsets, method.group)]
+        self.groups = [
+            [CompensatorGroup(context, method, teacher, span, len(self._ranges)) for span in self._ranges]
+            for teacher in teachers
+        ]
+        self.num_images = subsets * (len(teachers) + 1) * data.num_classes
+
+    @property
+    def name(self) -> str:
+        return f"{self.context.data.name}-infer-M{len(self.teachers)}-K{self.subsets}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {
+            "method": "infer",
+            "data": self.context.data.fingerprint,
+            "seed": self.context.config.seed,
+            "K": self.subsets,
+            "compensator_dtype": self._dtype,
+        }
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {f"{m}/{g}": group for m, groups in enumerate(self.groups) for g, group in enumerate(groups)}
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def bytes(self) -> Bytes:
+        size, classes = self.context.data.image_size, self.context.data.num_classes
+        return Bytes(
+            natural=self.subsets * classes * image_bytes(size),
+            compensators=len(self.teachers) * self.subsets * compensator_bytes(size, self._dtype),
+        )
+
+    @property
+    def ipc_charged(self) -> float:
+        """The paper's nominal charge in images per class."""
+        return ipc_charged(self.subsets, self.context.data.num_classes, len(self.teachers))
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        data, seed = self.context.data, self.context.config.seed
+        compensators = torch.stack(
+            [torch.cat([g.compensators() for g in groups])[: self.subsets] for groups in self.groups]
+        )
+        manifest = {
+            "method": "infer",
+            "dataset": self.dataset_manifest,
+            "sizes": {
+                "K": self.subsets,
+                "M": len(self.teachers),
+                "C": data.num_classes,
+                "N": self.num_images,
+            },
+            "teachers": [{"arch": teacher.arch, "signature": teacher.signature} for teacher in self.teachers],
+            "compensator_dtype": self._dtype,
+            "seed": seed,
+            "bytes": {"natural": self.bytes.natural, "compensators": self.bytes.compensators},
+            "ipc_charged": self.ipc_charged,
+        }
+        write_composable(workspace.folder, data.natural(seed, 0, self.subsets), compensators, self._dtype, manifest)
+        return {"ipc_charged": self.ipc_charged}
+
+    @property
+    def blocks(self) -> list[Block]:
+        """For every range of subsets the natural images, then the images composed with each teacher's compensators."""
+        made_by: list[list[CompensatorGroup | None]] = [[None] * len(self._ranges), *self.groups]
+        return [
+            self._block(number, groups[g], start, stop)
+            for g, (start, stop) in enumerate(self._ranges)
+            for number, groups in enumerate(made_by)
+        ]
+
+    def _block(self, number: int, group: CompensatorGroup | None, start: int, stop: int) -> Block:
+        data, seed = self.context.data, self.context.config.seed
+
+        def images() -> Tensor:
+            natural = data.natural(seed, start, stop)
+            if group is None:
+                return normalise(natural, data.mean, data.std).flatten(0, 1)
+            stored = unround_compensators(round_compensators(group.compensators(), self._dtype))
+            both = compose(natural, stored.unsqueeze(0), data.mean, data.std)
+            return both.unflatten(0, (stop - start, 2, -1))[:, 1].flatten(0, 1)
+
+        settings = {"data": data.fingerprint, "seed": seed, "subsets": [start, stop]}
+        if group is not None:
+            settings["compensator_dtype"] = self._dtype
+        return Block(
+            name=f"k{start}-{stop - 1}-{'natural' if group is None else group.teacher.arch}",
+            settings=settings,
+            parents={} if group is None else {"compensators": group},
+            images=images,
+            rows=self._order()[start : min(stop, self.subsets), number].flatten(),
+        )
+
+    def _order(self) -> Tensor:
+        """Where each composed image stands: int64 [K, M+1, C]."""
+        return torch.arange(self.num_images).view(self.subsets, len(self.teachers) + 1, -1)
+
+    def images(self) -> Images:
+        data = self.context.data
+        return Images(compose(*self.parts(), data.mean, data.std), tuple(data.mean), tuple(data.std))
+
+    def targets(self) -> Tensor:
+        return composed_targets(self.subsets, len(self.teachers) + 1, self.context.data.num_classes)
+
+    def parts(self) -> tuple[Tensor, Tensor]:
+        """Natural images uint8 [K, C, 3, H, W] and compensators float32 [M, K, 3, H, W] as stored."""
+        return read_parts(self.context.folder(self))

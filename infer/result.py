@@ -1,0 +1,97 @@
+"""``result.json``: the complete record of one run, there from its first second and true at every moment."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from infer import environment
+from infer.config import Config, Stage, as_plain
+from infer.context import Context
+from infer.door import describe
+from infer.stages.evaluate import metrics_of
+from infer.stages.squeeze import Teacher
+from infer.statistics import summarise
+from infer.store.files import write_json
+from infer.trials import Trial
+
+RESULT = "result.json"
+
+
+class RunResult:
+    """Collects what a run found and writes it whenever something is added."""
+
+    def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
+        self._path = folder / RESULT
+        self.content: dict[str, Any] = {
+            "status": "running",
+            "error": None,
+            "config": as_plain(config),
+            "choices": choices,
+            "stages": {},
+            "metrics": {},
+            "per_student": {},
+            "baselines": {},
+            "storage": {},
+            "environment": {"seed": config.seed, "process": os.getpid()},
+        }
+        self._write()
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record how the work inside ends: done, failed or interrupted."""
+        try:
+            yield
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            message = None if interrupted else describe(error)
+            with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
+                self._update(status="interrupted" if interrupted else "failed", error=message)
+            raise
+        self._update(status="done")
+
+    def add_environment(self, context: Context) -> None:
+        """Device, threads, versions, commit."""
+        self._update(environment=self.content["environment"] | environment.describe(context.device))
+
+    def add_outcome(self, context: Context, trials: list[Trial], teachers: list[Teacher]) -> None:
+        """What each stage made and reused, every score, every byte."""
+        main, baselines = trials[0], trials[1:]
+        metrics = {f"teacher/{teacher.arch}/top1": summarise([teacher.top1]) for teacher in teachers}
+        outcome = outcome_of(main) if Stage.evaluate in context.config.stages else {}
+        self._update(
+            stages={stage.value: vars(account) for stage, account in context.account.items()},
+            metrics=outcome.get("metrics", {}) | metrics,
+            per_student=outcome.get("per_student", {}),
+            baselines={t.material.name: outcome_of(t) for t in baselines if outcome},
+            storage=main.storage(),
+            environment=self.content["environment"]
+            | {
+                "peak_memory_bytes": environment.peak_memory_bytes(context.device),
+                "protocol": main.material.protocol,
+                "student_steps": main.num_steps,
+                "samples_seen": main.samples_seen,
+            },
+        )
+
+    def _update(self, **changes: Any) -> None:
+        self.content |= changes
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self._path, self.content)
+
+
+def outcome_of(trial: Trial) -> dict[str, Any]:
+    """Scores of a trial whose students are trained, and what they cost."""
+    per_student = {arch: metrics_of(students) for arch, students in trial.students.items()}
+    leading = next(iter(per_student))
+    return {
+        "metrics": per_student[leading],
+        "per_student": per_student,
+        "storage": trial.storage(),
+        "protocol": trial.material.protocol,
+        "student_steps": trial.num_steps,
+        "samples_seen": trial.samples_seen,
+    }

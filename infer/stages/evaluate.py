@@ -1,0 +1,138 @@
+"""Evaluate: train students on a labelled set and test them on real images, several seeds per architecture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from infer.config import Stage
+from infer.config.evaluate import EvaluateConfig, Mix
+from infer.context import Context
+from infer.labels.base import Labels
+from infer.methods.base import TrainingSet
+from infer.stages.squeeze import HISTORY, new_network, test_images
+from infer.statistics import Summary, summarise
+from infer.store import Artefact, Workspace
+from infer.store.files import read_json, write_json
+from infer.training.loop import fit
+from infer.training.plan import Plan
+
+
+@dataclass(frozen=True)
+class Material:
+    """What students are trained on: images, their labels, and for how long."""
+
+    name: str
+    images: TrainingSet
+    labels: Labels
+    protocol: str
+    """The name that stands beside its numbers."""
+    steps: int | None = None
+    """Updates, where they are those of another material; None: the protocol's own length."""
+    leftover_bytes: int = 0
+    """Of the budget that it shares with another material, the bytes it could not use."""
+
+
+class Student(Artefact):
+    """One student: an architecture trained from one seed on one material. Its scores are kept, its weights are not."""
+
+    kind = "evals"
+    stage = Stage.evaluate
+
+    def __init__(self, context: Context, material: Material, arch: str, repeat: int) -> None:
+        self._context = context
+        self._material = material
+        self.arch = arch
+        self.repeat = repeat
+        self.plan = student_plan(context, material)
+
+    @property
+    def name(self) -> str:
+        return f"{self._material.images.name}-{self._material.labels.mode}-{self.arch}-{self.repeat}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        context, plan = self._context, self.plan
+        return {
+            "arch": self.arch,
+            "data": context.data.fingerprint,
+            "training": plan.settings.recipe(),
+            "mix_alpha": plan.mix_alpha,
+            "steps": plan.steps,
+            "precision": context.precision,
+            "seed": context.config.seed,
+            "repeat": self.repeat,
+            "images": dict(self._material.images.identity),
+            "labels": dict(self._material.labels.identity),
+        }
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return _artefacts("images", self._material.images) | _artefacts("labels", self._material.labels)
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        context, data, plan = self._context, self._context.data, self.plan
+        unit = (context.config.seed, "evaluate", self.arch, self.repeat)
+        description = f"evaluate {self._material.name}, {self.arch} #{self.repeat + 1}"
+        with context.console.progress(description, plan.total_steps) as ticker:
+            result = fit(
+                new_network(self.arch, data.num_classes, data.image_size, unit),
+                self._material.images.images(),
+                self._material.labels.objective(context.device),
+                plan,
+                unit=unit,
+                tests=test_images(context),
+                device=context.device,
+                precision=context.precision,
+                checkpoint_dir=workspace.scratch,
+                on_epoch=lambda row: ticker.advance_to(row["step"], f"loss {row['train_loss']:.3f}"),
+            )
+        write_json(workspace.folder / HISTORY, result.history)
+        return {
+            "scores": result.scores,
+            "best": result.best,
+            "steps": result.steps,
+            "samples_seen": result.samples_seen,
+            "seconds": result.seconds,
+        }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Scores and counts, as recorded."""
+        return self._context.obtain(self)["facts"]
+
+    def history(self) -> list[dict[str, float]]:
+        """One row per epoch."""
+        return read_json(self._context.folder(self) / HISTORY)
+
+
+def student_plan(context: Context, material: Material) -> Plan:
+    """The length and schedule of a student on ``material``."""
+    protocol = _with_resolved_epochs(context)
+    alpha = protocol.mix_alpha if protocol.mix is Mix.mixup else None
+    return Plan(protocol, material.images.num_images, steps=material.steps, mix_alpha=alpha)
+
+
+def students_of(context: Context, material: Material) -> dict[str, list[Student]]:
+    """The students of one material, by architecture; nothing is trained yet."""
+    repeats = range(context.config.evaluate.repeats)
+    return {arch: [Student(context, material, arch, r) for r in repeats] for arch in context.config.student.archs}
+
+
+def metrics_of(students: list[Student]) -> dict[str, Summary]:
+    """Mean, spread and values of every score over the students of one architecture; the last epoch's lead."""
+    facts = [student.facts for student in students]
+    last = {key: summarise([fact["scores"][key] for fact in facts]) for key in facts[0]["scores"]}
+    best = {key: summarise([fact["best"][key]["value"] for fact in facts]) for key in facts[0]["best"]}
+    return last | best
+
+
+def _with_resolved_epochs(context: Context) -> EvaluateConfig:
+    protocol = context.config.evaluate
+    if not protocol.divide_epochs_by_blocks:
+        return protocol
+    return replace(protocol, epochs=max(1, round(protocol.epochs / (len(context.config.ensemble) + 1))))
+
+
+def _artefacts(role: str, source: TrainingSet | Labels) -> dict[str, Artefact]:
+    """``source`` itself where it is stored, else what it is made from."""
+    return {role: source} if isinstance(source, Artefact) else dict(source.parents)

@@ -1,0 +1,87 @@
+"""What an artefact is: a class says what it depends on, how it is made, and so what it is called."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from infer.config import Stage
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where an artefact is made.
+
+    ``folder`` is thrown away unless the making ends well; ``scratch`` outlives an interruption.
+    """
+
+    folder: Path
+    scratch: Path
+
+
+class Artefact(ABC):
+    """A unit of work whose result is kept in a folder named after everything that determines it.
+
+    ``settings`` is a positive list: what is not in it (workers, device, paths, progress) does not change the result.
+    """
+
+    kind: ClassVar[str]
+    """The folder of ``outputs/`` that holds it."""
+    stage: ClassVar[Stage]
+    version: ClassVar[int] = 1
+    """To be raised when the same settings no longer give the same content."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """A readable name, the first part of the folder's."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """Every resolved setting that the content depends on, JSON-ready."""
+
+    @property
+    def parents(self) -> Mapping[str, "Artefact"]:
+        """The artefacts that it is made from, by role."""
+        return {}
+
+    @abstractmethod
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        """Write the files into ``workspace.folder``; returns JSON-ready facts for the record."""
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the signature is taken of."""
+        return {
+            "kind": self.kind,
+            "version": self.version,
+            "settings": dict(self.settings),
+            "parents": {role: parent.signature for role, parent in self.parents.items()},
+        }
+
+    @cached_property
+    def signature(self) -> str:
+        """SHA-256 over the canonical JSON of ``identity``."""
+        return hashlib.sha256(canonical_json(self.identity).encode()).hexdigest()
+
+    @property
+    def folder_name(self) -> str:
+        """Readable name and the first eight hex digits of the signature."""
+        return f"{self.name.replace('/', '.')}-{self.signature[:8]}"
+
+
+def canonical_json(content: Any) -> str:
+    """JSON with one spelling per content: sorted keys, no spaces, enums by value, no NaN."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{value!r} cannot be part of a signature")

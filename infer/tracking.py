@@ -1,0 +1,65 @@
+"""Experiment tracking: off unless ``tracker=wandb``, offline unless ``tracker.mode=online``, never a login prompt."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from infer.config import Config, as_plain
+from infer.config.tracker import WandbMode, WandbTracker
+from infer.errors import UsageError
+from infer.trials import Trial
+
+
+class Tracker:
+    """Tracks nothing."""
+
+    def log_result(self, result: dict[str, Any], trials: list[Trial]) -> None:
+        """Receive a run's record and its trained students."""
+
+
+class _Wandb(Tracker):
+    def __init__(self, run: Any, folder: Path) -> None:
+        self._run, self._folder = run, folder
+
+    def log_result(self, result: dict[str, Any], trials: list[Trial]) -> None:
+        import wandb
+
+        self._run.summary.update({key: value["mean"] for key, value in result["metrics"].items()})
+        self._run.summary.update({f"storage/{key}": value for key, value in result["storage"].items()})
+        if result["per_student"]:
+            for arch, students in trials[0].students.items():
+                for student in students:
+                    for row in student.history():
+                        self._run.log({f"{arch}/{student.repeat}/{key}": value for key, value in row.items()})
+        pictures = self._folder.glob("*.png")
+        self._run.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
+
+
+@contextlib.contextmanager
+def tracking(config: Config, folder: Path) -> Iterator[Tracker]:
+    """The tracker that the settings ask for, closed at the end."""
+    if not isinstance(config.tracker, WandbTracker):
+        yield Tracker()
+        return
+    with _start_wandb(config.tracker, as_plain(config), folder) as run:
+        yield _Wandb(run, folder)
+
+
+def _start_wandb(settings: WandbTracker, config: dict[str, Any], folder: Path) -> Any:
+    import wandb
+
+    if settings.mode is WandbMode.online and not wandb.api.api_key:
+        raise UsageError(
+            "tracker.mode=online needs a Weights & Biases key and there is none in WANDB_API_KEY or ~/.netrc. "
+            "Type `wandb login` once, or stay offline: tracker.mode=offline"
+        )
+    return wandb.init(
+        mode=settings.mode.value,
+        project=settings.project,
+        entity=settings.entity,
+        dir=folder,
+        name=folder.name,
+        config=config,
+        settings=wandb.Settings(silent=True),
+    )

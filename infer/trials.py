@@ -1,0 +1,100 @@
+"""What a run compares: the distilled set it was asked for, and the baselines of equal bytes and equal updates."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from infer.config import Baseline
+from infer.config.method import LabelMode
+from infer.context import Context
+from infer.labels import labels_of
+from infer.methods import distilled_set
+from infer.methods.base import DistilledArtefact, TrainingSet
+from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
+from infer.methods.random import FullSet, RandomSet
+from infer.stages.evaluate import Material, Student, student_plan, students_of
+from infer.stages.squeeze import Teacher
+
+_LABELS_OF = {
+    Baseline.random_hard: LabelMode.hard,
+    Baseline.random_static: LabelMode.static,
+    Baseline.random_dynamic: LabelMode.dynamic,
+    Baseline.full: LabelMode.hard,
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A material and the students that judge it."""
+
+    context: Context
+    material: Material
+
+    @cached_property
+    def students(self) -> dict[str, list[Student]]:
+        """By architecture, the leading one first."""
+        return students_of(self.context, self.material)
+
+    @property
+    def num_steps(self) -> int:
+        """Updates that each student makes."""
+        return student_plan(self.context, self.material).total_steps
+
+    @property
+    def samples_seen(self) -> int:
+        """Images that each student is shown, each time counted."""
+        return student_plan(self.context, self.material).samples_seen
+
+    def storage(self) -> dict[str, Any]:
+        """Tensor payloads in bytes, labels included, and their share of the uint8 training data in percent."""
+        images, labels, dataset = self.material.images, self.material.labels, self.context.data.train_bytes
+        total = images.bytes.total + labels.label_bytes
+        return {
+            "natural_bytes": images.bytes.natural,
+            "compensator_bytes": images.bytes.compensators,
+            "label_bytes": labels.label_bytes,
+            "total_bytes": total,
+            "leftover_bytes": self.material.leftover_bytes,
+            "ipc_charged": getattr(images, "ipc_charged", images.per_class),
+            "dataset_bytes": dataset,
+            "compression_ratio": 100 * total / dataset,
+        }
+
+
+def main_trial(context: Context) -> Trial:
+    """The distilled set with its labels, under the run's protocol."""
+    images = distilled_set(context)
+    labels = labels_of(context, images, context.config.labeling.mode, _labeling_teachers(context))
+    name = context.config.method.name
+    return Trial(context, Material(name, images, labels, context.config.protocol_name))
+
+
+def baseline_trial(context: Context, main: Trial, baseline: Baseline) -> Trial:
+    """One baseline: the same protocol and as many updates as the students of ``main`` make."""
+    mode = _LABELS_OF[baseline]
+    images, leftover = _baseline_images(context, main, baseline, mode)
+    labels = labels_of(context, images, mode, _labeling_teachers(context))
+    protocol = context.config.protocol_name_with(mode)
+    return Trial(context, Material(baseline.value, images, labels, protocol, main.num_steps, leftover))
+
+
+def _baseline_images(
+    context: Context, main: Trial, baseline: Baseline, mode: LabelMode
+) -> tuple[TrainingSet | DistilledArtefact, int]:
+    """The baseline's images and the bytes of the budget that they leave."""
+    if baseline is Baseline.full:
+        return FullSet(context), 0
+    data = context.data
+    label_bytes = {
+        LabelMode.hard: HARD_LABEL_BYTES,
+        LabelMode.static: LOGIT_BYTES * data.num_classes,
+        LabelMode.dynamic: 0,
+    }[mode]
+    budget = main.storage()["total_bytes"]
+    cost = image_bytes(data.image_size) + label_bytes
+    per_class, leftover = random_images_for(budget, cost, data.num_classes, min(data.train_counts))
+    return RandomSet(context, per_class), leftover
+
+
+def _labeling_teachers(context: Context) -> list[Teacher]:
+    return [Teacher(context, arch) for arch in context.config.teachers_that_label]
