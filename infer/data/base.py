@@ -1,0 +1,115 @@
+"""A data set as the rest of the program sees it: facts at once, pixels when they are asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from infer.errors import UsageError
+from infer.seeds import generator
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 [N,3,H,W] and their classes int64 [N]."""
+
+    images: torch.Tensor
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a data set without its pixels; the order of ``classes`` is that of the labels."""
+
+    name: str
+    classes: list[str]
+    mean: list[float]
+    """Per channel, of the training pixels in [0, 1]."""
+    std: list[float]
+    """Per channel, of the training pixels in [0, 1]; above 0."""
+    image_size: int
+    """Height and width in pixels."""
+    train_counts: list[int]
+    """Training images per class."""
+    fingerprint: str
+    """Hex SHA-256 of the contents of both splits, the class names, the image size, mean and std."""
+    notes: list[str]
+    """What was done to the data that a person should know, a sentence each."""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def train_bytes(self) -> int:
+        """Bytes of the uint8 training tensor."""
+        return sum(self.train_counts) * 3 * self.image_size**2
+
+
+class Source(Protocol):
+    """One kind of data set; built from its settings and the number of threads it may use."""
+
+    def facts(self, cache_dir: Path) -> Facts:
+        """The facts, out of ``cache_dir`` where they were measured on the same files before."""
+
+    def split(self, name: str) -> Split:
+        """The split called ``train`` or ``test``."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageData(Facts):
+    """A data set: its facts and, decoded at first use and then held, its splits."""
+
+    read: Callable[[str], Split] = field(repr=False)
+    """Gives the split of a name."""
+    held_out: bool = False
+    """Whether a part of the training data was set aside as ``val``."""
+
+    @cached_property
+    def train(self) -> Split:
+        return self.read("train")
+
+    @cached_property
+    def test(self) -> Split:
+        return self.read("test")
+
+    @cached_property
+    def val(self) -> Split | None:
+        """The part of the training data that ``infer.data.holdout`` set aside; None without it."""
+        return self.read("val") if self.held_out else None
+
+    @cached_property
+    def class_indices(self) -> list[torch.Tensor]:
+        """For each class the ascending int64 indices of its training images."""
+        return [torch.nonzero(self.train.targets == c).flatten() for c in range(self.num_classes)]
+
+    def sample(self, seed: int, per_class: int, purpose: str) -> torch.Tensor:
+        """Indices int64 [C, per_class] of training images, one row per class, drawn without replacement.
+
+        Row c begins a permutation that belongs to (seed, purpose, c) alone, so a smaller sample is the start
+        of a larger one. Raises UsageError when a class has fewer than ``per_class`` images.
+        """
+        smallest = min(self.train_counts)
+        if per_class > smallest:
+            scarce = self.classes[self.train_counts.index(smallest)]
+            raise UsageError(
+                f"{per_class} training images per class are asked for (by K, or by ipc if K is not given), "
+                f"but class {scarce!r} of {self.name} has {smallest}: use K={smallest}, or a smaller ipc"
+            )
+        rows = []
+        for c, indices in enumerate(self.class_indices):
+            order = generator(seed, purpose, c).permutation(len(indices))
+            rows.append(indices[torch.from_numpy(order[:per_class])])
+        return torch.stack(rows)
+
+    def natural(self, seed: int, start: int, stop: int) -> torch.Tensor:
+        """Natural subsets P_k, k in [start, stop), one real image per class each: uint8 [stop-start,C,3,H,W].
+
+        P_k depends on the seed and k alone, so the subsets of a small K are the first ones of a large K, and
+        no image comes twice. Raises UsageError beyond the smallest class.
+        """
+        indices = self.sample(seed, stop, "natural")[:, start:].T
+        return self.train.images[indices]

@@ -1,0 +1,98 @@
+"""Image files as uint8 RGB pixels, decoded with Pillow in threads."""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import center_crop, resize
+
+from infer.errors import UsageError
+
+# Small images decode in less time than it takes to hand one of them to another thread.
+_FILES_PER_TASK = 64
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An image file's content."""
+
+    pixels: np.ndarray
+    """uint8 [H,W,3]."""
+    kind: str | None
+    """What was converted to RGB, such as ``grey`` or ``CMYK``; None where nothing was."""
+    sha256: bytes
+    """Of the file's bytes."""
+
+
+def decode_images(paths: Sequence[Path], size: int | None, threads: int) -> Iterator[DecodedImage]:
+    """``decode_image`` of every path, in order. Closing the iterator stops the decoding."""
+    tasks = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for images in pool.map(lambda task: [decode_image(path, size) for path in task], tasks):
+            yield from images
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def decode_image(path: Path, size: int | None) -> DecodedImage:
+    """The image as RGB and, where ``size`` is given, as a square of that side.
+
+    The shorter side is then resized to ``size`` (bicubic, antialiased) and the centre cropped. As is usual in
+    this field, transparency is dropped, an EXIF rotation is ignored and of several frames the first counts;
+    16-bit grey is scaled to 8 bits. Raises UsageError when the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as opened:
+            kind = _kind(opened.mode)
+            image = _as_rgb(opened)
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+        raise _unreadable(path, error) from error
+    if size is not None:
+        image = center_crop(resize(image, [size], InterpolationMode.BICUBIC, antialias=True), [size])
+    return DecodedImage(np.asarray(image), kind, hashlib.sha256(content).digest())
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the file's header. Raises UsageError when it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception as error:  # as in decode_image
+        raise _unreadable(path, error) from error
+
+
+def _kind(mode: str) -> str | None:
+    """A Pillow mode as a word in a sentence about conversions; None for RGB, which needs none."""
+    if mode in ("1", "L", "LA", "La") or mode.startswith("I;16"):
+        return "grey"
+    if mode in ("P", "PA"):
+        return "palette"
+    return None if mode == "RGB" else mode
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise ValueError("its 32-bit values have no fixed range, store it with 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion clips at 255 instead of scaling.
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    elif image.mode in ("P", "PA"):
+        # By way of RGBA, or Pillow warns about palettes with transparency.
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    if isinstance(error, UnidentifiedImageError):  # its own words name a buffer in memory
+        reason = "Pillow knows no such format"
+    else:
+        reason = " ".join(str(error).split())
+    return UsageError(f"{path} cannot be read as an image ({reason}): replace it or remove it")

@@ -1,0 +1,64 @@
+"""Sets a stratified part of the training data aside as ``val``, to choose settings on."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+
+from infer.data.base import ImageData, Split
+from infer.errors import UsageError
+from infer.seeds import generator
+
+
+def holdout(data: ImageData, fraction: float, seed: int) -> ImageData:
+    """``data`` with a fraction of its training images, alike in every class, moved from ``train`` to ``val``.
+
+    The test split, mean and std stay; nothing is decoded before a split is asked for. Raises UsageError when
+    ``fraction`` leaves a class without an image on one side.
+    """
+    labels = np.repeat(np.arange(data.num_classes), data.train_counts)
+    kept, held = _stratified(data, labels, fraction, seed)
+    identity = f"{data.fingerprint} holdout {fraction!r} {seed}"
+    return dataclasses.replace(
+        data,
+        train_counts=np.bincount(labels[kept], minlength=data.num_classes).tolist(),
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        notes=[*data.notes, f"{len(held)} of {len(labels)} training images were held out as val"],
+        read=_reader(data, {"train": kept, "val": held}),
+        held_out=True,
+    )
+
+
+def _stratified(data: ImageData, labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions kept and held out in ``labels``, the classes of the training data sorted by class."""
+    state = int(generator(seed, "holdout").integers(2**32))
+    smallest = min(data.train_counts)
+    refusal = (
+        f"holding out {fraction} of the training images of {data.name} as val leaves a class without images "
+        f"on one side (its smallest class has {smallest}): use a fraction in (0, 1) that leaves some on both"
+    )
+    try:
+        kept, held = train_test_split(
+            np.arange(len(labels)), test_size=float(fraction), stratify=labels, random_state=state
+        )
+    except ValueError as error:  # scikit-learn's word for a fraction out of range or too small a class
+        raise UsageError(refusal) from error
+    if any(len(np.unique(labels[side])) < data.num_classes for side in (kept, held)):
+        raise UsageError(refusal)
+    return kept, held
+
+
+def _reader(data: ImageData, positions: dict[str, np.ndarray]) -> Callable[[str], Split]:
+    """Reads ``test`` as it is and the others as the given positions of the training data sorted by class."""
+
+    def read(name: str) -> Split:
+        if name == "test":
+            return data.test
+        by_class = torch.cat(data.class_indices)
+        rows = by_class[torch.from_numpy(positions[name])].sort().values
+        return Split(data.train.images[rows], data.train.targets[rows])
+
+    return read
