@@ -84,7 +84,7 @@ class ImageData(Facts):
     @cached_property
     def class_indices(self) -> list[torch.Tensor]:
         """For each class the ascending int64 indices of its training images."""
-        return [torch.nonzero(self.train.targets == c).flatten() for c in range(self.num_classes)]
+        return list(torch.argsort(self.train.targets, stable=True).split(self.train_counts))
 
     def sample(self, seed: int, per_class: int, purpose: str) -> torch.Tensor:
         """Indices int64 [C, per_class] of training images, one row per class, drawn without replacement.

@@ -46,32 +46,32 @@ class Cifar:
 
     def split(self, name: str) -> Split:
         """The split ``train`` or ``test``. Raises UsageError when a file is corrupt."""
-        if name in self._just_read:
-            return self._just_read.pop(name)
-        self._check_files()
-        return _as_split(self._open(name))
+        return self._just_read.pop(name, None) or _as_split(self._open(name))
 
     def _measure(self) -> Facts:
-        self._check_files()
         opened = {name: self._open(name) for name in ("train", "test")}
         self._just_read = {name: _as_split(dataset) for name, dataset in opened.items()}
         classes = list(opened["train"].classes)
         return facts_of_splits(self._name, classes, **self._just_read, mean_std=self._mean_std)
 
-    def _check_files(self) -> None:
-        # torchvision checks once more as it opens them, but its error names neither the file nor the sums.
+    def _open(self, name: str) -> CIFAR10:
+        """torchvision's reader, which checks the MD5 of every file before it unpickles any of it."""
+        try:
+            with warnings.catch_warnings():
+                # NumPy 2.4.0 to 2.4.4 warns about the age of these pickles (numpy pull request 31177).
+                warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
+                return self._reader(self._root, train=name == "train")
+        except RuntimeError:
+            self._name_corrupt_file()
+            raise
+
+    def _name_corrupt_file(self) -> None:
         for path, md5 in self._md5_of.items():
             if (found := calculate_md5(path)) != md5:
                 raise UsageError(
                     f"{path} is corrupt: its MD5 is {found}, that of the published file {md5}. "
                     f"Delete it and {self._remedy()}"
                 )
-
-    def _open(self, name: str) -> CIFAR10:
-        with warnings.catch_warnings():
-            # NumPy 2.4.0 to 2.4.4 warns about the age of these pickles (numpy pull request 31177).
-            warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
-            return self._reader(self._root, train=name == "train")
 
     def _ensure_extracted(self) -> None:
         """Make the files from the archive, one process at a time; a file appears whole or not at all."""

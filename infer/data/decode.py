@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,8 @@ class DecodedImage:
     """Of the file's bytes."""
 
 
-def decode_images(paths: Sequence[Path], size: int | None, threads: int) -> Iterator[DecodedImage]:
-    """``decode_image`` of every path, in order. Closing the iterator stops the decoding."""
+def decode_images(paths: Sequence[Path], size: int | None, threads: int) -> Generator[DecodedImage, None, None]:
+    """``decode_image`` of every path, in order. Closing the generator stops the threads."""
     tasks = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
     pool = ThreadPoolExecutor(threads)
     try:

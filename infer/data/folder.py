@@ -3,15 +3,17 @@
 import logging
 import os
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from infer.config.dataset import FolderConfig
 from infer.data.base import Facts, Split
 from infer.data.decode import decode_images, read_size
-from infer.data.listing import list_tree
+from infer.data.listing import ImageFile, list_tree
 from infer.data.measure import cached_facts, channel_statistics, fingerprint
 from infer.data.paths import expand
 from infer.errors import UsageError
@@ -54,7 +56,7 @@ class Folder:
 
     def _measure(self) -> Facts:
         splits, classes = self._listing.splits, self._listing.classes
-        log.info("Reading %d image files in %s", sum(map(len, splits.values())), self._root)
+        log.info("Measuring %d image files in %s; what is found is kept", sum(map(len, splits.values())), self._root)
         decoded = {name: self._decode(name) for name in splits}
         self._just_read = {name: part.split for name, part in decoded.items()}
         train = decoded["train"].split
@@ -90,16 +92,20 @@ class Folder:
         images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
         decoded = _Decoded(Split(images, torch.tensor([file.target for file in files])))
         paths = [self._root / file.path for file in files]
-        decoder = decode_images(paths, self._config.resize, self._threads)
-        for row, file, image in zip(images.numpy(), files, decoder, strict=True):
-            if image.pixels.shape[:2] != (size, size):
-                height, width = image.pixels.shape[:2]
-                first = self._listing.splits["train"][0]
-                raise _not_one_square(f"{first.path} is {size}x{size} pixels and {file.path} is {width}x{height}", size)
-            row[:] = image.pixels.transpose(2, 0, 1)
-            decoded.contents += [os.fsencode(file.path), image.sha256]
-            decoded.kinds.update([image.kind] if image.kind else [])
+        # Closed at once on an error, or the threads would go on decoding while the error is shown.
+        with closing(decode_images(paths, self._config.resize, self._threads)) as decoder:
+            for row, file, image in zip(images.numpy(), files, decoder, strict=True):
+                self._check_size(file, image.pixels, size)
+                row[:] = image.pixels.transpose(2, 0, 1)
+                decoded.contents += [os.fsencode(file.path), image.sha256]
+                decoded.kinds.update([image.kind] if image.kind else [])
         return decoded
+
+    def _check_size(self, file: ImageFile, pixels: np.ndarray, size: int) -> None:
+        height, width = pixels.shape[:2]
+        if (height, width) != (size, size):
+            first = self._listing.splits["train"][0].path
+            raise _not_one_square(f"{first} is {size}x{size} pixels and {file.path} is {width}x{height}", size)
 
     def _image_size(self) -> int:
         """Side of the images in pixels: ``resize``, else that of the first training image."""

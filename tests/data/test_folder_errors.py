@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from infer.data import folder
+from infer.data import decode, folder
+from infer.errors import UsageError
 
 
 def test_missing_root(tmp_path, load_folder, refusal):
@@ -55,6 +58,26 @@ def test_different_sizes(small_tree, load_folder, refusal):
     Image.new("RGB", (8, 12)).save(small_tree / "test" / "dog" / "0.png")
     told = refusal(load_folder, small_tree)
     assert "train/cat/0.png is 8x8 pixels and test/dog/0.png is 8x12" in told and "dataset.resize=8" in told
+
+
+def test_an_error_stops_the_threads(make_tree, load_folder, monkeypatch):
+    root = make_tree({"train": {"a": 100}, "test": {"a": 1}})
+    Image.new("RGB", (9, 9)).save(root / "train" / "a" / "1.png")
+    decoded = []
+
+    def slowly(path: Path, size: int | None) -> decode.DecodedImage:
+        decoded.append(path)
+        time.sleep(0.005)
+        return decode_image(path, size)
+
+    decode_image = decode.decode_image
+    monkeypatch.setattr(decode, "decode_image", slowly)
+    monkeypatch.setattr(decode, "_FILES_PER_TASK", 1)
+    with pytest.raises(UsageError) as raised:
+        load_folder(root)
+    until_error = len(decoded)
+    time.sleep(0.1)
+    assert raised.value and len(decoded) == until_error < 100
 
 
 def test_images_that_are_not_square(small_tree, load_folder, refusal):
