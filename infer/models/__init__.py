@@ -1,0 +1,54 @@
+"""Networks by name: what a teacher or a student can be. Importing this package does not import torch."""
+
+from typing import TYPE_CHECKING
+
+from infer.models import names
+from infer.models.names import check
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["build", "check"]
+
+
+def build(arch: str, num_classes: int, image_size: int) -> "nn.Module":
+    """The untrained network ``arch``: float images [B, 3, image_size, image_size] to logits [B, num_classes].
+
+    Weights are drawn from torch's global generator, as each family's docstring says.
+    Raises UsageError for a name that does not exist or a network that cannot take images of this size.
+    """
+    check(arch, image_size)
+    family, options = names.parse(arch)
+    match family:  # each family is imported only when asked for: torchvision and timm take seconds to load
+        case "resnet":
+            from infer.models.resnet import cifar_resnet
+
+            return cifar_resnet(num_classes=num_classes, **options)
+        case "resnet_thin":
+            from infer.models.resnet_thin import ThinResNet
+
+            return ThinResNet(num_classes=num_classes, **options)
+        case "convnet":
+            from infer.models.convnet import ConvNet
+
+            return ConvNet(num_classes=num_classes, image_size=image_size, **options)
+        case "mobilenetv2":
+            from infer.models.mobilenetv2 import MobileNetV2
+
+            return MobileNetV2(num_classes)
+        case "efficientnet_b0":
+            from infer.models.efficientnet import EfficientNetB0
+
+            return EfficientNetB0(num_classes)
+        case "shufflenet_g2":
+            from infer.models.shufflenet import ShuffleNetG2
+
+            return ShuffleNetG2(num_classes)
+        case "timm":
+            from infer.models.libraries import timm_network
+
+            return timm_network(num_classes=num_classes, image_size=image_size, **options)
+        case "torchvision":
+            from infer.models.libraries import torchvision_network
+
+            return torchvision_network(num_classes=num_classes, image_size=image_size, **options)

@@ -1,0 +1,102 @@
+"""EfficientNet-B0 in the form of the published CIFAR checkpoints (Tan and Le 2019, stem of stride 1)."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import StochasticDepth
+
+from infer.models.layers import depthwise, pointwise
+
+# (expansion, width, blocks, kernel size, stride of the first block)
+_STAGES = (
+    (1, 16, 1, 3, 1),
+    (6, 24, 2, 3, 2),
+    (6, 40, 2, 5, 2),
+    (6, 80, 3, 3, 2),
+    (6, 112, 3, 5, 1),
+    (6, 192, 4, 5, 2),
+    (6, 320, 1, 3, 1),
+)
+_DROP_CONNECT = 0.2
+_DROPOUT = 0.2
+_SQUEEZE = 4  # of the width of the block's input, not of the expanded one
+
+
+class EfficientNetB0(nn.Module):
+    """The published EfficientNet-B0 for 32x32 images, named as in its checkpoints; 3.60 M parameters.
+
+    Initialised by torch's defaults. Drop-connect and dropout act in training mode only.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 32, kernel_size=3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(32)
+        self.layers = _blocks(in_width=32)
+        self.dropout = nn.Dropout(_DROPOUT)
+        self.linear = nn.Linear(320, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W] to logits [B, num_classes]."""
+        x = F.silu(self.bn1(self.conv1(images)))
+        x = self.layers(x)
+        return self.linear(self.dropout(x.mean((2, 3))))
+
+
+class MBConv(nn.Module):
+    """Expand, filter depthwise, squeeze-and-excite, project; add the input where its shape is kept.
+
+    At expansion 1 the first convolution and its norm exist, as in the checkpoints, and are never called.
+    """
+
+    def __init__(
+        self,
+        in_width: int,
+        out_width: int,
+        expansion: int,
+        kernel_size: int,
+        stride: int,
+        drop_connect: float,
+    ) -> None:
+        super().__init__()
+        hidden = expansion * in_width
+        self.conv1 = pointwise(in_width, hidden)
+        self.bn1 = nn.BatchNorm2d(hidden)
+        self.conv2 = depthwise(hidden, kernel_size, stride)
+        self.bn2 = nn.BatchNorm2d(hidden)
+        self.se = SqueezeExcitation(hidden, in_width // _SQUEEZE)
+        self.conv3 = pointwise(hidden, out_width)
+        self.bn3 = nn.BatchNorm2d(out_width)
+        self.drop_connect = StochasticDepth(drop_connect, mode="row")
+        self.expands = expansion > 1
+        self.adds_input = stride == 1 and in_width == out_width
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.silu(self.bn1(self.conv1(x))) if self.expands else x
+        out = F.silu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(self.se(out)))
+        return self.drop_connect(out) + x if self.adds_input else out
+
+
+class SqueezeExcitation(nn.Module):
+    """Scale every channel by a gate in (0, 1) computed from all channel means."""
+
+    def __init__(self, width: int, reduced: int) -> None:
+        super().__init__()
+        self.se1 = nn.Conv2d(width, reduced, kernel_size=1)
+        self.se2 = nn.Conv2d(reduced, width, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3), keepdim=True)
+        return x * self.se2(F.silu(self.se1(means))).sigmoid()
+
+
+def _blocks(in_width: int) -> nn.Sequential:
+    """All blocks; drop-connect grows linearly from 0 at the first one."""
+    total = sum(count for _, _, count, _, _ in _STAGES)
+    blocks = []
+    for expansion, width, count, kernel_size, first_stride in _STAGES:
+        for stride in (first_stride, *[1] * (count - 1)):
+            drop_connect = _DROP_CONNECT * len(blocks) / total
+            blocks.append(MBConv(in_width, width, expansion, kernel_size, stride, drop_connect))
+            in_width = width
+    return nn.Sequential(*blocks)

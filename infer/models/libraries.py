@@ -1,0 +1,73 @@
+"""Any classification network of timm or torchvision, with random weights and as many classes as needed."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import torch
+from torch import nn
+
+from infer.errors import UsageError
+from infer.models.names import nearest
+
+
+def timm_network(name: str, num_classes: int, image_size: int) -> nn.Module:
+    """timm's network ``name``, sized for ``image_size`` where it has to be, initialised as timm does.
+
+    Raises UsageError for an unknown name, with the nearest ones, and for images the network cannot take.
+    """
+    import timm
+
+    _require_known("timm", name, timm.list_models())
+    needs_size = timm.models.get_pretrained_cfg_value(name, "fixed_input_size")
+    options = {"img_size": image_size} if needs_size else {}
+    make = partial(timm.create_model, name, pretrained=False, num_classes=num_classes, **options)
+    return _made_and_tried(f"timm/{name}", make, image_size)
+
+
+def torchvision_network(name: str, num_classes: int, image_size: int) -> nn.Module:
+    """torchvision's network ``name``, sized for ``image_size`` where it has to be, initialised as there.
+
+    Raises UsageError for an unknown name, with the nearest ones, and for images the network cannot take.
+    """
+    from torchvision import models
+
+    _require_known("torchvision", name, models.list_models(module=models))
+    options = _torchvision_options(name, image_size)
+    make = partial(models.get_model, name, weights=None, num_classes=num_classes, **options)
+    return _made_and_tried(f"torchvision/{name}", make, image_size)
+
+
+def _require_known(library: str, name: str, known: Iterable[str]) -> None:
+    if name in known:
+        return
+    untagged = name.partition(".")[0]  # the tag of a timm name stands for trained weights: never loaded here
+    raise UsageError(
+        f"{library} has no architecture '{name}'{nearest(untagged, known)}; type {library}/<name> "
+        f"with a name that its list_models() gives and no weights tag: networks start untrained"
+    )
+
+
+def _torchvision_options(name: str, image_size: int) -> dict[str, object]:
+    """What torchvision's constructors want to know of the image, and no second classifier while training."""
+    if name.startswith("vit_"):
+        return {"image_size": image_size}
+    if name.startswith("maxvit_"):
+        return {"input_size": (image_size, image_size)}
+    if name in ("googlenet", "inception_v3"):
+        return {"aux_logits": False, "init_weights": True}
+    return {}
+
+
+def _made_and_tried(arch: str, make: Callable[[], nn.Module], image_size: int) -> nn.Module:
+    """The network, after one image has passed through it: many of these need larger images than CIFAR's."""
+    try:
+        network = make().eval()
+        with torch.no_grad():  # not inference_mode: what a network caches here must be usable in training
+            network(torch.zeros(1, 3, image_size, image_size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UsageError(
+            f"{arch} cannot take images of {image_size}x{image_size} pixels ({reason}); choose another "
+            "network or resize the images"
+        ) from error
+    return network.train()

@@ -1,0 +1,92 @@
+"""The names of networks, without torch: so that a configuration is checked before torch is loaded."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from infer.errors import UsageError
+
+CIFAR_RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+THIN_RESNETS = ("resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56")
+CONVNETS = ("convnet3", "convnet4", "convnet5", "convnet6")
+PUBLISHED_TEACHERS = ("mobilenetv2", "efficientnet_b0", "shufflenet_g2")
+NORMS = ("instancenorm", "batchnorm", "layernorm", "groupnorm", "nonorm")
+CONVNET_WIDTH = 128
+GROUPS_OF_GROUPNORM = 4
+
+ALLOWED = (
+    "resnet18|34|50|101, resnet8|14|20|32|44|56[_w<width>], "
+    f"convnet3|4|5|6[_w<width>][_{'|'.join(NORMS)}], "
+    f"{', '.join(PUBLISHED_TEACHERS)}, timm/<name>, torchvision/<name>"
+)
+
+_WIDTH = r"(?:_w(?P<width>[1-9]\d{0,3}))?"
+_FORMS = {
+    "resnet": r"resnet(?P<depth>18|34|50|101)",
+    "resnet_thin": rf"resnet(?P<depth>8|14|20|32|44|56){_WIDTH}",
+    "convnet": rf"convnet(?P<depth>[3-6]){_WIDTH}(?:_(?P<norm>{'|'.join(NORMS)}))?",
+    **{name: name for name in PUBLISHED_TEACHERS},
+    "timm": r"timm/(?P<name>.+)",
+    "torchvision": r"torchvision/(?P<name>.+)",
+}
+
+
+class ParsedName(NamedTuple):
+    """The family that a name belongs to, and the constructor arguments that the rest of the name gives."""
+
+    family: str
+    options: dict[str, int | str]
+
+
+def parse(arch: str) -> ParsedName:
+    """Split a name such as ``convnet3_w64_batchnorm`` into its family and the options that it spells out.
+
+    Whether timm or torchvision knows the name after the slash is seen only when it is built.
+    Raises UsageError naming the allowed forms and the nearest names.
+    """
+    for family, form in _FORMS.items():
+        if match := re.fullmatch(form, arch):
+            given = {option: text for option, text in match.groupdict().items() if text is not None}
+            numbers = {option: int(given[option]) for option in ("depth", "width") if option in given}
+            return ParsedName(family, given | numbers)
+    raise UsageError(f"unknown architecture '{arch}'{nearest(arch, _own_names())}; allowed: {ALLOWED}")
+
+
+def check(arch: str, image_size: int | None = None) -> None:
+    """Raise UsageError unless ``arch`` is an allowed name that fits the image size in pixels, where known."""
+    family, options = parse(arch)
+    if family != "convnet":
+        return
+    width = options.get("width", CONVNET_WIDTH)
+    if options.get("norm") == "groupnorm" and width % GROUPS_OF_GROUPNORM:
+        raise UsageError(f"{arch}: with groupnorm the width must be a multiple of {GROUPS_OF_GROUPNORM}")
+    if image_size is not None:
+        _check_pooling(arch, options["depth"], image_size)
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """A clause such as `` (nearest: resnet18, resnet14)``; empty when nothing in ``known`` comes near."""
+    matches = difflib.get_close_matches(given.lower(), list(known), n=3)
+    return f" (nearest: {', '.join(matches)})" if matches else ""
+
+
+def _check_pooling(arch: str, depth: int, image_size: int) -> None:
+    """Every block of a ConvNet halves the image, rounding down; at least one pixel must be left."""
+    largest = image_size.bit_length() - 1
+    if depth <= largest:
+        return
+    advice = (
+        f"type {arch.replace(f'convnet{depth}', f'convnet{largest}')}"
+        if f"convnet{largest}" in CONVNETS
+        else "a ConvNet needs images of at least 8x8: choose another network, such as resnet8"
+    )
+    raise UsageError(
+        f"{arch} pools images of size {image_size} below 1 pixel: the largest possible depth is {largest}; {advice}"
+    )
+
+
+def _own_names() -> list[str]:
+    """Every name without a width, to find the nearest ones among."""
+    convnets_with_norm = [f"{convnet}_{norm}" for convnet in CONVNETS for norm in NORMS]
+    return [*CIFAR_RESNETS, *THIN_RESNETS, *CONVNETS, *convnets_with_norm, *PUBLISHED_TEACHERS]
