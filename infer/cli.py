@@ -7,7 +7,7 @@ import hydra
 from omegaconf import DictConfig
 
 from infer import door
-from infer.config import register
+from infer.config import register, resolve
 
 
 def _conf_folder() -> str:
@@ -19,9 +19,14 @@ def _conf_folder() -> str:
 
 @hydra.main(version_base="1.3", config_path=_conf_folder(), config_name="config")
 def _launch(composed: DictConfig) -> None:
-    from infer import pipeline  # imports torch, which --help and --cfg must not
+    door.leave_on_error(lambda: _run(composed))
 
-    door.leave_on_error(lambda: pipeline.run(composed))
+
+def _run(composed: DictConfig) -> None:
+    config = resolve(composed)  # before torch is imported: a wrong setting is refused at once
+    from infer import pipeline
+
+    pipeline.run(config)
 
 
 def main() -> None:

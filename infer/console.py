@@ -1,6 +1,7 @@
 """What a person sees: lines, tables and progress bars on the terminal, and the same words in the run's log file."""
 
 import logging
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ class Console:
     """Writes to the terminal and, once ``log_to`` was called, to a log file as well."""
 
     def __init__(self) -> None:
-        self._terminal = RichConsole(highlight=False, soft_wrap=True)
+        self._terminal = RichConsole(highlight=False, soft_wrap=True, width=_plain_width())
         self._sinks = [self._terminal]
 
     def log_to(self, path: Path) -> None:
@@ -115,6 +116,11 @@ class _ToConsole(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
         self._console.say(f"{prefix}{record.getMessage()}", style="yellow" if prefix else None)
+
+
+def _plain_width() -> int | None:
+    """Wide enough for every table where nobody's terminal sets a width; None: as wide as the terminal."""
+    return None if sys.stdout.isatty() else _LOG_WIDTH
 
 
 def duration(seconds: float) -> str:

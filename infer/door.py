@@ -67,8 +67,10 @@ def explain(error: Exception) -> str:
     text = str(error)
     if found := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(found[1], error)
-    if found := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '[^']+':\s+((?:\t\S+\s*)+)", text):
+    if found := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '[^']+':\s+((?:\t\S+\n?)+)", text):
         return _unknown_option(found[1], found[2], found[3].split())
+    if error.__cause__ is not None:
+        text += f"\n{error.__cause__}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [line for line in lines if not re.match(r"(full_key|object_type|reference_type|See https)", line)]
     message = "; ".join(kept).replace("Error merging override ", "")

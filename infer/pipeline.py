@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from infer import environment
-from infer.config import Baseline, Config, Stage, resolve
+from infer.config import Baseline, Config, Stage
 from infer.console import Console, duration
 from infer.context import Context
 from infer.data import holdout, load
@@ -22,10 +21,9 @@ from infer.trials import Trial, baseline_trial, main_trial
 _MAKING_STAGES = (Stage.squeeze, Stage.generate, Stage.relabel, Stage.evaluate)
 
 
-def run(composed: DictConfig) -> None:
+def run(config: Config) -> None:
     """Run the stages that the settings name and leave a record of them in the run's folder."""
     hydra = HydraConfig.get()
-    config = resolve(composed)
     folder = Path(hydra.runtime.output_dir)
     console = Console()
     console.log_to(folder / "infer.log")

@@ -20,7 +20,7 @@ class Labels(Protocol):
     """What they cost to store."""
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         """What the targets depend on, besides ``parents``, for a student's signature."""
 
     @property

@@ -24,7 +24,7 @@ class DynamicLabels:
         self._temperature = temperature
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         return {"labels": "dynamic", "temperature": self._temperature}
 
     @property

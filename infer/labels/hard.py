@@ -22,7 +22,7 @@ class HardLabels:
         self.label_bytes = images.per_class * num_classes * HARD_LABEL_BYTES
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         return {"labels": "hard", "label_smoothing": self._label_smoothing}
 
     @property

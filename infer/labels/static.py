@@ -110,7 +110,7 @@ class StaticLabels(Artefact):
         return load_tensors(self._context.folder(self) / f"{LABELS}.safetensors")["logits"]
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         return {"temperature": self._temperature}
 
     def objective(self, device: torch.device) -> Objective:

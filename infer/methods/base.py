@@ -51,7 +51,7 @@ class TrainingSet(Protocol):
         """A readable name, data set first."""
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         """What the images depend on, besides ``parents``, for a student's signature."""
 
     @property

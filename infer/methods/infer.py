@@ -166,7 +166,7 @@ class InferSet(DistilledArtefact):
         return {f"{m}/{g}": group for m, groups in enumerate(self.groups) for g, group in enumerate(groups)}
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         return {}
 
     @property

@@ -55,7 +55,7 @@ class RandomSet(DistilledArtefact):
         return {"images": self.num_images}
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         return {}
 
     @property
@@ -103,7 +103,7 @@ class FullSet:
         return f"{self._context.data.name}-full"
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def student_settings(self) -> Mapping[str, Any]:
         return {"all_training_images": self._context.data.fingerprint}
 
     @property

@@ -61,8 +61,8 @@ class Student(Artefact):
             "precision": context.precision,
             "seed": context.config.seed,
             "repeat": self.repeat,
-            "images": dict(self._material.images.identity),
-            "labels": dict(self._material.labels.identity),
+            "images": dict(self._material.images.student_settings),
+            "labels": dict(self._material.labels.student_settings),
         }
 
     @property

@@ -1,6 +1,7 @@
 """Report: what will run, what came out, how it compares, and what to type next."""
 
 from infer.config import Stage
+from infer.config.method import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.result import outcome_of
@@ -40,6 +41,7 @@ def run(context: Context, trials: list[Trial]) -> None:
     if Stage.evaluate in context.config.stages:
         _print_scores(context, trials)
     _print_storage(context, trials)
+    _print_next(context)
 
 
 def _print_scores(context: Context, trials: list[Trial]) -> None:
@@ -89,3 +91,14 @@ def _sizes(trial: Trial) -> str:
     if hasattr(images, "subsets"):
         return f"K={images.subsets} natural subsets with the compensators of M={len(images.teachers)} teachers"
     return f"{images.per_class} images per class"
+
+
+def _print_next(context: Context) -> None:
+    """The folder, and the command that a person is likely to want next."""
+    typed = [word for word in context.overrides if not word.startswith(("labeling=", "stages=", "force="))]
+    other = LabelMode.static if context.config.labeling.mode is LabelMode.dynamic else LabelMode.dynamic
+    context.console.say(f"pictures, record and distilled set: {context.run_folder}")
+    context.console.say(f"open the set in Python: import infer; infer.load({str(context.run_folder)!r})")
+    context.console.say(
+        f"next, other labels for the same images: {' '.join(['python launch.py', *typed])} labeling={other.value}"
+    )

@@ -1,0 +1,64 @@
+"""A setting that is out of range is refused in one line that names it."""
+
+import pytest
+from omegaconf.errors import OmegaConfBaseException
+
+from infer.config.training import Training
+from infer.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("ipc=0", "ipc=0"),
+        ("K=-1", "K=-1"),
+        ("M=0", "M=0"),
+        ("M=5", "M=5"),
+        ("seed=-1", "seed=-1"),
+        ("stages=[]", "stages"),
+        ("device=tpu", "device=tpu"),
+        ("method.lr=0", "method.lr=0"),
+        ("method.iterations=0", "method.iterations=0"),
+        ("method.group=0", "method.group=0"),
+        ("teachers.archs=[]", "teachers.archs"),
+        ("teachers.archs=[resnet19]", "resnet19"),
+        ("student.archs=[vit]", "vit"),
+        ("teachers.min_top1=101", "teachers.min_top1=101"),
+        ("teachers.min_top1=high", "teachers.min_top1=high"),
+        ("evaluate.epochs=3", "evaluate.epochs=3"),
+        ("evaluate.steps=null", "evaluate.epochs=None"),
+        ("evaluate.repeats=0", "evaluate.repeats=0"),
+        ("evaluate.val_fraction=1", "evaluate.val_fraction=1"),
+        ("evaluate.momentum=1", "evaluate.momentum=1"),
+        ("evaluate.divide_epochs_by_blocks=true", "divide_epochs_by_blocks"),
+        ("+nothing=3", "nothing"),
+    ],
+)
+def test_refused_in_one_line(resolved, word, says):
+    with pytest.raises(UsageError) as refusal:
+        resolved(word)
+    message = str(refusal.value)
+    assert says in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("word", ["ipc=ten", "stages=[destill]", "method.group=1.5", "precision=fp8"])
+def test_wrong_types_do_not_compose(compose, word):
+    with pytest.raises((OmegaConfBaseException, Exception), match="(?i)could not be converted|invalid value|merging"):
+        compose(word)
+
+
+def test_missing_settings_are_listed_together(resolved):
+    with pytest.raises(UsageError, match="dataset.root must be given"):
+        resolved("dataset=folder")
+
+
+def test_every_training_setting_is_part_of_the_recipe():
+    """A setting that is added to ``Training`` must enter the signature of what is trained with it."""
+    assert set(Training(epochs=1).recipe()) == set(Training.__dataclass_fields__)
+
+
+def test_min_top1(resolved):
+    assert resolved().teachers.required_top1(10) == 20
+    assert resolved("teachers.min_top1=null").teachers.required_top1(10) == 0
+    assert resolved("teachers.min_top1=55.5").teachers.required_top1(10) == 55.5

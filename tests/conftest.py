@@ -1,0 +1,55 @@
+"""Fixtures that several folders of tests share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+
+from infer.config import Config, register, resolve
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_libraries(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Libraries keep their caches out of the home folder while tests run."""
+    os.environ["MPLCONFIGDIR"] = str(tmp_path_factory.mktemp("matplotlib"))
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[..., DictConfig]:
+    """Composes the shipped configuration with overrides, as the command line does."""
+    register()
+
+    def compose_with(*overrides: str) -> DictConfig:
+        with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
+            return hydra_compose("config", overrides=list(overrides), return_hydra_config=False)
+
+    return compose_with
+
+
+@pytest.fixture(scope="session")
+def resolved(compose: Callable[..., DictConfig]) -> Callable[..., Config]:
+    """The checked settings that a command line adds up to."""
+    return lambda *overrides: resolve(compose(*overrides))
+
+
+@pytest.fixture(scope="session")
+def launch_in() -> Callable[..., subprocess.CompletedProcess]:
+    """Types ``python launch.py ...`` in a folder, as a user does, with one thread."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment.pop("HYDRA_FULL_ERROR", None)
+
+    def run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(ROOT / "launch.py"), *words]
+        return subprocess.run(
+            command, cwd=folder, env=environment | variables, capture_output=True, text=True, timeout=300
+        )
+
+    return run
