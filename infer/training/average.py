@@ -1,0 +1,36 @@
+"""The exponential moving average of a network's weights, tested and kept instead of the last weights."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class WeightAverage:
+    """average <- decay · average + (1 - decay) · model, for weights and buffers; it starts as the model is.
+
+    ``torch.optim.swa_utils.AveragedModel`` computes the same, but waits for the device at every update to
+    read a counter. Integer buffers (counts, index tables) are not averaged.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(model).requires_grad_(False)
+        self._averages = _floating_point_tensors(self.module)
+        self._values = _floating_point_tensors(model)
+        self._average = get_ema_multi_avg_fn(decay)
+
+    def update(self) -> None:
+        """Take in the model's present weights."""
+        self._average(self._averages, self._values, None)
+
+    @torch.no_grad()
+    def copy_to_model(self) -> None:
+        """Replace the model's weights and buffers by their averages."""
+        for value, average in zip(self._values, self._averages, strict=True):
+            value.copy_(average)
+
+
+def _floating_point_tensors(module: nn.Module) -> list[Tensor]:
+    tensors = [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
+    return [tensor for tensor in tensors if tensor.is_floating_point()]

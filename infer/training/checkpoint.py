@@ -1,0 +1,110 @@
+"""What an interrupted training resumes from: a complete epoch on disk, used only if it is whole and ours."""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from infer.errors import RunError
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_WRITES = 20.0
+"""At most this much work is lost by an interruption, plus the epoch that it falls into."""
+
+_DESCRIPTION = "checkpoint.json"
+
+
+class Checkpoint:
+    """A folder with ``checkpoint.json`` and the safetensors file that it names and whose checksum it holds.
+
+    The tensors are written first and under a name of their own, so the description always belongs to a whole
+    file. ``key`` names the training (settings, randomness, model); a checkpoint with another key is not read.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._folder = folder
+        self._key = key
+        self._last_write = time.monotonic()
+
+    def write_when_due(self, tensors: dict[str, Tensor], progress: dict) -> None:
+        """Write unless the last write (or the start) was less than `SECONDS_BETWEEN_WRITES` ago.
+
+        ``progress`` is JSON data with the number of the next epoch under ``epoch``. Raises RunError when the
+        folder cannot be written.
+        """
+        if time.monotonic() - self._last_write < SECONDS_BETWEEN_WRITES:
+            return
+        try:
+            self._write(tensors, progress)
+        except OSError as error:
+            raise RunError(f"Cannot write a checkpoint into {self._folder}: {error.strerror or error}") from error
+        self._last_write = time.monotonic()
+
+    def read(self) -> tuple[dict[str, Tensor], dict] | None:
+        """Tensors (on the CPU) and progress of the last write, or None.
+
+        What is damaged, incomplete or belongs to another training is reported in the log and left unused.
+        """
+        if not (self._folder / _DESCRIPTION).exists():
+            return None
+        try:
+            return self._read()
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            log.warning("Training starts over, the checkpoint in %s cannot be used: %s", self._folder, error)
+            return None
+
+    def discard(self) -> None:
+        """Remove the checkpoint's files; the folder and what else is in it stay."""
+        for path in [self._folder / _DESCRIPTION, *self._folder.glob("checkpoint-*.safetensors")]:
+            path.unlink(missing_ok=True)
+
+    def _write(self, tensors: dict[str, Tensor], progress: dict) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        content = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()})
+        file = self._folder / f"checkpoint-{progress['epoch']}.safetensors"
+        _write_whole(file, content)
+        description = {
+            "key": self._key,
+            "file": file.name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "progress": progress,
+        }
+        _write_whole(self._folder / _DESCRIPTION, json.dumps(description).encode())
+        for other in self._folder.glob("checkpoint-*.safetensors"):
+            if other != file:
+                other.unlink()
+
+    def _read(self) -> tuple[dict[str, Tensor], dict]:
+        description = json.loads((self._folder / _DESCRIPTION).read_bytes())
+        if description["key"] != self._key:
+            raise ValueError("it belongs to another training")
+        content = (self._folder / description["file"]).read_bytes()
+        if hashlib.sha256(content).hexdigest() != description["sha256"]:
+            raise ValueError(f"{description['file']} is damaged")
+        return safetensors.torch.load(content), description["progress"]
+
+
+def _plain(value: Tensor) -> Tensor:
+    """A copy as safetensors wants it: on the CPU, contiguous, memory of its own."""
+    return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write so that ``path`` holds either what it held before or all of ``content``, whatever happens."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,26 @@
+"""How a network is executed: its arithmetic and its memory layout."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+Precision = Literal["fp32", "bf16"]
+"""``bf16`` is autocast: weights, batch-norm statistics, logits and losses stay float32."""
+
+
+def autocast(device: torch.device | str, precision: Precision) -> torch.autocast:
+    """The context in which a network's forward pass runs."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def memory_format_of(model: nn.Module) -> torch.memory_format:
+    """The layout that suits ``model``: channels_last, which convolutions and batch norm are fastest in.
+
+    Normalisation within an image is the exception, as torch's kernels for it are made for contiguous tensors:
+    in channels_last, ConvNet-3 with instance norm takes 2.6 times as long in bf16 on a CPU.
+    """
+    within_image = (nn.GroupNorm, nn.InstanceNorm2d)
+    if any(isinstance(module, within_image) for module in model.modules()):
+        return torch.contiguous_format
+    return torch.channels_last

@@ -1,0 +1,66 @@
+"""What a network says about many images: its accuracy, or its logits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from infer.training.execution import Precision, autocast, memory_format_of
+from infer.training.images import Images, LabelledImages
+
+
+def score(
+    model: nn.Module,
+    images: LabelledImages,
+    device: torch.device | str = "cpu",
+    precision: Precision = "fp32",
+    batch_size: int = 1000,
+) -> dict[str, float]:
+    """``top1`` and, with more than five classes, ``top5``: accuracies in percent."""
+    hits = []
+    with _evaluating(model):
+        for rows, logits in _chunks(model, images, device, precision, batch_size):
+            targets = images.targets[rows].to(device)
+            ranked = logits.topk(5 if logits.shape[1] > 5 else 1).indices
+            hits.append((ranked == targets[:, None]).sum(dim=0))
+    within = torch.stack(hits).sum(dim=0).cumsum(dim=0).tolist()
+    top1 = {"top1": 100 * within[0] / len(images)}
+    return top1 | {"top5": 100 * within[4] / len(images)} if len(within) == 5 else top1
+
+
+def predict_logits(
+    model: nn.Module,
+    images: Images,
+    device: torch.device | str = "cpu",
+    precision: Precision = "fp32",
+    batch_size: int = 1000,
+) -> Tensor:
+    """Logits of all images, un-augmented: float32 [N, classes] on the CPU."""
+    with _evaluating(model):
+        return torch.cat([logits.cpu() for _, logits in _chunks(model, images, device, precision, batch_size)])
+
+
+def _chunks(
+    model: nn.Module, images: Images, device: torch.device | str, precision: Precision, batch_size: int
+) -> Iterator[tuple[slice, Tensor]]:
+    """Rows and their float32 logits on ``device``, ``batch_size`` images at a time."""
+    layout = memory_format_of(model)
+    for start in range(0, len(images), batch_size):
+        rows = slice(start, start + batch_size)
+        pixels = images.pixels[rows].to(device).contiguous(memory_format=layout)
+        with autocast(device, precision):
+            logits = model(images.normalised(pixels))
+        yield rows, logits.float()
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; the model's mode is restored."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)

@@ -1,0 +1,90 @@
+"""Lengths and learning rates of a training."""
+
+import math
+
+import pytest
+import torch
+
+from infer.config.training import ScheduleUnit, Training
+from infer.training.plan import Plan
+
+
+def rates_of(plan: Plan) -> list[float]:
+    return [plan.lr_at(step) for step in range(plan.total_steps)]
+
+
+def torch_cosine(lr: float, ticks: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=ticks)
+    rates = []
+    for _ in range(ticks):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize(
+    "length, num_images, override, steps_per_epoch, total, epochs, seen",
+    [
+        ({"epochs": 3}, 128, None, 2, 6, 3, 384),
+        ({"epochs": 3}, 130, None, 3, 9, 3, 390),
+        ({"epochs": 3}, 129, None, 3, 9, 3, 390),  # the single image left over is joined by a second one
+        ({"epochs": 2}, 10, None, 1, 2, 2, 20),
+        ({"epochs": 2}, 1, None, 1, 2, 2, 2),
+        ({"steps": 7}, 130, None, 3, 7, 3, 2 * 130 + 64),
+        ({"steps": 2}, 1000, None, 16, 2, 1, 128),
+        ({"epochs": 3}, 130, 4, 3, 4, 2, 130 + 64),
+        ({"steps": 7}, 130, 4, 3, 4, 2, 130 + 64),
+    ],
+)
+def test_lengths(length, num_images, override, steps_per_epoch, total, epochs, seen):
+    plan = Plan(Training(batch_size=64, **length), num_images, steps=override)
+    assert (plan.steps_per_epoch, plan.total_steps, plan.epochs) == (steps_per_epoch, total, epochs)
+    assert plan.samples_seen == seen
+    assert len(plan.batch_sizes) == steps_per_epoch
+    assert [step for epoch in range(epochs) for step in plan.steps_of(epoch)] == list(range(total))
+
+
+def test_cosine_by_epoch_is_torchs_stepped_per_epoch():
+    plan = Plan(Training(epochs=7, lr=0.3), num_images=150)
+    expected = [lr for lr in torch_cosine(0.3, 7) for _ in range(3)]
+    assert rates_of(plan) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(Training(epochs=4, lr=0.3, schedule_unit=ScheduleUnit.step), num_images=150),
+        Plan(Training(steps=12, lr=0.3), num_images=150),
+        Plan(Training(epochs=400, lr=0.3), num_images=150, steps=12),
+    ],
+    ids=["unit", "length in steps", "length replaced"],
+)
+def test_cosine_by_step_is_torchs_stepped_per_update(plan):
+    assert rates_of(plan) == pytest.approx(torch_cosine(0.3, 12), rel=1e-9)
+
+
+def test_warm_up_rises_evenly_to_the_peak_where_the_cosine_begins():
+    rates = rates_of(Plan(Training(steps=20, lr=1.0, warmup=0.2), num_images=64))
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[4:] == pytest.approx(torch_cosine(1.0, 16))
+
+
+@pytest.mark.parametrize("warmup, expected", [(0.01, [0.5, 1.0, 0.75, 0.25]), (0.99, [0.25, 0.5, 0.75, 1.0])])
+def test_warm_up_and_cosine_each_get_at_least_one_epoch(warmup, expected):
+    plan = Plan(Training(epochs=4, lr=1.0, warmup=warmup), num_images=64)
+    assert rates_of(plan) == pytest.approx(expected)
+
+
+def test_one_step_trains_at_the_peak():
+    assert rates_of(Plan(Training(steps=1, lr=0.3, warmup=0.5), num_images=64)) == [0.3]
+
+
+def test_last_rate_is_above_zero():
+    assert 0 < rates_of(Plan(Training(epochs=400, lr=1.0), num_images=64))[-1] < math.pi**2 / 400**2
+
+
+def test_tests_come_every_so_many_epochs_and_last():
+    plan = Plan(Training(epochs=7, test_every=3), num_images=64)
+    assert [epoch for epoch in range(7) if plan.is_tested(epoch)] == [2, 5, 6]
