@@ -1,2 +1,0 @@
-def draw(context, trials):
-    pass

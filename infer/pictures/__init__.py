@@ -1,0 +1,37 @@
+"""The pictures of a run: ``samples.png`` shows what was distilled, ``curves.png`` how every training went."""
+
+import logging
+import warnings
+
+from infer.context import Context
+from infer.trials import Trial
+
+
+def draw(context: Context, trials: list[Trial]) -> None:
+    """Write ``samples.png`` and ``curves.png`` into the run's folder, each if the store has what it shows."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a first import would tell of its font cache
+    from infer.pictures.curves import curves_of
+    from infer.pictures.samples import samples_of
+    from infer.pictures.style import save
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # class names of any script: boxes will do
+        title = _title(trials[0])
+        figures = {
+            "samples.png": samples_of(trials[0], title),
+            "curves.png": curves_of(context, trials, title),
+        }
+        for name, figure in figures.items():
+            if figure is not None:
+                save(figure, context.run_folder / name)
+
+
+def _title(trial: Trial) -> str:
+    """What is shown: data set, method and size."""
+    images, ensemble = trial.material.images, getattr(trial.material.images, "teachers", None)
+    size = (
+        f"{images.per_class} images per class"
+        if ensemble is None
+        else f"M={len(ensemble)}, K={images.per_class}, ipc charged {trial.storage()['ipc_charged']:.4g}"
+    )
+    return f"{trial.context.data.name}, {trial.material.name}: {size}"

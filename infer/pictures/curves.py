@@ -1,0 +1,151 @@
+"""``curves.png``: how the trainings of teachers, compensators and students went."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from infer.context import Context
+from infer.methods.infer import InferSet
+from infer.pictures.panels import Curve, Panel, Section, sheet
+from infer.stages.squeeze import HISTORY, Teacher
+from infer.store import Artefact
+from infer.store.files import read_json
+from infer.trials import Trial
+
+History = Sequence[Mapping[str, float]]
+"""A record per epoch, see ``infer.training.loop.FitResult.history``."""
+
+_GENERATION = {
+    "cross_entropy": ("cross-entropy (nats)", 1, "log"),
+    "bn_penalty": ("batch-norm penalty, unweighted", 1, "log"),
+    "norm": ("‖u‖ (normalised units)", 1, "linear"),
+    "clipped_share": ("clipped pixel values (%)", 100, "percent"),
+}
+"""The curves of a compensator: the label of their axis, the factor to its unit, its scale."""
+
+
+def curves_of(context: Context, trials: Sequence[Trial], title: str) -> Figure | None:
+    """All curves that the store has for ``trials``; None when it has none."""
+    split = context.config.evaluate.split.value
+    sections = [
+        teacher_section(_teacher_histories(context, trials), split),
+        generation_section(_compensator_curves(context, trials[0])),
+        *(
+            student_section(arch, _student_histories(context, trials, arch), split)
+            for arch in context.config.student.archs
+        ),
+    ]
+    drawn = [section for section in sections if section is not None]
+    return sheet(title, drawn) if drawn else None
+
+
+def teacher_section(histories: Mapping[str, History], split: str) -> Section | None:
+    """Loss and accuracy of every teacher, by architecture, over its epochs; None without teachers."""
+    if not histories:
+        return None
+    runs = {arch: [history] for arch, history in histories.items()}
+    return Section("squeeze: teachers", _training_panels(runs, "epoch", "training loss", split))
+
+
+def generation_section(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Section | None:
+    """What the optimisation did, by the teacher's architecture; None without compensators.
+
+    Each has ``iteration`` [points] and, as [points, subsets], ``cross_entropy``, ``bn_penalty``, ``norm`` and
+    ``clipped_share``.
+    """
+    if not curves:
+        return None
+    subsets = max(one["norm"].shape[1] for one in curves.values())
+    panels = [
+        Panel(
+            "iteration",
+            label,
+            [Curve.median(arch, one["iteration"], factor * one[key]) for arch, one in curves.items()],
+            scale,
+        )
+        for key, (label, factor, scale) in _GENERATION.items()
+    ]
+    spread = f", median and range over {subsets} subsets" if subsets > 1 else ""
+    return Section(f"generate: compensators by teacher{spread}", panels)
+
+
+def student_section(arch: str, histories: Mapping[str, Sequence[History]], split: str) -> Section | None:
+    """Loss and accuracy by trial, one history per repeat, over the steps; None without students."""
+    if not histories:
+        return None
+    repeats = max(map(len, histories.values()))
+    spread = f", mean and range over {repeats} repeats" if repeats > 1 else ""
+    panels = _training_panels(histories, "step", "training loss on own labels", split)
+    return Section(f"evaluate: students {arch}{spread}", panels)
+
+
+def _training_panels(runs: Mapping[str, Sequence[History]], x_key: str, loss: str, split: str) -> list[Panel]:
+    """Loss, named ``loss``, and accuracy; each left out when no history has it."""
+    kinds = [
+        ("train_loss", f"{loss} (nats)", "log"),
+        (f"{split}/top1", f"{split} top-1 accuracy (%)", "percent"),
+    ]
+    panels = []
+    for key, label, scale in kinds:
+        curves = [_curve(name, histories, x_key, key) for name, histories in runs.items()]
+        there = [curve for curve in curves if curve is not None]
+        if there:
+            panels.append(Panel(x_key, label, there, scale))
+    return panels
+
+
+def _curve(label: str, histories: Sequence[History], x_key: str, y_key: str) -> Curve | None:
+    """The mean and range of ``y_key`` over ``histories``, at the epochs that have it."""
+    rows = [[row for row in history if y_key in row] for history in histories]
+    if not rows[0]:
+        return None
+    values = np.array([[row[y_key] for row in history] for history in rows])
+    return Curve.mean(label, np.array([row[x_key] for row in rows[0]]), values.T)
+
+
+def _teacher_histories(context: Context, trials: Sequence[Trial]) -> dict[str, History]:
+    """Of every teacher that a trial rests on and that is there."""
+    students = [next(iter(trial.students.values()))[0] for trial in trials]
+    teachers = {artefact.arch: artefact for artefact in _ancestors(students) if isinstance(artefact, Teacher)}
+    files = {
+        arch: context.folder(teacher) / HISTORY
+        for arch, teacher in teachers.items()
+        if context.store.exists(teacher)
+    }
+    return {arch: read_json(file) for arch, file in files.items()}
+
+
+def _compensator_curves(context: Context, trial: Trial) -> dict[str, dict[str, np.ndarray]]:
+    """By the teacher's architecture, the groups that are there side by side; empty for other methods."""
+    images = trial.material.images
+    if not isinstance(images, InferSet):
+        return {}
+    curves = {}
+    for teacher, groups in zip(images.teachers, images.groups, strict=True):
+        there = [group.curves() for group in groups if context.store.exists(group)]
+        if there:
+            columns = {
+                key: np.concatenate([one[key] for one in there], axis=1)[:, : images.subsets]
+                for key in _GENERATION
+            }
+            curves[teacher.arch] = columns | {"iteration": np.asarray(there[0]["iteration"])}
+    return curves
+
+
+def _student_histories(context: Context, trials: Sequence[Trial], arch: str) -> dict[str, list[History]]:
+    """By trial, the histories of the students that are there."""
+    found = {
+        trial.material.name: [
+            student.history() for student in trial.students[arch] if context.store.exists(student)
+        ]
+        for trial in trials
+    }
+    return {name: histories for name, histories in found.items() if histories}
+
+
+def _ancestors(artefacts: Iterable[Artefact]) -> Iterator[Artefact]:
+    """Everything that ``artefacts`` are made from, parents before children."""
+    for artefact in artefacts:
+        yield from _ancestors(artefact.parents.values())
+        yield artefact

@@ -1,0 +1,344 @@
+"""The pictures show the pixels and numbers that the store holds, and no word is cut or covers another."""
+
+from itertools import chain, combinations
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from infer.config import Baseline, Config
+from infer.console import Console
+from infer.context import Context
+from infer.data.base import ImageData, Split
+from infer.formats.pixels import normalise
+from infer.methods.infer import CompensatorGroup
+from infer.pictures import draw
+from infer.pictures.curves import curves_of, generation_section, student_section, teacher_section
+from infer.pictures.mosaic import Mosaic, Row
+from infer.pictures.panels import sheet
+from infer.pictures.samples import classes_shown, composition_rows, samples_of
+from infer.pictures.style import STYLE, save
+from infer.stages.evaluate import Student
+from infer.stages.squeeze import HISTORY, Teacher
+from infer.store import Store
+from infer.store.files import write_json
+from infer.trials import baseline_trial, main_trial
+
+MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+ITERATIONS = np.array([0, 50, 100])
+
+
+def history(epochs: int, final: float, test_every: int = 1) -> list[dict[str, float]]:
+    rows = [{"epoch": e, "step": 7 * e, "lr": 0.1, "train_loss": 2 / e} for e in range(1, epochs + 1)]
+    return [
+        row | ({"test/top1": final * e / epochs} if e % test_every == 0 else {})
+        for e, row in enumerate(rows, start=1)
+    ]
+
+
+def curves(subsets: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    values = scale * torch.arange(1.0, 4)[:, None] + 0.1 * torch.arange(subsets) ** 2
+    keys = ("cross_entropy", "bn_penalty", "norm")
+    return {"iteration": torch.from_numpy(ITERATIONS), "clipped_share": values / 100} | dict.fromkeys(
+        keys, values
+    )
+
+
+def make_data(classes: list[str], per_class: int, size: int) -> ImageData:
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (len(classes) * per_class, 3, size, size), dtype=np.uint8))
+    split = Split(images, torch.arange(len(classes)).repeat(per_class))
+    return ImageData(
+        name="noise",
+        classes=classes,
+        mean=MEAN,
+        std=STD,
+        image_size=size,
+        train_counts=[per_class] * len(classes),
+        fingerprint="0",
+        notes=[],
+        read=lambda name: split,
+    )
+
+
+@pytest.fixture
+def make_context(tmp_path: Path, resolved, monkeypatch):
+    """Contexts whose stages cost nothing: what teachers, compensators and students leave is made up."""
+
+    def leave_history(self, workspace):
+        write_json(workspace.folder / HISTORY, history(epochs=4, final=80.0))
+        return {}
+
+    monkeypatch.setattr(Teacher, "make", leave_history)
+    monkeypatch.setattr(Student, "make", leave_history)
+    monkeypatch.setattr(CompensatorGroup, "make", lambda self, workspace: {})
+    monkeypatch.setattr(CompensatorGroup, "curves", lambda self: curves(self.stop - self.start))
+    monkeypatch.setattr(
+        CompensatorGroup,
+        "compensators",
+        lambda self: torch.randn(self.stop - self.start, 3, 8, 8, generator=torch.Generator().manual_seed(0)),
+    )
+
+    def make(*overrides: str, data: ImageData | None = None) -> Context:
+        config: Config = resolved("baselines=[]", "evaluate.repeats=2", *overrides)
+        run_folder = tmp_path / "run"
+        run_folder.mkdir()
+        data = data or make_data([str(c) for c in range(10)], per_class=5, size=8)
+        return Context(config, data, Store(tmp_path), torch.device("cpu"), "fp32", Console(), run_folder)
+
+    return make
+
+
+def drawn_images(figure: Figure) -> list[np.ndarray]:
+    return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
+
+
+def words(figure: Figure) -> list[str]:
+    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    labels = [word for axes in figure.axes for word in (axes.get_xlabel(), axes.get_ylabel())]
+    inside = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return [text.get_text() for text in figure.texts] + legends + labels + inside
+
+
+def assert_tidy(figure: Figure) -> None:
+    """Every word lies in the figure, beside every other."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    with matplotlib.rc_context(STYLE):
+        figure.draw(renderer)
+    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for axes in figure.axes:
+        texts += axes.texts
+        if axes.axison:
+            texts += [axes.xaxis.label, axes.yaxis.label, *_tick_labels(axes)]
+    boxes = {text: text.get_window_extent(renderer) for text in texts if text.get_text()}
+    for text, box in boxes.items():
+        assert box.x0 >= 0 and box.y0 >= 0, text
+        assert box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height, text
+    for (one, first), (other, second) in combinations(boxes.items(), 2):
+        assert not first.overlaps(second), (one, other)
+
+
+def _tick_labels(axes):
+    """The labels of those ticks that lie within the axis."""
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        yield from (tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high)
+
+
+def test_a_whole_run_leaves_two_readable_pictures(make_context):
+    context = make_context("M=2", "K=3", "method.group=2", "student.archs=[convnet3_w32,resnet8_w8]")
+    main = main_trial(context)
+    trials = [main, baseline_trial(context, main, Baseline.random_hard)]
+    images = main.material.images
+    students = [student for trial in trials for group in trial.students.values() for student in group]
+    for artefact in [images, *images.teachers, *chain(*images.groups), *students]:
+        context.obtain(artefact)
+    draw(context, trials)
+    for name in ("samples.png", "curves.png"):
+        with Image.open(context.run_folder / name) as picture:
+            picture.verify()
+            assert picture.format == "PNG"
+            assert 800 < picture.width < 3000 and 400 < picture.height < 3000
+    figure = curves_of(context, trials, "title")
+    assert len(figure.axes) == 2 + 4 + 2 + 2
+    assert {"infer", "random_hard", *context.config.ensemble} <= set(words(figure))
+    assert "generate: compensators by teacher, median and range over 3 subsets" in words(figure)
+
+
+def test_nothing_to_draw_writes_nothing(make_context):
+    context = make_context("M=2", "K=1")
+    draw(context, [main_trial(context)])
+    assert list(context.run_folder.iterdir()) == []
+
+
+def test_only_what_is_there_is_drawn(make_context):
+    context = make_context("M=2", "K=3", "method.group=1")
+    trial = main_trial(context)
+    images = trial.material.images
+    context.obtain(images.teachers[0])
+    draw(context, [trial])
+    assert [path.name for path in context.run_folder.iterdir()] == ["curves.png"]
+    assert len(curves_of(context, [trial], "title").axes) == 2
+    context.obtain(images.groups[0][1])
+    figure = curves_of(context, [trial], "title")
+    assert len(figure.axes) == 2 + 4
+    assert images.teachers[1].arch not in words(figure)
+
+
+def test_samples_of_infer_show_what_is_stored(make_context):
+    context = make_context("M=2", "K=2")
+    trial = main_trial(context)
+    context.obtain(trial.material.images)
+    natural, compensators = trial.material.images.parts()
+    shown = drawn_images(samples_of(trial, "title"))
+    assert len(shown) == 10 + 2 * 11 + 10
+    assert shown[0].dtype == np.uint8 and np.array_equal(shown[0], natural[0, 0].permute(1, 2, 0))
+    assert np.array_equal(shown[-10], natural[1, 0].permute(1, 2, 0))
+    low, high = ((value - np.array(MEAN)) / STD for value in (0, 1))
+    composed = normalise(natural[0, 3], MEAN, STD).add(compensators[1, 0]).permute(1, 2, 0).numpy()
+    expected = np.clip(composed, low, high) * STD + MEAN
+    assert (composed < low).any() and (composed > high).any()
+    assert np.allclose(shown[10 + 11 + 1 + 3], expected, atol=1e-6)
+
+
+def test_a_compensator_has_a_symmetric_scale_of_its_own():
+    natural = torch.zeros(1, 1, 3, 8, 8, dtype=torch.uint8)
+    compensators = torch.zeros(2, 1, 3, 8, 8)
+    compensators[0, 0, 0, 0, 0], compensators[0, 0, 1, 0, 0] = -3.0, 1.5
+    rows = composition_rows(natural, compensators, ["first", "second"], MEAN, STD)
+    assert [row.lead is None for row in rows] == [True, False, False]
+    assert rows[1].lead[0, 0].tolist() == [0.0, 0.75, 0.5]
+    assert "max |u| = 3.00" in rows[1].label and "‖u‖ = 3.35" in rows[1].label
+    assert np.all(rows[2].lead == 0.5)
+
+
+@pytest.mark.parametrize("size", [8, 32, 224])
+def test_pixels_become_squares_of_equal_size(size, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    save(
+        Mosaic("t", ["a", "b"], [Row("", [image, image]), Row("", [image, None])]).figure(),
+        tmp_path / "p.png",
+    )
+    picture = np.asarray(Image.open(tmp_path / "p.png").convert("RGB"))
+    cell = max(128, size)
+    enlarged = image.repeat(cell // size, axis=0).repeat(cell // size, axis=1)
+    places = [
+        (y, x)
+        for y, x in np.argwhere((picture == image[0, 0]).all(axis=-1))
+        if np.array_equal(picture[y : y + cell, x : x + cell], enlarged)
+    ]
+    assert len(places) == 3
+    assert len({y for y, _ in places}) == 2 and len({x for _, x in places}) == 2
+
+
+def test_images_too_large_are_reduced():
+    rows = [Row("", [np.full((500, 500, 3), 255, dtype=np.uint8)] * 10)]
+    assert Mosaic("t", ["a"] * 10, rows).figure().bbox.width < 3000
+
+
+def test_many_classes_are_cut_to_ten(make_context):
+    data = make_data([f"class_{c}" for c in range(100)], per_class=2, size=8)
+    context = make_context("method=random", "ipc=2", "labeling=hard", data=data)
+    trial = main_trial(context)
+    context.obtain(trial.material.images)
+    figure = samples_of(trial, "title")
+    assert "title (10 of 100 classes)" in words(figure)
+    assert [word for word in words(figure) if word.startswith("class")] == [
+        f"class {c}" for c in range(0, 100, 11)
+    ]
+    stored = trial.material.images.images().pixels
+    assert len(drawn_images(figure)) == 20
+    assert np.array_equal(drawn_images(figure)[1], stored[11 * 2].permute(1, 2, 0))
+
+
+def test_few_classes_are_all_shown():
+    assert classes_shown(3) == [0, 1, 2]
+    assert classes_shown(10) == list(range(10))
+
+
+def test_a_random_set_shows_up_to_six_images_of_a_class(make_context):
+    context = make_context("method=random", "ipc=7", "labeling=hard", data=make_data(["a", "b"], 7, 8))
+    trial = main_trial(context)
+    context.obtain(trial.material.images)
+    assert len(drawn_images(samples_of(trial, "title"))) == 2 * 6
+
+
+@pytest.mark.parametrize("size", [8, 32, 224])
+@pytest.mark.parametrize("classes", [1, 10])
+def test_words_of_a_mosaic_do_not_collide(size, classes):
+    images = [np.zeros((size, size, 3), dtype=np.uint8)] * classes
+    heads = ["aquarium_fish", "Pseudomonas_aeruginosa", "great white shark, man-eater", "W" * 40, "$x$"] * 2
+    label = "efficientnet_b0.ra_in1k\nclip(P₀ + u)\n‖u‖ = 31.41\nmax |u| = 2.36"
+    rows = [Row("real images\nP₀", images), *[Row(label, images, lead=images[0])] * 4]
+    figure = Mosaic(
+        "cifar100, infer: M=4", heads[:classes], rows, "compensator u", "a note of words " * 8
+    ).figure()
+    assert_tidy(figure)
+
+
+def test_lines_are_medians_over_subsets_and_means_over_repeats():
+    one = {key: np.asarray(value) for key, value in curves(subsets=4).items()}
+    section = generation_section({"teacher": one})
+    norm, clipped = section.panels[2].curves[0], section.panels[3].curves[0]
+    assert norm.centre.tolist() == pytest.approx([1.25, 2.25, 3.25])
+    assert norm.low.tolist() == pytest.approx([1, 2, 3]) and norm.high.tolist() == pytest.approx(
+        [1.9, 2.9, 3.9]
+    )
+    assert clipped.centre.tolist() == pytest.approx([1.25, 2.25, 3.25])
+    section = student_section(
+        "net", {"infer": [history(2, 60.0), history(2, 80.0)], "full": [history(2, 90.0)]}, "test"
+    )
+    loss, accuracy = section.panels
+    assert section.labels == ["infer", "full"]
+    assert accuracy.curves[0].centre.tolist() == [35, 70] and accuracy.curves[0].high.tolist() == [40, 80]
+    assert loss.curves[0].x.tolist() == [7, 14]
+
+
+def test_accuracy_is_drawn_where_it_was_tested_and_left_out_where_it_was_not():
+    tested, untested = history(4, 80.0, test_every=4), history(4, 80.0, test_every=9)
+    section = teacher_section({"a": tested, "b": untested}, "test")
+    assert [curve.label for curve in section.panels[1].curves] == ["a"]
+    assert section.panels[1].curves[0].x.tolist() == [4]
+    figure = sheet("title", [section])
+    assert figure.axes[1].lines[0].get_marker() == "o"
+    assert len(sheet("title", [teacher_section({"b": untested}, "test")]).axes) == 1
+    assert len(teacher_section({"a": tested}, "val").panels) == 1
+
+
+def test_a_label_looks_the_same_in_all_panels_and_unlike_any_other():
+    names = [f"teacher {number}" for number in range(9)]
+    section = teacher_section({name: history(4, 80.0) for name in names}, "test")
+    figure = sheet("title", [section])
+    looks = [[(line.get_color(), line.get_linestyle()) for line in axes.lines] for axes in figure.axes]
+    assert looks[0] == looks[1] and len(set(looks[0])) == len(names)
+    legend = figure.legends[0]
+    shown = {
+        text.get_text(): (line.get_color(), line.get_linestyle())
+        for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+    }
+    assert shown == dict(zip(names, looks[0], strict=True))
+
+
+@pytest.mark.parametrize("scale", [0, 1e-4, 1, 1e5])
+def test_words_of_a_sheet_do_not_collide(scale):
+    archs = [f"convnet3_w{w}_batchnorm" for w in (16, 32, 64, 128, 256)]
+    made = {arch: {key: np.asarray(value) for key, value in curves(3, scale).items()} for arch in archs}
+    trials = {"infer": [history(400, 60.0)] * 2, "random_static": [history(400, 40.0)] * 2}
+    figure = sheet(
+        "title",
+        [
+            teacher_section({arch: history(20, 97.0, test_every=20) for arch in archs}, "test"),
+            generation_section(made),
+            student_section("resnet18", trials, "test"),
+        ],
+    )
+    assert_tidy(figure)
+    assert len(figure.legends[0].get_texts()) == len(archs)
+    for axes in figure.axes:
+        assert len(list(_tick_labels(axes))) >= 5
+
+
+def test_a_single_iteration_can_be_drawn():
+    one = {key: np.asarray(value)[:1] for key, value in curves(subsets=1).items()}
+    assert_tidy(sheet("title", [generation_section({"teacher": one})]))
+
+
+def test_class_names_of_any_script_are_drawn_without_a_warning(make_context):
+    context = make_context("method=random", "ipc=1", "labeling=hard", data=make_data(["猫", "$a_b$"], 2, 8))
+    trial = main_trial(context)
+    context.obtain(trial.material.images)
+    draw(context, [trial])
+    assert (context.run_folder / "samples.png").is_file()
+
+
+def test_percentages_end_at_a_hundred_and_losses_are_logarithmic():
+    figure = sheet("title", [teacher_section({"a": history(20, 100.0)}, "test")])
+    loss, accuracy = figure.axes
+    assert accuracy.get_ylim()[1] == 100
+    assert loss.get_yscale() == "log" and accuracy.get_yscale() == "linear"
+    narrow = sheet("title", [teacher_section({"a": history(3, 100.0)}, "test")])
+    assert narrow.axes[0].get_yscale() == "linear"
