@@ -293,14 +293,13 @@ def test_a_label_looks_the_same_in_all_panels_and_unlike_any_other():
     names = [f"teacher {number}" for number in range(9)]
     section = teacher_section({name: history(4, 80.0) for name in names}, "test")
     figure = sheet("title", [section])
-    looks = [[(line.get_color(), line.get_linestyle()) for line in axes.lines] for axes in figure.axes]
-    assert looks[0] == looks[1] and len(set(looks[0])) == len(names)
-    legend = figure.legends[0]
-    shown = {
-        text.get_text(): (line.get_color(), line.get_linestyle())
-        for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
-    }
-    assert shown == dict(zip(names, looks[0], strict=True))
+    drawn = [axes.lines for axes in figure.axes] + [figure.legends[0].get_lines()]
+    looks = [
+        {line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines} for lines in drawn
+    ]
+    assert looks[0] == looks[1] == looks[2]
+    assert list(looks[0]) == names[::-1], "the first must lie on top"
+    assert len(set(looks[0].values())) == len(names)
 
 
 @pytest.mark.parametrize("scale", [0, 1e-4, 1, 1e5])

@@ -143,12 +143,12 @@ def _look(number: int) -> dict[str, str]:
 
 def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, str]]) -> None:
     clip = panel.scale == "log"  # elsewhere nothing leaves the axes, and dots on 0 and 100 % stay whole
-    for curve in panel.curves:
+    for curve in reversed(panel.curves):  # the first, a run's own, comes to lie on top
         look = looks[curve.label]
         marker = "o" if len(curve.x) <= _FEW_POINTS else ""
         shade = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
         axes.fill_between(curve.x, curve.low, curve.high, clip_on=clip, **shade)
-        axes.plot(curve.x, curve.centre, marker=marker, markersize=3, clip_on=clip, **look)
+        axes.plot(curve.x, curve.centre, label=curve.label, marker=marker, markersize=3, clip_on=clip, **look)
     axes.set_xlim(0, 1.02 * max(1, *(curve.x[-1] for curve in panel.curves)))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=_STEPS))
     axes.set_xlabel(panel.x_label)

@@ -33,7 +33,7 @@ STYLE = {
     "ytick.labelcolor": "#222222",
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
-    "lines.linewidth": 1.4,
+    "lines.linewidth": 1.2,
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
     "legend.fontsize": 9,
