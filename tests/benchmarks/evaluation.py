@@ -155,12 +155,12 @@ def hardware(device: torch.device) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="3 epochs per student instead of 12")
+    parser.add_argument("--quick", action="store_true", help="2 epochs per student instead of 6")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     options = parser.parse_args()
-    epochs = 3 if options.quick else 12
+    epochs = 2 if options.quick else 6
     rows = [measure(arch, epochs, options.device, options.precision) for arch in STUDENTS]
     about = {
         "hardware": hardware(options.device),
