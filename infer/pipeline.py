@@ -4,13 +4,14 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from infer import environment
+from infer import environment, preflight
 from infer.config import Baseline, Config, Stage
+from infer.config.evaluate import TestSplit
 from infer.console import Console, duration
 from infer.context import Context
-from infer.data import holdout, load
+from infer.data import load
+from infer.data.holdout import holdout
 from infer.formats.export import write_distilled_folder
-from infer.models import check as check_arch
 from infer.result import RunResult
 from infer.stages import report, squeeze
 from infer.stages.squeeze import Teacher
@@ -34,7 +35,7 @@ def run(config: Config) -> None:
         result.add_environment(context)
         trials = plan_trials(context)
         plan = by_stage(trials)
-        check_plan(context, plan)
+        preflight.check(context, plan)
         report.announce(context, trials, plan)
         with tracking(config, folder) as tracker:
             make_all(context, plan)
@@ -51,7 +52,7 @@ def prepare(config: Config, folder: Path, console: Console, overrides: list[str]
     outputs = Path(config.outputs)
     threads = environment.cpu_threads()
     data = load(config.dataset, cache_dir=outputs / ".cache", threads=threads)
-    if config.evaluate.split is config.evaluate.split.val:
+    if config.evaluate.split is TestSplit.val:
         data = holdout(data, config.evaluate.val_fraction, config.seed)
     for note in data.notes:
         console.say(f"{data.name}: {note}")
@@ -81,17 +82,6 @@ def by_stage(trials: list[Trial]) -> dict[Stage, list[Artefact]]:
             for student in students:
                 _collect(student, found)
     return {stage: [a for a in found.values() if a.stage is stage] for stage in _MAKING_STAGES}
-
-
-def check_plan(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
-    """Refuse, before the first expensive second, what could only fail later."""
-    config = context.config
-    for arch in {*config.ensemble, *config.teachers_that_label, *config.student.archs}:
-        check_arch(arch, context.data.image_size)
-    for stage in config.stages:
-        for artefact in plan.get(stage, []):
-            if not context.store.exists(artefact):
-                context.require_parents(artefact)
 
 
 def make_all(context: Context, plan: dict[Stage, list[Artefact]]) -> None:

@@ -103,11 +103,12 @@ class CompensatorGroup(Artefact):
                 settings,
                 on_progress=ticker.advance_to,
                 bounds=(low.flatten(), high.flatten()),
+                name=self.teacher.arch,
             )
         save_tensors(workspace.folder / _COMPENSATORS, {"compensators": result.u})
         save_tensors(workspace.folder / _CURVES, result.curves)
         return {
-            "compiled": settings.compile,
+            "compiled": result.compiled,
             "final": {key: value[-1].tolist() for key, value in result.curves.items()},
         }
 

@@ -1,0 +1,44 @@
+"""What could only fail after hours is tried before the first second of them: networks that cannot be built, parts of
+the pipeline that earlier parts have not made."""
+
+import torch
+from torch import nn
+
+from infer.config import Stage
+from infer.config.method import InferMethod
+from infer.context import Context
+from infer.errors import UsageError
+from infer.models import build
+from infer.store import Artefact
+
+
+def check(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
+    """Raise UsageError, one line, for what the stages that were asked for are bound to stumble over."""
+    _check_networks(context)
+    for stage in context.config.stages:
+        for artefact in plan.get(stage, []):
+            if not context.store.exists(artefact):
+                context.require_parents(artefact)
+
+
+def _check_networks(context: Context) -> None:
+    config = context.config
+    for arch in config.ensemble:
+        network = _outline(context, arch)
+        if isinstance(config.method, InferMethod) and not _has_batch_norm(network):
+            raise UsageError(
+                f"teacher {arch} has no batch-norm layers, and method={config.method.name} matches their statistics. "
+                "Choose another, e.g. teachers.archs=[resnet18] or convnet3_batchnorm"
+            )
+    for arch in {*config.teachers_that_label, *config.student.archs}:
+        _outline(context, arch)
+
+
+def _outline(context: Context, arch: str) -> nn.Module:
+    """The network without its weights: built in no time, and an error where it cannot be."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return build(arch, context.data.num_classes, context.data.image_size)
+
+
+def _has_batch_norm(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
