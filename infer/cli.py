@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from infer import door
@@ -19,7 +21,8 @@ def _conf_folder() -> str:
 
 @hydra.main(version_base="1.3", config_path=_conf_folder(), config_name="config")
 def _launch(composed: DictConfig) -> None:
-    door.leave_on_error(lambda: _run(composed))
+    in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
+    door.leave_on_error(lambda: _run(composed), keep_going=in_sweep)
 
 
 def _run(composed: DictConfig) -> None:

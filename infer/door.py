@@ -18,6 +18,7 @@ from infer.errors import InferError, UsageError
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+_failed_jobs: list[Exception] = []
 
 
 def exit_code_of(launch: Callable[[], object]) -> int:
@@ -29,18 +30,24 @@ def exit_code_of(launch: Callable[[], object]) -> int:
         return _report(UsageError(explain(error)), error)
     except InferError as error:
         return _report(error, error)
-    return 0
+    return 1 if _failed_jobs else 0
 
 
-def leave_on_error(work: Callable[[], object]) -> None:
-    """Run ``work`` inside Hydra's job; on an error print its line and leave the process with the right code."""
+def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None:
+    """Run ``work`` inside Hydra's job; on an error print its line and leave the process with the right code.
+
+    With ``keep_going``, as a sweep needs it, an error only counts: the other jobs run, and the process ends with 1.
+    """
     try:
         work()
     except KeyboardInterrupt:
         print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        sys.exit(_report(error, error))
+        code = _report(error, error)
+        if not keep_going:
+            sys.exit(code)
+        _failed_jobs.append(error)
 
 
 def _report(shown: Exception, cause: Exception) -> int:

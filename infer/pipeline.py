@@ -40,9 +40,10 @@ def run(config: Config) -> None:
         with tracking(config, folder) as tracker:
             make_all(context, plan)
             write_distilled_folder(context, trials[0].material.images, trials[0].material.labels)
-            result.add_outcome(context, trials, _teachers_in(plan))
+            teachers = made_teachers(context, plan)
+            result.add_outcome(context, trials, teachers)
             if Stage.report in config.stages:
-                report.run(context, trials)
+                report.run(context, trials, teachers)
             tracker.log_result(result.content, trials)
 
 
@@ -94,11 +95,12 @@ def make_all(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
             account = context.account[stage]
             context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")
         if stage is Stage.squeeze:
-            squeeze.check_teachers(context, [t for t in _teachers_in(plan) if context.store.exists(t)])
+            squeeze.check_teachers(context, made_teachers(context, plan))
 
 
-def _teachers_in(plan: dict[Stage, list[Artefact]]) -> list[Teacher]:
-    return [artefact for artefact in plan[Stage.squeeze] if isinstance(artefact, Teacher)]
+def made_teachers(context: Context, plan: dict[Stage, list[Artefact]]) -> list[Teacher]:
+    """The teachers of the plan that are there."""
+    return [a for a in plan[Stage.squeeze] if isinstance(a, Teacher) and context.store.exists(a)]
 
 
 def _collect(artefact: Artefact, found: dict[str, Artefact]) -> None:

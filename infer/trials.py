@@ -55,7 +55,7 @@ class Trial:
             "label_bytes": labels.label_bytes,
             "total_bytes": total,
             "leftover_bytes": self.material.leftover_bytes,
-            "ipc_charged": getattr(images, "ipc_charged", images.per_class),
+            "ipc_charged": images.ipc_charged,
             "dataset_bytes": dataset,
             "compression_ratio": 100 * total / dataset,
         }

@@ -7,13 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from infer.config import Config, register, resolve
+from infer.console import Console
+from infer.context import Context
+from infer.data import load
+from infer.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+
+torch.set_num_threads(1)  # the tests' networks are so small that a second thread costs more than it brings
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,3 +60,25 @@ def launch_in() -> Callable[..., subprocess.CompletedProcess]:
         )
 
     return run
+
+
+_SMALL_RUN = (
+    "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
+    "teachers.epochs=1",
+    "method.iterations=3",
+    "method.group=2",
+    "K=3",
+)
+
+
+@pytest.fixture(scope="session")
+def make_context(tmp_path_factory, resolved) -> Callable[..., Context]:
+    """A context for the given overrides; all of them share one store."""
+    outputs: Path = tmp_path_factory.mktemp("outputs")
+
+    def make(*overrides: str) -> Context:
+        config = resolved(*_SMALL_RUN, f"outputs={outputs}", *overrides)
+        data = load(config.dataset, cache_dir=outputs / ".cache", threads=1)
+        return Context(config, data, Store(outputs), torch.device("cpu"), "fp32", Console(), outputs)
+
+    return make

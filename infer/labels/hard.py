@@ -16,10 +16,10 @@ class HardLabels:
 
     mode = "hard"
 
-    def __init__(self, images: TrainingSet, num_classes: int, label_smoothing: float) -> None:
+    def __init__(self, images: TrainingSet, label_smoothing: float) -> None:
         self._images = images
         self._label_smoothing = label_smoothing
-        self.label_bytes = images.per_class * num_classes * HARD_LABEL_BYTES
+        self.label_bytes = images.stored_images * HARD_LABEL_BYTES
 
     @property
     def student_settings(self) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ def labels_of(context: Context, images: TrainingSet, mode: LabelMode, teachers: 
     protocol = context.config.evaluate
     match mode:
         case LabelMode.hard:
-            return HardLabels(images, context.data.num_classes, protocol.label_smoothing)
+            return HardLabels(images, protocol.label_smoothing)
         case LabelMode.static:
             return StaticLabels(context, images, teachers, protocol.temperature)
         case LabelMode.dynamic:

@@ -43,8 +43,13 @@ class TrainingSet(Protocol):
     """Images that a student can be trained on."""
 
     num_images: int
-    per_class: int
-    """Stored images per class that hard labels are charged for."""
+    """Images that a student sees."""
+    stored_images: int
+    """Real images that are stored, each with a class of its own."""
+    ipc_charged: float
+    """Images per class that the set is nominally charged for."""
+    in_words: str
+    """How large it is, for a person."""
 
     @property
     def name(self) -> str:

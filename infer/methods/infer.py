@@ -135,11 +135,13 @@ class InferSet(DistilledArtefact):
 
     def __init__(self, context: Context, method: InferMethod, teachers: list[Teacher], subsets: int) -> None:
         super().__init__(context)
+        data = context.data
         self.subsets = subsets
-        self.per_class = subsets
+        self.stored_images = subsets * data.num_classes
+        self.ipc_charged = ipc_charged(subsets, data.num_classes, len(teachers))
+        self.in_words = f"K={subsets} natural subsets with the compensators of M={len(teachers)} teachers"
         self.teachers = teachers
         self._dtype = method.compensator_dtype.value
-        data = context.data
         limit = min(data.train_counts)
         self._ranges = [(k, min(k + method.group, limit)) for k in range(0, subsets, method.group)]
         self.groups = [
@@ -177,11 +179,6 @@ class InferSet(DistilledArtefact):
             natural=self.subsets * classes * image_bytes(size),
             compensators=len(self.teachers) * self.subsets * compensator_bytes(size, self._dtype),
         )
-
-    @property
-    def ipc_charged(self) -> float:
-        """The paper's nominal charge in images per class."""
-        return ipc_charged(self.subsets, self.context.data.num_classes, len(self.teachers))
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         data, seed = self.context.data, self.context.config.seed

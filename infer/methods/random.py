@@ -25,7 +25,9 @@ class RandomSet(DistilledArtefact):
     def __init__(self, context: Context, per_class: int) -> None:
         super().__init__(context)
         self.per_class = per_class
-        self.num_images = per_class * context.data.num_classes
+        self.num_images = self.stored_images = per_class * context.data.num_classes
+        self.ipc_charged = per_class
+        self.in_words = f"{per_class} images per class"
 
     @property
     def name(self) -> str:
@@ -95,8 +97,9 @@ class FullSet:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.num_images = sum(context.data.train_counts)
-        self.per_class = min(context.data.train_counts)
+        self.num_images = self.stored_images = sum(context.data.train_counts)
+        self.ipc_charged = self.num_images / context.data.num_classes
+        self.in_words = "all training images"
 
     @property
     def name(self) -> str:

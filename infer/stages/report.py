@@ -5,6 +5,7 @@ from infer.config.method import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.result import outcome_of
+from infer.stages.squeeze import Teacher
 from infer.statistics import as_text
 from infer.store import Artefact
 from infer.trials import Trial
@@ -20,7 +21,7 @@ def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artef
     )
     storage = main.storage()
     say(
-        f"ipc={config.ipc}: {_sizes(main)}, charged as {storage['ipc_charged']:g} images per class; "
+        f"ipc={config.ipc}: {main.material.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
         f"students make {main.num_steps} steps on {main.material.images.num_images} images"
     )
     rows = []
@@ -33,13 +34,16 @@ def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artef
     say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
 
 
-def run(context: Context, trials: list[Trial]) -> None:
-    """Draw the pictures and print the closing table."""
+def run(context: Context, trials: list[Trial], teachers: list[Teacher]) -> None:
+    """Draw the pictures and print the closing tables."""
     from infer.pictures import draw  # matplotlib takes a second to import
 
     draw(context, trials)
     if Stage.evaluate in context.config.stages:
         _print_scores(context, trials)
+    if teachers:
+        accuracies = ", ".join(f"{teacher.arch} {teacher.top1:.2f} %" for teacher in teachers)
+        context.console.say(f"teachers, test top-1: {accuracies}")
     _print_storage(context, trials)
     _print_next(context)
 
@@ -84,13 +88,6 @@ def _print_storage(context: Context, trials: list[Trial]) -> None:
     for trial in trials[1:]:
         if trial.material.leftover_bytes:
             context.console.say(f"  {trial.material.name} leaves {trial.material.leftover_bytes} bytes of that unused")
-
-
-def _sizes(trial: Trial) -> str:
-    images = trial.material.images
-    if hasattr(images, "subsets"):
-        return f"K={images.subsets} natural subsets with the compensators of M={len(images.teachers)} teachers"
-    return f"{images.per_class} images per class"
 
 
 def _print_next(context: Context) -> None:
