@@ -28,12 +28,13 @@ class MatchedTeacher(nn.Module):
         super().__init__()
         self.name = name or type(teacher).__name__
         self.first_bn_multiplier = first_bn_multiplier
-        network = copy.deepcopy(teacher).eval().requires_grad_(False)
+        network = copy.deepcopy(teacher).requires_grad_(False)
         network.to(dtype=dtype, memory_format=torch.channels_last)
         self._penalties = _Penalties()
         if not _replace_norms(network, self._penalties):
             raise self._without_norms("has no BatchNorm layer")
         self.network = network
+        self.eval()
 
     def forward(self, images: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         """Logits [G*C, classes] and penalties [G] of ``groups`` = G groups of C consecutive images [G*C, 3, H, W]."""

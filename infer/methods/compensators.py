@@ -81,32 +81,52 @@ def optimise(
     """
     natural = natural.to(settings.dtype)
     matched = MatchedTeacher(teacher, settings.first_bn_multiplier, settings.dtype, name).to(natural.device)
-    shifts = shifts.to(natural.device)
-    u = natural.new_zeros(len(natural), *natural.shape[2:], requires_grad=True)
-    objective = _Objective(matched, natural, settings.bn_weight)
-    compiled = settings.compile and objective.compile(u)
+    objective = Objective(matched, natural, settings.bn_weight)
+    compiled = settings.compile and objective.compile()
+    curves = _Curves(matched.name, natural, settings, bounds)
+    u = descend(objective, shifts, settings, curves.note, on_progress)
+    return Compensators(curves.final(u), curves.collected(), compiled)
+
+
+def descend(
+    objective: "Objective",
+    shifts: Tensor,
+    settings: CompensatorSettings,
+    observe: Callable[[int, Tensor, Tensor, Tensor], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Adam from zero: compensators [G, 3, H, W] in the objective's precision, on its device.
+
+    ``observe`` is given every iteration, its u before the step, its cross-entropy and its matching penalty.
+    """
+    shifts = shifts.to(objective.natural.device)
+    u = objective.zeros().requires_grad_()
     adam = torch.optim.Adam([u], lr=settings.lr, betas=(0.5, 0.9), eps=1e-8)
     cosine = torch.optim.lr_scheduler.LambdaLR(adam, lambda t: 0.5 * (1 + math.cos(math.pi * t / settings.iterations)))
-    curves = _Curves(matched.name, natural, settings, bounds)
     for iteration in range(settings.iterations):
         u.grad, cross_entropy, penalty = objective.gradient(u, shifts[iteration])
-        curves.note(iteration, u, cross_entropy, penalty)
+        if observe:
+            observe(iteration, u.detach(), cross_entropy, penalty)
         adam.step()
         cosine.step()
         if on_progress:
             on_progress(iteration + 1)
-    return Compensators(curves.final(u), curves.collected(), compiled)
+    return u.detach()
 
 
-class _Objective:
+class Objective:
     """The loss of G compensators in one batch: the sum of their losses, so that their gradients are independent."""
 
     def __init__(self, teacher: MatchedTeacher, natural: Tensor, bn_weight: float) -> None:
-        self._teacher, self._natural = teacher, natural
-        self._bn_weight = natural.new_tensor(
-            bn_weight
-        )  # a number would be compiled in, and compiled again when it changes
+        self.natural = natural
+        self._teacher = teacher
+        # A tensor, because a number would be compiled in: every new bn_weight of a sweep would compile again.
+        self._bn_weight = natural.new_tensor(bn_weight)
         self._loss: Callable[..., tuple[Tensor, Tensor, Tensor]] = _loss
+
+    def zeros(self) -> Tensor:
+        """Where compensators start: [G, 3, H, W]."""
+        return self.natural.new_zeros(len(self.natural), *self.natural.shape[2:])
 
     def gradient(self, u: Tensor, shifts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gradient [G, 3, H, W] at ``u``, cross-entropy [G] and matching penalty [G] under the rolls ``shifts`` [G, 2].
@@ -115,20 +135,21 @@ class _Objective:
         """
         rolled_u = rolled(u.detach(), shifts).requires_grad_()
         total, cross_entropy, penalty = self._loss(
-            self._teacher, rolled(self._natural, shifts), rolled_u, self._bn_weight
+            self._teacher, rolled(self.natural, shifts), rolled_u, self._bn_weight
         )
         (gradient,) = torch.autograd.grad(total, rolled_u)
         return rolled(gradient, -shifts), cross_entropy, penalty
 
-    def compile(self, u: Tensor) -> bool:
-        """Compile for inputs like ``u``; where that is impossible (no C++ compiler), say so and go on without."""
+    def compile(self) -> bool:
+        """Compile the loss; where that is impossible (no C++ compiler), log a warning and go on without."""
         import torch._dynamo  # takes a second, and only here
 
         self._loss = torch.compile(_loss, fullgraph=True, dynamic=False)
         try:
             # Each teacher and shape is compiled once per process: eight, the default limit, is two per teacher.
             with torch._dynamo.config.patch(recompile_limit=256):
-                self.gradient(u, torch.zeros(len(u), 2, dtype=torch.int64, device=u.device))
+                u = self.zeros()
+                self.gradient(u, u.new_zeros(len(u), 2, dtype=torch.int64))
         except torch._dynamo.exc.TorchDynamoException as error:
             log.warning("Teacher %r is not compiled: %s", self._teacher.name, str(error).strip().splitlines()[0])
             self._loss = _loss
@@ -173,18 +194,18 @@ class _Curves:
         """Keep what is known of ``iteration``, if it is one of the points. Raises RunError if it is not finite."""
         if iteration not in self._due:
             return
-        values = {"cross_entropy": cross_entropy, "bn_penalty": penalty, "norm": u.detach().flatten(1).norm(dim=1)}
+        values = {"cross_entropy": cross_entropy, "bn_penalty": penalty, "norm": u.flatten(1).norm(dim=1)}
         for term in ("cross_entropy", "bn_penalty"):
             self._require_finite(term, values[term], f"iteration {iteration}")
         if self._bounds:
-            values["clipped_share"] = self._clipped_share(u.detach())
+            values["clipped_share"] = self._clipped_share(u)
         for key, value in values.items():
             self._noted.setdefault(key, []).append(value.float())
 
     def final(self, u: Tensor) -> Tensor:
         """``u`` as it is returned. Raises RunError if it is not finite."""
         self._require_finite("compensator", u, "the end")
-        return u.detach().float().cpu()
+        return u.float().cpu()
 
     def collected(self) -> dict[str, Tensor]:
         """The curves by name, on the CPU."""

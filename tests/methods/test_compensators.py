@@ -1,0 +1,272 @@
+"""The optimisation of compensators against one written out plainly: one compensator at a time, hooks, an own Adam."""
+
+import logging
+import math
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from infer.errors import RunError, UsageError
+from infer.methods.bn_matching import MatchedTeacher
+from infer.methods.compensators import (
+    CURVE_POINTS,
+    CompensatorSettings,
+    Objective,
+    compile_pays,
+    descend,
+    draw_shifts,
+    optimise,
+    rolled,
+)
+
+CLASSES, SIZE = 4, 8
+SETTINGS = CompensatorSettings(
+    iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, jitter_px=3, dtype=torch.float64
+)
+
+
+@pytest.fixture(scope="module")
+def teacher() -> nn.Module:
+    """A smooth network, so that trajectories are not chaotic, with statistics from a few forward passes."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.SiLU(),
+        nn.Conv2d(8, 12, 3, stride=2),
+        nn.BatchNorm2d(12),
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(108, CLASSES),
+    ).double()
+    with torch.no_grad():
+        for _ in range(5):
+            network(torch.randn(32, 3, SIZE, SIZE, dtype=torch.float64))
+    return network
+
+
+@pytest.fixture
+def natural() -> Tensor:
+    return torch.randn(3, CLASSES, 3, SIZE, SIZE, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+
+def reference_terms(teacher: nn.Module, natural: Tensor, u: Tensor, shift: list[int]) -> tuple[Tensor, Tensor]:
+    """Cross-entropy [] and matching penalty [] of one compensator ``u`` [3, H, W]."""
+    gaps = []
+
+    def measure(norm: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
+        values = inputs[0].permute(1, 0, 2, 3).reshape(inputs[0].shape[1], -1)
+        mean_gap = (values.mean(1) - norm.running_mean).square().sum().sqrt()
+        gaps.append(mean_gap + (values.var(1, unbiased=False) - norm.running_var).square().sum().sqrt())
+
+    hooks = [norm.register_forward_hook(measure) for norm in teacher if isinstance(norm, nn.BatchNorm2d)]
+    logits = teacher.eval()(torch.roll(natural + u, tuple(shift), (2, 3)))
+    for hook in hooks:
+        hook.remove()
+    cross_entropy = -logits.log_softmax(1).diagonal().mean()
+    return cross_entropy, SETTINGS.first_bn_multiplier * gaps[0] + sum(gaps[1:])
+
+
+def reference_gradient(teacher: nn.Module, natural: Tensor, u: Tensor, shift: list[int]) -> Tensor:
+    u = u.clone().requires_grad_()
+    cross_entropy, penalty = reference_terms(teacher, natural, u, shift)
+    return torch.autograd.grad(cross_entropy + SETTINGS.bn_weight * penalty, u)[0]
+
+
+def reference_run(teacher: nn.Module, natural: Tensor, shifts: Tensor) -> Tensor:
+    """One compensator [3, H, W] after all iterations."""
+    u, first, second = (torch.zeros_like(natural[0]) for _ in range(3))
+    for t, shift in enumerate(shifts.tolist()):
+        gradient = reference_gradient(teacher, natural, u, shift)
+        first = 0.5 * first + 0.5 * gradient
+        second = 0.9 * second + 0.1 * gradient**2
+        rate = 0.5 * SETTINGS.lr * (1 + math.cos(math.pi * t / len(shifts)))
+        step = (first / (1 - 0.5 ** (t + 1))) / ((second / (1 - 0.9 ** (t + 1))).sqrt() + 1e-8)
+        u = u - rate * step
+    return u
+
+
+def objective_of(teacher: nn.Module, natural: Tensor) -> Objective:
+    return Objective(MatchedTeacher(teacher, SETTINGS.first_bn_multiplier, natural.dtype), natural, SETTINGS.bn_weight)
+
+
+def test_loss_and_gradient_at_given_compensators(teacher: nn.Module, natural: Tensor) -> None:
+    torch.manual_seed(3)
+    u, shifts = 0.5 * torch.randn(3, 3, SIZE, SIZE, dtype=torch.float64), torch.tensor([[0, 0], [1, 3], [2, 0]])
+    gradient, cross_entropy, penalty = objective_of(teacher, natural).gradient(u, shifts)
+    for g, shift in enumerate(shifts.tolist()):
+        expected = reference_terms(teacher, natural[g], u[g], shift)
+        torch.testing.assert_close((cross_entropy[g], penalty[g]), expected, rtol=1e-12, atol=1e-12)
+        expected = reference_gradient(teacher, natural[g], u[g], shift)
+        torch.testing.assert_close(gradient[g], expected, rtol=1e-11, atol=1e-13)
+
+
+def test_gradient_by_central_differences(teacher: nn.Module, natural: Tensor) -> None:
+    torch.manual_seed(4)
+    objective = objective_of(teacher, natural[:1])
+    u, shift, step = 0.5 * torch.randn(1, 3, SIZE, SIZE, dtype=torch.float64), torch.tensor([[2, 1]]), 1e-5
+
+    def loss(u: Tensor) -> float:
+        _, cross_entropy, penalty = objective.gradient(u, shift)
+        return (cross_entropy + SETTINGS.bn_weight * penalty).item()
+
+    gradient, _, _ = objective.gradient(u, shift)
+    for index in [(0, 0, 0, 0), (0, 1, 3, 7), (0, 2, 7, 4)]:
+        nudge = torch.zeros_like(u)
+        nudge[index] = step
+        slope = (loss(u + nudge) - loss(u - nudge)) / (2 * step)
+        assert slope == pytest.approx(gradient[index].item(), rel=1e-6, abs=1e-8)
+
+
+def test_trajectories_of_a_group_are_those_of_each_compensator_alone(teacher: nn.Module, natural: Tensor) -> None:
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    together = descend(objective_of(teacher, natural), shifts, SETTINGS)
+    alone = torch.stack([reference_run(teacher, natural[g], shifts[:, g]) for g in range(3)])
+    assert together.abs().max() > 0.5
+    assert (together - alone).abs().max() < 1e-9
+
+
+def test_optimise_returns_the_trajectory_s_end_in_float32(teacher: nn.Module, natural: Tensor) -> None:
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    result = optimise(teacher, natural.float(), shifts, SETTINGS)
+    end = descend(objective_of(teacher, natural.float().double()), shifts, SETTINGS)
+    assert torch.equal(result.u, end.float()) and not result.compiled
+
+
+def test_rolled_is_a_roll_of_each() -> None:
+    images, shifts = torch.randn(3, 2, 3, 5, 7), torch.tensor([[0, 0], [4, 6], [1, 3]])
+    expected = torch.stack(
+        [torch.roll(x, tuple(shift), (-2, -1)) for x, shift in zip(images, shifts.tolist(), strict=True)]
+    )
+    assert torch.equal(rolled(images, shifts), expected)
+    assert torch.equal(rolled(rolled(images, shifts), -shifts), images)
+    assert torch.equal(rolled(images[:, 0], shifts), expected[:, 0])
+
+
+def test_shifts_depend_on_seed_teacher_and_subset_only() -> None:
+    shifts = draw_shifts(0, "resnet18", range(3), 50, 4)
+    assert shifts.shape == (50, 3, 2) and shifts.dtype == torch.int64
+    assert shifts.min() == 0 and shifts.max() == 4
+    assert torch.equal(shifts[:, 2:], draw_shifts(0, "resnet18", [2], 50, 4))
+    assert torch.equal(shifts[:10], draw_shifts(0, "resnet18", range(3), 10, 4))
+    assert not torch.equal(shifts[:, 0], shifts[:, 1])
+    assert not torch.equal(shifts, draw_shifts(0, "mobilenetv2", range(3), 50, 4))
+    assert not torch.equal(shifts, draw_shifts(1, "resnet18", range(3), 50, 4))
+    assert not draw_shifts(0, "resnet18", [0], 50, 0).any()
+
+
+def test_curves_hold_the_state_before_each_noted_step(teacher: nn.Module, natural: Tensor) -> None:
+    settings = replace(SETTINGS, iterations=3)
+    shifts = draw_shifts(0, "small", range(3), 3, settings.jitter_px)
+    states = []
+    descend(objective_of(teacher, natural), shifts, settings, lambda _, u, *__: states.append(u.clone()))
+    low, high = torch.full((3,), -1.0), torch.tensor([1.0, 1.5, 2.0])
+    curves = optimise(teacher, natural, shifts, settings, bounds=(low, high)).curves
+    assert curves["iteration"].tolist() == [0, 1, 2]
+    assert set(curves) == {"iteration", "cross_entropy", "bn_penalty", "norm", "clipped_share"}
+    for t, u in enumerate(states):
+        for g in range(3):
+            shift = shifts[t, g].tolist()
+            cross_entropy, penalty = reference_terms(teacher, natural[g], u[g], shift)
+            assert curves["cross_entropy"][t, g].item() == pytest.approx(cross_entropy.item(), rel=1e-6)
+            assert curves["bn_penalty"][t, g].item() == pytest.approx(penalty.item(), rel=1e-6)
+            assert curves["norm"][t, g].item() == pytest.approx(u[g].square().sum().sqrt().item(), rel=1e-6)
+            composed = (natural[g] + u[g]).transpose(0, 1).flatten(1)
+            clipped = (composed < low[:, None]) | (composed > high[:, None])
+            assert curves["clipped_share"][t, g].item() == pytest.approx(clipped.double().mean().item())
+
+
+def test_curves_are_about_a_hundred_points_with_both_ends(teacher: nn.Module, natural: Tensor) -> None:
+    settings = replace(SETTINGS, iterations=250, dtype=torch.float32)
+    heard = []
+    shifts = draw_shifts(0, "small", [0], 250, 0)
+    curves = optimise(teacher, natural[:1], shifts, settings, heard.append).curves
+    points = curves["iteration"].tolist()
+    assert (points[0], points[-1], len(points)) == (0, 249, CURVE_POINTS)
+    assert points == sorted(set(points))
+    assert heard == list(range(1, 251))
+    assert "clipped_share" not in curves
+    loss = curves["cross_entropy"] + SETTINGS.bn_weight * curves["bn_penalty"]
+    assert loss[-1].item() < 0.5 * loss[0].item()
+
+
+def test_loss_that_is_not_finite_stops_the_run_in_one_line(teacher: nn.Module, natural: Tensor) -> None:
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    with pytest.raises(RunError) as caught:
+        optimise(teacher, natural, shifts, replace(SETTINGS, lr=1e300), name="small")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(part in message for part in ("'small'", "iteration 1 of 20", "method.lr", "method.bn_weight"))
+
+
+def test_compensators_that_are_not_finite_at_the_end(teacher: nn.Module, natural: Tensor) -> None:
+    shifts = torch.zeros(1, 3, 2, dtype=torch.int64)
+    with pytest.raises(RunError, match="the end of 1"):
+        optimise(teacher, natural, shifts, replace(SETTINGS, iterations=1, lr=math.inf))
+
+
+def test_teacher_without_batchnorm_layers_is_named(natural: Tensor) -> None:
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, CLASSES))
+    with pytest.raises(UsageError, match="'plain' has no BatchNorm layer"):
+        optimise(plain, natural, torch.zeros(20, 3, 2, dtype=torch.int64), SETTINGS, name="plain")
+
+
+def test_without_a_compiler_the_run_goes_on(
+    teacher: nn.Module,
+    natural: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("No working C++ compiler found\nand more")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    with caplog.at_level(logging.WARNING, logger="infer"):
+        result = optimise(teacher, natural, shifts, replace(SETTINGS, compile=True), name="small")
+    (record,) = caplog.records
+    assert "'small' is not compiled" in record.getMessage() and "\n" not in record.getMessage()
+    assert not result.compiled
+    assert torch.equal(result.u, optimise(teacher, natural, shifts, SETTINGS).u)
+
+
+def test_more_teachers_than_the_compiler_s_usual_limit(teacher: nn.Module, natural: Tensor, monkeypatch) -> None:
+    """One process may compile for many teachers and shapes; torch gives up at eight unless told otherwise."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    for classes in range(2, 12):
+        head = nn.Linear(108, classes).double()
+        images = natural.flatten(0, 1)[:classes].unsqueeze(0)
+        assert objective_of(nn.Sequential(*teacher[:-1], head), images).compile()
+
+
+@pytest.mark.slow
+def test_compiled_equals_eager(teacher: nn.Module, natural: Tensor) -> None:
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    eager, compiled = objective_of(teacher, natural), objective_of(teacher, natural)
+    assert compiled.compile()
+    torch.manual_seed(5)
+    u = torch.randn(3, 3, SIZE, SIZE, dtype=torch.float64)
+    torch.testing.assert_close(compiled.gradient(u, shifts[0]), eager.gradient(u, shifts[0]), rtol=1e-10, atol=1e-12)
+    ends = [descend(objective, shifts, SETTINGS) for objective in (compiled, eager)]
+    assert (ends[0] - ends[1]).abs().max() < 1e-9
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("compile", [False, True])
+def test_on_a_gpu(teacher: nn.Module, natural: Tensor, compile: bool) -> None:
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    settings = replace(SETTINGS, compile=compile)
+    on_gpu = optimise(teacher, natural.cuda(), shifts, settings)
+    assert on_gpu.compiled == compile and on_gpu.u.device.type == "cpu"
+    torch.testing.assert_close(on_gpu.u, optimise(teacher, natural, shifts, SETTINGS).u, rtol=1e-6, atol=1e-6)
+
+
+def test_compiling_pays_for_long_runs_of_large_images_only() -> None:
+    assert not compile_pays(iterations=200, images_per_iteration=30, image_size=8, groups=4)
+    assert not compile_pays(iterations=50, images_per_iteration=30, image_size=32, groups=3)
+    assert compile_pays(iterations=1000, images_per_iteration=100, image_size=32, groups=9)
+    assert compile_pays(iterations=2000, images_per_iteration=1000, image_size=224, groups=1)
