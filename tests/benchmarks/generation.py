@@ -1,0 +1,190 @@
+"""Seconds per compensator and iteration, beside the published way of computing the same loss.
+
+The plain side optimises one compensator at a time with a hook on every BatchNorm layer, the statistics as
+zhangxin-xd/UFC computes them (ufc_generation/utils.py: permuted, copied, then mean and var), images in torch's default
+memory format, torch.roll and torch.optim.Adam. Frozen weights, as in that code; only the teacher in use has hooks and
+no loss is read back, so it does less than that code. Both sides share threads, allocator and weights (random, with
+running statistics from a few forward passes), and take turns, so that a busy machine slows both.
+
+    python tests/benchmarks/generation.py [--quick] [--classes 10 100] [--eager | --compiled] [--json FILE]
+"""
+
+import argparse
+import ctypes
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infer.methods.bn_matching import MatchedTeacher
+from infer.methods.compensators import CompensatorSettings, Objective, descend, draw_shifts
+from infer.models import build
+
+TEACHERS = ["resnet18", "mobilenetv2", "efficientnet_b0", "shufflenet_g2"]
+IMAGE_SIZE = 32
+GROUPS = {10: 3, 100: 1}  # compensators per batch: 100 images fill a batch by themselves
+TARGETS = {("eager", 10): 1.2, ("eager", 100): 1.0, ("compiled", 10): 3.0, ("compiled", 100): 2.5}
+ITERATIONS = 2  # per turn
+SETTINGS = CompensatorSettings(iterations=ITERATIONS, lr=0.25, bn_weight=1.0, first_bn_multiplier=10.0, jitter_px=4)
+
+Run = Callable[[], object]
+
+
+class PlainStatistics:
+    """A forward hook that keeps the distance of its layer's input statistics from the running ones."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        self.distance: Tensor | None = None
+        norm.register_forward_hook(self)
+
+    def __call__(self, norm: nn.BatchNorm2d, inputs: tuple[Tensor], _: Tensor) -> None:
+        (x,) = inputs
+        mean = x.mean([0, 2, 3])
+        var = x.permute(1, 0, 2, 3).contiguous().view(x.shape[1], -1).var(1, unbiased=False)
+        self.distance = torch.norm(norm.running_var - var, 2) + torch.norm(norm.running_mean - mean, 2)
+
+
+class PlainRun:
+    """Some iterations of one compensator [1, 3, H, W] for ``natural`` [C, 3, H, W]."""
+
+    def __init__(self, teacher: nn.Module, natural: Tensor, shifts: Tensor) -> None:
+        self._teacher, self._natural = teacher, natural
+        self._shifts = [tuple(shift) for shift in shifts[:, 0].tolist()]
+        self._layers = [PlainStatistics(module) for module in teacher.modules() if isinstance(module, nn.BatchNorm2d)]
+        self._targets = torch.arange(len(natural))
+
+    def __call__(self) -> None:
+        u = torch.zeros_like(self._natural[:1], requires_grad=True)
+        adam = torch.optim.Adam([u], lr=SETTINGS.lr, betas=(0.5, 0.9), eps=1e-8)
+        for shift in self._shifts:
+            logits = self._teacher(torch.roll(self._natural + u, shift, (2, 3)))
+            distances = [layer.distance for layer in self._layers if layer.distance is not None]
+            penalty = SETTINGS.first_bn_multiplier * distances[0] + torch.stack(distances[1:]).sum()
+            adam.zero_grad()
+            (F.cross_entropy(logits, self._targets) + SETTINGS.bn_weight * penalty).backward()
+            adam.step()
+
+
+def random_teacher(arch: str, num_classes: int) -> nn.Module:
+    torch.manual_seed(0)
+    teacher = build(arch, num_classes, IMAGE_SIZE).requires_grad_(False)
+    for _ in range(5):
+        teacher(torch.randn(64, 3, IMAGE_SIZE, IMAGE_SIZE))
+    return teacher.eval()
+
+
+def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: int) -> dict[str, float | str]:
+    """Median seconds per compensator and iteration of the plain side and of each of ``forms``."""
+    teacher = random_teacher(arch, num_classes)
+    natural = torch.randn(group, num_classes, 3, IMAGE_SIZE, IMAGE_SIZE)
+    shifts = draw_shifts(0, arch, range(group), ITERATIONS, SETTINGS.jitter_px)
+    row: dict[str, float | str] = {"teacher": arch}
+    runs: dict[str, tuple[Run, int]] = {}
+    for form in forms:  # before the plain side, whose hooks must not be copied
+        objective = Objective(MatchedTeacher(teacher, SETTINGS.first_bn_multiplier), natural, SETTINGS.bn_weight)
+        if form == "compiled":
+            start = time.perf_counter()
+            if not objective.compile():
+                sys.exit("The loss could not be compiled (see the warning above). Type --eager to measure without")
+            row["compile_s"] = time.perf_counter() - start
+        runs[form] = (lambda objective=objective: descend(objective, shifts, SETTINGS)), group
+    runs = {"plain": (PlainRun(teacher, natural[0], shifts), 1)} | runs
+    return row | take_turns(runs, rounds)
+
+
+def take_turns(runs: dict[str, tuple[Run, int]], rounds: int) -> dict[str, float]:
+    """Median seconds of each run per compensator and iteration; the first round is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(1 + rounds):
+        for name, (run, compensators) in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append((time.perf_counter() - start) / (ITERATIONS * compensators))
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+
+
+def with_total(rows: list[dict], forms: list[str]) -> list[dict]:
+    """The rows, one for all teachers together, and every form's speed-up over the plain side in each."""
+    times = {name: sum(row[name] for row in rows) for name in ["plain", *forms]}
+    rows = [*rows, {"teacher": f"all {len(rows)}"} | times]
+    return [row | {f"{form}_ratio": row["plain"] / row[form] for form in forms} for row in rows]
+
+
+def print_table(rows: list[dict], forms: list[str], num_classes: int, group: int) -> None:
+    print(f"\n{num_classes} classes, {group} compensator(s) per batch: ms per compensator and iteration, medians")
+    print(f"{'teacher':16}{'plain':>9}" + "".join(f"{form:>10}{'ratio':>7}" for form in forms))
+    for row in rows:
+        cells = "".join(f"{1000 * row[form]:10.1f}{row[f'{form}_ratio']:7.2f}" for form in forms)
+        compiling = f"   compiled in {row['compile_s']:.0f} s" if "compile_s" in row else ""
+        print(f"{row['teacher']:16}{1000 * row['plain']:9.1f}{cells}{compiling}")
+    for form in forms:
+        target = TARGETS[form, num_classes]
+        verdict = "met" if rows[-1][f"{form}_ratio"] >= target else "missed"
+        print(f"target for all teachers together, {form}: ratio >= {target}, {verdict}")
+
+
+def keep_large_blocks() -> bool:
+    """Make glibc reuse large freed blocks: activations, mapped anew in each iteration, cost either side page faults."""
+    libc = ctypes.CDLL(None)
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    return all(libc.mallopt(option, 2**30) == 1 for option in (trim_threshold, mmap_threshold))
+
+
+def processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--classes", type=int, nargs="+", choices=[10, 100], default=[10, 100])
+    parser.add_argument("--teachers", nargs="+", choices=TEACHERS, default=TEACHERS)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--eager", action="store_const", dest="forms", const=["eager"], help="do not compile")
+    form.add_argument("--compiled", action="store_const", dest="forms", const=["compiled"], help="only compiled")
+    parser.add_argument("--group", type=int, help="compensators per batch (default: 3 for 10 classes, 1 for 100)")
+    parser.add_argument("--rounds", type=int, help="turns of each side (default: 15, and 7 for 100 classes)")
+    parser.add_argument("--quick", action="store_true", help="10 classes, not compiled, 5 turns: a minute")
+    parser.add_argument("--stock-allocator", action="store_true", help="leave glibc's thresholds as they are")
+    parser.add_argument("--json", type=Path, help="also write the results here")
+    parser.set_defaults(forms=["eager", "compiled"])
+    options = parser.parse_args()
+    if options.quick:
+        options.classes, options.forms, options.rounds = [10], ["eager"], 5
+    return options
+
+
+def main() -> None:
+    options = parsed()
+    about = {
+        "hardware": processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "large blocks kept": not options.stock_allocator and keep_large_blocks(),
+        "date": date.today().isoformat(),
+    }
+    print(", ".join(f"{name}: {value}" for name, value in about.items()))
+    results = {}
+    for num_classes in options.classes:
+        group = options.group or GROUPS[num_classes]
+        rounds = options.rounds or (15 if num_classes == 10 else 7)
+        rows = [measure(arch, num_classes, group, options.forms, rounds) for arch in options.teachers]
+        results[num_classes] = with_total(rows, options.forms)
+        print_table(results[num_classes], options.forms, num_classes, group)
+    if options.json:
+        options.json.write_text(json.dumps(about | {"seconds": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
