@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -52,7 +53,7 @@ class Console:
         """Print a table; the first column is flushed left, the others right."""
         table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
         for position, column in enumerate(columns):
-            table.add_column(column, justify="right" if position else "left", no_wrap=True)
+            table.add_column(column, justify="right" if position else "left")
         for row in rows:
             table.add_row(*row)
         for sink in self._sinks:
@@ -61,19 +62,45 @@ class Console:
     @contextmanager
     def progress(self, description: str, total: int) -> Iterator["Ticker"]:
         """A bar with rate and remaining time on a terminal, a plain line every few seconds elsewhere."""
-        if self._terminal.is_terminal:
-            columns = (
-                TextColumn("  {task.description}"),
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
-            )
-            with Progress(*columns, console=self._terminal, transient=True) as bar:
-                yield _BarTicker(bar, bar.add_task(description, total=total, note=""))
-        else:
+        if not self._terminal.is_terminal:
             yield _LineTicker(self, description, total)
+            return
+        with self._bars as bars:
+            task = bars.add_task(description, total=total, note="")
+            yield _BarTicker(bars, task)
+            bars.remove_task(task)
+
+    @cached_property
+    def _bars(self) -> "_Bars":
+        return _Bars(self._terminal)
+
+
+class _Bars(Progress):
+    """Bars one below the other; shown as long as the outermost piece of work lasts."""
+
+    def __init__(self, terminal: RichConsole) -> None:
+        super().__init__(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=terminal,
+            transient=True,
+        )
+        self._depth = 0
+
+    def __enter__(self) -> "_Bars":
+        self._depth += 1
+        if self._depth == 1:
+            self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.stop()
 
 
 class Ticker(ABC):
@@ -96,14 +123,17 @@ class _LineTicker(Ticker):
     def __init__(self, console: Console, description: str, total: int) -> None:
         self._console, self._description, self._total = console, description, total
         self._started = self._last_line = time.monotonic()
+        self._found_done: int | None = None
 
     def advance_to(self, done: int, note: str = "") -> None:
+        if self._found_done is None:
+            self._found_done = done - 1  # a resumed piece of work starts in its middle
         now = time.monotonic()
         if now - self._last_line < _PLAIN_INTERVAL_S:
             return
         self._last_line = now
         elapsed = now - self._started
-        left = elapsed / done * (self._total - done)
+        left = elapsed / (done - self._found_done) * (self._total - done)
         times = f"{duration(elapsed)}, {duration(left)} left"
         self._console.say(f"  {self._description}  {done}/{self._total}  {times}  {note}".rstrip())
 

@@ -1,5 +1,6 @@
 """What every stage works with: the settings, the data, the store, the device, and the account of what was done."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from infer.config import Config, Stage
 from infer.console import Console
@@ -42,6 +44,8 @@ class Context:
     run_folder: Path
     overrides: Sequence[str] = ()
     """The words typed on the command line, for messages that print a command."""
+    networks: dict[str, nn.Module] = field(default_factory=dict)
+    """Teachers in memory, by signature."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
 
     def obtain(self, artefact: Artefact) -> dict[str, Any]:
@@ -68,9 +72,14 @@ class Context:
     def require_parents(self, artefact: Artefact) -> None:
         """Raise UsageError, with the command to type, when a parent is not there and will not be made either."""
         for parent in artefact.parents.values():
-            if parent.stage not in self.config.stages and not self.store.exists(parent):
-                missing = MissingArtefact(parent, self.store.folder(parent))
-                raise UsageError(f"{missing}. Make it with: {self._command_for(parent)}")
+            if parent.stage not in self.config.stages:
+                self.require(parent)
+
+    def require(self, artefact: Artefact) -> None:
+        """Raise UsageError, with the command to type, when ``artefact`` is not there."""
+        if not self.store.exists(artefact):
+            missing = MissingArtefact(artefact, self.store.folder(artefact))
+            raise UsageError(f"{missing}. Make it with: {self._command_for(artefact)}")
 
     def folder(self, artefact: Artefact) -> Path:
         """Where the files of ``artefact`` are, once it was obtained."""
@@ -88,4 +97,4 @@ class Context:
     def _command_for(self, artefact: Artefact) -> str:
         words = [word for word in self.overrides if not word.startswith(("stages=", "force="))]
         upto = ",".join(stage.value for stage in _ORDER[: _ORDER.index(artefact.stage) + 1])
-        return " ".join(["python launch.py", *words, f"stages=[{upto}]"])
+        return f"python launch.py {shlex.join([*words, f'stages=[{upto}]'])}"

@@ -4,7 +4,6 @@
 """
 
 import difflib
-import errno
 import os
 import re
 import sys
@@ -14,7 +13,7 @@ from dataclasses import fields
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from infer.errors import InferError, UsageError
+from infer.errors import UsageError, describe
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _wants_traceback = os.environ.get(_FULL_ERROR) == "1"
@@ -26,9 +25,11 @@ def exit_code_of(launch: Callable[[], object]) -> int:
     os.environ[_FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
     try:
         launch()
+    except KeyboardInterrupt:
+        return _report_interruption()
     except (HydraException, OmegaConfBaseException) as error:
         return _report(UsageError(explain(error)), error)
-    except InferError as error:
+    except Exception as error:
         return _report(error, error)
     return 1 if _failed_jobs else 0
 
@@ -38,11 +39,12 @@ def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None
 
     With ``keep_going``, as a sweep needs it, an error only counts: the other jobs run, and the process ends with 1.
     """
+    if not _wants_traceback:
+        os.environ.pop(_FULL_ERROR, None)  # composed by now: processes that this one starts decide for themselves
     try:
         work()
     except KeyboardInterrupt:
-        print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_report_interruption())
     except Exception as error:
         code = _report(error, error)
         if not keep_going:
@@ -50,23 +52,16 @@ def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None
         _failed_jobs.append(error)
 
 
+def _report_interruption() -> int:
+    print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+    return 130
+
+
 def _report(shown: Exception, cause: Exception) -> int:
     if _wants_traceback:
         raise cause
     print(f"infer: {describe(shown)}", file=sys.stderr)
     return getattr(shown, "exit_code", 1)
-
-
-def describe(error: Exception) -> str:
-    """``error`` in one line, in words for the errors that a full disk or a bug cause."""
-    if isinstance(error, InferError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"no space left on the disk ({error.filename}). Free some space, or give another folder: outputs=<folder>"
-        )
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} (unexpected; {_FULL_ERROR}=1 shows where)"
 
 
 def explain(error: Exception) -> str:

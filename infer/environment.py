@@ -1,5 +1,6 @@
 """What a number depends on besides the settings: device, threads, versions, the code's commit."""
 
+import contextlib
 import functools
 import importlib.metadata
 import platform
@@ -37,7 +38,7 @@ def pick_precision(asked: Precision, device: torch.device) -> str:
 @functools.cache
 def describe(device: torch.device) -> dict[str, Any]:
     """Device, threads, versions and commit, as every record carries them."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor_name()
     return {
         "device": {"type": device.type, "name": name},
         "threads": torch.get_num_threads(),
@@ -83,6 +84,18 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def cpu_threads() -> int:
-    """Threads that torch computes with, and so those that decode images."""
-    return torch.get_num_threads()
+def make_repeatable() -> None:
+    """Let a GPU compute in full float32 and in the same order every time, as a CPU does."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def _processor_name() -> str:
+    """The processor's name for a person; its architecture where the system does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

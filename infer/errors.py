@@ -1,5 +1,7 @@
 """The two ways a run can end badly: what was asked cannot be done, or the work itself failed."""
 
+import errno
+
 
 class InferError(Exception):
     """Base of every error that is shown to the user as one line."""
@@ -18,3 +20,15 @@ class UsageError(InferError):
 
 class RunError(InferError):
     """The work started and could not be finished: a loss that became NaN, a full disk (exit code 1)."""
+
+
+def describe(error: Exception) -> str:
+    """``error`` in one line, in words for the errors that a full disk or a bug cause."""
+    if isinstance(error, InferError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"no space left on the disk ({error.filename}). Free some space, or give another folder: outputs=<folder>"
+        )
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} (unexpected; HYDRA_FULL_ERROR=1 shows where)"

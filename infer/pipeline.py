@@ -1,11 +1,14 @@
 """One run, from composed settings to a record on disk: the asked-for stages in order, each artefact made once."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from infer import environment, preflight
-from infer.config import Baseline, Config, Stage
+from infer.config import Config, Stage
 from infer.config.evaluate import TestSplit
 from infer.console import Console, duration
 from infer.context import Context
@@ -17,7 +20,7 @@ from infer.stages import report, squeeze
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Store
 from infer.tracking import tracking
-from infer.trials import Trial, baseline_trial, main_trial
+from infer.trials import Trial, baseline_trials, main_trial
 
 _MAKING_STAGES = (Stage.squeeze, Stage.generate, Stage.relabel, Stage.evaluate)
 
@@ -28,18 +31,18 @@ def run(config: Config) -> None:
     folder = Path(hydra.runtime.output_dir)
     console = Console()
     console.log_to(folder / "infer.log")
-    choices = {group: option for group, option in hydra.runtime.choices.items() if not group.startswith("hydra/")}
-    result = RunResult(folder, config, choices)
+    result = RunResult(folder, config, _choices(hydra.runtime.choices))
     with result.recorded():
         context = prepare(config, folder, console, list(hydra.overrides.task))
         result.add_environment(context)
-        trials = plan_trials(context)
+        trials = plan_trials(context, in_sweep=hydra.mode is RunMode.MULTIRUN)
+        result.add_plan(trials[0])
         plan = by_stage(trials)
         preflight.check(context, plan)
         report.announce(context, trials, plan)
         with tracking(config, folder) as tracker:
-            make_all(context, plan)
-            write_distilled_folder(context, trials[0].material.images, trials[0].material.labels)
+            make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
+            write_distilled_folder(context, trials[0])
             teachers = made_teachers(context, plan)
             result.add_outcome(context, trials, teachers)
             if Stage.report in config.stages:
@@ -51,8 +54,8 @@ def prepare(config: Config, folder: Path, console: Console, overrides: list[str]
     """Device, data and store for ``config``."""
     device = environment.pick_device(config.device)
     outputs = Path(config.outputs)
-    threads = environment.cpu_threads()
-    data = load(config.dataset, cache_dir=outputs / ".cache", threads=threads)
+    environment.make_repeatable()
+    data = load(config.dataset, cache_dir=outputs / ".cache", threads=torch.get_num_threads())
     if config.evaluate.split is TestSplit.val:
         data = holdout(data, config.evaluate.val_fraction, config.seed)
     for note in data.notes:
@@ -69,10 +72,10 @@ def prepare(config: Config, folder: Path, console: Console, overrides: list[str]
     )
 
 
-def plan_trials(context: Context) -> list[Trial]:
+def plan_trials(context: Context, in_sweep: bool) -> list[Trial]:
     """The distilled set first, then the baselines; nothing is made yet."""
     main = main_trial(context)
-    return [main, *(baseline_trial(context, main, Baseline(name)) for name in context.config.baselines)]
+    return [main, *baseline_trials(context, main, context.config.baselines_of(in_sweep))]
 
 
 def by_stage(trials: list[Trial]) -> dict[Stage, list[Artefact]]:
@@ -85,17 +88,25 @@ def by_stage(trials: list[Trial]) -> dict[Stage, list[Artefact]]:
     return {stage: [a for a in found.values() if a.stage is stage] for stage in _MAKING_STAGES}
 
 
-def make_all(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
+def make_all(context: Context, plan: dict[Stage, list[Artefact]], on_stage_done: Callable[[], None]) -> None:
     """Make, stage by stage, what is not there yet."""
     for stage, artefacts in plan.items():
         if stage in context.config.stages and artefacts:
             context.console.say(stage.value, style="bold")
-            for artefact in artefacts:
-                context.obtain(artefact)
+            with context.console.progress(f"{stage.value}, all units", len(artefacts)) as ticker:
+                for number, artefact in enumerate(artefacts, start=1):
+                    context.obtain(artefact)
+                    ticker.advance_to(number)
+            on_stage_done()
             account = context.account[stage]
             context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")
         if stage is Stage.squeeze:
             squeeze.check_teachers(context, made_teachers(context, plan))
+
+
+def _choices(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The option taken of every group that a person can name."""
+    return {group: option for group, option in chosen.items() if not group.startswith(("hydra/", "schema"))}
 
 
 def made_teachers(context: Context, plan: dict[Stage, list[Artefact]]) -> list[Teacher]:

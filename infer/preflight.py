@@ -8,6 +8,7 @@ from infer.config import Stage
 from infer.config.method import InferMethod
 from infer.context import Context
 from infer.errors import UsageError
+from infer.methods.bn_matching import has_matchable_norms
 from infer.models import build
 from infer.store import Artefact
 
@@ -17,15 +18,18 @@ def check(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
     _check_networks(context)
     for stage in context.config.stages:
         for artefact in plan.get(stage, []):
-            if not context.store.exists(artefact):
+            if stage in context.forced or not context.store.exists(artefact):
                 context.require_parents(artefact)
+    if context.config.stages == [Stage.report]:
+        for student in plan[Stage.evaluate]:
+            context.require(student)
 
 
 def _check_networks(context: Context) -> None:
     config = context.config
     for arch in config.ensemble:
         network = _outline(context, arch)
-        if isinstance(config.method, InferMethod) and not _has_batch_norm(network):
+        if isinstance(config.method, InferMethod) and not has_matchable_norms(network):
             raise UsageError(
                 f"teacher {arch} has no batch-norm layers, and method={config.method.name} matches their statistics. "
                 "Choose another, e.g. teachers.archs=[resnet18] or convnet3_batchnorm"
@@ -38,7 +42,3 @@ def _outline(context: Context, arch: str) -> nn.Module:
     """The network without its weights: built in no time, and an error where it cannot be."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return build(arch, context.data.num_classes, context.data.image_size)
-
-
-def _has_batch_norm(network: nn.Module) -> bool:
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from infer import environment
-from infer.config import Config, Stage, as_plain
+from infer.config import Config, as_plain
 from infer.context import Context
-from infer.door import describe
+from infer.errors import describe
 from infer.stages.evaluate import metrics_of
 from infer.stages.squeeze import Teacher
 from infer.statistics import summarise
@@ -55,24 +55,30 @@ class RunResult:
         """Device, threads, versions, commit."""
         self._update(environment=self.content["environment"] | environment.describe(context.device))
 
+    def add_plan(self, main: Trial) -> None:
+        """What is known before the work: bytes, protocol, updates."""
+        known = {
+            "protocol": main.material.protocol,
+            "student_steps": main.num_steps,
+            "samples_seen": main.samples_seen,
+        }
+        self._update(storage=main.storage(), environment=self.content["environment"] | known)
+
+    def add_stages(self, context: Context) -> None:
+        """What each stage has made and reused so far."""
+        self._update(stages={stage.value: vars(account) for stage, account in context.account.items()})
+
     def add_outcome(self, context: Context, trials: list[Trial], teachers: list[Teacher]) -> None:
-        """What each stage made and reused, every score, every byte."""
+        """Every score that is there."""
         main, baselines = trials[0], trials[1:]
         metrics = {f"teacher/{teacher.arch}/top1": summarise([teacher.top1]) for teacher in teachers}
-        outcome = outcome_of(main) if Stage.evaluate in context.config.stages else {}
+        outcome = outcome_of(main) if main.is_done else {}
+        peak = {"peak_memory_bytes": environment.peak_memory_bytes(context.device)}
         self._update(
-            stages={stage.value: vars(account) for stage, account in context.account.items()},
             metrics=outcome.get("metrics", {}) | metrics,
             per_student=outcome.get("per_student", {}),
-            baselines={t.material.name: outcome_of(t) for t in baselines if outcome},
-            storage=main.storage(),
-            environment=self.content["environment"]
-            | {
-                "peak_memory_bytes": environment.peak_memory_bytes(context.device),
-                "protocol": main.material.protocol,
-                "student_steps": main.num_steps,
-                "samples_seen": main.samples_seen,
-            },
+            baselines={trial.material.name: outcome_of(trial) for trial in baselines if trial.is_done},
+            environment=self.content["environment"] | peak,
         )
 
     def _update(self, **changes: Any) -> None:

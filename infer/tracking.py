@@ -30,10 +30,15 @@ class _Wandb(Tracker):
         if result["per_student"]:
             for arch, students in trials[0].students.items():
                 for student in students:
-                    for row in student.history():
-                        self._run.log({f"{arch}/{student.repeat}/{key}": value for key, value in row.items()})
+                    self._log_history(f"{arch}/{student.repeat}", student.history())
         pictures = self._folder.glob("*.png")
         self._run.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
+
+    def _log_history(self, name: str, history: list[dict[str, float]]) -> None:
+        """One curve per score over the student's own steps."""
+        self._run.define_metric(f"{name}/*", step_metric=f"{name}/step")
+        for row in history:
+            self._run.log({f"{name}/{key}": value for key, value in row.items()})
 
 
 @contextlib.contextmanager

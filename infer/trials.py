@@ -21,6 +21,7 @@ _LABELS_OF = {
     Baseline.random_dynamic: LabelMode.dynamic,
     Baseline.full: LabelMode.hard,
 }
+_NOT_PROTOCOL = ("repeats", "split", "val_fraction", "test_every")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Trial:
     def students(self) -> dict[str, list[Student]]:
         """By architecture, the leading one first."""
         return students_of(self.context, self.material)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every student is trained."""
+        return all(self.context.store.exists(s) for students in self.students.values() for s in students)
 
     @property
     def num_steps(self) -> int:
@@ -65,16 +71,33 @@ def main_trial(context: Context) -> Trial:
     """The distilled set with its labels, under the run's protocol."""
     images = distilled_set(context)
     labels = labels_of(context, images, context.config.labeling.mode, _labeling_teachers(context))
-    name = context.config.method.name
-    return Trial(context, Material(name, images, labels, context.config.protocol_name))
+    protocol = protocol_name(context, context.config.labeling.mode)
+    return Trial(context, Material(context.config.method.name, images, labels, protocol))
 
 
-def baseline_trial(context: Context, main: Trial, baseline: Baseline) -> Trial:
+def baseline_trials(context: Context, main: Trial, baselines: list[Baseline]) -> list[Trial]:
+    """The baselines, without those that are the very set and labels of ``main``."""
+    trials = [_baseline_trial(context, main, baseline) for baseline in baselines]
+    return [trial for trial in trials if _content(trial) != _content(main)]
+
+
+def protocol_name(context: Context, mode: LabelMode) -> str:
+    """The protocol's name under labels of ``mode``, starred when the command line changes its settings."""
+    words = [word.partition("=")[0] for word in context.overrides]
+    changed = [w for w in words if w.startswith("evaluate.") and w.removeprefix("evaluate.") not in _NOT_PROTOCOL]
+    return context.config.protocol_name_with(mode) + ("*" if changed else "")
+
+
+def _content(trial: Trial) -> tuple[str, str]:
+    return trial.material.images.name, trial.material.labels.mode
+
+
+def _baseline_trial(context: Context, main: Trial, baseline: Baseline) -> Trial:
     """One baseline: the same protocol and as many updates as the students of ``main`` make."""
     mode = _LABELS_OF[baseline]
     images, leftover = _baseline_images(context, main, baseline, mode)
     labels = labels_of(context, images, mode, _labeling_teachers(context))
-    protocol = context.config.protocol_name_with(mode)
+    protocol = protocol_name(context, mode)
     return Trial(context, Material(baseline.value, images, labels, protocol, main.num_steps, leftover))
 
 

@@ -36,17 +36,14 @@ ITERATIONS = np.array([0, 50, 100])
 def history(epochs: int, final: float, test_every: int = 1) -> list[dict[str, float]]:
     rows = [{"epoch": e, "step": 7 * e, "lr": 0.1, "train_loss": 2 / e} for e in range(1, epochs + 1)]
     return [
-        row | ({"test/top1": final * e / epochs} if e % test_every == 0 else {})
-        for e, row in enumerate(rows, start=1)
+        row | ({"test/top1": final * e / epochs} if e % test_every == 0 else {}) for e, row in enumerate(rows, start=1)
     ]
 
 
 def curves(subsets: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
     values = scale * torch.arange(1.0, 4)[:, None] + 0.1 * torch.arange(subsets) ** 2
     keys = ("cross_entropy", "bn_penalty", "norm")
-    return {"iteration": torch.from_numpy(ITERATIONS), "clipped_share": values / 100} | dict.fromkeys(
-        keys, values
-    )
+    return {"iteration": torch.from_numpy(ITERATIONS), "clipped_share": values / 100} | dict.fromkeys(keys, values)
 
 
 def make_data(classes: list[str], per_class: int, size: int) -> ImageData:
@@ -227,9 +224,7 @@ def test_many_classes_are_cut_to_ten(make_context):
     context.obtain(trial.material.images)
     figure = samples_of(trial, "title")
     assert "title (10 of 100 classes)" in words(figure)
-    assert [word for word in words(figure) if word.startswith("class")] == [
-        f"class {c}" for c in range(0, 100, 11)
-    ]
+    assert [word for word in words(figure) if word.startswith("class")] == [f"class {c}" for c in range(0, 100, 11)]
     stored = trial.material.images.images().pixels
     assert len(drawn_images(figure)) == 20
     assert np.array_equal(drawn_images(figure)[1], stored[11 * 2].permute(1, 2, 0))
@@ -254,9 +249,7 @@ def test_words_of_a_mosaic_do_not_collide(size, classes):
     heads = ["aquarium_fish", "Pseudomonas_aeruginosa", "great white shark, man-eater", "W" * 40, "$x$"] * 2
     label = "efficientnet_b0.ra_in1k\nclip(P₀ + u)\n‖u‖ = 31.41\nmax |u| = 2.36"
     rows = [Row("real images\nP₀", images), *[Row(label, images, lead=images[0])] * 4]
-    figure = Mosaic(
-        "cifar100, infer: M=4", heads[:classes], rows, "compensator u", "a note of words " * 8
-    ).figure()
+    figure = Mosaic("cifar100, infer: M=4", heads[:classes], rows, "compensator u", "a note of words " * 8).figure()
     assert_tidy(figure)
 
 
@@ -265,9 +258,7 @@ def test_lines_are_medians_over_subsets_and_means_over_repeats():
     section = generation_section({"teacher": one})
     norm, clipped = section.panels[2].curves[0], section.panels[3].curves[0]
     assert norm.centre.tolist() == pytest.approx([1.25, 2.25, 3.25])
-    assert norm.low.tolist() == pytest.approx([1, 2, 3]) and norm.high.tolist() == pytest.approx(
-        [1.9, 2.9, 3.9]
-    )
+    assert norm.low.tolist() == pytest.approx([1, 2, 3]) and norm.high.tolist() == pytest.approx([1.9, 2.9, 3.9])
     assert clipped.centre.tolist() == pytest.approx([1.25, 2.25, 3.25])
     section = student_section(
         "net", {"infer": [history(2, 60.0), history(2, 80.0)], "full": [history(2, 90.0)]}, "test"
@@ -294,9 +285,7 @@ def test_a_label_looks_the_same_in_all_panels_and_unlike_any_other():
     section = teacher_section({name: history(4, 80.0) for name in names}, "test")
     figure = sheet("title", [section])
     drawn = [axes.lines for axes in figure.axes] + [figure.legends[0].get_lines()]
-    looks = [
-        {line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines} for lines in drawn
-    ]
+    looks = [{line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines} for lines in drawn]
     assert looks[0] == looks[1] == looks[2]
     assert list(looks[0]) == names[::-1], "the first must lie on top"
     assert len(set(looks[0].values())) == len(names)

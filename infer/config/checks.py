@@ -24,6 +24,12 @@ def require_fraction(key: str, given: float | None) -> None:
     require(given is None or 0 <= given < 1, key, given, "it must lie in [0, 1)")
 
 
+def require_distinct(key: str, given: list) -> None:
+    """``given`` names nothing twice."""
+    doubled = sorted({str(getattr(item, "value", item)) for item in given if given.count(item) > 1})
+    require(not doubled, key, f"[...,{','.join(doubled)},...]", "name each only once")
+
+
 def _typed(value: object) -> str:
     """``value`` as it would be typed on the command line."""
     return "null" if value is None else str(value)

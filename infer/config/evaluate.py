@@ -5,7 +5,7 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least, require_positive
+from infer.config.checks import require, require_at_least, require_distinct, require_positive
 from infer.config.training import Training
 
 
@@ -30,7 +30,8 @@ class EvaluateConfig(Training):
     protocol: str = MISSING
     """The name that stands beside every number."""
     divide_epochs_by_blocks: bool = False
-    """Divide ``epochs`` by M+1, rounded: the published dynamic recipe, 400 epochs giving 80 at M=4."""
+    """Divide ``epochs`` by the composed images per stored one (M+1 for INFER), rounded: the published dynamic recipe,
+    400 epochs giving 80 at M=4."""
     temperature: float = 30.0
     """T of softmax(logits / T) in the soft-label loss, which is not multiplied by T²."""
     mix: Mix = Mix.mixup
@@ -75,3 +76,4 @@ class StudentConfig:
             "[]",
             "name at least one architecture, e.g. student.archs=[convnet3]",
         )
+        require_distinct("student.archs", self.archs)

@@ -5,7 +5,7 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from infer.config.checks import require_at_least, require_positive
+from infer.config.checks import require, require_at_least, require_distinct, require_positive
 
 
 class CompensatorDtype(str, Enum):
@@ -79,3 +79,8 @@ class LabelingConfig:
     mode: LabelMode = MISSING
     teachers: list[str] | None = None
     """Architectures whose logits are averaged; null: those of the method, the first M of the ensemble."""
+
+    def __post_init__(self) -> None:
+        if self.teachers is not None:
+            require(bool(self.teachers), "labeling.teachers", "[]", "name at least one architecture, or null")
+            require_distinct("labeling.teachers", self.teachers)

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least
+from infer.config.checks import require, require_at_least, require_distinct
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.method import LabelingConfig, LabelMode, MethodConfig
 from infer.config.teachers import TeachersConfig
@@ -62,7 +62,9 @@ class Config:
     stages: list[Stage] = field(default_factory=lambda: list(Stage))
     force: list[Stage] = field(default_factory=list)
     """Stages to redo, and all after them, although their results are there."""
-    baselines: list[Baseline] = field(default_factory=list)
+    baselines: list[Baseline] | None = None
+    """What the set is compared with; null: random images with the same and with hard labels, and all of the data, but
+    nothing in a sweep."""
     device: str = "auto"
     precision: Precision = Precision.auto
     outputs: str = "outputs"
@@ -80,6 +82,7 @@ class Config:
             self.device,
             "use auto, cpu, cuda or cuda:<number>",
         )
+        require_distinct("baselines", self.baselines or [])
         archs = self.teachers.archs
         require(
             self.M is None or self.M <= len(archs),
@@ -99,10 +102,12 @@ class Config:
         """The architectures that make soft labels: the ensemble, unless ``labeling.teachers`` names others."""
         return self.labeling.teachers or self.ensemble
 
-    @property
-    def protocol_name(self) -> str:
-        """The name that stands beside the run's numbers."""
-        return self.protocol_name_with(self.labeling.mode)
+    def baselines_of(self, in_sweep: bool) -> list[Baseline]:
+        """The baselines that are asked for."""
+        if self.baselines is not None:
+            return self.baselines
+        same_labels = Baseline(f"random_{self.labeling.mode.value}")
+        return [] if in_sweep else list(dict.fromkeys([same_labels, Baseline.random_hard, Baseline.full]))
 
     def protocol_name_with(self, mode: LabelMode) -> str:
         """The protocol under labels of ``mode``: both are named where the protocol is made for another mode."""

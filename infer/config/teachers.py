@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from infer.config.checks import require
+from infer.config.checks import require, require_distinct
 from infer.config.training import Training
 
 
@@ -14,7 +14,8 @@ class TeachersConfig(Training):
     archs: list[str] = field(default_factory=list)
     """Architectures in order; ``M`` takes the first M of them."""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
-    """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance) or null (off)."""
+    """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance; of two classes 75) or
+    null (off)."""
 
     def __post_init__(self) -> None:
         self.check("teachers")
@@ -24,6 +25,7 @@ class TeachersConfig(Training):
             "[]",
             "name at least one architecture, e.g. teachers.archs=[resnet18]",
         )
+        require_distinct("teachers.archs", self.archs)
         is_percentage = type(self.min_top1) in (int, float) and 0 <= self.min_top1 <= 100
         allowed = "give a percentage from 0 to 100, auto or null"
         require(is_percentage or self.min_top1 in ("auto", None), "teachers.min_top1", self.min_top1, allowed)
@@ -31,5 +33,6 @@ class TeachersConfig(Training):
     def required_top1(self, num_classes: int) -> float:
         """The bar in percent that every teacher must clear; 0 when it is off."""
         if self.min_top1 == "auto":
-            return 200 / num_classes
+            chance = 100 / num_classes
+            return min(2 * chance, (chance + 100) / 2)
         return self.min_top1 or 0.0

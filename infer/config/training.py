@@ -20,7 +20,6 @@ _RECIPE = (
     "ema_decay",
     "crop_padding",
     "flip",
-    "test_every",
 )
 
 
@@ -84,5 +83,10 @@ class Training:
             require_fraction(f"{group}.{key}", getattr(self, key))
 
     def recipe(self) -> dict[str, Any]:
-        """The settings that a trained network depends on, for its signature."""
-        return {key: getattr(self, key) for key in _RECIPE}
+        """The settings that the trained weights depend on, for a signature; those without effect are None."""
+        without_effect = set()
+        if self.optimizer is Optimizer.adamw:
+            without_effect.add("momentum")
+        if self.steps is not None:
+            without_effect.add("schedule_unit")
+        return {key: None if key in without_effect else getattr(self, key) for key in _RECIPE}

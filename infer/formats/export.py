@@ -4,16 +4,16 @@ import shutil
 from pathlib import Path
 
 from infer.context import Context
-from infer.formats.distilled import LABELS, read_manifest, write_labels, write_manifest
-from infer.labels.base import Labels
+from infer.formats.distilled import read_manifest, write_labels, write_manifest
 from infer.labels.static import StaticLabels
-from infer.methods.base import DistilledArtefact
+from infer.trials import Trial
 
 _FOLDER = "distilled"
 
 
-def write_distilled_folder(context: Context, images: DistilledArtefact, labels: Labels) -> Path | None:
+def write_distilled_folder(context: Context, trial: Trial) -> Path | None:
     """Write ``<run>/distilled``; None when the set has not been made. Static labels go along once they are there."""
+    images, labels = trial.material.images, trial.material.labels
     if not context.store.exists(images):
         return None
     folder = context.run_folder / _FOLDER
@@ -22,13 +22,12 @@ def write_distilled_folder(context: Context, images: DistilledArtefact, labels: 
     stored = context.folder(images)
     for file in stored.glob("*.safetensors"):
         shutil.copyfile(file, folder / file.name)
-    label_files = {}
-    if isinstance(labels, StaticLabels) and context.store.exists(labels):
-        write_labels(folder, labels.logits())
-        label_files = {LABELS: labels.label_bytes}
-    manifest = read_manifest(stored)
-    manifest["bytes"] |= label_files
-    manifest["labels"] = {"mode": labels.mode}
-    manifest["signature"] = images.signature
+    manifest = read_manifest(stored) | {"signature": images.signature, "storage": trial.storage()}
+    if isinstance(labels, StaticLabels):
+        if context.store.exists(labels):
+            write_labels(folder, labels.logits())
+            manifest["labels"] = {"mode": labels.mode, "signature": labels.signature}
+    else:
+        manifest["labels"] = {"mode": labels.mode}
     write_manifest(folder, manifest)
     return folder

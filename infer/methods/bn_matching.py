@@ -49,7 +49,7 @@ class MatchedTeacher(nn.Module):
     def _without_norms(self, what: str) -> UsageError:
         return UsageError(
             f"Teacher {self.name!r} {what}, but this method matches BatchNorm statistics: choose other teachers, "
-            "for example teachers.archs=[resnet18,mobilenetv2], or a method without matching, for example method=rded"
+            "for example teachers.archs=[resnet18,mobilenetv2], or a method without matching: method=random"
         )
 
 
@@ -69,12 +69,21 @@ class _Penalties:
         return noted
 
 
+def has_matchable_norms(network: nn.Module) -> bool:
+    """Whether ``network`` has BatchNorm layers whose statistics can be matched."""
+    return any(_is_matchable(module) for module in network.modules())
+
+
+def _is_matchable(module: nn.Module) -> bool:
+    return isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) and module.running_mean is not None
+
+
 def _replace_norms(network: nn.Module, penalties: _Penalties) -> int:
     """Wraps every BatchNorm layer with running statistics in place; how many there were."""
     count = 0
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.BatchNorm2d | nn.SyncBatchNorm) and child.running_mean is not None:
+            if _is_matchable(child):
                 setattr(module, name, _MatchedNorm(child, penalties))
                 count += 1
     return count

@@ -41,18 +41,9 @@ class CompensatorGroup(Artefact):
     kind = "compensators"
     stage = Stage.generate
 
-    def __init__(
-        self,
-        context: Context,
-        method: InferMethod,
-        teacher: Teacher,
-        subsets: tuple[int, int],
-        num_groups: int,
-    ) -> None:
-        """``num_groups``: how many groups of this teacher the run makes; it decides whether compiling pays."""
+    def __init__(self, context: Context, method: InferMethod, teacher: Teacher, subsets: tuple[int, int]) -> None:
         self._context = context
         self._method = method
-        self._num_groups = num_groups
         self.teacher = teacher
         self.start, self.stop = subsets
 
@@ -121,11 +112,12 @@ class CompensatorGroup(Artefact):
         return load_tensors(self._context.folder(self) / _CURVES)
 
     def _compiles(self) -> bool:
+        """Decided by what is in the signature, so that a group's numbers do not depend on the run that makes it."""
         if self._method.compile is not None:
             return self._method.compile
         data = self._context.data
         images = (self.stop - self.start) * data.num_classes
-        return compile_pays(self._method.iterations, images, data.image_size, self._num_groups)
+        return compile_pays(self._method.iterations, images, data.image_size, groups=1)
 
 
 class InferSet(DistilledArtefact):
@@ -145,8 +137,7 @@ class InferSet(DistilledArtefact):
         limit = min(data.train_counts)
         self._ranges = [(k, min(k + method.group, limit)) for k in range(0, subsets, method.group)]
         self.groups = [
-            [CompensatorGroup(context, method, teacher, span, len(self._ranges)) for span in self._ranges]
-            for teacher in teachers
+            [CompensatorGroup(context, method, teacher, span) for span in self._ranges] for teacher in teachers
         ]
         self.num_images = subsets * (len(teachers) + 1) * data.num_classes
 

@@ -28,10 +28,6 @@ def draw(context: Context, trials: list[Trial]) -> None:
 
 def _title(trial: Trial) -> str:
     """What is shown: data set, method and size."""
-    images, ensemble = trial.material.images, getattr(trial.material.images, "teachers", None)
-    size = (
-        f"{images.per_class} images per class"
-        if ensemble is None
-        else f"M={len(ensemble)}, K={images.per_class}, ipc charged {trial.storage()['ipc_charged']:.4g}"
-    )
+    images = trial.material.images
+    size = f"{images.in_words}, ipc charged {images.ipc_charged:.4g}"
     return f"{trial.context.data.name}, {trial.material.name}: {size}"

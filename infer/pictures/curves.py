@@ -109,9 +109,7 @@ def _teacher_histories(context: Context, trials: Sequence[Trial]) -> dict[str, H
     students = [next(iter(trial.students.values()))[0] for trial in trials]
     teachers = {artefact.arch: artefact for artefact in _ancestors(students) if isinstance(artefact, Teacher)}
     files = {
-        arch: context.folder(teacher) / HISTORY
-        for arch, teacher in teachers.items()
-        if context.store.exists(teacher)
+        arch: context.folder(teacher) / HISTORY for arch, teacher in teachers.items() if context.store.exists(teacher)
     }
     return {arch: read_json(file) for arch, file in files.items()}
 
@@ -126,8 +124,7 @@ def _compensator_curves(context: Context, trial: Trial) -> dict[str, dict[str, n
         there = [group.curves() for group in groups if context.store.exists(group)]
         if there:
             columns = {
-                key: np.concatenate([one[key] for one in there], axis=1)[:, : images.subsets]
-                for key in _GENERATION
+                key: np.concatenate([one[key] for one in there], axis=1)[:, : images.subsets] for key in _GENERATION
             }
             curves[teacher.arch] = columns | {"iteration": np.asarray(there[0]["iteration"])}
     return curves
@@ -136,9 +133,7 @@ def _compensator_curves(context: Context, trial: Trial) -> dict[str, dict[str, n
 def _student_histories(context: Context, trials: Sequence[Trial], arch: str) -> dict[str, list[History]]:
     """By trial, the histories of the students that are there."""
     found = {
-        trial.material.name: [
-            student.history() for student in trial.students[arch] if context.store.exists(student)
-        ]
+        trial.material.name: [student.history() for student in trial.students[arch] if context.store.exists(student)]
         for trial in trials
     }
     return {name: histories for name, histories in found.items() if histories}

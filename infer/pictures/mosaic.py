@@ -143,9 +143,7 @@ def _draw_row(canvas: Axes, layout: _Layout, row: Row, top: int) -> None:
             )
 
 
-def _write_lines(
-    canvas: Axes, layout: _Layout, x: float, middle: float, text: str, size: float, **look: str
-) -> None:
+def _write_lines(canvas: Axes, layout: _Layout, x: float, middle: float, text: str, size: float, **look: str) -> None:
     """Write lines around ``middle``, equally far apart whatever their letters."""
     lines = text.splitlines()
     for number, line in enumerate(lines):

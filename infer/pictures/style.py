@@ -49,9 +49,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Width of the longest line of ``text`` in inches, ``size`` being in points."""
     font = FontProperties(family=_FAMILY, size=size, weight=weight)
-    lines = (
-        text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n")
-    )
+    lines = (text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in text.split("\n"))
     return max(lines) / POINTS_PER_INCH
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from infer.config import Stage
-from infer.config.evaluate import EvaluateConfig, Mix
+from infer.config.evaluate import Mix
 from infer.context import Context
 from infer.labels.base import Labels
 from infer.methods.base import TrainingSet
@@ -55,7 +55,8 @@ class Student(Artefact):
         return {
             "arch": self.arch,
             "data": context.data.fingerprint,
-            "training": plan.settings.recipe(),
+            "training": plan.settings.recipe() | {"label_smoothing": None},  # the labels say whether they use it
+            "test_every": plan.settings.test_every,
             "mix_alpha": plan.mix_alpha,
             "steps": plan.steps,
             "precision": context.precision,
@@ -107,7 +108,10 @@ class Student(Artefact):
 
 def student_plan(context: Context, material: Material) -> Plan:
     """The length and schedule of a student on ``material``."""
-    protocol = _with_resolved_epochs(context)
+    protocol = context.config.evaluate
+    if protocol.divide_epochs_by_blocks:
+        blocks = material.images.num_images // material.images.stored_images
+        protocol = replace(protocol, epochs=max(1, round(protocol.epochs / blocks)))
     alpha = protocol.mix_alpha if protocol.mix is Mix.mixup else None
     return Plan(protocol, material.images.num_images, steps=material.steps, mix_alpha=alpha)
 
@@ -124,13 +128,6 @@ def metrics_of(students: list[Student]) -> dict[str, Summary]:
     last = {key: summarise([fact["scores"][key] for fact in facts]) for key in facts[0]["scores"]}
     best = {key: summarise([fact["best"][key]["value"] for fact in facts]) for key in facts[0]["best"]}
     return last | best
-
-
-def _with_resolved_epochs(context: Context) -> EvaluateConfig:
-    protocol = context.config.evaluate
-    if not protocol.divide_epochs_by_blocks:
-        return protocol
-    return replace(protocol, epochs=max(1, round(protocol.epochs / (len(context.config.ensemble) + 1))))
 
 
 def _artefacts(role: str, source: TrainingSet | Labels) -> dict[str, Artefact]:

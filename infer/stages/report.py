@@ -1,12 +1,14 @@
 """Report: what will run, what came out, how it compares, and what to type next."""
 
+import shlex
+
 from infer.config import Stage
 from infer.config.method import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.result import outcome_of
 from infer.stages.squeeze import Teacher
-from infer.statistics import as_text
+from infer.statistics import Summary, as_text
 from infer.store import Artefact
 from infer.trials import Trial
 
@@ -20,15 +22,16 @@ def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artef
         f"{data.image_size}x{data.image_size}), {config.labeling.mode.value} labels, protocol {main.material.protocol}"
     )
     storage = main.storage()
+    budget = f"ipc={config.ipc}" if config.K is None else f"K={config.K} given"
     say(
-        f"ipc={config.ipc}: {main.material.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
+        f"{budget}: {main.material.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
         f"students make {main.num_steps} steps on {main.material.images.num_images} images"
     )
     rows = []
     for stage, artefacts in plan.items():
         there = sum(context.store.exists(artefact) for artefact in artefacts)
         asked = stage in config.stages
-        to_make = len(artefacts) - there if asked and stage not in context.forced else len(artefacts) * asked
+        to_make = len(artefacts) if stage in context.forced else len(artefacts) - there
         rows.append([stage.value, str(len(artefacts)), str(there), str(to_make) if asked else "not asked for"])
     context.console.table(["stage", "units", "there", "to make"], rows)
     say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
@@ -38,44 +41,39 @@ def run(context: Context, trials: list[Trial], teachers: list[Teacher]) -> None:
     """Draw the pictures and print the closing tables."""
     from infer.pictures import draw  # matplotlib takes a second to import
 
-    draw(context, trials)
-    if Stage.evaluate in context.config.stages:
-        _print_scores(context, trials)
+    done = [trial for trial in trials if trial.is_done]
+    if done:
+        _print_scores(context, done)
     if teachers:
         accuracies = ", ".join(f"{teacher.arch} {teacher.top1:.2f} %" for teacher in teachers)
         context.console.say(f"teachers, test top-1: {accuracies}")
     _print_storage(context, trials)
-    _print_next(context)
+    draw(context, trials)
+    _print_next(context, context.store.exists(trials[0].material.images))
 
 
 def _print_scores(context: Context, trials: list[Trial]) -> None:
+    """One table per student architecture, the leading one first."""
     split = context.config.evaluate.split.value
-    rows = []
-    for trial in trials:
-        outcome = outcome_of(trial)
-        for arch, metrics in outcome["per_student"].items():
-            rows.append(
-                [
-                    trial.material.name,
-                    arch,
-                    outcome["protocol"],
-                    *(as_text(metrics[key]) if key in metrics else "-" for key in (f"{split}/top1", f"{split}/top5")),
-                    str(trial.material.images.num_images),
-                    str(trial.num_steps),
-                    size(outcome["storage"]["total_bytes"]),
-                ]
-            )
-    columns = [
-        "set",
-        "student",
-        "protocol",
-        f"{split} top-1 %",
-        f"{split} top-5 %",
-        "images",
-        "steps",
-        "bytes",
-    ]
-    context.console.table(columns, rows, title="Students, mean ± std (n), last epoch")
+    columns = ["set", "protocol", f"{split} top-1 %", f"{split} top-5 %", "images", "steps", "bytes"]
+    outcomes = [(trial, outcome_of(trial)) for trial in trials]
+    for arch in context.config.student.archs:
+        rows = [
+            [
+                trial.material.name,
+                trial.material.protocol,
+                *(_score(outcome["per_student"][arch], f"{split}/{score}") for score in ("top1", "top5")),
+                str(trial.material.images.num_images),
+                str(trial.num_steps),
+                size(outcome["storage"]["total_bytes"]),
+            ]
+            for trial, outcome in outcomes
+        ]
+        context.console.table(columns, rows, title=f"Student {arch}: last epoch, mean ± std (n)")
+
+
+def _score(metrics: dict[str, Summary], key: str) -> str:
+    return as_text(metrics[key]) if key in metrics else "-"
 
 
 def _print_storage(context: Context, trials: list[Trial]) -> None:
@@ -90,12 +88,12 @@ def _print_storage(context: Context, trials: list[Trial]) -> None:
             context.console.say(f"  {trial.material.name} leaves {trial.material.leftover_bytes} bytes of that unused")
 
 
-def _print_next(context: Context) -> None:
+def _print_next(context: Context, has_set: bool) -> None:
     """The folder, and the command that a person is likely to want next."""
+    say, folder = context.console.say, context.run_folder
     typed = [word for word in context.overrides if not word.startswith(("labeling=", "stages=", "force="))]
     other = LabelMode.static if context.config.labeling.mode is LabelMode.dynamic else LabelMode.dynamic
-    context.console.say(f"pictures, record and distilled set: {context.run_folder}")
-    context.console.say(f"open the set in Python: import infer; infer.load({str(context.run_folder)!r})")
-    context.console.say(
-        f"next, other labels for the same images: {' '.join(['python launch.py', *typed])} labeling={other.value}"
-    )
+    say(f"pictures, record and distilled set: {folder}")
+    if has_set:
+        say(f"open the set in Python: import infer; infer.load({str(folder)!r})")
+    say(f"next, other labels for the same images: python launch.py {shlex.join([*typed, f'labeling={other.value}'])}")

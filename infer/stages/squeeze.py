@@ -76,10 +76,13 @@ class Teacher(Artefact):
 
     def network(self) -> nn.Module:
         """The trained network on the run's device, in eval mode, its parameters frozen."""
-        data = self._context.data
-        network = build(self.arch, data.num_classes, data.image_size)
-        network.load_state_dict(load_tensors(self._context.folder(self) / _WEIGHTS))
-        return network.to(self._context.device).eval().requires_grad_(False)
+        loaded = self._context.networks
+        if self.signature not in loaded:
+            data = self._context.data
+            network = build(self.arch, data.num_classes, data.image_size)
+            network.load_state_dict(load_tensors(self._context.folder(self) / _WEIGHTS))
+            loaded[self.signature] = network.to(self._context.device).eval().requires_grad_(False)
+        return loaded[self.signature]
 
 
 def check_teachers(context: Context, teachers: list[Teacher]) -> None:

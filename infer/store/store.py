@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,18 +53,18 @@ class Store:
 
     def record(self, artefact: Artefact) -> dict[str, Any]:
         """The record of an artefact that is there and whole; raises MissingArtefact otherwise."""
-        known = self._verified.get(artefact.signature)
-        if known is None:
-            known = self._verify(artefact)
-            if known is None:
-                raise MissingArtefact(artefact, self.folder(artefact))
-            self._verified[artefact.signature] = known
-        return known
+        if artefact.signature not in self._verified:
+            folder = self.folder(artefact)
+            if not folder.exists() or _fault(folder, artefact.signature):
+                raise MissingArtefact(artefact, folder)
+            self._verified[artefact.signature] = read_json(folder / RECORD)
+        return self._verified[artefact.signature]
 
     def obtain(self, artefact: Artefact, may_make: bool = True) -> tuple[dict[str, Any], bool]:
         """The record of ``artefact`` and whether it had to be made for this call.
 
-        Raises MissingArtefact when it is not there and ``may_make`` is false.
+        A damaged one is named, set aside and made again. Raises MissingArtefact when it is not there, or damaged, and
+        ``may_make`` is false.
         """
         try:
             return self.record(artefact), False
@@ -75,32 +75,33 @@ class Store:
             try:
                 return self.record(artefact), False  # made by another process while this one waited
             except MissingArtefact:
+                self._set_damaged_aside(artefact)
                 self._make(artefact)
         return self.record(artefact), True
 
     def set_aside(self, artefact: Artefact) -> None:
         """Move an artefact out of the way, keeping it, so that the next ``obtain`` makes it again."""
+        with self._lock(artefact):
+            self._set_aside(artefact)
+
+    def _set_damaged_aside(self, artefact: Artefact) -> None:
+        folder = self.folder(artefact)
+        if folder.exists():
+            fault = _fault(folder, artefact.signature)
+            log.warning("%s is damaged (%s): set aside, it is made again", folder, fault)
+            self._set_aside(artefact)
+
+    def _set_aside(self, artefact: Artefact) -> None:
         self._verified.pop(artefact.signature, None)
         folder = self.folder(artefact)
-        aside = self.root / artefact.kind / ".set-aside"
-        aside.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another process may have been faster
+        if folder.exists():
+            aside = self.root / artefact.kind / ".set-aside"
+            aside.mkdir(parents=True, exist_ok=True)
             os.rename(folder, aside / f"{folder.name}-{time.time_ns()}")
 
-    def _verify(self, artefact: Artefact) -> dict[str, Any] | None:
-        """The record of a whole artefact, None where there is none; a damaged one is named and set aside."""
-        folder = self.folder(artefact)
-        if not folder.exists():
-            return None
-        fault = _fault(folder, artefact.signature)
-        if fault is None:
-            return read_json(folder / RECORD)
-        log.warning("%s is damaged (%s): set aside, it will be made again", folder, fault)
-        self.set_aside(artefact)
-        return None
-
-    def _lock(self, artefact: Artefact) -> FileLock:
-        """A lock that the operating system releases when its holder dies."""
+    @contextlib.contextmanager
+    def _lock(self, artefact: Artefact) -> Iterator[None]:
+        """Hold a lock that the operating system releases when its holder dies."""
         locks = self.root / ".locks"
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{artefact.signature[:16]}.lock")
@@ -109,7 +110,10 @@ class Store:
         except Timeout:
             log.info("waiting for another process that is making %s", artefact.name)
             lock.acquire()
-        return lock
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _make(self, artefact: Artefact) -> None:
         making = self.root / artefact.kind / f".making-{artefact.folder_name}"
@@ -122,9 +126,9 @@ class Store:
             self._commit(making, self.folder(artefact))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                shutil.rmtree(making, ignore_errors=True)
+                _empty_but_for_scratch(making)
                 raise RunError(
-                    f"no space left on the disk of {self.root} while making {artefact.name}; nothing of it was kept. "
+                    f"no space left on the disk of {self.root} while making {artefact.name}. "
                     "Free some space, or give another folder: outputs=<folder>"
                 ) from error
             raise
@@ -172,6 +176,8 @@ def _fault(folder: Path, signature: str) -> str | None:
                 return f"{name} is missing"
             if sha256(folder / name) != expected["sha256"]:
                 return f"{name} is not what was written"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{RECORD} cannot be read: {type(error).__name__}"
+    except FileNotFoundError:
+        return f"{RECORD} is missing"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not OSError: a failing disk is no damage
+        return f"{RECORD} does not hold a record: {type(error).__name__}"
     return None

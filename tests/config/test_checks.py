@@ -55,10 +55,16 @@ def test_missing_settings_are_listed_together(resolved):
 
 def test_every_training_setting_is_part_of_the_recipe():
     """A setting that is added to ``Training`` must enter the signature of what is trained with it."""
-    assert set(Training(epochs=1).recipe()) == set(Training.__dataclass_fields__)
+    assert set(Training(epochs=1).recipe()) | {"test_every"} == set(Training.__dataclass_fields__)
+
+
+def test_settings_without_effect_are_not_part_of_the_recipe():
+    assert Training(epochs=1, momentum=0.5).recipe() == Training(epochs=1).recipe()
+    assert Training(steps=1, schedule_unit="step").recipe() == Training(steps=1).recipe()
 
 
 def test_min_top1(resolved):
     assert resolved().teachers.required_top1(10) == 20
+    assert resolved().teachers.required_top1(2) == 75
     assert resolved("teachers.min_top1=null").teachers.required_top1(10) == 0
     assert resolved("teachers.min_top1=55.5").teachers.required_top1(10) == 55.5

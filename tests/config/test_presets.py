@@ -21,7 +21,9 @@ def _options(group: str) -> list[str]:
 def test_every_pairing_resolves(resolved, dataset, labeling, method):
     config = resolved(f"dataset={dataset}", f"labeling={labeling}", f"method={method}", *_NEEDS.get(dataset, []))
     assert config.labeling.mode.value == labeling
-    assert config.protocol_name == f"{config.evaluate.protocol.rpartition('_')[0]}_{labeling}"
+    assert (
+        config.protocol_name_with(config.labeling.mode) == f"{config.evaluate.protocol.rpartition('_')[0]}_{labeling}"
+    )
 
 
 @pytest.mark.parametrize("group", ["teachers", "student", "evaluate", "tracker", "experiment"])
@@ -47,7 +49,7 @@ def test_cifar100_alone_selects_the_papers_setting(resolved):
     assert (method.iterations, method.lr, method.bn_weight, method.first_bn_multiplier) == (1000, 0.25, 1.0, 10.0)
     assert method.jitter_px == 4
     protocol = config.evaluate
-    assert config.protocol_name == "infer_static"
+    assert config.protocol_name_with(config.labeling.mode) == "infer_static"
     assert (protocol.epochs, protocol.steps, protocol.batch_size, protocol.lr) == (400, None, 64, 1e-3)
     assert (protocol.temperature, protocol.mix_alpha, protocol.weight_decay) == (30, 0.8, 0.01)
     assert protocol.optimizer == "adamw" and protocol.schedule_unit == "epoch"
@@ -57,17 +59,18 @@ def test_the_command_line_wins_over_what_a_data_set_brings(resolved):
     config = resolved("dataset=cifar100", "teachers=light", "method.iterations=3", "evaluate=cpu_static")
     assert config.teachers.archs[0] == "convnet3_w64_batchnorm"
     assert config.method.iterations == 3
-    assert config.protocol_name == "cpu_static"
+    assert config.protocol_name_with(config.labeling.mode) == "cpu_static"
 
 
 def test_dynamic_labels_bring_the_dynamic_protocol(resolved):
     config = resolved("dataset=cifar10", "labeling=dynamic")
-    assert config.protocol_name == "infer_dynamic"
+    assert config.protocol_name_with(config.labeling.mode) == "infer_dynamic"
     assert config.evaluate.divide_epochs_by_blocks
 
 
 def test_a_protocol_of_another_mode_is_named_with_the_mode(resolved):
-    assert resolved("evaluate=infer_static", "labeling=dynamic").protocol_name == "infer_static+dynamic"
+    config = resolved("evaluate=infer_static", "labeling=dynamic")
+    assert config.protocol_name_with(config.labeling.mode) == "infer_static+dynamic"
 
 
 def test_m_takes_the_first_of_the_ensemble(resolved):

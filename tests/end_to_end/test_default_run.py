@@ -81,7 +81,8 @@ def test_the_distilled_set_opens(first):
     opened = infer.load(run)
     image, target, logits = opened[0]
     assert len(opened) == 60 and image.shape == (3, 8, 8) and target == 0 and logits.shape == (10,)
-    assert opened.manifest["labels"] == {"mode": "static"}
+    assert opened.manifest["labels"]["mode"] == "static"
+    assert opened.manifest["storage"] == result["storage"]
 
 
 def test_the_pictures_are_there(first):
