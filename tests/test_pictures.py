@@ -27,7 +27,7 @@ from infer.stages.evaluate import Student
 from infer.stages.squeeze import HISTORY, Teacher
 from infer.store import Store
 from infer.store.files import write_json
-from infer.trials import baseline_trial, main_trial
+from infer.trials import baseline_trials, main_trial
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 ITERATIONS = np.array([0, 50, 100])
@@ -129,7 +129,7 @@ def _tick_labels(axes):
 def test_a_whole_run_leaves_two_readable_pictures(make_context):
     context = make_context("M=2", "K=3", "method.group=2", "student.archs=[convnet3_w32,resnet8_w8]")
     main = main_trial(context)
-    trials = [main, baseline_trial(context, main, Baseline.random_hard)]
+    trials = [main, *baseline_trials(context, main, [Baseline.random_hard])]
     images = main.material.images
     students = [student for trial in trials for group in trial.students.values() for student in group]
     for artefact in [images, *images.teachers, *chain(*images.groups), *students]:

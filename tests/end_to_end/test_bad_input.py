@@ -80,7 +80,7 @@ def test_a_broken_image_is_named(launch_in, tmp_path):
 def test_a_loss_that_is_not_finite(launch_in, tmp_path):
     words = ["teachers.lr=1e30", "teachers.epochs=2", "M=1", "baselines=[]"]
     line = _one_line(launch_in(tmp_path, *words), code=1)
-    assert "lr" in line
+    assert "learning rate" in line
     (run,) = (tmp_path / "outputs" / "runs").iterdir()
     result = json.loads((run / "result.json").read_text())
     assert result["status"] == "failed" and result["error"] in line

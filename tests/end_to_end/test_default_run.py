@@ -73,7 +73,7 @@ def test_baselines_fit_the_same_bytes_and_make_the_same_updates(first):
         storage = baseline["storage"]
         assert storage["total_bytes"] + storage["leftover_bytes"] == budget
         assert baseline["student_steps"] == result["environment"]["student_steps"] == 40
-    assert result["baselines"]["random_hard"]["protocol"] == "digits_static+hard"
+    assert result["baselines"]["random_hard"]["protocol"] == "digits_static+hard*"  # starred: evaluate.steps was typed
 
 
 def test_the_distilled_set_opens(first):
@@ -140,7 +140,6 @@ def test_parts_of_the_pipeline(first, folder, launch_in):
     [
         ("labeling=dynamic", "baselines=[random_dynamic]"),
         ("labeling=hard", "baselines=[]"),
-        ("method=random", "ipc=2", "baselines=[]"),
         ("evaluate.split=val", "baselines=[]", "evaluate.repeats=1"),
         ("method.compensator_dtype=float16", "M=1", "K=1", "baselines=[]", "student.archs=[resnet8_w8,convnet3_w32]"),
     ],
@@ -154,6 +153,16 @@ def test_other_words(first, folder, launch_in, words):
         assert "val/top1" in result["metrics"] and "test/top1" in result["metrics"]
     if "labeling=hard" in words:
         assert result["storage"]["label_bytes"] == 2 * 10 * 2
+
+
+def test_random_images_as_the_method(first, folder, launch_in):
+    words = [word for word in _SMALL if not word.startswith("method.")]
+    finished = launch_in(folder, *words, "method=random", "ipc=2", "evaluate.repeats=1")
+    assert finished.returncode == 0, finished.stderr
+    result = _result(folder)
+    assert result["storage"]["total_bytes"] == 2 * 10 * (3 * 64 + 10 * 2)
+    assert set(result["baselines"]) == {"random_hard", "full"}  # random_static would be the set itself
+    assert result["stages"]["generate"]["made"] <= 2
 
 
 def _payload(path: Path) -> int:

@@ -1,0 +1,84 @@
+"""infer gc names what no run refers to, and deletes it only when told and only when that is safe."""
+
+import json
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from made_up import stages
+
+RUN = "20260101-090000-000001-digits-infer-ipc10"
+
+
+@pytest.fixture
+def store(add_artefact, add_run) -> dict[str, Path]:
+    """A run that refers to a distilled set, whose parent it does not list, and artefacts that nothing needs."""
+    teacher, teacher_folder = add_artefact("teachers", "digits-resnet8")
+    distilled, distilled_folder = add_artefact("distilled", "digits-set", parents=[teacher])
+    orphan, orphan_folder = add_artefact("teachers", "digits-forgotten", content=b"w" * 2000)
+    _, heir_folder = add_artefact("evals", "digits-heir", parents=[orphan])
+    add_run(RUN, stages=stages(generate=[distilled]))
+    return {"teacher": teacher_folder, "set": distilled_folder, "orphan": orphan_folder, "heir": heir_folder}
+
+
+def test_lists_and_touches_nothing(infer, store):
+    for words in (["gc"], ["gc", "--dry-run"]):
+        code, out, _ = infer(*words)
+        assert code == 0
+        assert store["orphan"].name in out and store["heir"].name in out
+        assert store["teacher"].name not in out and store["set"].name not in out
+        assert "infer gc --delete" in out
+    assert all(folder.is_dir() for folder in store.values())
+    listed = json.loads(infer("gc", "--json")[1])
+    assert listed["deleted"] is False
+    assert listed["bytes"] == sum(f.stat().st_size for key in ("orphan", "heir") for f in store[key].iterdir())
+
+
+def test_deletes_when_told(infer, store, outputs):
+    code, out, _ = infer("gc", "--delete")
+    assert code == 0 and "2 folders" in out and "deleted" in out
+    assert not store["orphan"].exists() and not store["heir"].exists()
+    assert store["teacher"].is_dir() and store["set"].is_dir()
+    assert (outputs / "runs" / RUN / "result.json").is_file()
+    assert infer("gc")[1].startswith("0 folders")
+    assert infer("verify")[0] == 0
+
+
+def test_set_aside_and_half_made_folders(infer, store, outputs):
+    aside = outputs / "teachers" / ".set-aside" / "digits-resnet8-01234567-1"
+    making = outputs / "evals" / ".making-digits-student-89abcdef"
+    for folder in (aside, making / "scratch"):
+        folder.mkdir(parents=True)
+        (folder / "x").write_bytes(b"12345")
+    out = infer("gc")[1]
+    assert "set aside" in out and "its maker is gone" in out
+    infer("gc", "--delete")
+    assert not aside.exists() and not making.exists()
+
+
+def test_what_is_being_made_stays(infer, store, outputs):
+    making = outputs / "evals" / ".making-digits-student-89abcdef"
+    making.mkdir()
+    (outputs / ".locks").mkdir()
+    with FileLock(outputs / ".locks" / "89abcdef01234567.lock"):
+        assert ".making" not in infer("gc", "--delete")[1]
+        assert making.is_dir()
+    assert ".making" in infer("gc")[1]
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
+def test_an_unfinished_run_forbids_deleting(infer, store, add_run, status):
+    unfinished = "20260102-090000-000002-digits-infer-ipc10"
+    add_run(unfinished, "M=1", status=status, stages={})
+    code, out, err = infer("gc", "--delete")
+    assert (code, out) == (2, "") and f"{unfinished} ({status})" in err and err.count("\n") == 1
+    assert store["orphan"].is_dir()
+    assert unfinished in infer("gc")[1]
+    add_run("20260103-090000-000003-digits-infer-ipc10", "M=1")  # the same settings, finished
+    assert infer("gc", "--delete")[0] == 0
+
+
+def test_an_unreadable_run_forbids_deleting(infer, store, outputs):
+    (outputs / "runs" / RUN / "result.json").write_text("{")
+    assert infer("gc", "--delete")[0] == 2
+    assert store["set"].is_dir()
