@@ -151,7 +151,7 @@ class Objective:
                 u = self.zeros()
                 self.gradient(u, u.new_zeros(len(u), 2, dtype=torch.int64))
         except torch._dynamo.exc.TorchDynamoException as error:
-            log.warning("Teacher %r is not compiled: %s", self._teacher.name, str(error).strip().splitlines()[0])
+            log.warning("Teacher %r is not compiled: %s", self._teacher.name, f"{error}".strip().partition("\n")[0])
             self._loss = _loss
         return self._loss is not _loss
 
@@ -226,5 +226,10 @@ class _Curves:
 
 
 def compile_pays(iterations: int, images_per_iteration: int, image_size: int, groups: int) -> bool:
-    """Whether compiling costs less time than it saves, for ``groups`` groups of one teacher."""
-    return iterations * images_per_iteration * image_size**2 * groups >= 1e8
+    """Whether compiling costs less time than it saves, for ``groups`` groups of one teacher.
+
+    On two shared CPU cores, 10 classes at 32x32 in groups of 3: compiling took 67 to 92 s for three of the four CIFAR
+    teachers (the second run on a machine reads torch's cache: 3 to 6 s) and saved about 1 microsecond per image, pixel
+    and iteration on average over the four. That is repaid after some 10^8 of them.
+    """
+    return iterations * images_per_iteration * image_size**2 * groups >= 10**8
