@@ -109,7 +109,7 @@ def test_settings_without_effect_do_not_count(diff):
 )
 def test_the_difference_of_scores_beside_its_noise(diff, top1, verdict):
     """With 4 degrees of freedom p = 1 - t (t² + 6) / (t² + 4)^1.5; here t² = 150 and 0.375."""
-    _, out, _ = diff(top1=top1, top5=None)
+    _, out, _ = diff(top1=top1)
     line = next(line for line in out.splitlines() if line.startswith("test/top1"))
     assert [cell.strip() for cell in line.split("  ") if cell.strip()][-3:] == verdict
     assert "Welch's t-test, two-sided, larger when p < 0.05" in out

@@ -49,6 +49,12 @@ def test_a_sweep_stands_for_its_jobs_in_their_order(outputs):
     assert names == [f"{SWEEP}/0", f"{SWEEP}/1", f"{SWEEP}/10", EARLY]
 
 
+def test_a_signature_in_a_sweep_of_one_job(outputs, add_run):
+    name = "20260109-000000-000000-digits/0"
+    add_run(name, stages=stages(generate=[signature_of("alone")]))
+    assert [run.name for run in pick_runs([signature_of("alone")[:8]], outputs)] == [name]
+
+
 @pytest.mark.parametrize("word", ["2026", SWEEP, signature_of("common")[:10]])
 def test_several_candidates_are_listed(outputs, word):
     with pytest.raises(UsageError, match=r"can mean [2-5] runs: .*, .*Type more of the name"):

@@ -1,0 +1,30 @@
+"""The settings that two command lines add up to, composed as a run composes them but without running anything."""
+
+import shlex
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from infer.cli import _conf_folder
+from infer.config import Config, as_plain, register, resolve
+from infer.door import explain
+from infer.errors import UsageError
+from infer.inspect.settings import Settings, resolved, typed_keys
+
+
+def settings_of_words(words: str) -> tuple[Settings, Config]:
+    """The settings of ``python launch.py <words>``; raises UsageError as launch.py itself does."""
+    overrides = shlex.split(words)
+    register()
+    try:
+        with initialize_config_dir(config_dir=_conf_folder(), version_base="1.3"):
+            composed = compose("config", overrides=overrides, return_hydra_config=True)
+        choices = {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+        with open_dict(composed):
+            del composed["hydra"]
+        config = resolve(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(f"{words!r}: {explain(error)}") from error
+    return Settings(resolved(as_plain(config), config.K), choices, typed_keys(overrides)), config

@@ -1,0 +1,133 @@
+"""What differs between two runs: settings, inputs, code and environment, and whether the scores differ for real."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infer.errors import UsageError
+from infer.inspect.runs import UNREADABLE, Run
+from infer.inspect.settings import Settings, Variation, flatten, settings_of, variation
+from infer.inspect.welch import LEVEL, Welch, welch
+from infer.statistics import Summary
+
+_ENVIRONMENT = ("git_commit", "versions", "threads", "device")
+_COST = ("total_bytes", "ipc_charged", "compression_ratio")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of two runs; a side that did not measure it is None."""
+
+    a: Summary | None
+    b: Summary | None
+
+    @property
+    def difference(self) -> float | None:
+        """B - A, in percentage points."""
+        return None if self.a is None or self.b is None else self.b["mean"] - self.a["mean"]
+
+    @property
+    def test(self) -> Welch | None:
+        """None where there is no spread to judge by."""
+        return None if self.a is None or self.b is None else welch(self.a, self.b)
+
+    @property
+    def larger_than_noise(self) -> bool | None:
+        """None where it cannot be said."""
+        return None if self.test is None else self.test.p < LEVEL
+
+    @property
+    def equal(self) -> bool:
+        """Whether both are the same to the last digit."""
+        return self.a == self.b
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that ``infer diff`` says of two runs, or of two settings that were not run."""
+
+    unlike: dict[str, tuple[Any, Any]]
+    """What makes the numbers incomparable: protocol, data set, test split."""
+    settings: Variation
+    inputs: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
+    """Signatures by stage, where they differ."""
+    environment: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    scores: dict[str, Score] = field(default_factory=dict)
+    cost: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def equal(self) -> bool:
+        """Same settings, same inputs, same scores; the code and the machine may differ."""
+        scores_differ = any(not score.equal for score in self.scores.values())
+        return not (self.settings.any or self.inputs or scores_differ)
+
+
+def compare(a: Run, b: Run) -> Comparison:
+    """Compare two runs by their records; raises UsageError when one cannot be read."""
+    for run in (a, b):
+        if run.state == UNREADABLE:
+            raise UsageError(f"{run.folder}: {run.record['error']}")
+    unlike = {
+        "PROTOCOL": (a.protocol, b.protocol),
+        "DATA SET": (a.setting("dataset.name"), b.setting("dataset.name")),
+        "TEST SPLIT": (a.split, b.split),
+    }
+    known = a.fingerprint and b.fingerprint
+    if known and _differing(unlike).keys() <= {"PROTOCOL"}:
+        unlike["CONTENTS OF THE DATA SET"] = a.fingerprint[:8], b.fingerprint[:8]
+    return Comparison(
+        unlike=_differing(unlike),
+        settings=variation([settings_of(a), settings_of(b)]),
+        inputs=_inputs(a, b),
+        environment=_differing(_pairs(_environment(a), _environment(b))),
+        scores=_scores(a, b),
+        cost=_differing(_pairs(_cost(a), _cost(b))),
+    )
+
+
+def compare_settings(a: Settings, b: Settings, protocols: tuple[str, str]) -> Comparison:
+    """Compare settings that were not run; ``protocols`` are the names that would stand beside their numbers."""
+    unlike = {
+        "PROTOCOL": protocols,
+        "DATA SET": (a.values["dataset.name"], b.values["dataset.name"]),
+        "TEST SPLIT": (a.values["evaluate.split"], b.values["evaluate.split"]),
+    }
+    return Comparison(unlike=_differing(unlike), settings=variation([a, b]))
+
+
+def _differing(pairs: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _pairs(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (a.get(key), b.get(key)) for key in dict.fromkeys([*a, *b])}
+
+
+def _inputs(a: Run, b: Run) -> dict[str, tuple[set[str], set[str]]]:
+    stages = dict.fromkeys([*a.signatures, *b.signatures])
+    both = {stage: (set(a.signatures.get(stage, [])), set(b.signatures.get(stage, []))) for stage in stages}
+    return {stage: pair for stage, pair in both.items() if pair[0] != pair[1]}
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    return flatten({key: value for key, value in run.record["environment"].items() if key in _ENVIRONMENT})
+
+
+def _cost(run: Run) -> dict[str, Any]:
+    storage, environment = run.record["storage"], run.record["environment"]
+    return {"student_steps": environment.get("student_steps")} | {key: storage.get(key) for key in _COST}
+
+
+def _scores(a: Run, b: Run) -> dict[str, Score]:
+    """Scores of the leading student first, then of the others, the baselines and the teachers."""
+    return {key: Score(*pair) for key, pair in _pairs(_all_scores(a), _all_scores(b)).items()}
+
+
+def _all_scores(run: Run) -> dict[str, Summary]:
+    teachers = {key: value for key, value in run.record["metrics"].items() if key.startswith("teacher/")}
+    scores = {key: value for key, value in run.record["metrics"].items() if key not in teachers}
+    for arch, metrics in list(run.record["per_student"].items())[1:]:
+        scores |= {f"{arch}: {key}": value for key, value in metrics.items()}
+    for name, outcome in run.record["baselines"].items():
+        scores |= {f"{name}: {key}": value for key, value in outcome["metrics"].items()}
+    return scores | teachers

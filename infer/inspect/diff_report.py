@@ -1,0 +1,160 @@
+"""How a comparison is put on paper: differences first, equal things only when they are asked for."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from infer.inspect.diff import Comparison, Score
+from infer.inspect.render import Report, Section, count, or_dash, shown
+from infer.inspect.runs import Run
+from infer.inspect.welch import LEVEL
+
+_MOST_SIGNATURES = 3
+_CHANGES = "+changes"
+
+
+def report_runs(a: Run, b: Run, comparison: Comparison, everything: bool) -> Report:
+    """The report on two runs; with ``everything`` equal settings and scores as well."""
+    lines = [f"{side}  {run.name}  ({run.state})" for side, run in (("A", a), ("B", b))]
+    named = {"a": {"run": a.name, "folder": str(a.folder)}, "b": {"run": b.name, "folder": str(b.folder)}}
+    return _report(lines, named, comparison, everything)
+
+
+def report_settings(a: str, b: str, comparison: Comparison, everything: bool) -> Report:
+    """The report on two command lines that were not run."""
+    lines = [f"{side}  python launch.py {words}".rstrip() for side, words in (("A", a), ("B", b))]
+    return _report(lines, {"a": {"words": a}, "b": {"words": b}}, comparison, everything)
+
+
+def _report(lines: list[str], named: dict[str, Any], comparison: Comparison, everything: bool) -> Report:
+    unlike = "; ".join(f"{what} {or_dash(a)} -> {or_dash(b)}" for what, (a, b) in comparison.unlike.items())
+    sections = [
+        _settings(comparison, everything),
+        _inputs(comparison),
+        _environment(comparison),
+        _scores(comparison, everything),
+        _pairs("cost", comparison.cost),
+    ]
+    return Report(
+        warning=f"THESE NUMBERS CANNOT BE COMPARED: {unlike}" if unlike else None,
+        lines=lines,
+        sections=[section for section in sections if section.rows],
+        closing=[] if not comparison.equal else ["equal in settings, inputs and scores"],
+        data=named | _as_data(comparison),
+        code=0 if comparison.equal else 1,
+    )
+
+
+def _settings(comparison: Comparison, everything: bool) -> Section:
+    """Choices first, each with what follows from it, then the settings that differ of their own accord."""
+    varying = comparison.settings
+    rows: list[list[str]] = []
+    for group, options in varying.choices.items():
+        following = varying.following.get(group, {})
+        rows.append([group, *map(or_dash, options)])
+        if everything:
+            rows += [[f"    {key}", *map(shown, values)] for key, values in following.items()]
+        elif following:
+            rows.append([f"    {count(following, 'setting')} follow{'s' * (len(following) == 1)}", "", ""])
+    rows += [[key, *map(shown, values)] for key, values in varying.settings.items()]
+    if everything:
+        rows += [[key, *map(shown, values)] for key, values in varying.without_effect.items()]
+        rows += [[key, shown(value), shown(value)] for key, value in varying.equal.items()]
+    elif not rows:
+        rows.append(["none differs", "", ""])
+    return Section(("settings", "A", "B"), rows, notes=[] if everything else list(_left_out(comparison)))
+
+
+def _left_out(comparison: Comparison) -> Iterator[str]:
+    varying = comparison.settings
+    if varying.without_effect:
+        yield f"{', '.join(varying.without_effect)}: differ without an effect on the result"
+    yield f"{count(varying.equal, 'setting')} equal (--all shows every setting)"
+
+
+def _inputs(comparison: Comparison) -> Section:
+    rows = [
+        [stage, str(len(a & b)), _signatures(a - b), _signatures(b - a)] for stage, (a, b) in comparison.inputs.items()
+    ]
+    return Section(("inputs", "in both", "only in A", "only in B"), rows, {"in both"})
+
+
+def _signatures(signatures: set[str]) -> str:
+    """How many, and the first of them as their folders are named."""
+    if not signatures:
+        return "-"
+    first = " ".join(signature[:8] for signature in sorted(signatures)[:_MOST_SIGNATURES])
+    return f"{len(signatures)}: {first}{' ...' if len(signatures) > _MOST_SIGNATURES else ''}"
+
+
+def _pairs(title: str, pairs: dict[str, tuple[Any, Any]]) -> Section:
+    return Section((title, "A", "B"), [[key, or_dash(a), or_dash(b)] for key, (a, b) in pairs.items()])
+
+
+def _environment(comparison: Comparison) -> Section:
+    pairs = comparison.environment
+    commits = [commit or "-" for commit in pairs.get("git_commit", ())]
+    shortened = {"git_commit": (_short(commits[0]), _short(commits[1]))} if commits else {}
+    changed = any(commit.endswith(_CHANGES) for commit in commits)
+    note = f"{_CHANGES}: the code had changes that were not committed"
+    return replace(_pairs("code and environment", pairs | shortened), notes=[note] * changed)
+
+
+def _short(commit: str) -> str:
+    return commit[:10] + (_CHANGES if commit.endswith(_CHANGES) else "")
+
+
+def _scores(comparison: Comparison, everything: bool) -> Section:
+    """All scores of the leading student; of others, baselines and teachers the top-1 where both have it and differ."""
+    chosen = {key: score for key, score in comparison.scores.items() if everything or _is_worth_a_row(key, score)}
+    rows = [[key, or_dash(score.a), or_dash(score.b), *_verdict(score)] for key, score in chosen.items()]
+    columns = ("scores in %, mean ± std (n)", "A", "B", "B - A", "p", "larger than noise")
+    note = f"B - A in percentage points; noise: Welch's t-test, two-sided, larger when p < {LEVEL:g}"
+    return Section(columns, rows, {"B - A", "p"}, [note])
+
+
+def _is_worth_a_row(key: str, score: Score) -> bool:
+    leading = ":" not in key and not key.startswith("teacher/")
+    return leading or (key.endswith("/top1") and score.difference is not None and not score.equal)
+
+
+def _verdict(score: Score) -> tuple[str, str, str]:
+    """Difference, p and the answer; in words where there is nothing to judge by."""
+    if score.a is None or score.b is None:
+        return "-", "-", "not measured in both"
+    difference = f"{score.difference:+.2f}"
+    if score.equal:
+        return difference, "-", "equal"
+    if score.test is None:
+        single = score.a["std"] is None or score.b["std"] is None
+        return difference, "-", "no spread, n=1" if single else "no spread, std=0"
+    return difference, f"{score.test.p:.2g}", "yes" if score.larger_than_noise else "no"
+
+
+def _as_data(comparison: Comparison) -> dict[str, Any]:
+    varying = comparison.settings
+    return {
+        "equal": comparison.equal,
+        "not_comparable": {what.lower(): list(pair) for what, pair in comparison.unlike.items()},
+        "choices": varying.choices,
+        "settings": varying.settings,
+        "following_settings": varying.following,
+        "settings_without_effect": varying.without_effect,
+        "num_equal_settings": len(varying.equal),
+        "inputs": {
+            stage: {"both": sorted(a & b), "a": sorted(a - b), "b": sorted(b - a)}
+            for stage, (a, b) in comparison.inputs.items()
+        },
+        "environment": {key: list(pair) for key, pair in comparison.environment.items()},
+        "scores": {
+            key: {
+                "a": score.a,
+                "b": score.b,
+                "difference": score.difference,
+                "welch": score.test._asdict() if score.test else None,
+                "larger_than_noise": score.larger_than_noise,
+            }
+            for key, score in comparison.scores.items()
+        },
+        "cost": {key: list(pair) for key, pair in comparison.cost.items()},
+    }

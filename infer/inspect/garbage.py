@@ -1,0 +1,139 @@
+"""``infer gc``: what the store holds that no run refers to, and its removal."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from infer.console import size
+from infer.errors import UsageError
+from infer.inspect.artefacts import (
+    artefact_folders,
+    bytes_on_disk,
+    kind_folders,
+    read_record,
+    short_signature,
+)
+from infer.inspect.render import Report, Section, count
+from infer.inspect.runs import DONE, Run, find_runs
+
+_SET_ASIDE, _MAKING = ".set-aside", ".making-"
+_MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A folder that nothing needs."""
+
+    folder: Path
+    reason: str
+    num_bytes: int
+
+
+def collect(outputs: Path, delete: bool) -> Report:
+    """List what no run refers to, and remove it with ``delete``.
+
+    Raises UsageError when it should delete and an unfinished run may need what it has not recorded yet.
+    """
+    runs = find_runs(outputs)
+    unfinished = _unfinished(runs)
+    if delete and unfinished:
+        raise UsageError(f"gc --delete would be unsafe: {_caution(unfinished)}. Finish them, or delete their folders")
+    found = [*_unreferenced(outputs, runs), *_leftovers(outputs)]
+    if delete:
+        for garbage in found:
+            _remove(garbage.folder)
+    total = sum(garbage.num_bytes for garbage in found)
+    rows = [[str(each.folder.relative_to(outputs)), each.reason, size(each.num_bytes)] for each in found]
+    verb = "deleted" if delete else "can go"
+    advice = [] if delete or not found else ["Nothing was deleted. Delete it: infer gc --delete"]
+    caution = [f"Some of it may be needed: {_caution(unfinished)}."] if unfinished and found else []
+    return Report(
+        data={
+            "deleted": delete,
+            "bytes": total,
+            "folders": {str(each.folder): {"reason": each.reason, "bytes": each.num_bytes} for each in found},
+            "unfinished": [run.name for run in unfinished],
+        },
+        sections=[Section(("folder", "why", "bytes"), rows, {"bytes"})] * bool(found),
+        closing=[
+            f"{count(found, 'folder')}, {size(total)}, {verb}; {count(runs, 'run')} looked at",
+            *caution,
+            *advice,
+        ],
+    )
+
+
+def _unfinished(runs: list[Run]) -> list[Run]:
+    """Runs that may need more than they have recorded: not done, and no run of the same settings is."""
+    done = {_settings_key(run) for run in runs if run.state == DONE}
+    return [run for run in runs if run.state != DONE and _settings_key(run) not in done]
+
+
+def _settings_key(run: Run) -> tuple[bool, str]:
+    in_sweep = "/" in run.name  # where the default baselines are others
+    return in_sweep, json.dumps(run.record["config"], sort_keys=True)
+
+
+def _caution(unfinished: list[Run]) -> str:
+    named = ", ".join(f"{run.name} ({run.state})" for run in unfinished[:_MOST_NAMED])
+    more = f" and {len(unfinished) - _MOST_NAMED} more" if len(unfinished) > _MOST_NAMED else ""
+    return f"what unfinished runs need is not all recorded yet: {named}{more}"
+
+
+def _unreferenced(outputs: Path, runs: list[Run]) -> Iterator[Garbage]:
+    """Committed artefacts that no run rests on, directly or through another artefact."""
+    there = {str(short_signature(folder)): folder for folder in artefact_folders(outputs)}
+    needed: set[str] = set()
+    to_visit = [signature[:8] for run in runs for group in run.signatures.values() for signature in group]
+    while to_visit:
+        signature = to_visit.pop()
+        if signature not in needed:
+            needed.add(signature)
+            to_visit += _parents(there.get(signature))
+    for signature, folder in there.items():
+        if signature not in needed:
+            yield Garbage(folder, "no run refers to it", bytes_on_disk(folder))
+
+
+def _parents(folder: Path | None) -> list[str]:
+    """Short signatures of what an artefact was made from; nothing where it is gone or damaged."""
+    try:
+        return [signature[:8] for signature in read_record(folder)["parents"].values()] if folder else []
+    except (OSError, ValueError, KeyError, AttributeError):
+        return []
+
+
+def _leftovers(outputs: Path) -> Iterator[Garbage]:
+    """What was set aside as damaged or redone, and what a maker that is gone left unfinished."""
+    for kind in kind_folders(outputs):
+        aside = kind / _SET_ASIDE
+        for folder in sorted(aside.iterdir()) if aside.is_dir() else []:
+            yield Garbage(folder, "set aside: damaged, or made again", bytes_on_disk(folder))
+        for folder in sorted(kind.glob(f"{_MAKING}*")):
+            if not _is_being_made(outputs, folder):
+                yield Garbage(folder, "half-made, its maker is gone", bytes_on_disk(folder))
+
+
+def _is_being_made(outputs: Path, making: Path) -> bool:
+    """Whether a process holds the lock of an unfinished artefact."""
+    for path in (outputs / ".locks").glob(f"{making.name[-8:]}*.lock"):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+        except (Timeout, OSError):
+            return True
+    return False
+
+
+def _remove(folder: Path) -> None:
+    """Delete ``folder``; a committed artefact leaves its place first, so that nobody finds half of it."""
+    if short_signature(folder):
+        aside = folder.parent / _SET_ASIDE / f"{folder.name}-{time.time_ns()}"
+        aside.parent.mkdir(exist_ok=True)
+        folder = folder.rename(aside)
+    shutil.rmtree(folder)

@@ -1,0 +1,105 @@
+"""Which run a person means by a few letters: a folder, a name, its beginning, a part of it, or a signature."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from infer.errors import UsageError
+from infer.inspect.runs import DONE, RESULT, Run, find_runs
+
+_MOST_NAMED = 8
+_SIGNATURE = re.compile(r"[0-9a-f]{6,64}")
+
+
+def pick_run(word: str, outputs: Path) -> Run:
+    """The one run or sweep job that ``word`` names.
+
+    Raises UsageError, with the nearest names or all candidates, when it names none or several.
+    """
+    return _pick(word, outputs, whole_sweeps=False)[0]
+
+
+def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
+    """The runs that ``words`` name, each once; the name of a sweep stands for all of its jobs.
+
+    Raises UsageError as ``pick_run`` does.
+    """
+    found = {run.folder.resolve(): run for word in words for run in _pick(word, outputs, whole_sweeps=True)}
+    return list(found.values())
+
+
+def last_finished(outputs: Path, count: int) -> list[Run]:
+    """The last ``count`` runs that ended well, in the order of their start; raises UsageError when there are fewer."""
+    found: list[Run] = []
+    for run in reversed(find_runs(outputs)):
+        if run.state == DONE:
+            found.insert(0, run)
+        if len(found) == count:
+            return found
+    raise UsageError(f"{outputs} holds {len(found)} finished runs and {count} are needed. List all runs: infer ls")
+
+
+def _pick(word: str, outputs: Path, whole_sweeps: bool) -> list[Run]:
+    if in_folder := _at_path(Path(word), whole_sweeps):
+        return in_folder
+    named = {run.name: [run] for run in find_runs(outputs)}
+    if whole_sweeps:
+        for name in [name for name in named if "/" in name]:
+            named.setdefault(name.split("/")[0], []).extend(named[name])
+    matches: tuple[Callable[[str], bool], ...] = (
+        lambda name: name == word,
+        lambda name: _agree(name, word, str.startswith),
+        lambda name: _agree(name, word, str.__contains__),
+    )
+    for match in matches:
+        if names := _without_jobs_of_matched_sweeps([name for name in named if match(name)]):
+            return named[_only(word, names)]
+    if holders := [name for name, runs in named.items() if name == runs[0].name and _holds_signature(runs[0], word)]:
+        return named[_only(word, holders)]
+    raise UsageError(f"no run in {outputs} is called {word!r}{_nearest(word, list(named))}. List all runs: infer ls")
+
+
+def _at_path(path: Path, whole_sweeps: bool) -> list[Run]:
+    """The run in the folder ``path``, or the jobs of the sweep there; nothing when it is no such folder."""
+    if (path / RESULT).is_file():
+        folder = path.resolve()
+        in_sweep = folder.parent.parent.name == "sweeps"
+        return [Run(f"{folder.parent.name}/{folder.name}" if in_sweep else folder.name, path)]
+    if whole_sweeps and path.resolve().parent.name == "sweeps" and path.is_dir():
+        sweep = path.resolve()
+        return [run for run in find_runs(sweep.parent.parent) if run.folder.parent == sweep]
+    return []
+
+
+def _agree(name: str, word: str, compare: Callable[[str, str], bool]) -> bool:
+    """Whether ``word`` is the beginning (or a part) of ``name``; after a slash it has to be the job's whole name."""
+    head, slash, job = word.partition("/")
+    sweep, _, own_job = name.partition("/")
+    return compare(name, word) or (bool(slash) and compare(sweep, head) and own_job == job)
+
+
+def _without_jobs_of_matched_sweeps(names: list[str]) -> list[str]:
+    return [name for name in names if "/" not in name or name.split("/")[0] not in names]
+
+
+def _only(word: str, names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    listed = ", ".join(names[-_MOST_NAMED:])
+    raise UsageError(f"{word!r} can mean {len(names)} runs: {listed}{more}. Type more of the name")
+
+
+def _holds_signature(run: Run, word: str) -> bool:
+    if not _SIGNATURE.fullmatch(word):
+        return False
+    return any(signature.startswith(word) for group in run.signatures.values() for signature in group)
+
+
+def _nearest(word: str, names: list[str]) -> str:
+    """The names most like ``word``, with or without the time that they begin with."""
+    untimed = {re.sub(r"^\d{8}-\d{6}-\d*-?", "", name): name for name in names}
+    close = [*difflib.get_close_matches(word, names, n=3), *difflib.get_close_matches(word, untimed, n=3)]
+    near = list(dict.fromkeys(untimed.get(name, name) for name in close))[:3] or names[-3:]
+    return f"; the nearest are {', '.join(near)}" if near else ", and there is no other"

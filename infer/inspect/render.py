@@ -1,0 +1,154 @@
+"""One way to put results on paper: aligned text, Markdown, CSV or JSON.
+
+Text is aligned here and not by rich, which takes more than a second for a thousand rows and breaks them where no
+terminal is; rich's part is the bold type.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infer.console import Console
+from infer.statistics import as_text
+
+_PARTS = ("mean", "std", "n")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table; the title of its first column says what it is about."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: Collection[str] = ()
+    """Columns flushed to the right."""
+    notes: Sequence[str] = ()
+    """Sentences below it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command found: for a person ``warning``, ``lines`` and ``sections``, for a program ``data``."""
+
+    data: Any
+    """JSON-ready; a list of flat dictionaries where the command offers CSV."""
+    sections: Sequence[Section] = ()
+    lines: Sequence[str] = ()
+    warning: str | None = None
+    """The first line, in capitals."""
+    closing: Sequence[str] = ()
+    """The last lines."""
+    code: int = 0
+    """Exit code."""
+
+
+def show(report: Report, form: str) -> None:
+    """Print ``report`` as text, md, csv or json."""
+    if form == "text":
+        _show_text(report)
+    else:
+        print({"md": _markdown, "csv": _csv, "json": _json}[form](report), end="")
+
+
+def shown(value: Any) -> str:
+    """A setting or fact as a person writes it: null, true, 0.001, [a,b], ``mean ± std (n)``."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return f"[{','.join(map(shown, value))}]"
+    if is_summary(value):
+        return as_text(value)
+    return str(value)
+
+
+def or_dash(value: Any) -> str:
+    """``shown``, with a dash for what is not there."""
+    return "-" if value is None else shown(value)
+
+
+def is_summary(value: Any) -> bool:
+    """Whether ``value`` is a number measured n times, as ``infer.statistics`` writes it."""
+    return isinstance(value, Mapping) and value.keys() >= set(_PARTS)
+
+
+def count(things: Collection[Any], noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def _show_text(report: Report) -> None:
+    console = Console()
+    if report.warning:
+        console.say(report.warning, style="bold red")
+    for line in report.lines:
+        console.say(line)
+    for position, section in enumerate(report.sections):
+        if position or report.lines or report.warning:
+            console.say()
+        head, *body = _aligned(section)
+        console.say(head, style="bold")
+        print("\n".join([*body, *(f"  {note}" for note in section.notes)]))
+    if report.closing and (report.sections or report.lines):
+        console.say()
+    for line in report.closing:
+        console.say(line)
+
+
+def _aligned(section: Section) -> list[str]:
+    table = [section.columns, *section.rows]
+    widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
+    right = [column in section.numeric for column in section.columns]
+    return [
+        "  ".join(
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in table
+    ]
+
+
+def _markdown(report: Report) -> str:
+    parts = [f"**{report.warning}**"] if report.warning else []
+    parts += report.lines
+    for section in report.sections:
+        rule = ["---:" if column in section.numeric else "---" for column in section.columns]
+        rows = [
+            section.columns,
+            rule,
+            *([cell.strip().replace("|", "\\|") for cell in row] for row in section.rows),
+        ]
+        parts += ["\n".join(f"| {' | '.join(row)} |" for row in rows), *section.notes]
+    return "\n\n".join([*parts, *report.closing]) + "\n"
+
+
+def _csv(report: Report) -> str:
+    """Summaries take three columns, what is not there stays empty."""
+    keys = list(dict.fromkeys(key for row in report.data for key in row))
+    summaries = {key for key in keys if any(is_summary(row.get(key)) for row in report.data)}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field for key in keys for field in _fields(key, key in summaries))
+    for row in report.data:
+        writer.writerow(value for key in keys for value in _values(row.get(key), key in summaries))
+    return text.getvalue()
+
+
+def _fields(key: str, summary: bool) -> list[str]:
+    return [f"{key}_{part}" for part in _PARTS] if summary else [key]
+
+
+def _values(value: Any, summary: bool) -> list[Any]:
+    if summary:
+        return [value and value[part] for part in _PARTS]
+    return [shown(value) if isinstance(value, bool | list) else value]
+
+
+def _json(report: Report) -> str:
+    return json.dumps(report.data, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,126 @@
+"""What varies between the settings of several runs, and what of it merely follows from another choice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from infer.inspect.runs import Run
+
+ABSENT = "-"
+"""Stands for the value of a setting that a run does not have."""
+_WITHOUT_EFFECT = ("outputs", "force", "device", "tracker", "dataset.root", "dataset.download")
+_CHOICES_IN_ORDER = ("experiment", "dataset", "method", "labeling", "teachers", "student", "evaluate")
+_NOT_A_CHOICE = ("schema", "user", "tracker", "cluster", "sweep")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The resolved settings of one run, flat, by dotted key."""
+
+    values: Mapping[str, Any]
+    choices: Mapping[str, str | None]
+    """The option taken of each config group."""
+    typed: frozenset[str]
+    """Keys that were given on the command line."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What several ``Settings`` differ in; each value below is a list with one entry per run."""
+
+    choices: dict[str, list[str | None]]
+    """Options, by config group."""
+    settings: dict[str, list[Any]]
+    """Settings that differ of their own accord."""
+    following: dict[str, dict[str, list[Any]]]
+    """By the config group whose choice brings them: settings that differ because the choice does."""
+    without_effect: dict[str, list[Any]]
+    """Settings that differ and cannot change a number: devices, folders, trackers."""
+    equal: dict[str, Any]
+    """Settings that all have in common."""
+    same_choices: dict[str, str | None]
+    """Options that all have in common, by config group."""
+
+    @property
+    def any(self) -> bool:
+        """Whether something differs that can change a number."""
+        return bool(self.choices or self.settings or self.following)
+
+
+def settings_of(run: Run) -> Settings:
+    """The settings of a run, with M and K as they came out."""
+    overrides = run.folder / ".hydra" / "overrides.yaml"
+    words = OmegaConf.to_container(OmegaConf.load(overrides)) if overrides.is_file() else []
+    return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(words))
+
+
+def resolved(config: Mapping[str, Any], subsets: int | None) -> dict[str, Any]:
+    """``config`` flat, with M filled in and ``subsets`` as K, which is left out while unknown."""
+    flat = flatten(config)
+    if flat:
+        flat |= {"M": len(flat["teachers.archs"][: flat["M"]]), "K": subsets}
+        if subsets is None:
+            del flat["K"]
+    return flat
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key; lists are values."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def typed_keys(words: Sequence[str]) -> frozenset[str]:
+    """The settings that command-line words like ``method.lr=0.1`` or ``+a.b=c`` name."""
+    return frozenset(word.lstrip("+~").partition("=")[0] for word in words)
+
+
+def variation(several: Sequence[Settings]) -> Variation:
+    """What differs between ``several`` settings.
+
+    A setting follows from a choice when it lies in a config group whose options differ, and nobody typed it.
+    """
+    choices, same_choices = _split_choices(several)
+    typed = frozenset().union(*(each.typed for each in several))
+    found = Variation(choices, {}, {}, {}, {}, same_choices)
+    for key in dict.fromkeys(key for each in several for key in each.values):
+        values = [each.values.get(key, ABSENT) for each in several]
+        owner = None if key in typed else _owner(key, choices)
+        known = values if "." in key else [value for value in values if value != ABSENT]  # only K can be unknown
+        if all(value == known[0] for value in known):
+            found.equal[key] = known[0]
+        elif any(key == free or key.startswith(f"{free}.") for free in _WITHOUT_EFFECT):
+            found.without_effect[key] = values
+        elif owner is not None:
+            found.following.setdefault(owner, {})[key] = values
+        else:
+            found.settings[key] = values
+    return found
+
+
+def _split_choices(several: Sequence[Settings]) -> tuple[dict[str, list[str | None]], dict[str, str | None]]:
+    """Differing options by group and common ones; ``method/settings`` is left out where ``method`` itself differs."""
+    packaged = dict.fromkeys(group for each in several for group in each.choices if group not in _NOT_A_CHOICE)
+    options = {
+        group.split("@")[0]: [each.choices.get(group) for each in several] for group in sorted(packaged, key=_rank)
+    }
+    differing = {group: values for group, values in options.items() if len(set(values)) > 1}
+    shown = {
+        group: values for group, values in differing.items() if group.split("/")[0] not in differing.keys() - {group}
+    }
+    return shown, {group: values[0] for group, values in options.items() if len(set(values)) == 1}
+
+
+def _rank(group: str) -> tuple[int, str]:
+    """What brings other choices along comes before them."""
+    return (_CHOICES_IN_ORDER.index(group) if group in _CHOICES_IN_ORDER else len(_CHOICES_IN_ORDER), group)
+
+
+def _owner(key: str, choices: Mapping[str, Any]) -> str | None:
+    """The group with differing options that ``key`` lies in; ``method/settings`` brings settings of ``method``."""
+    top = key.split(".")[0]
+    return next((group for group in choices if "." in key and group.split("/")[0] == top), None)

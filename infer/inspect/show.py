@@ -1,0 +1,98 @@
+"""``infer show``: one run in full."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from infer.console import duration, size
+from infer.inspect.render import Report, Section, or_dash, shown
+from infer.inspect.runs import Run
+from infer.inspect.settings import flatten, settings_of
+
+
+def show_run(run: Run) -> Report:
+    """Settings by group, stages, scores of every student and baseline, storage, environment, files."""
+    lines = [f"{run.name}  {run.state}", f"folder: {run.folder}", f"files: {', '.join(_files(run))}"]
+    if run.record["error"]:
+        lines.append(f"error: {run.record['error']}")
+    sections = [_settings(run), _stages(run), _scores(run), _teachers(run), _storage(run), _environment(run)]
+    data = {"run": run.name, "folder": str(run.folder), "files": _files(run)} | run.record
+    return Report(data=data, lines=lines, sections=[section for section in sections if section.rows])
+
+
+def _files(run: Run) -> list[str]:
+    names = (f"{path.name}/" if path.is_dir() else path.name for path in run.folder.iterdir())
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def _settings(run: Run) -> Section:
+    """The top-level settings first, then each group beside the option that was taken of it."""
+    found = settings_of(run)
+    rows = sorted(
+        ([key, shown(value)] for key, value in found.values.items() if "." not in key), key=lambda row: row[0]
+    )
+    options = {group: option for group, option in found.choices.items() if option is not None}
+    for group in dict.fromkeys(key.split(".")[0] for key in found.values if "." in key):
+        rows.append([group, str(options.get(group, ""))])
+        rows += [
+            [f"  {key.partition('.')[2]}", shown(value)]
+            for key, value in found.values.items()
+            if key.startswith(f"{group}.")
+        ]
+    return Section(("setting", "value"), rows)
+
+
+def _stages(run: Run) -> Section:
+    rows = [
+        [stage, str(len(account["signatures"])), str(account["made"]), str(account["reused"])]
+        + [duration(account["seconds"])]
+        for stage, account in run.record["stages"].items()
+        if account["signatures"]
+    ]
+    return Section(("stage", "units", "made", "reused", "time"), rows, {"units", "made", "reused", "time"})
+
+
+def _scores(run: Run) -> Section:
+    """The distilled set first, then its baselines, one row per student architecture."""
+    own = {
+        "per_student": run.record["per_student"],
+        "protocol": run.protocol,
+        "student_steps": run.record["environment"].get("student_steps"),
+        "storage": run.record["storage"],
+    }
+    trials = {str(run.setting("method.name")): own} | run.record["baselines"]
+    splits = sorted({key.split("/")[0] for metrics in own["per_student"].values() for key in metrics})
+    measures = [f"{split}/{score}" for split in splits for score in ("top1", "top5", "top1_best_epoch")]
+    present = [key for key in measures if any(key in metrics for metrics in own["per_student"].values())]
+    rows = [row for name, trial in trials.items() for row in _score_rows(name, trial, present)]
+    heads = [f"{key.replace('_', ' ')} %" for key in present]
+    return Section(("set", "protocol", "student", *heads, "steps", "bytes"), rows, {"steps", "bytes"})
+
+
+def _score_rows(name: str, trial: dict[str, Any], measures: list[str]) -> Iterator[list[str]]:
+    total = trial["storage"].get("total_bytes")
+    for arch, metrics in trial["per_student"].items():
+        yield [
+            name,
+            or_dash(trial["protocol"]),
+            arch,
+            *(or_dash(metrics.get(key)) for key in measures),
+            or_dash(trial["student_steps"]),
+            "-" if total is None else size(total),
+        ]
+
+
+def _teachers(run: Run) -> Section:
+    rows = [
+        [key.split("/")[1], shown(summary)]
+        for key, summary in run.record["metrics"].items()
+        if key.startswith("teacher/")
+    ]
+    return Section(("teacher", "test top-1 %"), rows)
+
+
+def _storage(run: Run) -> Section:
+    return Section(("storage", ""), [[key, shown(value)] for key, value in run.record["storage"].items()])
+
+
+def _environment(run: Run) -> Section:
+    return Section(("environment", ""), [[key, shown(v)] for key, v in flatten(run.record["environment"]).items()])

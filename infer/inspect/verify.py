@@ -1,0 +1,103 @@
+"""``infer verify``: whether every stored file is what was written, by the checksums of its record."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from infer.console import size
+from infer.errors import UsageError
+from infer.inspect.artefacts import OF_RUNS, RECORD, short_signature
+from infer.inspect.render import Report, Section, count
+from infer.inspect.runs import RESULT
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A folder whose files were checked."""
+
+    folder: Path
+    num_bytes: int
+    """Of the files that its record names."""
+    fault: str | None
+    """What is wrong, in words; None when nothing is."""
+
+
+def verify(path: Path) -> Report:
+    """Check every artefact and distilled set in ``path`` or below it; the exit code is 1 when one is damaged.
+
+    Raises UsageError when there is nothing to check.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a folder; give the outputs folder, a run's folder or an artefact's")
+    checked = [_check(folder, listing) for folder, listing in _checkable(path)]
+    if not checked:
+        raise UsageError(
+            f"nothing in {path} carries checksums; give the outputs folder, a run's folder or an artefact's"
+        )
+    damaged = [each for each in checked if each.fault]
+    total = sum(each.num_bytes for each in checked)
+    verdict = f"{len(damaged)} damaged" if damaged else "all whole"
+    summary = f"{count(checked, 'folder')}, {size(total)} checked: {verdict}"
+    advice = "A damaged artefact is set aside and made again by the next run that needs it: type that run's command."
+    return Report(
+        data={
+            "checked": len(checked),
+            "bytes": total,
+            "damaged": {str(each.folder): each.fault for each in damaged},
+        },
+        sections=[Section(("damaged", "fault"), [[str(each.folder), str(each.fault)] for each in damaged])]
+        * bool(damaged),
+        closing=[summary, *[advice] * bool(damaged)],
+        code=1 if damaged else 0,
+    )
+
+
+def _checkable(root: Path) -> Iterator[tuple[Path, str]]:
+    """Folders with a listing of checksums, or without the one that they must have, and the listing's name."""
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        here = Path(folder)
+        if RECORD in files or _should_be_artefact(here, files):
+            yield here, RECORD
+        elif _MANIFEST in files:
+            yield here, _MANIFEST
+
+
+def _should_be_artefact(folder: Path, files: list[str]) -> bool:
+    """Whether it is named as an artefact's folder is, and no run's."""
+    of_run = RESULT in files or folder.parent.name in OF_RUNS
+    return short_signature(folder) is not None and not of_run
+
+
+def _check(folder: Path, listing: str) -> Checked:
+    num_bytes = 0
+    try:
+        content = json.loads((folder / listing).read_bytes())
+        if listing == RECORD and not folder.name.endswith(content["signature"][:8]):
+            return Checked(folder, num_bytes, f"{RECORD} carries the signature of another artefact")
+        for name, expected in content["files"].items():
+            num_bytes += expected["bytes"]
+            if fault := _fault(folder / name, expected["sha256"], expected["bytes"]):
+                return Checked(folder, num_bytes, fault)
+    except FileNotFoundError:
+        return Checked(folder, num_bytes, f"{listing} is missing")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Checked(folder, num_bytes, f"{listing} cannot be read: {type(error).__name__}")
+    return Checked(folder, num_bytes, None)
+
+
+def _fault(file: Path, sha256: str, num_bytes: int) -> str | None:
+    if not file.is_file():
+        return f"{file.name} is missing"
+    found = file.stat().st_size
+    if found != num_bytes:
+        return f"{file.name} has {found} bytes instead of {num_bytes}"
+    with file.open("rb") as content:
+        if hashlib.file_digest(content, "sha256").hexdigest() != sha256:
+            return f"{file.name} is not what was written"
+    return None
