@@ -12,14 +12,14 @@ from infer import door
 from infer.config import register, resolve
 
 
-def _conf_folder() -> str:
+def conf_folder() -> str:
     """The checkout's ``conf/`` where there is one, else the copy inside the installed package."""
     package = Path(__file__).resolve().parent
     checkout = package.parent / "conf"
     return str(checkout if (checkout / "config.yaml").is_file() else package / "conf")
 
 
-@hydra.main(version_base="1.3", config_path=_conf_folder(), config_name="config")
+@hydra.main(version_base="1.3", config_path=conf_folder(), config_name="config")
 def _launch(composed: DictConfig) -> None:
     in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     door.leave_on_error(lambda: _run(composed), keep_going=in_sweep)

@@ -7,7 +7,7 @@ from hydra.errors import HydraException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from infer.cli import _conf_folder
+from infer.cli import conf_folder
 from infer.config import Config, as_plain, register, resolve
 from infer.door import explain
 from infer.errors import UsageError
@@ -19,7 +19,7 @@ def settings_of_words(words: str) -> tuple[Settings, Config]:
     overrides = shlex.split(words)
     register()
     try:
-        with initialize_config_dir(config_dir=_conf_folder(), version_base="1.3"):
+        with initialize_config_dir(config_dir=conf_folder(), version_base="1.3"):
             composed = compose("config", overrides=overrides, return_hydra_config=True)
         choices = {k: v for k, v in composed.hydra.runtime.choices.items() if not k.startswith("hydra/")}
         with open_dict(composed):
