@@ -64,7 +64,7 @@ class Training:
     flip: bool = True
     """Mirror half of the images left to right."""
     test_every: int = 10
-    """Epochs between two tests; the last epoch is always tested."""
+    """Epochs between two tests, or steps where the length is in steps; the end is always tested."""
 
     def check(self, group: str) -> None:
         """Check every range; ``group`` is the config group that the messages name."""

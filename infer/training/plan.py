@@ -64,8 +64,16 @@ class Plan:
         return range(first, min(first + self.steps_per_epoch, self.total_steps))
 
     def is_tested(self, epoch: int) -> bool:
-        """Whether a test follows ``epoch``: every ``test_every`` epochs and after the last."""
-        return (epoch + 1) % self.settings.test_every == 0 or epoch + 1 == self.epochs
+        """Whether a test follows ``epoch``: it does after the last, and where an interval of ``test_every`` ends.
+
+        A replaced length is divided as the settings' own would be, so that compared trainings are tested as often.
+        """
+        own_length = self.settings.steps or self.settings.epochs
+        steps = self.steps_of(epoch)
+        before, after = (
+            step * own_length // (self.total_steps * self.settings.test_every) for step in (steps.start, steps.stop)
+        )
+        return after > before or epoch + 1 == self.epochs
 
     def lr_at(self, step: int) -> float:
         """Learning rate of update ``step``: a linear warm-up, then half a cosine from the peak towards zero.

@@ -88,3 +88,16 @@ def test_last_rate_is_above_zero():
 def test_tests_come_every_so_many_epochs_and_last():
     plan = Plan(Training(epochs=7, test_every=3), num_images=64)
     assert [epoch for epoch in range(7) if plan.is_tested(epoch)] == [2, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "settings", [Training(epochs=8, batch_size=10, test_every=2), Training(steps=80, batch_size=10, test_every=20)]
+)
+def test_a_replaced_length_is_tested_as_often(settings):
+    """Sets of different sizes that make the same number of updates are tested at the same shares of them."""
+    own = Plan(settings, num_images=100)
+    for num_images in (20, 100, 400):
+        plan = Plan(settings, num_images=num_images, steps=own.total_steps)
+        tested = [plan.steps_of(epoch).stop for epoch in range(plan.epochs) if plan.is_tested(epoch)]
+        assert tested[-1] == 80
+        assert tested == ([20, 40, 60, 80] if num_images < 400 else [40, 80])
