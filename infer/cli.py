@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from infer import door
+from infer import door, help
 from infer.config import register, resolve
 
 
@@ -35,4 +35,8 @@ def _run(composed: DictConfig) -> None:
 def main() -> None:
     """Entry of ``launch.py`` and of the installed command."""
     register()
-    sys.exit(door.exit_code_of(_launch))
+    sys.exit(door.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch))
+
+
+def _print_help() -> None:
+    print(help.text(Path(conf_folder()), sys.argv[1:]))

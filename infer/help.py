@@ -1,0 +1,43 @@
+"""``launch.py --help``: every choice and every setting. Hydra's own takes over a second, mostly to list its plug-ins."""
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+_HEADER = """\
+launch.py makes a distilled data set and measures it: squeeze (train teachers), generate (distil), relabel, evaluate
+(train students), report.
+"""
+_FOOTER = """\
+== Commands ==
+python launch.py                                    digits, INFER, static labels: everything, on a laptop CPU
+python launch.py dataset=cifar100 ipc=10            the paper's setting (M=4 teachers)
+python launch.py stages=[squeeze]                   one part of the pipeline; what exists is reused
+python launch.py --cfg job                          what the words add up to, without running anything
+python launch.py -m M=1,2,3 evaluate.lr=1e-3,5e-4   a sweep
+python launch.py --hydra-help                       Hydra's own flags
+infer ls, infer show RUN, infer diff A B            what was made\
+"""
+_NOT_TYPED = ("user", "method/settings")
+
+
+def is_asked(words: list[str]) -> bool:
+    """Whether the command line asks for help."""
+    return "--help" in words or "-h" in words
+
+
+def text(conf: Path, words: list[str]) -> str:
+    """The help for a command line: choices, and the settings that its words add up to."""
+    with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
+        settings = compose("config", overrides=[word for word in words if not word.startswith("-")])
+    parts = [_HEADER, "== Choices (group=option) ==", *_choices(conf), "", "== Settings (key=value) =="]
+    return "\n".join([*parts, OmegaConf.to_yaml(settings), _FOOTER])
+
+
+def _choices(conf: Path) -> list[str]:
+    """A line for each group of presets."""
+    options: dict[str, list[str]] = {}
+    for preset in sorted(conf.rglob("*.yaml")):
+        options.setdefault(preset.parent.relative_to(conf).as_posix(), []).append(preset.stem)
+    return [f"{group}: {', '.join(names)}" for group, names in options.items() if group not in (".", *_NOT_TYPED)]
