@@ -1,4 +1,4 @@
-"""``launch.py --help``: every choice and every setting, in a fraction of the time that Hydra takes to list its plug-ins."""
+"""``launch.py --help``: every choice and setting, in a fraction of the time that Hydra takes to list its plug-ins."""
 
 from pathlib import Path
 

@@ -7,12 +7,12 @@ from typing import Any
 from infer.config import Baseline
 from infer.config.method import LabelMode
 from infer.context import Context
-from infer.labels.registry import labels_of
 from infer.methods.base import DistilledArtefact, TrainingSet
 from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
 from infer.methods.random import FullSet, RandomSet
-from infer.methods.registry import distilled_set
 from infer.stages.evaluate import Material, Student, student_plan, students_of
+from infer.stages.generate import distilled_set
+from infer.stages.relabel import labels_of
 from infer.stages.squeeze import Teacher
 
 _LABELS_OF = {

@@ -5,7 +5,7 @@ import torch
 from infer.labels.base import soft_label_loss
 from infer.labels.dynamic import DynamicLabels
 from infer.labels.hard import HardLabels
-from infer.methods.registry import distilled_set
+from infer.stages.generate import distilled_set
 from infer.stages.squeeze import Teacher
 from infer.training.batches import Batch
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from infer.labels.static import StaticLabels, static_label_objective
-from infer.methods.registry import distilled_set
+from infer.stages.generate import distilled_set
 from infer.stages.squeeze import Teacher
 from infer.training.batches import Batch
 

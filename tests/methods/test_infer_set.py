@@ -5,7 +5,7 @@ import torch
 
 from infer.errors import UsageError
 from infer.formats.pixels import round_compensators, unround_compensators
-from infer.methods.registry import distilled_set
+from infer.stages.generate import distilled_set
 
 
 def _groups(images) -> set[str]:

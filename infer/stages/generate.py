@@ -1,4 +1,4 @@
-"""The distillation methods by the class of their settings."""
+"""Generate: the distilled set that the settings ask for, by the class of the method's settings."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The labels of a training set by mode: hard, static, dynamic."""
+"""Relabel: the labels of a training set, by mode: hard, static or dynamic."""
 
 from infer.config.method import LabelMode
 from infer.context import Context
