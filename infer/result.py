@@ -10,10 +10,10 @@ from infer import environment
 from infer.config import Config, as_plain
 from infer.context import Context
 from infer.errors import describe
+from infer.files import write_json
 from infer.stages.evaluate import metrics_of
 from infer.stages.squeeze import Teacher
 from infer.statistics import summarise
-from infer.store.files import write_json
 from infer.trials import Trial
 
 RESULT = "result.json"

@@ -15,6 +15,7 @@ from infer.config import Baseline, Config
 from infer.console import Console
 from infer.context import Context
 from infer.data.base import ImageData, Split
+from infer.files import write_json
 from infer.formats.pixels import normalise
 from infer.methods.infer import CompensatorGroup
 from infer.pictures import draw
@@ -26,7 +27,6 @@ from infer.pictures.style import STYLE, save
 from infer.stages.evaluate import Student
 from infer.stages.squeeze import HISTORY, Teacher
 from infer.store import Store
-from infer.store.files import write_json
 from infer.trials import baseline_trials, main_trial
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]

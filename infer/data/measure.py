@@ -2,14 +2,13 @@
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 
 from infer.data.base import Facts, Split
-from infer.store.files import read_json, write_json
+from infer.files import canonical_json, read_json, write_json
 
 # Part of every fingerprint and cache key: raise it when the way in which files become pixels changes.
 _FORMAT = "infer data 1"
@@ -22,7 +21,7 @@ def fingerprint(
     contents: Iterable[bytes], classes: list[str], image_size: int, mean: list[float], std: list[float]
 ) -> str:
     """Hex SHA-256 over ``contents``, names and digests in a fixed order, and what gives pixels a meaning."""
-    digest = hashlib.sha256(_canonical([_FORMAT, classes, image_size, mean, std]))
+    digest = hashlib.sha256(canonical_json([_FORMAT, classes, image_size, mean, std]).encode())
     for part in contents:
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()
@@ -70,7 +69,7 @@ def cached_facts(cache_dir: Path, key: object, measure: Callable[[], Facts]) -> 
 
     A file that does not hold facts counts as none.
     """
-    path = cache_dir / f"{hashlib.sha256(_canonical([_FORMAT, key])).hexdigest()}.json"
+    path = cache_dir / f"{hashlib.sha256(canonical_json([_FORMAT, key]).encode()).hexdigest()}.json"
     try:
         return Facts(**read_json(path))
     except (OSError, ValueError, TypeError):
@@ -84,7 +83,3 @@ def _tensor_digest(tensor: torch.Tensor) -> bytes:
     digest = hashlib.sha256(header)
     digest.update(tensor.contiguous().numpy())
     return digest.digest()
-
-
-def _canonical(content: object) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode()

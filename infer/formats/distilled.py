@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from infer.errors import UsageError
+from infer.files import read_json, write_json
 from infer.formats.pixels import (
     compose,
     composed_targets,
@@ -16,7 +17,7 @@ from infer.formats.pixels import (
     round_compensators,
     unround_compensators,
 )
-from infer.store.files import load_tensors, read_json, save_tensors, sha256, write_json
+from infer.store.files import load_tensors, save_tensors, sha256
 
 FORMAT = "infer"
 FORMAT_VERSION = 1

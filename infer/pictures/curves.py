@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from infer.context import Context
+from infer.files import read_json
 from infer.methods.infer import InferSet
 from infer.pictures.panels import Curve, Panel, Section, sheet
 from infer.stages.squeeze import HISTORY, Teacher
 from infer.store import Artefact
-from infer.store.files import read_json
 from infer.trials import Trial
 
 History = Sequence[Mapping[str, float]]

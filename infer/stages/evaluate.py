@@ -7,12 +7,12 @@ from typing import Any
 from infer.config import Stage
 from infer.config.evaluate import Mix
 from infer.context import Context
+from infer.files import read_json, write_json
 from infer.labels.base import Labels
 from infer.methods.base import TrainingSet
 from infer.stages.squeeze import HISTORY, new_network, test_images
 from infer.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
-from infer.store.files import read_json, write_json
 from infer.training.loop import fit
 from infer.training.plan import Plan
 

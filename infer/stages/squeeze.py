@@ -9,10 +9,11 @@ from torch import nn
 from infer.config import Stage
 from infer.context import Context
 from infer.errors import RunError
+from infer.files import write_json
 from infer.models import build
 from infer.seeds import torch_seed
 from infer.store import Artefact, Workspace
-from infer.store.files import load_tensors, save_tensors, write_json
+from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images, LabelledImages
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective

@@ -1,16 +1,15 @@
 """What an artefact is: a class says what it depends on, how it is made, and so what it is called."""
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from infer.config import Stage
+from infer.files import canonical_json
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,3 @@ class Artefact(ABC):
     def folder_name(self) -> str:
         """Readable name and the first eight hex digits of the signature."""
         return f"{self.name.replace('/', '.')}-{self.signature[:8]}"
-
-
-def canonical_json(content: Any) -> str:
-    """JSON with one spelling per content: sorted keys, no spaces, enums by value, no NaN."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    raise TypeError(f"{value!r} cannot be part of a signature")

@@ -1,41 +1,14 @@
-"""Files that are whole or absent: atomic writes, checksums, and tensors with their JSON beside them."""
+"""The files of an artefact: tensors, their checksums, and the certainty that they have reached the disk."""
 
-import contextlib
 import hashlib
-import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
 
 _CHUNK = 1 << 20
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` so that a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's files are private; a shared store's are not
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -18,8 +18,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from infer.errors import RunError, UsageError
+from infer.files import read_json, write_json
 from infer.store.artefact import Artefact, Workspace
-from infer.store.files import flush_to_disk, read_json, sha256, write_json
+from infer.store.files import flush_to_disk, sha256
 
 log = logging.getLogger(__name__)
 RECORD = "record.json"

@@ -1,9 +1,7 @@
 """What an interrupted training resumes from: a complete epoch on disk, used only if it is whole and ours."""
 
 import hashlib
-import json
 import logging
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from infer.errors import RunError
+from infer.files import read_json, replaced_whole, write_json
 
 log = logging.getLogger(__name__)
 
@@ -67,23 +66,23 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
     def _write(self, tensors: dict[str, Tensor], progress: dict) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         content = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()})
         file = self._folder / f"checkpoint-{progress['epoch']}.safetensors"
-        _write_whole(file, content)
+        with replaced_whole(file) as whole:
+            whole.write(content)
         description = {
             "key": self._key,
             "file": file.name,
             "sha256": hashlib.sha256(content).hexdigest(),
             "progress": progress,
         }
-        _write_whole(self._folder / _DESCRIPTION, json.dumps(description).encode())
+        write_json(self._folder / _DESCRIPTION, description)
         for other in self._folder.glob("checkpoint-*.safetensors"):
             if other != file:
                 other.unlink()
 
     def _read(self) -> tuple[dict[str, Tensor], dict]:
-        description = json.loads((self._folder / _DESCRIPTION).read_bytes())
+        description = read_json(self._folder / _DESCRIPTION)
         if description["key"] != self._key:
             raise ValueError("it belongs to another training")
         content = (self._folder / description["file"]).read_bytes()
@@ -95,16 +94,3 @@ class Checkpoint:
 def _plain(value: Tensor) -> Tensor:
     """A copy as safetensors wants it: on the CPU, contiguous, memory of its own."""
     return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write so that ``path`` holds either what it held before or all of ``content``, whatever happens."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

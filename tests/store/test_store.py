@@ -11,9 +11,9 @@ import torch
 
 from infer.config import Stage
 from infer.errors import RunError
+from infer.files import canonical_json, write_json
 from infer.store import Artefact, MissingArtefact, Store
-from infer.store.artefact import canonical_json
-from infer.store.files import load_tensors, save_tensors, write_json
+from infer.store.files import load_tensors, save_tensors
 
 
 class Number(Artefact):

@@ -1,0 +1,51 @@
+"""Files that are whole or absent: whoever reads one sees the old content or the new one, never a part."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextlib.contextmanager
+def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO]:
+    """A temporary file that takes the place of ``path`` when the work with it ends well; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's files are private; a shared store's are not
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON."""
+    with replaced_whole(path, "w") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def canonical_json(content: Any) -> str:
+    """JSON with one spelling per content: sorted keys, no spaces, enums by value, no NaN."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_value)
+
+
+def _value(content: Any) -> Any:
+    if isinstance(content, Enum):
+        return content.value
+    raise TypeError(f"{content!r} cannot be written as JSON")

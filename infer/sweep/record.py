@@ -1,0 +1,54 @@
+"""``sweep.json``: what a sweep set out to do, there before its first job starts, so that no job can get lost."""
+
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from infer.files import read_json, write_json
+
+SWEEP = "sweep.json"
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job, as it was before it started."""
+
+    number: int
+    folder: str
+    """Its folder's name inside the sweep's: the number and what varies, for example ``3-M=2,K=1``."""
+    overrides: list[str]
+    """The words that it adds up to."""
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep's jobs and what varies between them."""
+
+    swept: dict[str, list[str]]
+    """Values as they were typed, by setting or group, for those that have several; empty for a sweep of one job."""
+    jobs: list[PlannedJob]
+    cluster: str = "local"
+    """The option of the config group ``cluster``."""
+    words: list[str] = field(default_factory=lambda: sys.argv[1:])
+    """The command line after ``launch.py``."""
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+
+    @property
+    def compares(self) -> bool:
+        """Whether the jobs differ in more than who does the work."""
+        return bool(self.swept.keys() - {"worker"})
+
+    def write(self, folder: Path) -> None:
+        """Write it into the sweep's folder."""
+        write_json(folder / SWEEP, asdict(self))
+
+
+def read_sweep(folder: Path) -> SweepRecord | None:
+    """The record of the sweep in ``folder``; None where there is none."""
+    try:
+        content: dict[str, Any] = read_json(folder / SWEEP)
+    except FileNotFoundError:
+        return None
+    return SweepRecord(**content | {"jobs": [PlannedJob(**job) for job in content["jobs"]]})
