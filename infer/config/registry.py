@@ -5,6 +5,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 from infer.config.dataset import Cifar10Config, Cifar100Config, DigitsConfig, FolderConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.method import InferMethod, LabelingConfig, RandomMethod
@@ -26,6 +27,7 @@ _SCHEMAS: dict[str, dict[str, type]] = {
     "labeling": {"labeling": LabelingConfig},
     "student": {"student": StudentConfig},
     "evaluate": {"evaluate": EvaluateConfig},
+    "cluster": {"local": ClusterConfig, "joblib": JoblibCluster, "slurm": SlurmCluster},
     "tracker": {"none": TrackerConfig, "wandb": WandbTracker},
 }
 

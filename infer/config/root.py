@@ -8,8 +8,10 @@ from typing import Any
 from omegaconf import MISSING
 
 from infer.config.checks import require, require_at_least, require_distinct
+from infer.config.cluster import ClusterConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.method import LabelingConfig, LabelMode, MethodConfig
+from infer.config.sweep import SweepConfig
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TrackerConfig
 
@@ -52,6 +54,8 @@ class Config:
     student: StudentConfig = MISSING
     evaluate: EvaluateConfig = MISSING
     tracker: TrackerConfig = MISSING
+    cluster: ClusterConfig = MISSING
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     ipc: int = 10
     """Storage budget in images per class."""
     M: int | None = None
@@ -67,6 +71,10 @@ class Config:
     nothing in a sweep."""
     device: str = "auto"
     precision: Precision = Precision.auto
+    worker: int = 0
+    """Number of a process that shares its work with others of the same settings: ``-m worker=range(8)``."""
+    sweep_folder: str | None = None
+    """With ``stages=[report]``: the folder of a sweep whose table and plots are made again from its jobs' records."""
     outputs: str = "outputs"
     """Root of everything that a run writes."""
 

@@ -10,7 +10,17 @@ from infer.inspect.runs import Run
 
 ABSENT = "-"
 """Stands for the value of a setting that a run does not have."""
-_WITHOUT_EFFECT = ("outputs", "force", "device", "tracker", "dataset.root", "dataset.download")
+_WITHOUT_EFFECT = (
+    "outputs",
+    "force",
+    "device",
+    "worker",
+    "cluster",
+    "sweep_folder",
+    "tracker",
+    "dataset.root",
+    "dataset.download",
+)
 _CHOICES_IN_ORDER = ("experiment", "dataset", "method", "labeling", "teachers", "student", "evaluate")
 _NOT_A_CHOICE = ("schema", "user", "tracker", "cluster", "sweep")
 
