@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from infer import door, help
 from infer.config import register, resolve
+from infer.sweep import callback, jobs
 
 
 def conf_folder() -> str:
@@ -21,12 +22,15 @@ def conf_folder() -> str:
 
 @hydra.main(version_base="1.3", config_path=conf_folder(), config_name="config")
 def _launch(composed: DictConfig) -> None:
-    in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
-    door.leave_on_error(lambda: _run(composed), keep_going=in_sweep)
+    door.leave_on_error(lambda: _run(composed), keep_going=HydraConfig.get().mode is RunMode.MULTIRUN)
 
 
 def _run(composed: DictConfig) -> None:
+    door.end_well_on_sigterm()
     config = resolve(composed)  # before torch is imported: a wrong setting is refused at once
+    if config.sweep_folder is not None:
+        callback.rebuild(Path(config.sweep_folder))
+        return
     from infer import pipeline
 
     pipeline.run(config)
@@ -35,7 +39,9 @@ def _run(composed: DictConfig) -> None:
 def main() -> None:
     """Entry of ``launch.py`` and of the installed command."""
     register()
-    sys.exit(door.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch))
+    jobs.register()
+    code = door.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch)
+    sys.exit(callback.exit_code_after(code))
 
 
 def _print_help() -> None:

@@ -28,21 +28,24 @@ _LOG_WIDTH = 140
 class Console:
     """Writes to the terminal and, once ``log_to`` was called, to a log file as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, brief: bool = False) -> None:
+        """A ``brief`` one shows headlines, warnings and progress on the terminal; the rest is for its log file."""
         self._terminal = RichConsole(highlight=False, soft_wrap=True, width=_plain_width())
-        self._sinks = [self._terminal]
+        self._sinks = [] if brief else [self._terminal]
 
     def log_to(self, path: Path) -> None:
         """From now on write everything into ``path`` too, and route warnings of libraries through this console."""
         file = path.open("a", encoding="utf-8", buffering=1)
-        self._sinks = [
-            self._terminal,
-            RichConsole(file=file, width=_LOG_WIDTH, highlight=False, soft_wrap=True),
-        ]
+        self._sinks.append(RichConsole(file=file, width=_LOG_WIDTH, highlight=False, soft_wrap=True))
         handler = _ToConsole(self)
         logger = logging.getLogger("infer")
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
+
+    def headline(self, text: str, style: str | None = None) -> None:
+        """Print one line that a brief console shows as well."""
+        for sink in dict.fromkeys([self._terminal, *self._sinks]):
+            sink.print(text, style=style, markup=False)
 
     def say(self, text: str = "", style: str | None = None) -> None:
         """Print one line."""
@@ -144,8 +147,10 @@ class _ToConsole(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        self._console.say(f"{prefix}{record.getMessage()}", style="yellow" if prefix else None)
+        if record.levelno < logging.WARNING:
+            self._console.say(record.getMessage())
+        else:
+            self._console.headline(f"{record.levelname.lower()}: {record.getMessage()}", style="yellow")
 
 
 def _plain_width() -> int | None:

@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from infer.config import Config, Stage
 from infer.console import Console
 from infer.data.base import ImageData
 from infer.errors import UsageError
-from infer.store import Artefact, MissingArtefact, Store
+from infer.store import Artefact, BusyArtefact, MissingArtefact, Store
 
 _ORDER = list(Stage)
 
@@ -44,22 +45,25 @@ class Context:
     run_folder: Path
     overrides: Sequence[str] = ()
     """The words typed on the command line, for messages that print a command."""
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    """When the run, or the sweep that it is a job of, began: what is forced and older is made again."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Teachers in memory, by signature."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
 
-    def obtain(self, artefact: Artefact) -> dict[str, Any]:
+    def obtain(self, artefact: Artefact, wait: bool = True) -> dict[str, Any]:
         """The record of ``artefact``, made now if its stage was asked for and it is not there.
 
-        Raises UsageError with the command that makes it when its stage was not asked for.
+        Raises UsageError with the command that makes it when its stage was not asked for; BusyArtefact when another
+        process is making it and ``wait`` is false.
         """
         account = self.account[artefact.stage]
         first_time = artefact.signature not in account.signatures
         if first_time and artefact.stage in self.forced:
-            self.store.set_aside(artefact)
+            self.store.set_aside(artefact, made_before=self.started)
         started = time.monotonic()
         try:
-            record, made = self.store.obtain(artefact, may_make=artefact.stage in self.config.stages)
+            record, made = self.store.obtain(artefact, may_make=artefact.stage in self.config.stages, wait=wait)
         except MissingArtefact as missing:
             raise UsageError(f"{missing}. Make it with: {self._command_for(missing.artefact)}") from None
         if first_time:
@@ -68,6 +72,17 @@ class Context:
             account.reused += not made
             account.seconds += (time.monotonic() - started) * made
         return record
+
+    def obtained_without_waiting(self, artefact: Artefact) -> bool:
+        """Obtain ``artefact`` unless it, or one that it is made from, is another process's work at this moment."""
+        known = self.store.exists
+        if not known(artefact) and not all(known(parent) for parent in artefact.parents.values()):
+            return False
+        try:
+            self.obtain(artefact, wait=False)
+        except BusyArtefact:
+            return False
+        return True
 
     def require_parents(self, artefact: Artefact) -> None:
         """Raise UsageError, with the command to type, when a parent is not there and will not be made either."""

@@ -6,7 +6,9 @@
 import difflib
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import fields
 
@@ -17,44 +19,59 @@ from infer.errors import UsageError, describe
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _wants_traceback = os.environ.get(_FULL_ERROR) == "1"
-_failed_jobs: list[Exception] = []
+INTERRUPTED = 130
+"""Exit code of what a person stopped."""
+TERMINATED = 143
+"""Exit code of what SIGTERM stopped."""
 
 
-def exit_code_of(launch: Callable[[], object]) -> int:
-    """Run ``launch`` (a function decorated by Hydra) and return the process's exit code."""
+def exit_code_of(launch: Callable[[], int | None]) -> int:
+    """Run ``launch`` (a function decorated by Hydra, or one that returns a code) and return the process's exit code."""
     os.environ[_FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
     try:
-        launch()
-    except KeyboardInterrupt:
-        return _report_interruption()
+        return launch() or 0
+    except KeyboardInterrupt as interruption:
+        return _report_interruption(interruption)
     except (HydraException, OmegaConfBaseException) as error:
         return _report(UsageError(explain(error)), error)
     except Exception as error:
         return _report(error, error)
-    return 1 if _failed_jobs else 0
 
 
 def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None:
     """Run ``work`` inside Hydra's job; on an error print its line and leave the process with the right code.
 
-    With ``keep_going``, as a sweep needs it, an error only counts: the other jobs run, and the process ends with 1.
+    With ``keep_going``, as a sweep needs it, the process stays: the other jobs run.
     """
     if not _wants_traceback:
         os.environ.pop(_FULL_ERROR, None)  # composed by now: processes that this one starts decide for themselves
     try:
         work()
-    except KeyboardInterrupt:
-        sys.exit(_report_interruption())
+    except KeyboardInterrupt as interruption:
+        sys.exit(_report_interruption(interruption))
     except Exception as error:
         code = _report(error, error)
         if not keep_going:
             sys.exit(code)
-        _failed_jobs.append(error)
 
 
-def _report_interruption() -> int:
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM, as batch systems do."""
+
+
+def end_well_on_sigterm() -> None:
+    """Treat SIGTERM like Ctrl-C, unless whoever runs this process (submitit, for one) handles it already."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _raise_terminated)
+
+
+def _raise_terminated(*_: object) -> None:
+    raise Terminated
+
+
+def _report_interruption(interruption: KeyboardInterrupt) -> int:
     print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-    return 130
+    return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
 
 
 def _report(shown: Exception, cause: Exception) -> int:

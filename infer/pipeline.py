@@ -2,26 +2,30 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 
 from infer import environment, preflight
+from infer.cluster import enter_job
 from infer.config import Config, Stage
 from infer.config.evaluate import TestSplit
 from infer.console import Console, duration
 from infer.context import Context
 from infer.data import load
+from infer.data.base import ImageData
 from infer.data.holdout import holdout
 from infer.formats.export import write_distilled_folder
 from infer.result import RunResult
 from infer.stages import report, squeeze
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Store
+from infer.sweep.record import read_sweep
 from infer.tracking import tracking
 from infer.trials import Trial, baseline_trials, main_trial
 
+_in_memory: dict[str, ImageData] = {}
 _MAKING_STAGES = (Stage.squeeze, Stage.generate, Stage.relabel, Stage.evaluate)
 
 
@@ -29,13 +33,18 @@ def run(config: Config) -> None:
     """Run the stages that the settings name and leave a record of them in the run's folder."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    console = Console()
+    sweep = read_sweep(folder.parent)
+    console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
     console.log_to(folder / "infer.log")
+    if sweep:
+        console.headline(f"job {folder.name} ({len(sweep.jobs)} in all)", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     with result.recorded():
         context = prepare(config, folder, console, list(hydra.overrides.task))
+        if sweep:
+            context.started = sweep.started
         result.add_environment(context)
-        trials = plan_trials(context, in_sweep=hydra.mode is RunMode.MULTIRUN)
+        trials = plan_trials(context, in_sweep=sweep is not None and sweep.compares)
         result.add_plan(trials[0])
         plan = by_stage(trials)
         preflight.check(context, plan)
@@ -48,14 +57,16 @@ def run(config: Config) -> None:
             if Stage.report in config.stages:
                 report.run(context, trials, teachers)
             tracker.log_result(result.content, trials)
+        if sweep:
+            report.summarise_job(context, result.content)
 
 
 def prepare(config: Config, folder: Path, console: Console, overrides: list[str]) -> Context:
     """Device, data and store for ``config``."""
-    device = environment.pick_device(config.device)
+    device = enter_job(config.cluster) or environment.pick_device(config.device)
     outputs = Path(config.outputs)
     environment.make_repeatable()
-    data = load(config.dataset, cache_dir=outputs / ".cache", threads=torch.get_num_threads())
+    data = _loaded_once(config.dataset, outputs / ".cache")
     if config.evaluate.split is TestSplit.val:
         data = holdout(data, config.evaluate.val_fraction, config.seed)
     for note in data.notes:
@@ -70,6 +81,15 @@ def prepare(config: Config, folder: Path, console: Console, overrides: list[str]
         run_folder=folder,
         overrides=overrides,
     )
+
+
+def _loaded_once(dataset: Any, cache_dir: Path) -> ImageData:
+    """The data set; the jobs of a sweep that run in one process share it."""
+    key = repr(dataset)
+    if key not in _in_memory:
+        _in_memory.clear()  # two large data sets do not fit
+        _in_memory[key] = load(dataset, cache_dir=cache_dir, threads=torch.get_num_threads())
+    return _in_memory[key]
 
 
 def plan_trials(context: Context, in_sweep: bool) -> list[Trial]:
@@ -94,14 +114,28 @@ def make_all(context: Context, plan: dict[Stage, list[Artefact]], on_stage_done:
         if stage in context.config.stages and artefacts:
             context.console.say(stage.value, style="bold")
             with context.console.progress(f"{stage.value}, all units", len(artefacts)) as ticker:
-                for number, artefact in enumerate(artefacts, start=1):
-                    context.obtain(artefact)
-                    ticker.advance_to(number)
+                _make_in_turn(context, artefacts, ticker.advance_to)
             on_stage_done()
             account = context.account[stage]
             context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")
         if stage is Stage.squeeze:
             squeeze.check_teachers(context, made_teachers(context, plan))
+
+
+def _make_in_turn(context: Context, artefacts: list[Artefact], on_progress: Callable[[int], None]) -> None:
+    """Obtain ``artefacts``, parents first; what other processes are making at the moment comes last, so that several
+    processes of the same settings share the work."""
+    left = artefacts
+    while left:
+        busy = []
+        for artefact in left:
+            if context.obtained_without_waiting(artefact):
+                on_progress(len(artefacts) - len(left) + len(busy))
+            else:
+                busy.append(artefact)
+        if len(busy) == len(left):
+            context.obtain(busy[0])  # waits for its maker, or takes over from one that died
+        left = busy
 
 
 def _choices(chosen: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -44,7 +44,7 @@ class RunResult:
         try:
             yield
         except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
+            interrupted = not isinstance(error, Exception)  # Ctrl-C, SIGTERM, a preempted SLURM job
             message = None if interrupted else describe(error)
             with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
                 self._update(status="interrupted" if interrupted else "failed", error=message)

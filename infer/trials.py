@@ -72,7 +72,8 @@ def main_trial(context: Context) -> Trial:
     images = distilled_set(context)
     labels = labels_of(context, images, context.config.labeling.mode, _labeling_teachers(context))
     protocol = protocol_name(context, context.config.labeling.mode)
-    return Trial(context, Material(context.config.method.name, images, labels, protocol))
+    steps = context.config.sweep.student_steps
+    return Trial(context, Material(context.config.method.name, images, labels, protocol, steps))
 
 
 def baseline_trials(context: Context, main: Trial, baselines: list[Baseline]) -> list[Trial]:
@@ -82,9 +83,10 @@ def baseline_trials(context: Context, main: Trial, baselines: list[Baseline]) ->
 
 
 def protocol_name(context: Context, mode: LabelMode) -> str:
-    """The protocol's name under labels of ``mode``, starred when the command line changes its settings."""
+    """The protocol's name under labels of ``mode``, starred when the command line or a sweep changes its settings."""
     words = [word.partition("=")[0] for word in context.overrides]
-    changed = [w for w in words if w.startswith("evaluate.") and w.removeprefix("evaluate.") not in _NOT_PROTOCOL]
+    typed = [w for w in words if w.startswith("evaluate.") and w.removeprefix("evaluate.") not in _NOT_PROTOCOL]
+    changed = typed or context.config.sweep.student_steps is not None
     return context.config.protocol_name_with(mode) + ("*" if changed else "")
 
 

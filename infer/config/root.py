@@ -90,6 +90,12 @@ class Config:
             self.device,
             "use auto, cpu, cuda or cuda:<number>",
         )
+        require(
+            self.sweep_folder is None or self.stages == [Stage.report],
+            "sweep_folder",
+            self.sweep_folder,
+            "it is a sweep to report on; type stages=[report] as well",
+        )
         require_distinct("baselines", self.baselines or [])
         archs = self.teachers.archs
         require(

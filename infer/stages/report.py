@@ -1,6 +1,7 @@
 """Report: what will run, what came out, how it compares, and what to type next."""
 
 import shlex
+from typing import Any
 
 from infer.config import Stage
 from infer.config.method import LabelMode
@@ -50,6 +51,15 @@ def run(context: Context, trials: list[Trial], teachers: list[Teacher]) -> None:
     _print_storage(context, trials)
     draw(context, trials)
     _print_next(context, context.store.exists(trials[0].material.images))
+
+
+def summarise_job(context: Context, record: dict[str, Any]) -> None:
+    """What a sweep's job came to, in one line."""
+    split = context.config.evaluate.split.value
+    score = f"{split} top-1 {_score(record['metrics'], f'{split}/top1')} %"
+    stages = record["stages"].values()
+    made, reused = (sum(stage[count] for stage in stages) for count in ("made", "reused"))
+    context.console.headline(f"  {score}; {made} made, {reused} reused")
 
 
 def _print_scores(context: Context, trials: list[Trial]) -> None:

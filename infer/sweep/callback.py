@@ -1,0 +1,145 @@
+"""Where a sweep begins and ends: Hydra calls in before its first job, the program after the last.
+
+Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from infer import cluster, door
+from infer.config import Config, resolve
+from infer.config.cluster import ClusterConfig
+from infer.console import Console
+from infer.errors import UsageError, describe
+from infer.sweep.jobs import job_folder, jobs_of
+from infer.sweep.record import PlannedJob, SweepRecord
+
+
+@dataclass(frozen=True)
+class StartedSweep:
+    """The sweep that this process has begun."""
+
+    folder: Path
+    cluster: ClusterConfig
+
+
+started_sweep: StartedSweep | None = None
+
+
+class SweepCallback(Callback):
+    """Named by conf/config.yaml."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Check all jobs, write down what is planned, and say so."""
+        door.leave_on_error(lambda: _start(config))
+
+
+def _start(sweep: DictConfig) -> None:
+    global started_sweep
+    loader = GlobalHydra.instance().config_loader()
+    swept, overrides = jobs_of(sweep, loader)
+    folder = _pin_folders(sweep, list(swept))
+    configs = _configs(sweep, loader, overrides)
+    record = SweepRecord(
+        swept=swept,
+        jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],
+        cluster=configs[0].cluster.name,
+    )
+    launcher = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)
+    cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
+    _announce(sweep, configs, record)
+    record.write(folder)
+    started_sweep = StartedSweep(folder, configs[0].cluster)
+
+
+def exit_code_after(code: int) -> int:
+    """The exit code of the process whose jobs ended with ``code``; a sweep's table is written and printed first."""
+    if started_sweep is None:
+        return code
+    interrupted = code in (door.INTERRUPTED, door.TERMINATED)
+    table_code = door.exit_code_of(lambda: _finish(started_sweep, interrupted))
+    return code or table_code
+
+
+def _finish(sweep: StartedSweep, interrupted: bool) -> int:
+    """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
+    from infer.inspect.render import show
+    from infer.sweep.report import report
+
+    if not interrupted:
+        cluster.wait_for_jobs(sweep.cluster, sweep.folder)
+    written = report(sweep.folder, jobs_have_ended=not interrupted)
+    show(written, "text")
+    return written.code
+
+
+def rebuild(folder: Path) -> None:
+    """Write and print the table of any sweep again; leaves the process with 1 when not all of its jobs are done."""
+    from infer.inspect.render import show
+    from infer.sweep.report import report
+
+    written = report(folder, jobs_have_ended=False)
+    show(written, "text")
+    if written.code:
+        sys.exit(written.code)
+
+
+def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:
+    """Give all jobs one parent, whatever settings differ between them, and folders that say what varies."""
+    names = "-".join(key.rpartition(".")[2] for key in swept)
+    folder = Path(f"{sweep.hydra.sweep.dir}-{names}" if names else sweep.hydra.sweep.dir)
+    subfolder = f"${{job_folder:${{hydra.job.num}},${{hydra.overrides.task}},[{','.join(swept)}]}}"
+    with read_write(sweep), open_dict(sweep):
+        sweep.hydra.sweep.dir = str(folder)
+        sweep.hydra.overrides.hydra += [f"hydra.sweep.dir='{folder}'", f"hydra.sweep.subdir='{subfolder}'"]
+    return folder
+
+
+def _configs(sweep: DictConfig, loader: ConfigLoader, overrides: list[list[str]]) -> list[Config]:
+    """The checked settings of every job; raises UsageError that names the first job with a wrong one."""
+    configs = []
+    for number, words in enumerate(overrides):
+        composed = loader.load_sweep_config(sweep, words)
+        with read_write(composed), open_dict(composed):
+            del composed["hydra"]
+        try:
+            configs.append(resolve(composed))
+        except UsageError as error:
+            raise UsageError(f"job {number} ({' '.join(words)}): {error}") from None
+    return configs
+
+
+def _announce(sweep: DictConfig, configs: list[Config], record: SweepRecord) -> None:
+    """Say how many jobs there are and what they make; fix what equal steps need to know of all jobs."""
+    console = Console()
+    axes = " and ".join(f"{key} ({', '.join(values)})" for key, values in record.swept.items())
+    jobs = f"{len(configs)} job{'s' * (len(configs) > 1)}"
+    console.say(f"sweep over {axes}: {jobs}" if axes else f"a sweep of {jobs}", style="bold")
+    from infer.sweep.planning import plan_sweep  # imports torch
+
+    equal_steps = configs[0].sweep.equal_steps
+    try:
+        plan = plan_sweep(configs, record.compares)
+        if equal_steps:
+            _pin_steps(sweep, plan.student_steps)
+            console.say(f"equal steps: the students of every job make {plan.student_steps} updates")
+            given = replace(configs[0].sweep, student_steps=plan.student_steps)
+            plan = plan_sweep([replace(config, sweep=given) for config in configs], record.compares)
+    except UsageError as error:
+        if equal_steps or configs[0].cluster.name != "slurm":
+            raise
+        console.say(f"what there is to make cannot be counted here: {describe(error)}")
+    else:
+        console.table(["stage", "units", "there", "to make"], plan.rows)
+
+
+def _pin_steps(sweep: DictConfig, steps: int) -> None:
+    with read_write(sweep), open_dict(sweep):
+        sweep.hydra.overrides.hydra += [f"sweep.student_steps={steps}"]

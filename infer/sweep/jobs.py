@@ -1,0 +1,41 @@
+"""The jobs that a command line adds up to where some of its settings have several values, and what they are called."""
+
+import hashlib
+import re
+from collections.abc import Collection, Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+_LONGEST_NAME = 80
+
+
+def jobs_of(sweep: DictConfig, loader: ConfigLoader) -> tuple[dict[str, list[str]], list[list[str]]]:
+    """The swept settings with their values as typed, and the words of every job, in the order of Hydra's sweeper.
+
+    ``sweep`` is the composed config of the whole sweep.
+    """
+    preset = sweep.hydra.sweeper.get("params") or {}
+    words = [f"{key}={value}" for key, value in preset.items()] + list(sweep.hydra.overrides.task)
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
+    last = {override.get_key_element(): override for override in overrides}  # what is typed wins over a preset
+    swept = {key: list(each.sweep_string_iterator()) for key, each in last.items() if each.is_sweep_override()}
+    return swept, BasicSweeper.split_arguments(overrides, None)[0]
+
+
+def job_folder(number: int, overrides: Sequence[str], swept: Collection[str]) -> str:
+    """The name of a job's folder: its number and what varies, for example ``3-M=2,K=1``."""
+    varying = [word for word in overrides if word.partition("=")[0] in swept]
+    name = re.sub(r"[^\w.,=@+-]+", "_", ",".join([f"{number}", *varying]).replace(",", "-", 1))
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - 9]}-{digest}"
+
+
+def register() -> None:
+    """Let conf/ name folders by what a job is."""
+    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
+    OmegaConf.register_new_resolver("runs_or_reports", lambda sweep: "reports" if sweep else "runs", replace=True)
