@@ -1,7 +1,14 @@
 """The store under ``outputs/``: finds an artefact or makes it, under a lock, and commits it by one rename.
 
-A plain store instead of exca or joblib.Memory: both pickle what they keep, name it by a hash alone, and hide it from a
-reader's eye; here a folder holds safetensors and JSON that anyone can open, and another process can wait for it.
+A plain store, after weighing two libraries. joblib.Memory (1.6) pickles what a call returns under a hash of its
+arguments, and two processes that ask at once both compute it. exca (0.6) gives its folders readable names, but its
+tasks are pickled jobs, of which several may start at once, and its maps, whose items are claimed in an SQLite file,
+keep tensors as memory maps behind an index; neither has checksums, and SLURM alone tells it that a worker on another
+machine has died. Here an artefact is a folder of safetensors and JSON that anyone can open, it is checked when it is
+read, and its maker holds a lock that dies with it.
+
+The locks are ``flock``: on a shared file system it has to hold across machines (NFS with its lock service, Lustre
+mounted with ``flock``).
 """
 
 import contextlib
@@ -18,21 +25,26 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from infer.errors import RunError, UsageError
-from infer.files import read_json, write_json
 from infer.store.artefact import Artefact, Workspace
 from infer.store.files import flush_to_disk, sha256
+from infer.store.record import RECORD, DamagedArtefact, is_whole, read_record, write_record
 
 log = logging.getLogger(__name__)
-RECORD = "record.json"
 SCRATCH = "scratch"
 
 
 class MissingArtefact(UsageError):
-    """An artefact that an earlier stage has to make is not there, and that stage was not asked for."""
+    """An artefact is not there, or is damaged."""
 
-    def __init__(self, artefact: Artefact, folder: Path) -> None:
-        super().__init__(f"{artefact.stage.value} has not been run for {artefact.name}: looked for {folder}")
+    def __init__(self, artefact: Artefact, folder: Path, damage: DamagedArtefact | None = None) -> None:
+        absent = f"{artefact.stage.value} has not been run for {artefact.name}: looked for {folder}"
+        super().__init__(f"{folder} is damaged: {damage}" if damage else absent)
         self.artefact = artefact
+        self.damage = damage
+
+
+class BusyArtefact(Exception):
+    """Another process is making the artefact at this moment."""
 
 
 class Store:
@@ -56,41 +68,44 @@ class Store:
         """The record of an artefact that is there and whole; raises MissingArtefact otherwise."""
         if artefact.signature not in self._verified:
             folder = self.folder(artefact)
-            if not folder.exists() or _fault(folder, artefact.signature):
+            if not folder.exists():
                 raise MissingArtefact(artefact, folder)
-            self._verified[artefact.signature] = read_json(folder / RECORD)
+            try:
+                self._verified[artefact.signature] = read_record(folder, artefact.signature)
+            except DamagedArtefact as damage:
+                raise MissingArtefact(artefact, folder, damage) from None
         return self._verified[artefact.signature]
 
-    def obtain(self, artefact: Artefact, may_make: bool = True) -> tuple[dict[str, Any], bool]:
+    def obtain(self, artefact: Artefact, may_make: bool = True, wait: bool = True) -> tuple[dict[str, Any], bool]:
         """The record of ``artefact`` and whether it had to be made for this call.
 
         A damaged one is named, set aside and made again. Raises MissingArtefact when it is not there, or damaged, and
-        ``may_make`` is false.
+        ``may_make`` is false; BusyArtefact when another process is making it and ``wait`` is false.
         """
         try:
             return self.record(artefact), False
         except MissingArtefact:
             if not may_make:
                 raise
-        with self._lock(artefact):
+        with self._lock(artefact, wait):
             try:
                 return self.record(artefact), False  # made by another process while this one waited
-            except MissingArtefact:
-                self._set_damaged_aside(artefact)
+            except MissingArtefact as missing:
+                if missing.damage:
+                    log.warning("%s: it is set aside and made again", missing)
+                    self._set_aside(artefact)
                 self._make(artefact)
-        return self.record(artefact), True
+                return self.record(artefact), True
 
-    def set_aside(self, artefact: Artefact) -> None:
-        """Move an artefact out of the way, keeping it, so that the next ``obtain`` makes it again."""
-        with self._lock(artefact):
-            self._set_aside(artefact)
+    def set_aside(self, artefact: Artefact, made_before: str) -> None:
+        """Move an artefact out of the way, keeping it, so that the next ``obtain`` makes it again.
 
-    def _set_damaged_aside(self, artefact: Artefact) -> None:
-        folder = self.folder(artefact)
-        if folder.exists():
-            fault = _fault(folder, artefact.signature)
-            log.warning("%s is damaged (%s): set aside, it is made again", folder, fault)
-            self._set_aside(artefact)
+        One that was made at ``made_before`` (ISO 8601, UTC) or later stays: of several processes that are told to make
+        it again, only the first does.
+        """
+        with self._lock(artefact), contextlib.suppress(MissingArtefact):
+            if self.record(artefact)["made_at"] < made_before:
+                self._set_aside(artefact)
 
     def _set_aside(self, artefact: Artefact) -> None:
         self._verified.pop(artefact.signature, None)
@@ -101,14 +116,16 @@ class Store:
             os.rename(folder, aside / f"{folder.name}-{time.time_ns()}")
 
     @contextlib.contextmanager
-    def _lock(self, artefact: Artefact) -> Iterator[None]:
+    def _lock(self, artefact: Artefact, wait: bool = True) -> Iterator[None]:
         """Hold a lock that the operating system releases when its holder dies."""
         locks = self.root / ".locks"
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{artefact.signature[:16]}.lock")
         try:
-            lock.acquire(timeout=1)
+            lock.acquire(timeout=1 if wait else 0)
         except Timeout:
+            if not wait:
+                raise BusyArtefact(artefact.name) from None
             log.info("waiting for another process that is making %s", artefact.name)
             lock.acquire()
         try:
@@ -118,13 +135,10 @@ class Store:
 
     def _make(self, artefact: Artefact) -> None:
         making = self.root / artefact.kind / f".making-{artefact.folder_name}"
-        _empty_but_for_scratch(making)
-        started = time.monotonic()
         try:
-            facts = artefact.make(Workspace(folder=making, scratch=making / SCRATCH))
-            shutil.rmtree(making / SCRATCH)
-            write_json(making / RECORD, self._new_record(artefact, making, facts, time.monotonic() - started))
-            self._commit(making, self.folder(artefact))
+            if not is_whole(making, artefact.signature):  # else its maker was killed just before the commit
+                self._fill(making, artefact)
+            self._commit(making, artefact)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 _empty_but_for_scratch(making)
@@ -134,8 +148,16 @@ class Store:
                 ) from error
             raise
 
+    def _fill(self, making: Path, artefact: Artefact) -> None:
+        """Make ``artefact`` in the folder ``making``; its record comes last."""
+        _empty_but_for_scratch(making)
+        started = time.monotonic()
+        facts = artefact.make(Workspace(folder=making, scratch=making / SCRATCH))
+        write_record(making, self._new_record(artefact, making, facts, time.monotonic() - started))
+
     def _new_record(self, artefact: Artefact, folder: Path, facts: dict[str, Any], seconds: float) -> dict[str, Any]:
-        files = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in sorted(folder.iterdir())}
+        paths = sorted(path for path in folder.iterdir() if path.name != SCRATCH)
+        files = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in paths}
         return {
             "status": "done",
             "signature": artefact.signature,
@@ -145,16 +167,23 @@ class Store:
             "files": files,
             "bytes": sum(file["bytes"] for file in files.values()),
             "seconds": round(seconds, 3),
-            "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "made_at": datetime.now(UTC).isoformat(),
             **self._describe_maker(),
         }
 
-    @staticmethod
-    def _commit(making: Path, folder: Path) -> None:
+    def _commit(self, making: Path, artefact: Artefact) -> None:
+        """Give the finished folder its name, all of it on the disk before."""
+        folder = self.folder(artefact)
+        shutil.rmtree(making / SCRATCH, ignore_errors=True)  # may be gone: a maker was killed after this line
         for path in making.iterdir():
             flush_to_disk(path)
         flush_to_disk(making)
-        os.rename(making, folder)
+        try:
+            os.rename(making, folder)
+        except OSError:
+            if not is_whole(folder, artefact.signature):
+                raise
+            shutil.rmtree(making, ignore_errors=True)  # locks do not hold here: another process was faster
         flush_to_disk(folder.parent)
 
 
@@ -162,23 +191,9 @@ def _empty_but_for_scratch(making: Path) -> None:
     """Clear what an interrupted maker left, except for what it can go on from."""
     (making / SCRATCH).mkdir(parents=True, exist_ok=True)
     for path in making.iterdir():
-        if path.name != SCRATCH:
+        if path.name == SCRATCH:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink()
-
-
-def _fault(folder: Path, signature: str) -> str | None:
-    """What is wrong with a committed artefact, None if nothing is."""
-    try:
-        record = read_json(folder / RECORD)
-        if record["signature"] != signature:
-            return f"its {RECORD} carries another signature"
-        for name, expected in record["files"].items():
-            if not (folder / name).is_file():
-                return f"{name} is missing"
-            if sha256(folder / name) != expected["sha256"]:
-                return f"{name} is not what was written"
-    except FileNotFoundError:
-        return f"{RECORD} is missing"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not OSError: a failing disk is no damage
-        return f"{RECORD} does not hold a record: {type(error).__name__}"
-    return None

@@ -3,44 +3,19 @@
 import errno
 import json
 import multiprocessing
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from number import Number
 
 from infer.config import Stage
 from infer.errors import RunError
-from infer.files import canonical_json, write_json
-from infer.store import Artefact, MissingArtefact, Store
+from infer.files import canonical_json
+from infer.store import MissingArtefact, Store
 from infer.store.files import load_tensors, save_tensors
-
-
-class Number(Artefact):
-    """Writes ``value`` into a file."""
-
-    kind = "numbers"
-    stage = Stage.generate
-    name = "number"
-
-    def __init__(self, value: int, parent: Artefact | None = None, fail: Exception | None = None) -> None:
-        self.value, self._parent, self._fail = value, parent, fail
-        self.times_made = 0
-
-    @property
-    def settings(self):
-        return {"value": self.value}
-
-    @property
-    def parents(self):
-        return {"parent": self._parent} if self._parent else {}
-
-    def make(self, workspace):
-        self.times_made += 1
-        write_json(workspace.folder / "value.json", self.value)
-        if self._fail:
-            raise self._fail
-        return {"square": self.value**2}
 
 
 @pytest.fixture
@@ -121,7 +96,15 @@ def test_scratch_outlives_an_interruption_but_not_the_commit(store):
     assert sorted(path.name for path in store.folder(Resumable(3)).iterdir()) == ["record.json", "value.json"]
 
 
-@pytest.mark.parametrize("damage", ["alter", "truncate", "remove", "record", "signature"])
+def test_damage_is_named_where_it_may_not_be_mended(store, tmp_path):
+    store.obtain(Number(3))
+    (store.folder(Number(3)) / "value.json").write_text("4\n")
+    with pytest.raises(MissingArtefact, match="number-.* is damaged: value.json is not what was written"):
+        Store(tmp_path).obtain(Number(3), may_make=False)
+    assert store.exists(Number(3))
+
+
+@pytest.mark.parametrize("damage", ["alter", "truncate", "remove", "record", "no record", "signature", "file"])
 def test_a_damaged_artefact_is_set_aside_and_made_again(tmp_path, caplog, damage):
     folder = Store(tmp_path).folder(Number(3))
     Store(tmp_path).obtain(Number(3))
@@ -133,6 +116,11 @@ def test_a_damaged_artefact_is_set_aside_and_made_again(tmp_path, caplog, damage
         (folder / "value.json").unlink()
     elif damage == "record":
         (folder / "record.json").write_text("{")
+    elif damage == "no record":
+        (folder / "record.json").unlink()
+    elif damage == "file":
+        shutil.rmtree(folder)
+        folder.write_text("a file where a folder should be")
     else:
         record = json.loads((folder / "record.json").read_text()) | {"signature": "0" * 64}
         (folder / "record.json").write_text(json.dumps(record))
@@ -145,7 +133,7 @@ def test_a_damaged_artefact_is_set_aside_and_made_again(tmp_path, caplog, damage
 
 def test_setting_aside_keeps_the_old_one(store, tmp_path):
     store.obtain(Number(3))
-    store.set_aside(Number(3))
+    store.set_aside(Number(3), made_before="9999")
     assert store.obtain(Number(3))[1]
     assert len(list((tmp_path / "numbers" / ".set-aside").iterdir())) == 1
 
