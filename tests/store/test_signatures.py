@@ -1,0 +1,108 @@
+"""Signatures stay what they are from one version of the program to the next, and from one machine to another.
+
+People have artefacts that took GPU days. A signature that changes by accident makes all of them again.
+"""
+
+import pytest
+import torch
+from planning import PARTS, Signatures, planned
+
+from infer.labels.static import BlockLogits, StaticLabels
+from infer.methods.infer import CompensatorGroup, InferSet
+from infer.methods.random import RandomSet
+from infer.stages.evaluate import Student
+from infer.stages.squeeze import Teacher
+from infer.store import Artefact
+
+PINNED_PARTS = ("teachers", "compensators", "distilled", "labels", "evals")
+
+# Words -> the first 12 digits of the last signature of each of these parts, - where there is none.
+PINNED = {
+    "": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 5152d98fa214 f716d4e1b6ec",
+    "M=1 K=1": "1a25917bb463 1e5301610601 04520d050bbe 6b85d11a7da2 5b4ff6d0d439",
+    "ipc=1": "81babb8f0f47 1364d26cc637 40a1dae15af9 033b761f75f4 1a556ccdde4b",
+    "seed=1": "0343dce85a6d d2c9e82553ab a09734b4ec21 86e0fdbc7ec5 ad6f6b8fff92",
+    "teachers.lr=0.05": "148a1d5dc4f0 28a2f977fba9 6219fbd29ce4 5bd1078f3ffe 00eeea5010ae",
+    "method.lr=0.1": "81babb8f0f47 2ab493bc9cee 612fdd7c2207 881f3f6bb605 f9b2ccc77aa9",
+    "method.compensator_dtype=float32": "81babb8f0f47 062fde1c5711 bffa3a80a0f3 55d8aafa3971 365045316058",
+    "method.precision=fp64 method.group=2": "81babb8f0f47 085fa6816ac8 c4f9a1956803 2756a5ad08d5 c8a3c41ad05e",
+    "precision=bf16": "92ba9c2f2a68 ae53cf62ecc9 7b8431b94764 eced998896a1 4bd8905d62e0",
+    "labeling=hard": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e - 77802f58592f",
+    "labeling=dynamic": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e - b77f7b42c470",
+    "labeling.teachers=[resnet8_w8]": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e df903e07a8c2 a6fd4d12e3a1",
+    "evaluate.split=val": "f312b4ed5493 9542556adee4 d19756504d89 8e19ab9e0eed 8ed7be3b8dbf",
+    "method=random ipc=7": "81babb8f0f47 - cfeca5287e72 8aede4a2999a cf5c0d66784a",
+    "baselines=[full]": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 5152d98fa214 7f6243f9a8f2",
+    "student.archs=[resnet8] evaluate.lr=1e-3": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 5152d98fa214 5411ca811cca",
+}
+
+
+def _plan(resolved, *words: str) -> Signatures:
+    typed = ["baselines=[]", "device=cpu", *words]
+    return planned(resolved(*typed), typed)
+
+
+@pytest.mark.parametrize("words", PINNED)
+def test_pinned(resolved, words):
+    signatures = _plan(resolved, *words.split())
+    row = " ".join(signatures[part][-1][:12] if part in signatures else "-" for part in PINNED_PARTS)
+    pinned = zip(PINNED_PARTS, PINNED[words].split(), row.split(), strict=True)
+    changed = [part for part, old, new in pinned if old != new]
+    assert not changed, (
+        f"`python launch.py {words}` finds other {', '.join(changed)} than before: what people have stored would be "
+        "made again. Was that intended? If not, undo the change. If the same settings now give other content, raise "
+        f"`version` of the artefact; then, or if a default was changed on purpose, update the table:\n"
+        f'    "{words}": "{row}",'
+    )
+
+
+def test_the_machine_does_not_matter(resolved, tmp_path, monkeypatch):
+    """Neither paths nor threads nor who runs it; the data count by their contents."""
+    here = _plan(resolved)
+    monkeypatch.chdir(tmp_path)
+    for variable in ("HOME", "INFER_DATA", "USER"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.setattr("infer.pipeline._in_memory", {})  # the data are read again
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert _plan(resolved, "outputs=elsewhere") == here
+    finally:
+        torch.set_num_threads(threads)
+
+
+_DEPENDENTS: dict[type[Artefact], set[str]] = {
+    Teacher: set(PARTS),
+    CompensatorGroup: {"compensators", "distilled", "logits/composed", "labels", "evals"},
+    InferSet: {"distilled", "labels", "evals"},
+    BlockLogits: {"logits/natural", "logits/composed", "labels", "evals"},
+    StaticLabels: {"labels", "evals"},
+    Student: {"evals"},
+}
+
+
+@pytest.mark.parametrize("artefact", _DEPENDENTS)
+def test_a_raised_version_changes_the_artefact_and_what_is_made_from_it(resolved, monkeypatch, artefact):
+    before = _plan(resolved)
+    monkeypatch.setattr(artefact, "version", artefact.version + 1)
+    after = _plan(resolved)
+    assert {part for part in PARTS if before[part] != after[part]} == _DEPENDENTS[artefact]
+    assert all(set(before[part]).isdisjoint(after[part]) for part in _DEPENDENTS[artefact])
+
+
+def test_a_raised_version_of_random_images(resolved, monkeypatch):
+    before = _plan(resolved, "method=random")
+    monkeypatch.setattr(RandomSet, "version", RandomSet.version + 1)
+    after = _plan(resolved, "method=random")
+    assert {part for part in before if before[part] != after[part]} == set(before) - {"teachers"}
+
+
+def test_every_artefact_is_tried():
+    tried, found = {*_DEPENDENTS, RandomSet}, set()
+    to_visit = [Artefact]
+    while to_visit:
+        artefact = to_visit.pop()
+        to_visit += artefact.__subclasses__()
+        if artefact.__module__.startswith("infer.") and not artefact.__abstractmethods__:
+            found.add(artefact)
+    assert found == tried
