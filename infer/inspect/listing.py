@@ -11,8 +11,8 @@ _COLUMNS = ("run", "state", "method", "data set", "M", "K", "ipc", "labeling", "
 
 
 def list_runs(outputs: Path) -> Report:
-    """One row per run; raises UsageError when there is no folder ``outputs``."""
-    entries = [entry_of(run) for run in find_runs(outputs)]
+    """One row per run or planned job; raises UsageError when there is no folder ``outputs``."""
+    entries = [entry_of(run) for run in find_runs(outputs, planned=True)]
     if not entries:
         return Report(data=[], lines=[f"no runs in {outputs} yet; python launch.py makes one"])
     on_val = any(entry["split"] == "val" for entry in entries)

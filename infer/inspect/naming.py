@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from infer.errors import UsageError
-from infer.inspect.runs import DONE, RESULT, Run, find_runs
+from infer.inspect.runs import DONE, RESULT, Run, find_runs, is_sweep, sweep_jobs
 
 _MOST_NAMED = 8
 _SIGNATURE = re.compile(r"[0-9a-f]{6,64}")
@@ -21,7 +21,7 @@ def pick_run(word: str, outputs: Path) -> Run:
 
 
 def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
-    """The runs that ``words`` name, each once; the name of a sweep stands for all of its jobs.
+    """The runs that ``words`` name, each once; the name of a sweep stands for all of its jobs, also those to come.
 
     Raises UsageError as ``pick_run`` does.
     """
@@ -43,7 +43,7 @@ def last_finished(outputs: Path, count: int) -> list[Run]:
 def _pick(word: str, outputs: Path, whole_sweeps: bool) -> list[Run]:
     if in_folder := _at_path(Path(word), whole_sweeps):
         return in_folder
-    named = {run.name: [run] for run in find_runs(outputs)}
+    named = {run.name: [run] for run in find_runs(outputs, planned=whole_sweeps)}
     if whole_sweeps:
         for name in [name for name in named if "/" in name]:
             named.setdefault(name.split("/")[0], []).extend(named[name])
@@ -66,10 +66,7 @@ def _at_path(path: Path, whole_sweeps: bool) -> list[Run]:
         folder = path.resolve()
         in_sweep = folder.parent.parent.name == "sweeps"
         return [Run(f"{folder.parent.name}/{folder.name}" if in_sweep else folder.name, path)]
-    if whole_sweeps and path.resolve().parent.name == "sweeps" and path.is_dir():
-        sweep = path.resolve()
-        return [run for run in find_runs(sweep.parent.parent) if run.folder.parent == sweep]
-    return []
+    return sweep_jobs(path) if whole_sweeps and is_sweep(path) else []
 
 
 def _agree(name: str, word: str, compare: Callable[[str, str], bool]) -> bool:

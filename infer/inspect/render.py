@@ -7,6 +7,7 @@ terminal is; rich's part is the bold type.
 import csv
 import io
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +38,10 @@ class Report:
     """JSON-ready; a list of flat dictionaries where the command offers CSV."""
     sections: Sequence[Section] = ()
     lines: Sequence[str] = ()
+    title: str | None = None
+    """A command that names the whole."""
     warning: str | None = None
-    """The first line, in capitals."""
+    """In capitals, before anything else is said."""
     closing: Sequence[str] = ()
     """The last lines."""
     code: int = 0
@@ -50,7 +53,7 @@ def show(report: Report, form: str) -> None:
     if form == "text":
         _show_text(report)
     else:
-        print({"md": _markdown, "csv": _csv, "json": _json}[form](report), end="")
+        print({"md": as_markdown, "csv": as_csv, "json": _json}[form](report), end="")
 
 
 def shown(value: Any) -> str:
@@ -85,12 +88,14 @@ def count(things: Collection[Any], noun: str) -> str:
 
 def _show_text(report: Report) -> None:
     console = Console()
+    if report.title:
+        console.say(report.title, style="bold")
     if report.warning:
         console.say(report.warning, style="bold red")
     for line in report.lines:
         console.say(line)
     for position, section in enumerate(report.sections):
-        if position or report.lines or report.warning:
+        if position or report.title or report.warning or report.lines:
             console.say()
         head, *body = _aligned(section)
         console.say(head, style="bold")
@@ -114,22 +119,29 @@ def _aligned(section: Section) -> list[str]:
     ]
 
 
-def _markdown(report: Report) -> str:
-    parts = [f"**{report.warning}**"] if report.warning else []
-    parts += report.lines
+def as_markdown(report: Report) -> str:
+    """``report`` as GitHub shows it."""
+    parts = [f"# `{report.title}`"] if report.title else []
+    parts += [f"**{_escaped(report.warning)}**"] if report.warning else []
+    parts += map(_escaped, report.lines)
     for section in report.sections:
         rule = ["---:" if column in section.numeric else "---" for column in section.columns]
         rows = [
-            section.columns,
+            map(_escaped, section.columns),
             rule,
-            *([cell.strip().replace("|", "\\|") for cell in row] for row in section.rows),
+            *([_escaped(cell.strip()) for cell in row] for row in section.rows),
         ]
-        parts += ["\n".join(f"| {' | '.join(row)} |" for row in rows), *section.notes]
-    return "\n\n".join([*parts, *report.closing]) + "\n"
+        parts += ["\n".join(f"| {' | '.join(row)} |" for row in rows), *map(_escaped, section.notes)]
+    return "\n\n".join([*parts, *map(_escaped, report.closing)]) + "\n"
 
 
-def _csv(report: Report) -> str:
-    """Summaries take three columns, what is not there stays empty."""
+def _escaped(text: str) -> str:
+    """``text`` such that Markdown shows it as it is: a protocol's star, a <placeholder>."""
+    return re.sub(r"([\\`*<|])", r"\\\1", text)
+
+
+def as_csv(report: Report) -> str:
+    """The report's data; summaries take three columns, what is not there stays empty."""
     keys = list(dict.fromkeys(key for row in report.data for key in row))
     summaries = {key for key in keys if any(is_summary(row.get(key)) for row in report.data)}
     text = io.StringIO()

@@ -10,10 +10,20 @@ from typing import Any
 
 from infer.errors import UsageError
 from infer.statistics import Summary
+from infer.sweep.record import SWEEP, PlannedJob, read_sweep
 
 RESULT = "result.json"
+LOG = "infer.log"
 DONE = "done"
 UNREADABLE = "unreadable"
+NOT_STARTED = "not started"
+LOST = "lost"
+_UNFINISHED = ("running", NOT_STARTED)
+_REASONS = {
+    "running": "killed or out of memory: it left no end in its record",
+    NOT_STARTED: "it left no record: it never started, or was killed at once",
+}
+"""Why a job is lost, by the state that its record was left in."""
 _BLANK: Mapping[str, Any] = {
     "status": UNREADABLE,
     "error": None,
@@ -35,12 +45,18 @@ class Run:
     name: str
     """The folder's name; a job's is ``<sweep>/<job>``."""
     folder: Path
+    planned: PlannedJob | None = None
+    """Of a sweep's job, as it was before it started; None for a run, and where the sweep has no plan."""
+    has_ended: bool = False
+    """Whether its process is known to be gone, whatever the record says."""
 
     @cached_property
     def record(self) -> dict[str, Any]:
         """The whole record; a file that cannot be read gives the state ``unreadable`` and the reason."""
         try:
             return dict(_BLANK) | json.loads((self.folder / RESULT).read_bytes())
+        except FileNotFoundError:
+            return dict(_BLANK) | {"status": NOT_STARTED}
         except (OSError, ValueError, TypeError) as error:
             return dict(_BLANK) | {"error": f"{RESULT} cannot be read: {error}"}
 
@@ -61,8 +77,25 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, done, failed, interrupted or unreadable."""
-        return self.record["status"]
+        """running, done, failed, interrupted, unreadable, not started, or lost: ended without saying so."""
+        status = self.record["status"]
+        return LOST if self.has_ended and status in _UNFINISHED else status
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not done, where that is known."""
+        return _REASONS[self.record["status"]] if self.state == LOST else self.record["error"]
+
+    @property
+    def log(self) -> Path | None:
+        """What it said while it ran; None when it never came to say a word."""
+        path = self.folder / LOG
+        return path if path.is_file() else None
+
+    @property
+    def basis(self) -> dict[str, Any]:
+        """What two runs must have in common for their numbers to be comparable."""
+        return {"PROTOCOL": self.protocol, "DATA SET": self.setting("dataset.name"), "TEST SPLIT": self.split}
 
     @property
     def protocol(self) -> str | None:
@@ -99,17 +132,42 @@ class Run:
         return self.record["metrics"].get(key)
 
 
-def find_runs(outputs: Path) -> list[Run]:
+def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
     """Every run and sweep job under ``outputs``, by the time of their start, newest last.
 
-    Raises UsageError when there is no such folder.
+    With ``planned``, also the jobs that have not started yet. Raises UsageError when there is no such folder.
     """
     if not outputs.is_dir():
         raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
-    runs = [Run(folder.name, folder) for folder in _folders(outputs / "runs")]
+    runs = [Run(folder.name, folder) for folder in _folders(outputs / "runs") if (folder / RESULT).is_file()]
     for sweep in _folders(outputs / "sweeps"):
-        runs += [Run(f"{sweep.name}/{job.name}", job) for job in _folders(sweep)]
-    return sorted((run for run in runs if (run.folder / RESULT).is_file()), key=lambda run: _in_order(run.name))
+        runs += [job for job in sweep_jobs(sweep) if planned or (job.folder / RESULT).is_file()]
+    return sorted(runs, key=lambda run: _in_order(run.name))
+
+
+def sweep_jobs(sweep: Path, have_ended: bool = False) -> list[Run]:
+    """The jobs of the sweep in the folder ``sweep``, in their order: those with a record and those planned."""
+    planned = {job.folder: job for job in _planned(sweep)}
+    recorded = [folder.name for folder in _folders(sweep) if (folder / RESULT).is_file()]
+    name = sweep.resolve().name
+    return [
+        Run(f"{name}/{job}", sweep / job, planned.get(job), have_ended)
+        for job in sorted({*planned, *recorded}, key=_in_order)
+    ]
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether ``folder`` is that of a sweep."""
+    return (folder / SWEEP).is_file() or (folder.is_dir() and folder.resolve().parent.name == "sweeps")
+
+
+def _planned(sweep: Path) -> list[PlannedJob]:
+    """Nothing for a sweep of an earlier version, or one whose plan is damaged: its jobs' records remain."""
+    try:
+        record = read_sweep(sweep)
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+    return record.jobs if record else []
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -62,8 +62,13 @@ class Variation:
 def settings_of(run: Run) -> Settings:
     """The settings of a run, with M and K as they came out."""
     overrides = run.folder / ".hydra" / "overrides.yaml"
-    words = OmegaConf.to_container(OmegaConf.load(overrides)) if overrides.is_file() else []
+    words = OmegaConf.to_container(OmegaConf.load(overrides)) if overrides.is_file() else planned_words(run)
     return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(words))
+
+
+def planned_words(run: Run) -> list[str]:
+    """The words that a sweep's job adds up to; none for a run."""
+    return run.planned.overrides if run.planned else []
 
 
 def resolved(config: Mapping[str, Any], subsets: int | None) -> dict[str, Any]:
@@ -86,7 +91,18 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def typed_keys(words: Sequence[str]) -> frozenset[str]:
     """The settings that command-line words like ``method.lr=0.1`` or ``+a.b=c`` name."""
-    return frozenset(word.lstrip("+~").partition("=")[0] for word in words)
+    return frozenset(typed_values(words))
+
+
+def typed_values(words: Sequence[str]) -> dict[str, str]:
+    """What command-line words give, by setting or config group."""
+    parts = (word.lstrip("+~").partition("=") for word in words)
+    return {key: value for key, _, value in parts}
+
+
+def has_effect(key: str) -> bool:
+    """Whether a setting can change a number."""
+    return not any(key == free or key.startswith(f"{free}.") for free in _WITHOUT_EFFECT)
 
 
 def variation(several: Sequence[Settings]) -> Variation:
@@ -103,7 +119,7 @@ def variation(several: Sequence[Settings]) -> Variation:
         known = values if "." in key else [value for value in values if value != ABSENT]  # only K can be unknown
         if all(value == known[0] for value in known):
             found.equal[key] = known[0]
-        elif any(key == free or key.startswith(f"{free}.") for free in _WITHOUT_EFFECT):
+        elif not has_effect(key):
             found.without_effect[key] = values
         elif owner is not None:
             found.following.setdefault(owner, {})[key] = values

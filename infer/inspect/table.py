@@ -1,68 +1,139 @@
 """``infer table``: runs side by side, with a column for what varies between them and one line for what does not."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from infer.console import size
 from infer.errors import UsageError
-from infer.inspect.render import Report, Section, is_summary, or_dash, shown
-from infer.inspect.runs import DONE, UNREADABLE, Run
-from infer.inspect.settings import Variation, settings_of, variation
+from infer.inspect.points import best_in_words, over_seeds, points_of
+from infer.inspect.render import Report, Section, count, is_summary, or_dash, shown
+from infer.inspect.rows import Rows, side_by_side
+from infer.inspect.runs import DONE, Run
+from infer.inspect.settings import Variation, has_effect
 
 _SCORES = ("top1", "top5")
+_MEASURES = tuple(f"{split}/{score}" for split in ("val", "test") for score in _SCORES)
 _STEPS, _BYTES = "steps", "total_bytes"
+_OF_DATA_ONLY = ("state", "error", "log", "made", "reused")
+"""What a row tells a program in any case, and a person only where there is something to tell."""
 
 
 def tabulate(runs: Sequence[Run], sort: str | None = None, reverse: bool = False) -> Report:
     """One row per run, in the order given or by the column ``sort``; raises UsageError when that is no column."""
-    readable = [run for run in runs if run.state != UNREADABLE]
-    varying = variation([settings_of(run) for run in readable])
-    columns = {**varying.choices, **varying.settings}
-    of_run = {run.folder: {key: values[i] for key, values in columns.items()} for i, run in enumerate(readable)}
-    rows = [_facts(run, of_run.get(run.folder, {})) for run in runs]
-    keys = _keys(runs, list(columns), rows)
+    return tabulate_rows(side_by_side(runs), sort, reverse)
+
+
+def tabulate_rows(rows: Rows, sort: str | None = None, reverse: bool = False) -> Report:
+    """The table of ``rows``: what the numbers are worth first, then one line per run, then what follows from them."""
+    noun = "job" if rows.sweep else "run"
+    facts = [{noun: name} | _facts(rows, i) for i, name in enumerate(rows.names)]
+    keys = _keys(rows, facts)
     if sort is not None:
-        rows = _sorted(rows, keys, sort, reverse)
-    data = [{key: row.get(key) for key in ("run", *keys)} | {"error": row["error"]} for row in rows]
-    section = Section(
-        ("run", *map(_title, keys)),
-        [[row["run"], *(_cell(key, row.get(key)) for key in keys)] for row in rows],
-        {_STEPS, _title(_BYTES)} | {key for key in columns if all(_is_number(row.get(key, 0)) for row in rows)},
-        [f"{row['run']}: {row['error']}" for row in rows if row["error"]],
+        facts = _sorted(facts, keys, sort, reverse)
+    points = points_of(rows)
+    measured = [key for key in keys if key in _MEASURES]
+    seeds = over_seeds(points, measured, [_title(key) for key in measured])
+    best = None if rows.unlike else best_in_words(points)
+    return Report(
+        data=[{key: fact.get(key) for key in dict.fromkeys((noun, *keys, *_OF_DATA_ONLY))} for fact in facts],
+        warning=_warning(rows),
+        lines=[f"in all: {_base_line(rows.variation)}"],
+        sections=[_section(noun, rows, keys, facts), *([seeds] if seeds else [])],
+        closing=[*_states(rows, noun), *([best] if best else []), _artefacts(rows.runs)],
     )
-    return Report(data=data, lines=[f"in all: {_base_line(varying)}"], sections=[section])
 
 
-def _facts(run: Run, varying: dict[str, Any]) -> dict[str, Any]:
-    scores = {f"{split}/{score}": run.score(f"{split}/{score}") for split in ("val", "test") for score in _SCORES}
+def _section(noun: str, rows: Rows, keys: list[str], facts: list[dict[str, Any]]) -> Section:
+    numbers = {key for key in rows.columns if all(_is_number(fact[key] or 0) for fact in facts)}
+    return Section(
+        (noun, *map(_title, keys)),
+        [[fact[noun], *(_cell(key, fact.get(key)) for key in keys)] for fact in facts],
+        {_STEPS, _title(_BYTES)} | numbers,
+        [*_following(rows.variation), *(_ending(fact[noun], fact) for fact in facts if fact["state"] != DONE)],
+    )
+
+
+def _facts(rows: Rows, position: int) -> dict[str, Any]:
+    run = rows.runs[position]
     return {
-        "run": run.name,
-        **varying,
-        **scores,
+        **rows.values(position),
+        **{measure: run.score(measure) for measure in _MEASURES},
+        **_further_students(run),
         _STEPS: run.record["environment"].get("student_steps"),
         _BYTES: run.record["storage"].get("total_bytes"),
         "state": run.state,
-        "error": run.record["error"],
+        "error": run.reason,
+        "log": str(from_here(run.log)) if run.log else None,
+        "made": _counted(run, "made").total(),
+        "reused": _counted(run, "reused").total(),
     }
 
 
-def _keys(runs: Sequence[Run], varying: list[str], rows: list[dict[str, Any]]) -> list[str]:
+def _further_students(run: Run) -> dict[str, Any]:
+    """The leading score of every student but the first."""
+    measure = f"{run.split}/top1"
+    return {f"{arch}: {measure}": metrics.get(measure) for arch, metrics in list(run.record["per_student"].items())[1:]}
+
+
+def _keys(rows: Rows, facts: list[dict[str, Any]]) -> list[str]:
     """The columns after the run's name: the state only when it tells something, scores only where there are any."""
-    scores = [f"{split}/{score}" for split in ("val", "test") for score in _SCORES]
-    measured = [key for key in scores if any(row[key] for row in rows)]
-    state = ["state"] if any(run.state != DONE for run in runs) else []
-    return [*varying, *measured, _STEPS, _BYTES, *state]
+    measured = [key for key in _MEASURES if any(fact[key] for fact in facts)]
+    students = dict.fromkeys(key for run in rows.runs for key in _further_students(run))
+    state = ["state"] if len(rows.done) < len(rows.runs) else []
+    return [*rows.columns, *measured, *students, _STEPS, _BYTES, *state]
 
 
-def _sorted(rows: list[dict[str, Any]], keys: list[str], sort: str, reverse: bool) -> list[dict[str, Any]]:
+def _warning(rows: Rows) -> str | None:
+    unlike = "; ".join(f"{what} {', '.join(values)}" for what, values in rows.unlike.items())
+    return f"THESE NUMBERS CANNOT BE COMPARED: {unlike}" if unlike else None
+
+
+def _following(varying: Variation) -> Iterator[str]:
+    for group, settings in varying.following.items():
+        yield f"{group}: {count(settings, 'setting')} follow{'s' * (len(settings) == 1)} from it"
+
+
+def _ending(name: str, fact: dict[str, Any]) -> str:
+    """Why a run is not done, and where to read on."""
+    parts = [f"{name}: {fact['state']}", *([fact["error"]] if fact["error"] else [])]
+    return ", ".join(parts) + (f"; see {fact['log']}" if fact["log"] else "")
+
+
+def _states(rows: Rows, noun: str) -> Iterator[str]:
+    """How the runs ended, where not all ended well."""
+    others = Counter(run.state for run in rows.runs if run.state != DONE)
+    if others:
+        listed = ", ".join(f"{number} {state}" for state, number in others.items())
+        yield f"{len(rows.done)} of {count(rows.runs, noun)} done; {listed}"
+
+
+def _artefacts(runs: Sequence[Run]) -> str:
+    """What all runs together made and found made."""
+    made, reused = (sum((_counted(run, what) for run in runs), Counter()) for what in ("made", "reused"))
+    stages = [
+        stage
+        for stage in dict.fromkeys(s for run in runs for s in run.record["stages"])
+        if made[stage] or reused[stage]
+    ]
+    parts = ", ".join(f"{stage} {made[stage]} and {reused[stage]}" for stage in stages)
+    return f"artefacts: {made.total()} made, {reused.total()} reused" + (f" ({parts})" if parts else "")
+
+
+def _counted(run: Run, what: str) -> Counter:
+    return Counter({stage: account[what] for stage, account in run.record["stages"].items()})
+
+
+def _sorted(facts: list[dict[str, Any]], keys: list[str], sort: str, reverse: bool) -> list[dict[str, Any]]:
     """Rows by one column, those without a value last."""
     short = {key.split("/")[-1]: key for key in reversed(keys)}
     key = sort if sort in keys else short.get(sort)
     if key is None:
         raise UsageError(f"--sort {sort} is not a column of this table; there are {', '.join(keys)}")
-    there = [row for row in rows if row.get(key) is not None]
-    there.sort(key=lambda row: _rank(row[key]), reverse=reverse)
-    return there + [row for row in rows if row.get(key) is None]
+    there = [fact for fact in facts if fact.get(key) is not None]
+    there.sort(key=lambda fact: _rank(fact[key]), reverse=reverse)
+    return there + [fact for fact in facts if fact.get(key) is None]
 
 
 def _rank(value: Any) -> tuple[int, Any]:
@@ -76,9 +147,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _title(key: str) -> str:
-    split, _, score = key.partition("/")
+    head, _, score = key.rpartition("/")
     if score in _SCORES:
-        return f"{split} {score.replace('top', 'top-')} %"
+        return f"{head} {score.replace('top', 'top-')} %"
     return "bytes" if key == _BYTES else key
 
 
@@ -91,5 +162,12 @@ def _cell(key: str, value: Any) -> str:
 def _base_line(varying: Variation) -> str:
     """What all runs have in common: the options of every group, and the top-level numbers."""
     options = [f"{group}={option}" for group, option in varying.same_choices.items() if option and "/" not in group]
-    numbers = [f"{key}={shown(value)}" for key, value in varying.equal.items() if "." not in key and _is_number(value)]
-    return " ".join([*options, *numbers]) or "nothing"
+    numbers = {key: value for key, value in varying.equal.items() if "." not in key and _is_number(value)}
+    told = [f"{key}={shown(value)}" for key, value in numbers.items() if has_effect(key)]
+    return " ".join([*options, *told]) or "nothing"
+
+
+def from_here(path: Path) -> Path:
+    """``path`` relative to the current folder where it lies inside, else absolute."""
+    absolute, here = path.resolve(), Path.cwd().resolve()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import record_of, signature_of, write_json
+from made_up import signature_of, write_json, write_run
 
 from infer.inspect.cli import run as run_command
 
@@ -36,15 +36,7 @@ def add_run(outputs) -> Callable[..., Path]:
     """Writes the record of a run, or of a sweep's job where the name has a slash."""
 
     def add(name: str, words: str = "", top1: Sequence[float] = (97.0, 98.0, 99.0), **changes: Any) -> Path:
-        folder = outputs / ("sweeps" if "/" in name else "runs") / name
-        record = record_of(words, top1) | changes
-        write_json(folder / "result.json", record)
-        (folder / ".hydra").mkdir()
-        (folder / ".hydra" / "overrides.yaml").write_text("".join(f"- {word}\n" for word in words.split()) or "[]\n")
-        subsets = record["config"].get("K") or 7
-        sizes = {"sizes": {"K": subsets}, "dataset": {"fingerprint": signature_of(record["config"]["dataset"])}}
-        write_json(folder / "distilled" / "manifest.json", {"files": {}} | sizes)
-        return folder
+        return write_run(outputs / ("sweeps" if "/" in name else "runs") / name, words, top1, **changes)
 
     return add
 

@@ -32,7 +32,7 @@ def test_show_says_everything(infer, add_run):
     code, out, _ = infer("show", RUN)
     lines = [line.split() for line in out.splitlines()]
     assert code == 0 and lines[0] == [RUN, "done"]
-    assert ["files:", "distilled/,", "result.json"] in lines
+    assert ["files:", "distilled/,", "infer.log,", "result.json"] in lines
     assert ["method", "infer"] in lines and ["lr", "0.1"] in lines and ["K", "7"] in lines and ["M", "4"] in lines
     assert ["squeeze", "1", "0", "1", "0.0", "s"] in lines and not any(line[:1] == ["generate"] for line in lines)
     own = "97.50 ± 0.71 (2)  98.50 ± 0.71 (2)"
@@ -68,9 +68,9 @@ def test_columns_are_what_varies(infer, sweep):
     base, _, head, *lines = out.splitlines()
     assert code == 0
     assert base.startswith("in all: dataset=digits method=infer labeling=static")
-    assert "ipc=10" in base.split() and "M=" not in base
-    assert head.split() == "run evaluate.lr M test top-1 % test top-5 % steps bytes".split()
-    assert lines[1].split() == f"{SWEEP}/1 0.001 2 95.00 ± 1.41 (2) 100.00 ± 0.00 (2) 400 25.5 KiB".split()
+    assert "ipc=10" in base.split() and "M=" not in base and "worker" not in base
+    assert head.split() == "job evaluate.lr M test top-1 % test top-5 % steps bytes".split()
+    assert lines[1].split() == "1 0.001 2 95.00 ± 1.41 (2) 100.00 ± 0.00 (2) 400 25.5 KiB".split()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_columns_are_what_varies(infer, sweep):
 )
 def test_sorted(infer, sweep, words, order):
     rows = list(csv.DictReader(io.StringIO(infer("table", sweep, "--csv", *words)[1])))
-    assert "".join(row["run"][-1] for row in rows) == order
+    assert "".join(row["job"] for row in rows) == order
     assert {float(row["test/top1_mean"]) for row in rows} == {90, 95, 97, 91}
 
 
@@ -94,18 +94,19 @@ def test_failed_and_unreadable_jobs_stay_in_the_table(infer, sweep, add_run, out
     _, out, _ = infer("table", sweep)
     lines = out.splitlines()
     assert lines[2].split()[1:3] == ["evaluate.lr", "M"]
-    assert lines[7].split()[:3] == [f"{SWEEP}/4", "0.001", "3"] and lines[7].split()[-1] == "failed"
+    assert lines[7].split()[:3] == ["4", "0.001", "3"] and lines[7].split()[-1] == "failed"
     assert lines[8].split()[-1] == "unreadable"
-    assert f"{SWEEP}/4: loss is NaN" in out
+    assert "4: failed, loss is NaN; see" in out
 
 
 def test_runs_scored_on_val_have_their_own_columns(infer, add_run):
     add_run(RUN, "evaluate.split=val")
     add_run(RUN.replace("0101", "0102"))
-    head = infer("table", "0101", "0102")[1].splitlines()[2]
+    warning, _, _, head, *_ = infer("table", "0101", "0102")[1].splitlines()
+    assert warning == "THESE NUMBERS CANNOT BE COMPARED: TEST SPLIT val, test"
     assert "val top-1 %" in head and "test top-1 %" in head
 
 
 def test_markdown(infer, sweep):
     base, _, head, *_ = infer("table", sweep, "--md")[1].splitlines()
-    assert base.startswith("in all: ") and head.startswith("| run | evaluate.lr | M |")
+    assert base.startswith("in all: ") and head.startswith("| job | evaluate.lr | M |")

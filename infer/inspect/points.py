@@ -1,0 +1,97 @@
+"""Runs that differ in nothing but their seed, taken together: one measured point; and which of them is best."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infer.inspect.render import Section, count, or_dash, shown
+from infer.inspect.rows import Rows
+from infer.inspect.runs import Run
+from infer.statistics import Summary, summarise
+
+REPLICATE = "seed"
+"""The setting whose values repeat a measurement instead of changing what is measured."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was measured for one combination of all that varies."""
+
+    values: dict[str, Any]
+    """What varies, without the seed."""
+    runs: Sequence[Run]
+    """One, or one per seed; done."""
+    over_seeds: bool
+    """Whether the seed varies, so that a run is one measurement and not several."""
+    name: str
+
+    @property
+    def split(self) -> str:
+        """What its leading number is measured on: test or val."""
+        return self.runs[0].split
+
+    @property
+    def leading(self) -> Summary | None:
+        """Top-1 of the leading student on that split."""
+        return self.score(f"{self.split}/top1")
+
+    def score(self, key: str) -> Summary | None:
+        """Over the run's students, or over seeds: then of the runs' means. None where it was not measured."""
+        scores = [score for run in self.runs if (score := run.score(key)) is not None]
+        if not self.over_seeds:
+            return scores[0] if scores else None
+        return summarise([score["mean"] for score in scores]) if scores else None
+
+
+def points_of(rows: Rows) -> list[Point]:
+    """The runs that are done, by combination; of runs that repeat each other exactly the first counts."""
+    over_seeds = REPLICATE in rows.columns
+    groups: dict[str, dict[str, int]] = {}
+    for i in rows.done:
+        values = rows.values(i)
+        seed = shown(values.pop(REPLICATE, None))
+        groups.setdefault(in_words(values), {}).setdefault(seed, i)
+    return [_point(rows, label, list(positions.values()), over_seeds) for label, positions in groups.items()]
+
+
+def in_words(values: dict[str, Any]) -> str:
+    """``M=2, K=1``."""
+    return ", ".join(f"{key}={shown(value)}" for key, value in values.items())
+
+
+def best_in_words(points: Sequence[Point]) -> str | None:
+    """Which of several comparable points has the highest leading score, and what that is worth; None for a single one.
+
+    A score that others were chosen by flatters, so the test score of a choice on val is the one to report.
+    """
+    measured = [point for point in points if point.leading is not None]
+    if len(measured) < 2:
+        return None
+    best = max(measured, key=lambda point: point.leading["mean"])
+    if best.split == "val":
+        chosen = f"chosen on val ({shown(best.leading)})"
+        return f"best: {best.name}, {chosen}, test top-1 {or_dash(best.score('test/top1'))}"
+    return (
+        f"best: {best.name}, test top-1 {shown(best.leading)}, CHOSEN ON THE TEST SPLIT, so it flatters: "
+        "type evaluate.split=val to choose on held-out training images"
+    )
+
+
+def over_seeds(points: Sequence[Point], measures: Sequence[str], titles: Sequence[str]) -> Section | None:
+    """A table of ``measures``, each over the seeds of a combination; None where the seed does not vary."""
+    if not points or not points[0].over_seeds:
+        return None
+    rows = [
+        [in_words(point.values) or "all", *(or_dash(point.score(measure)) for measure in measures)] for point in points
+    ]
+    seeds = {run.setting(REPLICATE) for point in points for run in point.runs}
+    note = "mean ± standard deviation (n) over seeds, each seed with its students' mean"
+    return Section((f"over {count(seeds, 'seed')}", *titles), rows, notes=[note])
+
+
+def _point(rows: Rows, label: str, positions: Collection[int], over_seeds: bool) -> Point:
+    runs = [rows.runs[i] for i in positions]
+    first = next(iter(positions))
+    values = {key: value for key, value in rows.values(first).items() if key != REPLICATE}
+    name = f"{label} over {count(runs, 'seed')}" if over_seeds else rows.names[first]
+    return Point(values, runs, over_seeds, name)

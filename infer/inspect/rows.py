@@ -1,0 +1,99 @@
+"""Runs side by side: what varies between them, also for jobs that have not left a record yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from infer.inspect.render import shown
+from infer.inspect.runs import DONE, Run
+from infer.inspect.settings import (
+    ABSENT,
+    Settings,
+    Variation,
+    has_effect,
+    planned_words,
+    settings_of,
+    typed_values,
+    variation,
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Several runs and the values by which they differ."""
+
+    runs: Sequence[Run]
+    variation: Variation
+    """Between the settings of those that have a record."""
+    columns: Mapping[str, Sequence[Any]]
+    """What varies, choices first: values by config group or setting, one per run; None where it is not known."""
+
+    @cached_property
+    def done(self) -> list[int]:
+        """Positions of the runs that have ended well."""
+        return [i for i, run in enumerate(self.runs) if run.state == DONE]
+
+    @cached_property
+    def sweep(self) -> str | None:
+        """The name of the sweep that all runs are jobs of; None where they are not."""
+        sweeps = {run.name.partition("/")[0] if "/" in run.name else None for run in self.runs}
+        return sweeps.pop() if len(sweeps) == 1 else None
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of the runs; without the sweep's where that is the same."""
+        start = len(self.sweep) + 1 if self.sweep else 0
+        return [run.name[start:] for run in self.runs]
+
+    @cached_property
+    def unlike(self) -> dict[str, list[str]]:
+        """What makes the numbers incomparable, and its different values."""
+        bases = [self.runs[i].basis for i in self.done]
+        values = {key: list(dict.fromkeys(shown(basis[key]) for basis in bases)) for key in (bases[0] if bases else ())}
+        return {key: different for key, different in values.items() if len(different) > 1}
+
+    def values(self, position: int) -> dict[str, Any]:
+        """What varies, of the run at ``position``."""
+        return {key: column[position] for key, column in self.columns.items()}
+
+
+def side_by_side(runs: Sequence[Run]) -> Rows:
+    """Compare the settings of ``runs``; those without a record count as what their sweep planned for them."""
+    settings = [settings_of(run) if run.record["config"] else None for run in runs]
+    varying = variation([each for each in settings if each is not None])
+    planned = [_planned_values(run) for run in runs]
+    columns = {
+        key: [
+            plan.get(key) if each is None else _value(each, key) for each, plan in zip(settings, planned, strict=True)
+        ]
+        for key in dict.fromkeys([*varying.choices, *varying.settings, *swept_keys(runs)])
+    }
+    return Rows(runs, varying, {key: values for key, values in columns.items() if _vary(values)})
+
+
+def swept_keys(runs: Sequence[Run]) -> list[str]:
+    """What was given different values in the plan of a sweep, unless it cannot change a number."""
+    plans = [typed_values(planned_words(run)) for run in runs if run.planned]
+    typed = dict.fromkeys(key for plan in plans for key in plan)
+    return [key for key in typed if has_effect(key) and len({plan.get(key) for plan in plans}) > 1]
+
+
+def _planned_values(run: Run) -> dict[str, Any]:
+    """What the words of a planned job give, as YAML reads it."""
+    return {
+        key: OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
+        for key, text in typed_values(planned_words(run)).items()
+    }
+
+
+def _value(settings: Settings, key: str) -> Any:
+    """An option, where ``key`` is a config group, else a setting."""
+    options = {group.split("@")[0]: option for group, option in settings.choices.items()}
+    return options[key] if key in options else settings.values.get(key, ABSENT)
+
+
+def _vary(values: Sequence[Any]) -> bool:
+    return len({shown(value) for value in values}) > 1

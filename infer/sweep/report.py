@@ -1,0 +1,57 @@
+"""What a sweep leaves beside its jobs: ``table.csv``, ``table.md`` and plots, made from their records alone.
+
+Nothing here needs torch or what the jobs had in memory, so that all of it can be made again at any time.
+"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from infer.errors import UsageError
+from infer.files import replaced_whole
+from infer.inspect.render import Report, as_csv, as_markdown
+from infer.inspect.rows import side_by_side
+from infer.inspect.runs import sweep_jobs
+from infer.inspect.table import from_here, tabulate_rows
+from infer.sweep.record import read_sweep
+
+TABLE_CSV, TABLE_MD = "table.csv", "table.md"
+
+
+def report(folder: Path, jobs_have_ended: bool) -> Report:
+    """Write the table and the plots of the sweep in ``folder``; the table is for printing, with its exit code.
+
+    ``jobs_have_ended``: what left no end in its record is lost, and not still to come. The code is 1 when a job is not
+    done. Raises UsageError when there are no jobs.
+    """
+    rows = side_by_side(sweep_jobs(folder, jobs_have_ended))
+    if not rows.runs:
+        raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
+    table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
+    pictures = _draw(folder) if rows.done else []
+    rebuild = f"made again by: python launch.py stages=[report] sweep_folder={shlex.quote(str(from_here(folder)))}"
+    _write(folder / TABLE_CSV, as_csv(table))
+    on_paper = as_markdown(replace(table, closing=[*table.closing, rebuild]))
+    _write(folder / TABLE_MD, on_paper + _embedded(pictures))
+    files = ", ".join([TABLE_MD, TABLE_CSV, *pictures])
+    return replace(table, closing=[*table.closing, f"in {from_here(folder)}: {files}", rebuild])
+
+
+def _command(folder: Path) -> str | None:
+    """What was typed; None for a sweep of an earlier version, which did not write it down."""
+    record = read_sweep(folder)
+    return f"python launch.py {shlex.join(record.words)}".strip() if record else None
+
+
+def _draw(folder: Path) -> list[str]:
+    return []
+
+
+def _embedded(pictures: Sequence[str]) -> str:
+    return "".join(f"\n![{Path(name).stem.replace('_', ' ')}]({name})\n" for name in pictures)
+
+
+def _write(path: Path, text: str) -> None:
+    with replaced_whole(path, "w") as file:
+        file.write(text)
