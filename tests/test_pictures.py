@@ -25,7 +25,7 @@ from infer.pictures.panels import sheet
 from infer.pictures.samples import classes_shown, composition_rows, samples_of
 from infer.pictures.style import STYLE, save
 from infer.stages.evaluate import Student
-from infer.stages.squeeze import HISTORY, Teacher
+from infer.stages.squeeze import Teacher
 from infer.store import Store
 from infer.trials import baseline_trials, main_trial
 
@@ -68,7 +68,7 @@ def make_context(tmp_path: Path, resolved, monkeypatch):
     """Contexts whose stages cost nothing: what teachers, compensators and students leave is made up."""
 
     def leave_history(self, workspace):
-        write_json(workspace.folder / HISTORY, history(epochs=4, final=80.0))
+        write_json(workspace.folder / "history.json", history(epochs=4, final=80.0))
         return {}
 
     monkeypatch.setattr(Teacher, "make", leave_history)

@@ -86,19 +86,23 @@ class ImageData(Facts):
         """For each class the ascending int64 indices of its training images."""
         return list(torch.argsort(self.train.targets, stable=True).split(self.train_counts))
 
+    def require_images(self, per_class: int, key: str = "K") -> None:
+        """Raise UsageError when a class has fewer than ``per_class`` training images, the value of setting ``key``."""
+        smallest = min(self.train_counts)
+        if per_class > smallest:
+            scarce = self.classes[self.train_counts.index(smallest)]
+            raise UsageError(
+                f"{key}={per_class} asks for as many training images of every class, but class {scarce!r} of "
+                f"{self.name} has {smallest}. Type {key}={smallest} or less"
+            )
+
     def sample(self, seed: int, per_class: int, purpose: str) -> torch.Tensor:
         """Indices int64 [C, per_class] of training images, one row per class, drawn without replacement.
 
         Row c begins a permutation that belongs to (seed, purpose, c) alone, so a smaller sample is the start
         of a larger one. Raises UsageError when a class has fewer than ``per_class`` images.
         """
-        smallest = min(self.train_counts)
-        if per_class > smallest:
-            scarce = self.classes[self.train_counts.index(smallest)]
-            raise UsageError(
-                f"{per_class} training images per class are asked for (by K, or by ipc if K is not given), "
-                f"but class {scarce!r} of {self.name} has {smallest}: use K={smallest}, or a smaller ipc"
-            )
+        self.require_images(per_class)
         rows = []
         for c, indices in enumerate(self.class_indices):
             order = generator(seed, purpose, c).permutation(len(indices))

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CompensatorSettings:
-    """What ``optimise`` does; the random rolls of up to ``jitter_px`` pixels come from ``draw_shifts``."""
+    """What ``optimise`` does with the images and rolls that it is given."""
 
     iterations: int
     lr: float
@@ -33,7 +33,6 @@ class CompensatorSettings:
     bn_weight: float
     first_bn_multiplier: float
     """Weight of the first BatchNorm layer in the matching penalty; the others weigh 1."""
-    jitter_px: int
     compile: bool = False
     dtype: torch.dtype = torch.float32
 
@@ -225,11 +224,11 @@ class _Curves:
             )
 
 
-def compile_pays(iterations: int, images_per_iteration: int, image_size: int, groups: int) -> bool:
-    """Whether compiling costs less time than it saves, for ``groups`` groups of one teacher.
+def compile_pays(iterations: int, images_per_iteration: int, image_size: int) -> bool:
+    """Whether compiling costs less time than it saves in one group of compensators.
 
     On two shared CPU cores, 10 classes at 32x32 in groups of 3: compiling took 67 to 92 s for three of the four CIFAR
     teachers (the second run on a machine reads torch's cache: 3 to 6 s) and saved about 1 microsecond per image, pixel
     and iteration on average over the four. That is repaid after some 10^8 of them.
     """
-    return iterations * images_per_iteration * image_size**2 * groups >= 10**8
+    return iterations * images_per_iteration * image_size**2 >= 10**8

@@ -80,7 +80,6 @@ class CompensatorGroup(Artefact):
             lr=method.lr,
             bn_weight=method.bn_weight,
             first_bn_multiplier=method.first_bn_multiplier,
-            jitter_px=method.jitter_px,
             compile=self._compiles(),
             dtype=_DTYPES[method.precision],
         )
@@ -117,7 +116,7 @@ class CompensatorGroup(Artefact):
             return self._method.compile
         data = self._context.data
         images = (self.stop - self.start) * data.num_classes
-        return compile_pays(self._method.iterations, images, data.image_size, groups=1)
+        return compile_pays(self._method.iterations, images, data.image_size)
 
 
 class InferSet(DistilledArtefact):

@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from infer.context import Context
-from infer.files import read_json
 from infer.methods.infer import InferSet
 from infer.pictures.panels import Curve, Panel, Section, sheet
-from infer.stages.squeeze import HISTORY, Teacher
+from infer.stages.squeeze import Teacher
 from infer.store import Artefact
 from infer.trials import Trial
 
@@ -108,10 +107,7 @@ def _teacher_histories(context: Context, trials: Sequence[Trial]) -> dict[str, H
     """Of every teacher that a trial rests on and that is there."""
     students = [next(iter(trial.students.values()))[0] for trial in trials]
     teachers = {artefact.arch: artefact for artefact in _ancestors(students) if isinstance(artefact, Teacher)}
-    files = {
-        arch: context.folder(teacher) / HISTORY for arch, teacher in teachers.items() if context.store.exists(teacher)
-    }
-    return {arch: read_json(file) for arch, file in files.items()}
+    return {arch: teacher.history() for arch, teacher in teachers.items() if context.store.exists(teacher)}
 
 
 def _compensator_curves(context: Context, trial: Trial) -> dict[str, dict[str, np.ndarray]]:

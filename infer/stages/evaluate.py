@@ -7,13 +7,11 @@ from typing import Any
 from infer.config import Stage
 from infer.config.evaluate import Mix
 from infer.context import Context
-from infer.files import read_json, write_json
 from infer.labels.base import Labels
 from infer.methods.base import TrainingSet
-from infer.stages.squeeze import HISTORY, new_network, test_images
 from infer.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
-from infer.training.loop import fit
+from infer.trained import TrainedNetwork
 from infer.training.plan import Plan
 
 
@@ -32,16 +30,15 @@ class Material:
     """Of the budget that it shares with another material, the bytes it could not use."""
 
 
-class Student(Artefact):
+class Student(TrainedNetwork):
     """One student: an architecture trained from one seed on one material. Its scores are kept, its weights are not."""
 
     kind = "evals"
     stage = Stage.evaluate
 
     def __init__(self, context: Context, material: Material, arch: str, repeat: int) -> None:
-        self._context = context
+        super().__init__(context, arch)
         self._material = material
-        self.arch = arch
         self.repeat = repeat
         self.plan = student_plan(context, material)
 
@@ -71,23 +68,14 @@ class Student(Artefact):
         return _artefacts("images", self._material.images) | _artefacts("labels", self._material.labels)
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        context, data, plan = self._context, self._context.data, self.plan
-        unit = (context.config.seed, "evaluate", self.arch, self.repeat)
-        description = f"evaluate {self._material.name}, {self.arch} #{self.repeat + 1}"
-        with context.console.progress(description, plan.total_steps) as ticker:
-            result = fit(
-                new_network(self.arch, data.num_classes, data.image_size, unit),
-                self._material.images.images(),
-                self._material.labels.objective(context.device),
-                plan,
-                unit=unit,
-                tests=test_images(context),
-                device=context.device,
-                precision=context.precision,
-                checkpoint_dir=workspace.scratch,
-                on_epoch=lambda row: ticker.advance_to(row["step"], f"loss {row['train_loss']:.3f}"),
-            )
-        write_json(workspace.folder / HISTORY, result.history)
+        _, result = self.train(
+            workspace,
+            task=f"evaluate {self._material.name}, {self.arch} #{self.repeat + 1}",
+            unit=(self._context.config.seed, "evaluate", self.arch, self.repeat),
+            images=self._material.images.images(),
+            objective=self._material.labels.objective(self._context.device),
+            plan=self.plan,
+        )
         return {
             "scores": result.scores,
             "best": result.best,
@@ -95,15 +83,6 @@ class Student(Artefact):
             "samples_seen": result.samples_seen,
             "seconds": result.seconds,
         }
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Scores and counts, as recorded."""
-        return self._context.obtain(self)["facts"]
-
-    def history(self) -> list[dict[str, float]]:
-        """One row per epoch."""
-        return read_json(self._context.folder(self) / HISTORY)
 
 
 def student_plan(context: Context, material: Material) -> Plan:

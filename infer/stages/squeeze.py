@@ -3,35 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from infer.config import Stage
 from infer.context import Context
 from infer.errors import RunError
-from infer.files import write_json
 from infer.models import build
-from infer.seeds import torch_seed
-from infer.store import Artefact, Workspace
+from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
-from infer.training.images import Images, LabelledImages
-from infer.training.loop import fit
+from infer.trained import TrainedNetwork
+from infer.training.images import Images
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
 
 _WEIGHTS = "model.safetensors"
-HISTORY = "history.json"
 
 
-class Teacher(Artefact):
+class Teacher(TrainedNetwork):
     """A network trained with hard labels on the whole training data."""
 
     kind = "teachers"
     stage = Stage.squeeze
-
-    def __init__(self, context: Context, arch: str) -> None:
-        self._context = context
-        self.arch = arch
 
     @property
     def name(self) -> str:
@@ -50,30 +42,22 @@ class Teacher(Artefact):
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         context, data, settings = self._context, self._context.data, self._context.config.teachers
-        unit = (context.config.seed, "squeeze", self.arch)
         plan = Plan(settings, num_images=len(data.train.targets))
-        with context.console.progress(f"squeeze {self.arch}", plan.epochs) as ticker:
-            network = new_network(self.arch, data.num_classes, data.image_size, unit)
-            result = fit(
-                network,
-                Images(data.train.images, tuple(data.mean), tuple(data.std)),
-                hard_label_objective(data.train.targets, settings.label_smoothing, context.device),
-                plan,
-                unit=unit,
-                tests=test_images(context),
-                device=context.device,
-                precision=context.precision,
-                checkpoint_dir=workspace.scratch,
-                on_epoch=lambda row: ticker.advance_to(row["epoch"], f"loss {row['train_loss']:.3f}"),
-            )
+        network, result = self.train(
+            workspace,
+            task=f"squeeze {self.arch}",
+            unit=(context.config.seed, "squeeze", self.arch),
+            images=Images(data.train.images, tuple(data.mean), tuple(data.std)),
+            objective=hard_label_objective(data.train.targets, settings.label_smoothing, context.device),
+            plan=plan,
+        )
         save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
-        write_json(workspace.folder / HISTORY, result.history)
         return {"scores": result.scores, "epochs": plan.epochs, "steps": result.steps}
 
     @property
     def top1(self) -> float:
         """Accuracy on the test split in percent, of the last epoch."""
-        return self._context.obtain(self)["facts"]["scores"]["test/top1"]
+        return self.facts["scores"]["test/top1"]
 
     def network(self) -> nn.Module:
         """The trained network on the run's device, in eval mode, its parameters frozen."""
@@ -98,20 +82,3 @@ def check_teachers(context: Context, teachers: list[Teacher]) -> None:
                 f"teachers.min_top1 ({required:.2f}): too little training, or classes in another order than the "
                 "labels. Train longer (teachers.epochs=...), or accept it with teachers.min_top1=null"
             )
-
-
-def new_network(arch: str, num_classes: int, image_size: int, unit: tuple) -> nn.Module:
-    """An untrained network whose weights depend on ``unit`` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_seed(*unit, "weights"))
-        return build(arch, num_classes, image_size)
-
-
-def test_images(context: Context) -> dict[str, LabelledImages]:
-    """What networks are tested on: the test split and, where one is held out, the validation split."""
-    data = context.data
-    splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
-    return {
-        name: LabelledImages(split.images, tuple(data.mean), tuple(data.std), split.targets)
-        for name, split in splits.items()
-    }

@@ -28,7 +28,8 @@ def jobs_of(sweep: DictConfig, loader: ConfigLoader) -> tuple[dict[str, list[str
 def job_folder(number: int, overrides: Sequence[str], swept: Collection[str]) -> str:
     """The name of a job's folder: its number and what varies, for example ``3-M=2,K=1``."""
     varying = [word for word in overrides if word.partition("=")[0] in swept]
-    name = re.sub(r"[^\w.,=@+-]+", "_", ",".join([f"{number}", *varying]).replace(",", "-", 1))
+    name = f"{number}-{','.join(varying)}" if varying else f"{number}"
+    name = re.sub(r"[^\w.,=+@-]+", "_", re.sub(r"[\[\]{}'\"]", "", name))
     if len(name) <= _LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

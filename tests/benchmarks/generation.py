@@ -33,7 +33,8 @@ IMAGE_SIZE = 32
 GROUPS = {10: 3, 100: 1}  # compensators per batch: 100 images fill a batch by themselves
 TARGETS = {("eager", 10): 1.2, ("eager", 100): 1.0, ("compiled", 10): 3.0, ("compiled", 100): 2.5}
 ITERATIONS = 2  # per turn
-SETTINGS = CompensatorSettings(iterations=ITERATIONS, lr=0.25, bn_weight=1.0, first_bn_multiplier=10.0, jitter_px=4)
+SETTINGS = CompensatorSettings(iterations=ITERATIONS, lr=0.25, bn_weight=1.0, first_bn_multiplier=10.0)
+JITTER_PX = 4
 
 Run = Callable[[], object]
 
@@ -85,7 +86,7 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
     """Median seconds per compensator and iteration of the plain side and of each of ``forms``."""
     teacher = random_teacher(arch, num_classes)
     natural = torch.randn(group, num_classes, 3, IMAGE_SIZE, IMAGE_SIZE)
-    shifts = draw_shifts(0, arch, range(group), ITERATIONS, SETTINGS.jitter_px)
+    shifts = draw_shifts(0, arch, range(group), ITERATIONS, JITTER_PX)
     row: dict[str, float | str] = {"teacher": arch}
     runs: dict[str, tuple[Run, int]] = {}
     for form in forms:  # before the plain side, whose hooks must not be copied

@@ -22,10 +22,8 @@ from infer.methods.compensators import (
     rolled,
 )
 
-CLASSES, SIZE = 4, 8
-SETTINGS = CompensatorSettings(
-    iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, jitter_px=3, dtype=torch.float64
-)
+CLASSES, SIZE, JITTER_PX = 4, 8, 3
+SETTINGS = CompensatorSettings(iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +120,7 @@ def test_gradient_by_central_differences(teacher: nn.Module, natural: Tensor) ->
 
 
 def test_trajectories_of_a_group_are_those_of_each_compensator_alone(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     together = descend(objective_of(teacher, natural), shifts, SETTINGS)
     alone = torch.stack([reference_run(teacher, natural[g], shifts[:, g]) for g in range(3)])
     assert together.abs().max() > 0.5
@@ -130,7 +128,7 @@ def test_trajectories_of_a_group_are_those_of_each_compensator_alone(teacher: nn
 
 
 def test_optimise_returns_the_trajectory_s_end_in_float32(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     result = optimise(teacher, natural.float(), shifts, SETTINGS)
     end = descend(objective_of(teacher, natural.float().double()), shifts, SETTINGS)
     assert torch.equal(result.u, end.float()) and not result.compiled
@@ -160,7 +158,7 @@ def test_shifts_depend_on_seed_teacher_and_subset_only() -> None:
 
 def test_curves_hold_the_state_before_each_noted_step(teacher: nn.Module, natural: Tensor) -> None:
     settings = replace(SETTINGS, iterations=3)
-    shifts = draw_shifts(0, "small", range(3), 3, settings.jitter_px)
+    shifts = draw_shifts(0, "small", range(3), 3, JITTER_PX)
     states = []
     descend(objective_of(teacher, natural), shifts, settings, lambda _, u, *__: states.append(u.clone()))
     low, high = torch.full((3,), -1.0), torch.tensor([1.0, 1.5, 2.0])
@@ -194,7 +192,7 @@ def test_curves_are_about_a_hundred_points_with_both_ends(teacher: nn.Module, na
 
 
 def test_loss_that_is_not_finite_stops_the_run_in_one_line(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     with pytest.raises(RunError) as caught:
         optimise(teacher, natural, shifts, replace(SETTINGS, lr=1e300), name="small")
     message = str(caught.value)
@@ -224,7 +222,7 @@ def test_without_a_compiler_the_run_goes_on(
         raise RuntimeError("No working C++ compiler found\nand more")
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     with caplog.at_level(logging.WARNING, logger="infer"):
         result = optimise(teacher, natural, shifts, replace(SETTINGS, compile=True), name="small")
     (record,) = caplog.records
@@ -244,7 +242,7 @@ def test_more_teachers_than_the_compiler_s_usual_limit(teacher: nn.Module, natur
 
 @pytest.mark.slow
 def test_compiled_equals_eager(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     eager, compiled = objective_of(teacher, natural), objective_of(teacher, natural)
     assert compiled.compile()
     torch.manual_seed(5)
@@ -258,7 +256,7 @@ def test_compiled_equals_eager(teacher: nn.Module, natural: Tensor) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("compile", [False, True])
 def test_on_a_gpu(teacher: nn.Module, natural: Tensor, compile: bool) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, SETTINGS.jitter_px)
+    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     settings = replace(SETTINGS, compile=compile)
     on_gpu = optimise(teacher, natural.cuda(), shifts, settings)
     assert on_gpu.compiled == compile and on_gpu.u.device.type == "cpu"
@@ -266,7 +264,7 @@ def test_on_a_gpu(teacher: nn.Module, natural: Tensor, compile: bool) -> None:
 
 
 def test_compiling_pays_for_long_runs_of_large_images_only() -> None:
-    assert not compile_pays(iterations=200, images_per_iteration=30, image_size=8, groups=4)
-    assert not compile_pays(iterations=50, images_per_iteration=30, image_size=32, groups=3)
-    assert compile_pays(iterations=1000, images_per_iteration=100, image_size=32, groups=9)
-    assert compile_pays(iterations=2000, images_per_iteration=1000, image_size=224, groups=1)
+    assert not compile_pays(iterations=200, images_per_iteration=30, image_size=8)
+    assert not compile_pays(iterations=50, images_per_iteration=30, image_size=32)
+    assert compile_pays(iterations=1000, images_per_iteration=100, image_size=32)
+    assert compile_pays(iterations=2000, images_per_iteration=1000, image_size=224)

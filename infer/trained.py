@@ -1,0 +1,77 @@
+"""What teachers and students have in common: an artefact that is made by training a network."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from infer.context import Context
+from infer.files import read_json, write_json
+from infer.models import build
+from infer.seeds import torch_seed
+from infer.store import Artefact, Workspace
+from infer.training.batches import Unit
+from infer.training.images import Images, LabelledImages
+from infer.training.loop import FitResult, fit
+from infer.training.objectives import Objective
+from infer.training.plan import Plan
+
+_HISTORY = "history.json"
+
+
+class TrainedNetwork(Artefact):
+    """A network of one architecture, trained in the run's context; the history of its training is kept."""
+
+    def __init__(self, context: Context, arch: str) -> None:
+        self._context = context
+        self.arch = arch
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Scores and counts, as recorded."""
+        return self._context.obtain(self)["facts"]
+
+    def history(self) -> list[dict[str, float]]:
+        """One row per epoch, as ``FitResult.history``."""
+        return read_json(self._context.folder(self) / _HISTORY)
+
+    def untrained(self, unit: Unit) -> nn.Module:
+        """The network with first weights that depend on ``unit`` alone."""
+        data = self._context.data
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(*unit, "weights"))
+            return build(self.arch, data.num_classes, data.image_size)
+
+    def train(
+        self, workspace: Workspace, task: str, unit: Unit, images: Images, objective: Objective, plan: Plan
+    ) -> tuple[nn.Module, FitResult]:
+        """Train on ``images``, test on the real ones, and write the history; ``task`` is what the progress is called.
+
+        All randomness comes from ``unit``. Interrupted, it goes on from ``workspace.scratch``.
+        """
+        network = self.untrained(unit)
+        with self._context.console.progress(task, plan.total_steps) as ticker:
+            result = fit(
+                network,
+                images,
+                objective,
+                plan,
+                unit=unit,
+                tests=_test_images(self._context),
+                device=self._context.device,
+                precision=self._context.precision,
+                checkpoint_dir=workspace.scratch,
+                on_epoch=lambda row: ticker.advance_to(row["step"], f"loss {row['train_loss']:.3f}"),
+            )
+        write_json(workspace.folder / _HISTORY, result.history)
+        return network, result
+
+
+def _test_images(context: Context) -> dict[str, LabelledImages]:
+    """What networks are tested on: the test split and, where one is held out, the validation split."""
+    data = context.data
+    splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
+    return {
+        name: LabelledImages(split.images, tuple(data.mean), tuple(data.std), split.targets)
+        for name, split in splits.items()
+    }
