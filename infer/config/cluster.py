@@ -1,8 +1,26 @@
 """Where a sweep's jobs run: one after another here, in several processes here, or on a SLURM cluster."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from typing import Any
 
-from infer.config.checks import require_at_least
+from infer.config.checks import require, require_at_least
+
+_SETTING_OF = {
+    "time": "time_min",
+    "signal": "signal_delay_s",
+    "array": "array_parallelism",
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "mem": "memory_gb",
+    "cpus-per-task": "cpus",
+    "gpus-per-node": "gpus",
+}
+"""sbatch's parameters that are set by a setting of their own."""
+_SUBMITITS = ("output", "error", "open-mode", "nodes", "ntasks-per-node")
+"""sbatch's parameters without which submitit loses sight of its jobs."""
+_SLURM_SIGNALS_EARLY_S = 60
 
 
 @dataclass
@@ -14,17 +32,74 @@ class ClusterConfig:
 
 @dataclass
 class JoblibCluster(ClusterConfig):
-    """Several processes on this machine, each with its share of the cores or a GPU of its own."""
+    """Several processes on this machine, each with its share of the cores and, where there are GPUs, one of them."""
 
     name: str = "joblib"
     processes: int = 2
+    """Jobs at once."""
+    threads: int | None = None
+    """Of each process; null: the machine's cores divided by ``processes``, at least 1."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "cluster.processes", self.processes)
+        require_at_least(1, "cluster.threads", self.threads)
 
 
 @dataclass
 class SlurmCluster(ClusterConfig):
-    """One element of a SLURM array per job."""
+    """One element of a SLURM job array per job; sizes and limits are those of one job."""
 
     name: str = "slurm"
+    time_min: int = 240
+    """Time limit in minutes; a job that reaches it is queued again, see ``requeues``."""
+    memory_gb: int | None = 16
+    """Main memory in GB; null: the cluster's default."""
+    gpus: int | None = 1
+    """0 on a cluster without GPUs; null: left to ``additional``, for example ``gres``."""
+    cpus: int = 4
+    partition: str | None = None
+    """null: the cluster's default, as for ``account`` and ``qos``."""
+    account: str | None = None
+    qos: str | None = None
+    array_parallelism: int = 16
+    """Jobs of the sweep that run at once."""
+    requeues: int = 3
+    """How often a job that ran out of time is queued again, where it goes on with what it made. Preemption by other
+    jobs does not count."""
+    signal_delay_s: int = 120
+    """How many seconds before its limit a job is told to stop; SLURM may do so up to a minute earlier."""
+    setup: list[str] = field(default_factory=list)
+    """Shell lines that run in the job before Python: ``cluster.setup=["module load cuda"]``."""
+    additional: dict[str, Any] = field(default_factory=dict)
+    """Any other parameter of sbatch, without its dashes: ``+cluster.additional.constraint=a100``; ``wckey`` replaces
+    the one that submitit gives its jobs."""
+    dry_run: bool = False
+    """Print the script that sbatch would get, and submit nothing."""
+
+    def __post_init__(self) -> None:
+        for key in ("time_min", "memory_gb", "cpus", "array_parallelism", "signal_delay_s"):
+            require_at_least(1, f"cluster.{key}", getattr(self, key))
+        for key in ("gpus", "requeues"):
+            require_at_least(0, f"cluster.{key}", getattr(self, key))
+        self._require_time_to_work()
+        for parameter in self.additional:
+            _require_additional(parameter)
+
+    def _require_time_to_work(self) -> None:
+        """A job that is told to stop as soon as it starts would be queued again and again."""
+        least = math.ceil((self.signal_delay_s + _SLURM_SIGNALS_EARLY_S + 60) / 60)
+        require(
+            self.time_min >= least,
+            "cluster.time_min",
+            self.time_min,
+            f"with cluster.signal_delay_s={self.signal_delay_s} it must be at least {least}, "
+            "so that a job has a minute before it is told to stop",
+        )
+
+
+def _require_additional(parameter: str) -> None:
+    """Raise UsageError when ``parameter`` of sbatch is set elsewhere."""
+    name = parameter.replace("_", "-")
+    setting = _SETTING_OF.get(name)
+    allowed = f"use cluster.{setting}" if setting else "submitit sets it"
+    require(setting is None and name not in _SUBMITITS, f"cluster.additional.{parameter}", "...", allowed)

@@ -1,0 +1,54 @@
+"""Where a sweep's jobs run: what Hydra's launchers leave to do before, around and after them, per ``cluster``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["enter_job", "prepare", "wait_for_jobs"]
+
+
+def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: Path, num_jobs: int) -> None:
+    """Check, before any job starts, that jobs can run on ``cluster``; once, in the process that was typed.
+
+    ``launcher`` are the settings of Hydra's launcher. Raises UsageError, and SystemExit(0) after a dry run.
+    """
+    if isinstance(cluster, JoblibCluster):
+        from infer.cluster.extras import require_extra
+
+        require_extra(cluster.name)
+    if isinstance(cluster, SlurmCluster):
+        from infer.cluster import slurm
+
+        slurm.prepare(cluster, launcher, sweep_folder, num_jobs)
+
+
+def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:
+    """Return when no job of the sweep can be pending or running any more.
+
+    Hydra's launcher gives up waiting for SLURM's jobs at the first one that is lost; elsewhere its jobs end with it.
+    """
+    if isinstance(cluster, SlurmCluster):
+        from infer.cluster import slurm
+
+        slurm.wait_for_jobs(sweep_folder)
+
+
+def enter_job(cluster: ClusterConfig) -> "torch.device | None":
+    """Set the threads of the process that runs a job, before it computes anything; the GPU that is its own, if any.
+
+    May be called once per job: a process that runs several keeps its GPU.
+    """
+    if isinstance(cluster, JoblibCluster):
+        from infer.cluster import workers
+
+        return workers.enter(cluster)
+    if isinstance(cluster, SlurmCluster):
+        from infer.cluster import slurm
+
+        slurm.use_allocated_cpus()
+    return None

@@ -1,0 +1,21 @@
+"""Hydra's launchers come with extras of the package; which one, and whether it is installed."""
+
+import importlib.util
+
+from infer.errors import UsageError
+
+EXTRA_OF_LAUNCHER = {"submitit_slurm": "slurm", "joblib": "joblib"}
+"""Extra of pyproject.toml, which is also the option of ``cluster``, by option of Hydra's group ``hydra/launcher``."""
+_PLUGIN = {"slurm": "hydra_submitit_launcher", "joblib": "hydra_joblib_launcher"}
+
+
+def require_extra(name: str) -> None:
+    """Raise UsageError unless the launcher that ``cluster=<name>`` needs is installed."""
+    if importlib.util.find_spec("hydra_plugins") and importlib.util.find_spec(f"hydra_plugins.{_PLUGIN[name]}"):
+        return
+    raise UsageError(missing(name))
+
+
+def missing(name: str) -> str:
+    """The line for a person who asks for ``cluster=<name>`` without its extra."""
+    return f'cluster={name} needs a package that is not installed. Type: pip install -e ".[{name}]"'

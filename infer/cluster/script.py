@@ -1,0 +1,25 @@
+"""The script that sbatch gets, without submitting it and on machines without SLURM."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from submitit.slurm.slurm import SlurmExecutor
+
+_NOT_OF_SBATCH = ("_target_", "submitit_folder", "max_num_timeout")
+
+
+class _NeverSubmits(SlurmExecutor):
+    @classmethod
+    def affinity(cls) -> int:
+        """Above 0: available, although there is no ``srun``."""
+        return 1
+
+
+def script(launcher: Mapping[str, Any], num_jobs: int) -> str:
+    """What Hydra's launcher, with the settings ``launcher``, would submit for ``num_jobs`` jobs."""
+    executor = _NeverSubmits(launcher["submitit_folder"], max_num_timeout=launcher["max_num_timeout"])
+    given = {key: value for key, value in launcher.items() if value is not None and key not in _NOT_OF_SBATCH}
+    executor.update_parameters(**executor._convert_parameters(given))
+    if num_jobs > 1:
+        executor.parameters["map_count"] = num_jobs
+    return executor._make_submission_file_text(executor._submitit_command_str, uid="")
