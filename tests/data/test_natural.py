@@ -40,5 +40,5 @@ def test_a_class_does_not_depend_on_how_many_others_there_are(labelled):
 def test_more_than_the_smallest_class_is_refused_before_anything_is_decoded(labelled, refusal):
     data = labelled([5, 3, 6])
     told = refusal(data.natural, 0, 0, 4)
-    assert "'class 1'" in told and "4 training images" in told and "K=3" in told
+    assert "'class 1'" in told and "K=4" in told and "Type K=3" in told
     assert "train" not in vars(data)
