@@ -45,8 +45,8 @@ def run(config: Config) -> None:
             context.started = sweep.started
         result.add_environment(context)
         trials = plan_trials(context, in_sweep=sweep is not None and sweep.compares)
-        result.add_plan(trials[0])
         plan = by_stage(trials)
+        result.add_plan(trials[0], plan)
         preflight.check(context, plan)
         report.announce(context, trials, plan)
         with tracking(config, folder) as tracker:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from infer import environment
-from infer.config import Config, as_plain
+from infer.config import Config, Stage, as_plain
 from infer.context import Context
 from infer.errors import describe
 from infer.files import write_json
 from infer.stages.evaluate import metrics_of
 from infer.stages.squeeze import Teacher
 from infer.statistics import summarise
+from infer.store import Artefact
 from infer.trials import Trial
 
 RESULT = "result.json"
@@ -29,6 +30,7 @@ class RunResult:
             "error": None,
             "config": as_plain(config),
             "choices": choices,
+            "planned": {},
             "stages": {},
             "metrics": {},
             "per_student": {},
@@ -55,14 +57,15 @@ class RunResult:
         """Device, threads, versions, commit."""
         self._update(environment=self.content["environment"] | environment.describe(context.device))
 
-    def add_plan(self, main: Trial) -> None:
-        """What is known before the work: bytes, protocol, updates."""
+    def add_plan(self, main: Trial, plan: dict[Stage, list[Artefact]]) -> None:
+        """What is known before the work: bytes, protocol, updates, and every artefact that it rests on."""
         known = {
             "protocol": main.material.protocol,
             "student_steps": main.num_steps,
             "samples_seen": main.samples_seen,
         }
-        self._update(storage=main.storage(), environment=self.content["environment"] | known)
+        planned = {stage.value: [artefact.signature for artefact in artefacts] for stage, artefacts in plan.items()}
+        self._update(storage=main.storage(), planned=planned, environment=self.content["environment"] | known)
 
     def add_stages(self, context: Context) -> None:
         """What each stage has made and reused so far."""

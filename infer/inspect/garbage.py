@@ -1,6 +1,5 @@
 """``infer gc``: what the store holds that no run refers to, and its removal."""
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from infer.inspect.artefacts import (
     short_signature,
 )
 from infer.inspect.render import Report, Section, count
-from infer.inspect.runs import DONE, Run, find_runs
+from infer.inspect.runs import DONE, RUNNING, UNREADABLE, Run, find_runs
 
 _SET_ASIDE, _MAKING = ".set-aside", ".making-"
 _MOST_NAMED = 4
@@ -37,13 +36,13 @@ class Garbage:
 def collect(outputs: Path, delete: bool) -> Report:
     """List what no run refers to, and remove it with ``delete``.
 
-    Raises UsageError when it should delete and an unfinished run may need what it has not recorded yet.
+    Raises UsageError when it should delete and a run has begun whose plan is not known.
     """
     runs = find_runs(outputs)
-    unfinished = _unfinished(runs)
-    if delete and unfinished:
-        raise UsageError(f"gc --delete would be unsafe: {_caution(unfinished)}. Finish them, or delete their folders")
-    found = [*_unreferenced(outputs, runs), *_leftovers(outputs)]
+    unknown = [run for run in runs if run.state == UNREADABLE or (run.state == RUNNING and not run.plan)]
+    if delete and unknown:
+        raise UsageError(f"gc --delete would be unsafe: {_caution(unknown)}. Let them end, or delete their folders")
+    found = [*_unreferenced(outputs, runs), *_leftovers(outputs, runs)]
     if delete:
         for garbage in found:
             _remove(garbage.folder)
@@ -51,13 +50,13 @@ def collect(outputs: Path, delete: bool) -> Report:
     rows = [[str(each.folder.relative_to(outputs)), each.reason, size(each.num_bytes)] for each in found]
     verb = "deleted" if delete else "can go"
     advice = [] if delete or not found else ["Nothing was deleted. Delete it: infer gc --delete"]
-    caution = [f"Some of it may be needed: {_caution(unfinished)}."] if unfinished and found else []
+    caution = [f"Some of it may be needed: {_caution(unknown)}."] if unknown and found else []
     return Report(
         data={
             "deleted": delete,
             "bytes": total,
             "folders": {str(each.folder): {"reason": each.reason, "bytes": each.num_bytes} for each in found},
-            "unfinished": [run.name for run in unfinished],
+            "unknown": [run.name for run in unknown],
         },
         sections=[Section(("folder", "why", "bytes"), rows, {"bytes"})] * bool(found),
         closing=[
@@ -68,28 +67,17 @@ def collect(outputs: Path, delete: bool) -> Report:
     )
 
 
-def _unfinished(runs: list[Run]) -> list[Run]:
-    """Runs that may need more than they have recorded: not done, and no run of the same settings is."""
-    done = {_settings_key(run) for run in runs if run.state == DONE}
-    return [run for run in runs if run.state != DONE and _settings_key(run) not in done]
-
-
-def _settings_key(run: Run) -> tuple[bool, str]:
-    in_sweep = "/" in run.name  # where the default baselines are others
-    return in_sweep, json.dumps(run.record["config"], sort_keys=True)
-
-
-def _caution(unfinished: list[Run]) -> str:
-    named = ", ".join(f"{run.name} ({run.state})" for run in unfinished[:_MOST_NAMED])
-    more = f" and {len(unfinished) - _MOST_NAMED} more" if len(unfinished) > _MOST_NAMED else ""
-    return f"what unfinished runs need is not all recorded yet: {named}{more}"
+def _caution(unknown: list[Run]) -> str:
+    named = ", ".join(f"{run.name} ({run.state})" for run in unknown[:_MOST_NAMED])
+    more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
+    return f"what these runs need is not recorded: {named}{more}"
 
 
 def _unreferenced(outputs: Path, runs: list[Run]) -> Iterator[Garbage]:
-    """Committed artefacts that no run rests on, directly or through another artefact."""
+    """Committed artefacts that no run rests on or plans, directly or through another artefact."""
     there = {str(short_signature(folder)): folder for folder in artefact_folders(outputs)}
     needed: set[str] = set()
-    to_visit = [signature[:8] for run in runs for group in run.signatures.values() for signature in group]
+    to_visit = [signature[:8] for run in runs for signature in run.needed]
     while to_visit:
         signature = to_visit.pop()
         if signature not in needed:
@@ -108,14 +96,15 @@ def _parents(folder: Path | None) -> list[str]:
         return []
 
 
-def _leftovers(outputs: Path) -> Iterator[Garbage]:
-    """What was set aside as damaged or redone, and what a maker that is gone left unfinished."""
+def _leftovers(outputs: Path, runs: list[Run]) -> Iterator[Garbage]:
+    """What was set aside as damaged or redone, and what a maker left unfinished that no unfinished run goes on with."""
+    resumable = {signature[:8] for run in runs if run.state != DONE for signature in run.needed}
     for kind in kind_folders(outputs):
         aside = kind / _SET_ASIDE
         for folder in sorted(aside.iterdir()) if aside.is_dir() else []:
             yield Garbage(folder, "set aside: damaged, or made again", bytes_on_disk(folder))
         for folder in sorted(kind.glob(f"{_MAKING}*")):
-            if not _is_being_made(outputs, folder):
+            if folder.name[-8:] not in resumable and not _is_being_made(outputs, folder):
                 yield Garbage(folder, "half-made, its maker is gone", bytes_on_disk(folder))
 
 

@@ -15,12 +15,13 @@ from infer.sweep.record import SWEEP, PlannedJob, read_sweep
 RESULT = "result.json"
 LOG = "infer.log"
 DONE = "done"
+RUNNING = "running"
 UNREADABLE = "unreadable"
 NOT_STARTED = "not started"
 LOST = "lost"
-_UNFINISHED = ("running", NOT_STARTED)
+_UNFINISHED = (RUNNING, NOT_STARTED)
 _REASONS = {
-    "running": "killed or out of memory: it left no end in its record",
+    RUNNING: "killed or out of memory: it left no end in its record",
     NOT_STARTED: "it left no record: it never started, or was killed at once",
 }
 """Why a job is lost, by the state that its record was left in."""
@@ -29,6 +30,7 @@ _BLANK: Mapping[str, Any] = {
     "error": None,
     "config": {},
     "choices": {},
+    "planned": {},
     "stages": {},
     "metrics": {},
     "per_student": {},
@@ -126,6 +128,17 @@ class Run:
     def signatures(self) -> dict[str, list[str]]:
         """Of the artefacts that the run rests on, by stage."""
         return {stage: account["signatures"] for stage, account in self.record["stages"].items()}
+
+    @property
+    def plan(self) -> dict[str, list[str]]:
+        """Signatures of all artefacts that the run is to make or to find, by stage; empty before it knows them."""
+        return self.record["planned"]
+
+    @property
+    def needed(self) -> set[str]:
+        """Signatures of everything that the run rests on or goes on with."""
+        by_stage = [*self.plan.values(), *self.signatures.values()]
+        return {signature for signatures in by_stage for signature in signatures}
 
     def score(self, key: str) -> Summary | None:
         """A metric of the leading student, for example ``test/top1``; None where it was not measured."""

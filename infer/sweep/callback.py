@@ -4,6 +4,7 @@ Hydra's own end of a multirun cannot be used: it is not reached when a job is ki
 """
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def _start(sweep: DictConfig) -> None:
     loader = GlobalHydra.instance().config_loader()
     swept, overrides = jobs_of(sweep, loader)
     folder = _pin_folders(sweep, list(swept))
-    configs = _configs(sweep, loader, overrides)
+    configs = _configs(sweep, loader, overrides, swept)
     record = SweepRecord(
         swept=swept,
         jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],
@@ -102,7 +103,9 @@ def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:
     return folder
 
 
-def _configs(sweep: DictConfig, loader: ConfigLoader, overrides: list[list[str]]) -> list[Config]:
+def _configs(
+    sweep: DictConfig, loader: ConfigLoader, overrides: list[list[str]], swept: Collection[str]
+) -> list[Config]:
     """The checked settings of every job; raises UsageError that names the first job with a wrong one."""
     configs = []
     for number, words in enumerate(overrides):
@@ -112,7 +115,7 @@ def _configs(sweep: DictConfig, loader: ConfigLoader, overrides: list[list[str]]
         try:
             configs.append(resolve(composed))
         except UsageError as error:
-            raise UsageError(f"job {number} ({' '.join(words)}): {error}") from None
+            raise UsageError(f"job {job_folder(number, words, swept)}: {error}") from None
     return configs
 
 

@@ -66,16 +66,30 @@ def test_what_is_being_made_stays(infer, store, outputs):
     assert ".making" in infer("gc")[1]
 
 
-@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
-def test_an_unfinished_run_forbids_deleting(infer, store, add_run, status):
-    unfinished = "20260102-090000-000002-digits-infer-ipc10"
-    add_run(unfinished, "M=1", status=status, stages={})
+def test_a_run_whose_plan_is_not_known_forbids_deleting(infer, store, add_run):
+    started = "20260102-090000-000002-digits-infer-ipc10"
+    add_run(started, "M=1", status="running", stages={})
     code, out, err = infer("gc", "--delete")
-    assert (code, out) == (2, "") and f"{unfinished} ({status})" in err and err.count("\n") == 1
+    assert (code, out) == (2, "") and f"{started} (running)" in err and err.count("\n") == 1
     assert store["orphan"].is_dir()
-    assert unfinished in infer("gc")[1]
-    add_run("20260103-090000-000003-digits-infer-ipc10", "M=1")  # the same settings, finished
+    assert started in infer("gc")[1]
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
+def test_what_an_unfinished_run_plans_stays(infer, store, outputs, add_artefact, add_run, status):
+    planned, folder = add_artefact("evals", "digits-planned")
+    making = outputs / "evals" / ".making-digits-student-89abcdef"
+    making.mkdir()
+    plan = {"evaluate": [planned, "89abcdef" + "0" * 56]}
+    add_run("20260102-090000-000002-digits-infer-ipc10", "M=1", status=status, stages={}, planned=plan)
     assert infer("gc", "--delete")[0] == 0
+    assert folder.is_dir() and making.is_dir() and not store["orphan"].exists()
+
+
+def test_a_run_that_failed_before_it_had_a_plan_needs_nothing(infer, store, add_run):
+    add_run("20260102-090000-000002-digits-infer-ipc10", "M=1", status="failed", stages={})
+    assert infer("gc", "--delete")[0] == 0
+    assert store["set"].is_dir() and not store["orphan"].exists()
 
 
 def test_an_unreadable_run_forbids_deleting(infer, store, outputs):
