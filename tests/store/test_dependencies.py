@@ -1,0 +1,228 @@
+"""A setting changes the signatures of exactly those artefacts whose content depends on it: all settings, one by one."""
+
+import dataclasses
+import functools
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from PIL import Image
+from planning import PARTS, Signatures, planned
+
+from infer.config import Config, register, registry, resolve
+from infer.config.method import InferMethod
+from infer.data import load
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+SMALL = "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8] ipc=3 method.group=2 baselines=[] device=cpu"
+
+NOTHING: frozenset[str] = frozenset()
+ALL = frozenset(PARTS)
+STUDENTS = frozenset({"evals"})
+LABELLED = STUDENTS | {"labels"}
+STORED = LABELLED | {"distilled", "logits/composed"}
+GENERATED = STORED | {"compensators"}
+
+
+class Change(NamedTuple):
+    """Another value of a setting, and what it does to the artefacts of a run."""
+
+    value: str
+    renews: frozenset[str] = NOTHING
+    """Parts of which no artefact can be used again."""
+    resizes: frozenset[str] = NOTHING
+    """Parts of which more or fewer artefacts are needed, the same ones otherwise."""
+    given: str = ""
+    """Words typed on both sides."""
+    along: str = ""
+    """Words that the other value needs beside it."""
+
+
+FOLDER = "dataset=folder dataset.root={tree} teachers.crop_padding=1"
+UNITS = frozenset({"teachers", "compensators", "logits/natural", "logits/composed"})
+BY_K = UNITS - {"teachers"}
+
+CHANGES = {
+    "M": [Change("1", STORED - UNITS, UNITS)],
+    "K": [Change("3", STORED - UNITS, BY_K)],
+    "ipc": [Change("4", STORED - UNITS, BY_K), Change("4", given="K=2")],
+    "seed": [Change("1", ALL)],
+    "stages": [Change("[evaluate]")],
+    "force": [Change("[squeeze]")],
+    "baselines": [
+        Change("[random_hard]", resizes=frozenset({"distilled", "evals"})),
+        Change("[full]", resizes=STUDENTS),
+    ],
+    "device": [Change("auto", given="precision=fp32")],
+    "precision": [Change("bf16", ALL), Change("fp32")],
+    "worker": [Change("1")],
+    "sweep_folder": [Change("x", given="stages=[report]")],
+    "outputs": [Change("elsewhere")],
+    "dataset.name": [Change("numbers")],
+    "dataset.root": [Change("{copy}", given=FOLDER)],
+    "dataset.resize": [Change("6", ALL, given=FOLDER)],
+    "dataset.mean": [Change("[.1,.1,.1]", ALL, given=FOLDER + " dataset.std=[.2,.2,.2] dataset.mean=[.2,.2,.2]")],
+    "dataset.std": [Change("[.1,.1,.1]", ALL, given=FOLDER + " dataset.std=[.2,.2,.2] dataset.mean=[.2,.2,.2]")],
+    "dataset.download": [Change("true", given="dataset=cifar10")],
+    "teachers.epochs": [Change("2", ALL)],
+    "teachers.steps": [Change("9", ALL, along="teachers.epochs=null")],
+    "teachers.batch_size": [Change("32", ALL)],
+    "teachers.optimizer": [Change("adamw", ALL)],
+    "teachers.lr": [Change("0.2", ALL), Change("1e-1")],
+    "teachers.weight_decay": [Change("0", ALL)],
+    "teachers.momentum": [Change("0", ALL), Change("0", given="teachers.optimizer=adamw")],
+    "teachers.schedule_unit": [Change("step", ALL)],
+    "teachers.warmup": [Change("0.1", ALL)],
+    "teachers.label_smoothing": [Change("0.1", ALL)],
+    "teachers.ema_decay": [Change("0.9", ALL)],
+    "teachers.crop_padding": [Change("2", ALL)],
+    "teachers.flip": [Change("true", ALL)],
+    "teachers.test_every": [Change("1")],  # how often it is tested on the way; the weights and the last score stay
+    "teachers.archs": [
+        Change("[convnet3_w32_batchnorm,resnet8_w8,resnet14_w8]", STORED - UNITS, UNITS),
+        Change("[convnet3_w32_batchnorm,resnet8_w8,resnet14_w8]", given="M=2"),
+    ],
+    "teachers.min_top1": [Change("null")],
+    "method.name": [Change("ours")],
+    "method.iterations": [Change("9", GENERATED)],
+    "method.lr": [Change("0.5", GENERATED)],
+    "method.bn_weight": [Change("0.5", GENERATED)],
+    "method.first_bn_multiplier": [Change("1", GENERATED)],
+    "method.jitter_px": [Change("2", GENERATED)],
+    "method.compensator_dtype": [Change("float16", STORED)],
+    "method.group": [Change("1", GENERATED | {"logits/natural"})],
+    "method.precision": [Change("fp64", GENERATED)],
+    "method.compile": [Change("true")],  # like the device: another rounding of the same computation, and recorded
+    "labeling.mode": [
+        Change("hard", STUDENTS, frozenset({"labels", "logits/natural", "logits/composed"})),
+        Change("dynamic", STUDENTS, frozenset({"labels", "logits/natural", "logits/composed"})),
+    ],
+    "labeling.teachers": [Change("[resnet8_w8]", LABELLED, frozenset({"logits/natural", "logits/composed"}))],
+    "student.archs": [Change("[resnet8]", STUDENTS), Change("[convnet3_w32_batchnorm,resnet8]", resizes=STUDENTS)],
+    "evaluate.epochs": [Change("2", STUDENTS, along="evaluate.steps=null")],
+    "evaluate.steps": [Change("9", STUDENTS)],
+    "evaluate.batch_size": [Change("32", STUDENTS)],
+    "evaluate.optimizer": [Change("sgd", STUDENTS)],
+    "evaluate.lr": [Change("1e-3", STUDENTS), Change("0.002")],
+    "evaluate.weight_decay": [Change("0", STUDENTS)],
+    "evaluate.momentum": [Change("0"), Change("0", STUDENTS, given="evaluate.optimizer=sgd")],
+    "evaluate.schedule_unit": [
+        Change("epoch"),
+        Change("epoch", STUDENTS, given="evaluate.steps=null evaluate.epochs=2"),
+    ],
+    "evaluate.warmup": [Change("0.1", STUDENTS)],
+    "evaluate.label_smoothing": [Change("0.1"), Change("0.1", STUDENTS, given="labeling=hard")],
+    "evaluate.ema_decay": [Change("0.9", STUDENTS)],
+    "evaluate.crop_padding": [Change("2", STUDENTS)],
+    "evaluate.flip": [Change("true", STUDENTS)],
+    "evaluate.test_every": [Change("9", STUDENTS)],  # the best epoch, one of the scores, is chosen among the tests
+    "evaluate.protocol": [Change("mine_static")],
+    "evaluate.divide_epochs_by_blocks": [Change("true", STUDENTS, given="evaluate.steps=null evaluate.epochs=9")],
+    "evaluate.temperature": [Change("9", STUDENTS), Change("9", given="labeling=hard")],
+    "evaluate.mix": [Change("none", STUDENTS)],
+    "evaluate.mix_alpha": [Change("1", STUDENTS), Change("1", given="evaluate.mix=none")],
+    "evaluate.repeats": [Change("2", resizes=STUDENTS)],
+    "evaluate.split": [Change("val", ALL)],
+    "evaluate.val_fraction": [Change("0.2"), Change("0.2", ALL, given="evaluate.split=val")],
+    "sweep.equal_steps": [Change("true")],  # fills in the next one
+    "sweep.student_steps": [Change("9", STUDENTS)],
+}
+WITHOUT_EFFECT = ("cluster", "tracker")
+"""Groups that no artefact knows of: where jobs run, and who is told."""
+
+
+def _settings() -> Iterator[str]:
+    """Every leaf setting of every choice of every group."""
+    for field in dataclasses.fields(Config):
+        schemas = list(registry._SCHEMAS.get(field.name, {}).values())
+        if dataclasses.is_dataclass(field.default_factory):
+            schemas.append(field.default_factory)
+        if not schemas:
+            yield field.name
+        for schema in schemas:
+            yield from (f"{field.name}.{leaf.name}" for leaf in dataclasses.fields(schema))
+
+
+SETTINGS = [s for s in dict.fromkeys(_settings()) if not s.startswith(WITHOUT_EFFECT)]
+CASES = [
+    pytest.param(setting, change, id=f"{setting}={change.value}") for setting in CHANGES for change in CHANGES[setting]
+]
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory) -> dict[str, Path]:
+    """A small folder of images, and another with the same content."""
+    tree, copy = (tmp_path_factory.mktemp(name) / name for name in ("tree", "copy"))
+    drawn = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tree / split / name).mkdir(parents=True)
+            for number in range(9):
+                pixels = drawn.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tree / split / name / f"{number}.png")
+    shutil.copytree(tree, copy)
+    return {"tree": tree, "copy": copy}
+
+
+@pytest.fixture(scope="module")
+def plan(resolved, trees, tmp_path_factory) -> Callable[[str], Signatures]:
+    """The signatures that a command line adds up to."""
+    outputs = tmp_path_factory.mktemp("outputs")
+
+    @functools.cache
+    def plan(words: str) -> Signatures:
+        typed = [f"outputs={outputs}", *f"{SMALL} {words}".format(**trees).split()]
+        return planned(resolved(*typed), typed)
+
+    return plan
+
+
+def test_every_setting_is_in_the_table():
+    missing = set(SETTINGS) - CHANGES.keys()
+    assert not missing, f"Put {', '.join(sorted(missing))} into CHANGES, with what depends on it"
+    assert CHANGES.keys() == set(SETTINGS)
+
+
+@pytest.mark.parametrize(("setting", "change"), CASES)
+def test_a_setting_changes_what_depends_on_it(plan, monkeypatch, setting, change):
+    if "cifar" in change.given:  # its files are not at hand; its settings only choose among files
+        digits = load(registry.DigitsConfig(), cache_dir=Path("unused"), threads=1)
+        monkeypatch.setattr("infer.pipeline._loaded_once", lambda *_: digits)
+    before = plan(change.given)
+    after = plan(f"{change.given} {setting}={change.value} {change.along}")
+    renewed, resized = set(), set()
+    for part in PARTS:
+        old, new = set(before.get(part, ())), set(after.get(part, ()))
+        if old and new and old.isdisjoint(new):
+            renewed.add(part)
+        elif old != new:
+            assert old < new or new < old, f"{setting} changes some of {part}"
+            resized.add(part)
+    assert (renewed, resized) == (change.renews, change.resizes)
+
+
+@pytest.mark.parametrize("words", ["cluster=slurm", "cluster=joblib", "tracker=wandb", "cluster=slurm cluster.gpus=2"])
+def test_who_works_and_who_is_told_does_not_matter(plan, monkeypatch, words):
+    monkeypatch.setattr("infer.pipeline.enter_job", lambda _: None)  # it would set this process's threads
+    assert plan(words) == plan("")
+
+
+def test_a_changed_default_is_as_good_as_a_typed_word(plan, resolved, tmp_path, monkeypatch):
+    """A preset's number and a dataclass's default: other numbers than the shipped ones, the same as when typed."""
+    conf = shutil.copytree(CONF, tmp_path / "conf")
+    preset = conf / "evaluate" / "digits_static.yaml"
+    preset.write_text(preset.read_text().replace("lr: 2e-3", "lr: 1e-3"))
+    monkeypatch.setattr(InferMethod.__dataclass_fields__["bn_weight"], "default", 0.5)
+    register()
+    with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
+        edited = resolve(hydra_compose("config", overrides=SMALL.split()))
+    monkeypatch.undo()
+    register()
+    found = planned(edited, SMALL.split())
+    assert found == plan("evaluate.lr=1e-3 method.bn_weight=0.5")
+    assert {part for part in PARTS if found[part] != plan("")[part]} == GENERATED
