@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import fields
 
@@ -50,6 +51,9 @@ def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None
     except KeyboardInterrupt as interruption:
         sys.exit(_report_interruption(interruption))
     except Exception as error:
+        if keep_going and _wants_traceback:
+            traceback.print_exc()
+            return
         code = _report(error, error)
         if not keep_going:
             sys.exit(code)
