@@ -1,0 +1,184 @@
+"""Runs that are killed at random moments, and what they must have left behind when they are through."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infer.inspect.verify import verify
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("squeeze", "generate", "relabel", "evaluate", "report")
+TRACE = "trace.txt"
+_POLL_S = 0.001
+_PATIENCE_S = 300
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A line of the trace."""
+
+    time: float
+    process: int
+    stage: str
+    artefact: str
+
+
+class Work:
+    """A command in a folder of its own, started as often as it takes."""
+
+    def __init__(self, folder: Path, words: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.words = words
+        self.killed: dict[int, str] = {}
+        """Stage that a killed process was at, "start" before its first, by process number."""
+        self.starts = 0
+        self.completed = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> subprocess.Popen:
+        """Type the command."""
+        self.starts += 1
+        variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "INFER_TRACE": str(self.folder / TRACE)}
+        with (self.folder / "stderr.txt").open("a") as errors:
+            return subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("traced_launch.py")), *self.words],
+                cwd=self.folder,
+                env=os.environ | variables,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def kill(self, process: subprocess.Popen) -> None:
+        """SIGKILL the process and its children; one that has ended meanwhile does not count as killed."""
+        os.killpg(process.pid, signal.SIGKILL)
+        if process.wait() == -signal.SIGKILL:
+            mine = self.trace(process)
+            self.killed[process.pid] = mine[-1].stage if mine else "start"
+
+    def complete(self, process: subprocess.Popen) -> None:
+        """Wait for a process that nobody kills."""
+        assert process.wait(_PATIENCE_S) == 0, (self.folder / "stderr.txt").read_text()
+        self.completed = time.time()
+
+    def trace(self, process: subprocess.Popen | None = None) -> list[Noted]:
+        """What the processes, or one of them, have begun so far."""
+        path = self.folder / TRACE
+        whole, _, _ = path.read_text().rpartition("\n") if path.exists() else ("", "", "")
+        lines = [line.split() for line in whole.splitlines()]
+        noted = [Noted(float(moment), int(pid), stage, name) for moment, pid, _, stage, name in lines]
+        return [line for line in noted if process is None or line.process == process.pid]
+
+    def wait_for_stage(self, process: subprocess.Popen, stage: str) -> None:
+        """Return when ``process`` is at ``stage`` or beyond, or has ended."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not any(STAGES.index(line.stage) >= STAGES.index(stage) for line in self.trace(process)):
+            if process.poll() is not None:
+                return
+            assert time.monotonic() < deadline
+            time.sleep(_POLL_S)
+
+    def durations(self) -> dict[str, float]:
+        """Seconds of each stage in a folder where one process did everything."""
+        begun: dict[str, float] = {}
+        for line in self.trace():
+            begun.setdefault(line.stage, line.time)
+        ends = [*begun.values(), self.completed][1:]
+        return {stage: end - start for (stage, start), end in zip(begun.items(), ends, strict=True)}
+
+
+def reference(folder: Path, words: tuple[str, ...]) -> Work:
+    """The same work, undisturbed."""
+    work = Work(folder, words)
+    work.complete(work.start())
+    return work
+
+
+def kill_in_every_stage(work: Work, durations: dict[str, float], seed: int) -> None:
+    """Kill once in each stage, at a random moment of it; each time the command is typed again, at last to its end."""
+    drawn = random.Random(seed)
+    for stage in STAGES:
+        before = len(work.killed)
+        while len(work.killed) == before:
+            process = work.start()
+            work.wait_for_stage(process, stage)
+            time.sleep(drawn.uniform(0, durations[stage]))
+            work.kill(process)
+    work.complete(work.start())
+
+
+def kill_among(work: Work, processes: int, kills: int, seed: int) -> None:
+    """Start several processes at once and kill random ones, each of which is started again, until all complete."""
+    drawn = random.Random(seed)
+    running = [work.start() for _ in range(processes)]
+    while len(work.killed) < kills and (alive := [p for p in running if p.poll() is None]):
+        time.sleep(drawn.uniform(0.2, 4))
+        victim = drawn.choice(alive)
+        before = len(work.killed)
+        work.kill(victim)
+        if len(work.killed) > before:
+            running[running.index(victim)] = work.start()
+    for process in running:
+        work.complete(process)
+
+
+def results(work: Work) -> list[dict[str, Any]]:
+    """Metrics and baselines of every run that completed."""
+    records = [json.loads(path.read_text()) for path in work.folder.glob("outputs/runs/*/result.json")]
+    return [{"metrics": r["metrics"], "baselines": r["baselines"]} for r in records if r["status"] == "done"]
+
+
+def artefacts(work: Work) -> dict[str, Any]:
+    """Checksums and facts of everything in the store; what differs from run to run is left out."""
+    found = {}
+    for path in work.folder.glob("outputs/*/*/record.json"):
+        record = json.loads(path.read_text())
+        assert {*record["files"], path.name} == {file.name for file in path.parent.iterdir()}
+        facts = {key: value for key, value in record["facts"].items() if key != "seconds"}
+        found[f"{record['kind']}/{path.parent.name}"] = (record["signature"], record["files"], facts)
+    return found
+
+
+def made_again(work: Work) -> Counter[str]:
+    """How often artefacts were begun again although nobody had been killed at them."""
+    begun: dict[str, list[int]] = {}
+    for line in work.trace():
+        if line.artefact != "-":
+            begun.setdefault(line.artefact, []).append(line.process)
+    last = {pid: lines[-1].artefact for pid in work.killed if (lines := [n for n in work.trace() if n.process == pid])}
+    return Counter(
+        {name: sum(last.get(pid) != name for pid in makers[:-1]) for name, makers in begun.items() if len(makers) > 1}
+    )
+
+
+def check(work: Work, undisturbed: Work) -> None:
+    """All results and every byte of the store are those of the undisturbed work, and nothing half-made is left."""
+    (expected,) = results(undisturbed)
+    assert results(work) and all(result == expected for result in results(work))
+    assert artefacts(work) == artefacts(undisturbed)
+    assert verify(work.folder / "outputs").code == 0
+    assert not [
+        str(path) for pattern in (".making-*", ".set-aside") for path in work.folder.glob(f"outputs/*/{pattern}")
+    ]
+    assert made_again(work).total() == 0, made_again(work)
+
+
+def figures(works: list[Work], seconds: float) -> str:
+    """One line to quote."""
+    stages = Counter(stage for work in works for stage in work.killed.values())
+    by_stage = ", ".join(f"{stage} {stages[stage]}" for stage in ("start", *STAGES))
+    kills, starts = stages.total(), sum(work.starts for work in works)
+    made = sum(len(artefacts(work)) for work in works)
+    again = sum(made_again(work).total() for work in works)
+    return (
+        f"{kills} kills ({by_stage}), {starts} starts, {made} artefacts, {again} of them made more than once apart "
+        f"from those whose maker was killed, {seconds:.0f} s"
+    )

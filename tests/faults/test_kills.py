@@ -1,0 +1,57 @@
+"""``kill -9`` at random moments: the same command ends with the same bytes, and nothing half-made is ever used."""
+
+import time
+
+import pytest
+from killing import Work, check, figures, kill_among, kill_in_every_stage, reference
+
+WORDS = (
+    "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
+    "teachers.epochs=3",
+    "method.iterations=20",
+    "ipc=3",
+    "evaluate.steps=40",
+    "evaluate.repeats=2",
+    "baselines=[random_static]",
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Work:
+    return reference(tmp_path_factory.mktemp("undisturbed"), WORDS)
+
+
+def test_killed_in_every_stage(undisturbed, tmp_path):
+    work = Work(tmp_path / "work", WORDS)
+    kill_in_every_stage(work, undisturbed.durations(), seed=0)
+    assert len(work.killed) == 5
+    check(work, undisturbed)
+
+
+@pytest.mark.slow
+def test_killed_at_fifty_random_moments(undisturbed, tmp_path, capsys):
+    started, works = time.monotonic(), []
+    for seed in range(1, 11):
+        works.append(Work(tmp_path / str(seed), WORDS))
+        kill_in_every_stage(works[-1], undisturbed.durations(), seed)
+        check(works[-1], undisturbed)
+    with capsys.disabled():
+        print(f"\n10 stores one after another: {figures(works, time.monotonic() - started)}")
+
+
+@pytest.mark.slow
+def test_four_processes_of_which_random_ones_are_killed(tmp_path, capsys):
+    words = (
+        "teachers.epochs=10",
+        "method.iterations=100",
+        "method.group=1",
+        "evaluate.steps=100",
+        "baselines=[random_static,random_hard]",
+    )
+    undisturbed = reference(tmp_path / "undisturbed", words)
+    started = time.monotonic()
+    work = Work(tmp_path / "work", words)
+    kill_among(work, processes=4, kills=12, seed=0)
+    check(work, undisturbed)
+    with capsys.disabled():
+        print(f"\n4 processes on one store: {figures([work], time.monotonic() - started)}")
