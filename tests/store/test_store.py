@@ -2,9 +2,7 @@
 
 import errno
 import json
-import multiprocessing
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -136,42 +134,6 @@ def test_setting_aside_keeps_the_old_one(store, tmp_path):
     store.set_aside(Number(3), made_before="9999")
     assert store.obtain(Number(3))[1]
     assert len(list((tmp_path / "numbers" / ".set-aside").iterdir())) == 1
-
-
-class Slow(Number):
-    def make(self, workspace):
-        with (workspace.folder.parent / "makers").open("a") as file:
-            file.write("x")
-        time.sleep(0.5)
-        return super().make(workspace)
-
-
-def _obtain_slow(root: str) -> None:
-    Store(Path(root)).obtain(Slow(3))
-
-
-def test_of_several_processes_one_makes_it(tmp_path):
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_obtain_slow, args=(str(tmp_path),)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert (tmp_path / "numbers" / "makers").read_text() == "x"
-
-
-def test_a_killed_maker_frees_the_way(tmp_path):
-    context = multiprocessing.get_context("fork")
-    process = context.Process(target=_obtain_slow, args=(str(tmp_path),))
-    process.start()
-    makers = tmp_path / "numbers" / "makers"
-    while not makers.exists():
-        time.sleep(0.01)
-    process.kill()
-    process.join()
-    assert not Store(tmp_path).exists(Slow(3))
-    assert Store(tmp_path).obtain(Slow(3))[1]
 
 
 def test_tensors_survive_a_round_trip(tmp_path):
