@@ -104,6 +104,7 @@ class Store:
         it again, only the first does.
         """
         with self._lock(artefact), contextlib.suppress(MissingArtefact):
+            self._verified.pop(artefact.signature, None)  # another process may have made it again meanwhile
             if self.record(artefact)["made_at"] < made_before:
                 self._set_aside(artefact)
 

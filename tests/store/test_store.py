@@ -136,6 +136,16 @@ def test_setting_aside_keeps_the_old_one(store, tmp_path):
     assert len(list((tmp_path / "numbers" / ".set-aside").iterdir())) == 1
 
 
+def test_what_another_process_made_again_stays(store, tmp_path):
+    first, _ = store.obtain(Number(3))
+    other = Store(tmp_path)
+    other.set_aside(Number(3), made_before="9999")
+    again, _ = other.obtain(Number(3))
+    assert first["made_at"] < again["made_at"]
+    store.set_aside(Number(3), made_before=again["made_at"])
+    assert store.obtain(Number(3)) == (again, False)
+
+
 def test_tensors_survive_a_round_trip(tmp_path):
     tensors = {"a": torch.arange(6, dtype=torch.uint8).view(2, 3).T, "b": torch.tensor(1.5)}
     save_tensors(tmp_path / "x.safetensors", tensors)
