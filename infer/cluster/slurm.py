@@ -16,11 +16,12 @@ from infer.config.cluster import SlurmCluster
 from infer.errors import UsageError
 
 if TYPE_CHECKING:
-    from submitit import SlurmJob
+    from infer.cluster.queue import QueueWatcher
 
 _ASK_EVERY_S = 60
 """The longest time between two questions about jobs; submitit's is 10 minutes."""
 _LOOK_EVERY_S = 1
+_SPEAK_AFTER_S = 10
 _SPEAK_EVERY_S = 300
 _NAMED_JOBS = 5
 
@@ -39,13 +40,21 @@ def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], sweep_folder: Pa
 
 
 def wait_for_jobs(sweep_folder: Path) -> None:
-    """See ``infer.cluster.wait_for_jobs``; says now and then what it waits for."""
+    """See ``infer.cluster.wait_for_jobs``; says now and then what it waits for.
+
+    The queue decides, not what a job left: one that ended well may have been queued again, as when its node failed.
+    """
+    from infer.cluster.queue import QueueWatcher
+
+    queue = QueueWatcher(delay_s=_ASK_EVERY_S)
     jobs = _submitted_jobs(sweep_folder)
-    last_said = -float("inf")
-    while jobs := [job for job in jobs if not job.done()]:
-        if time.monotonic() - last_said >= _SPEAK_EVERY_S:
-            print(f"Waiting for jobs on SLURM: {_listed(jobs)}", flush=True)
-            last_said = time.monotonic()
+    for job in jobs:
+        queue.register_job(job)
+    speak_at = time.monotonic() + _SPEAK_AFTER_S
+    while jobs := [job for job in jobs if not queue.is_done(job)]:
+        if time.monotonic() >= speak_at:
+            print(f"Waiting for jobs on SLURM: {_listed(jobs, queue)}", flush=True)
+            speak_at = time.monotonic() + _SPEAK_EVERY_S
         time.sleep(_LOOK_EVERY_S)
 
 
@@ -97,17 +106,13 @@ def _keeps_accounts() -> bool:
     return found is not None and found[1] == "accounting_storage/slurmdbd"
 
 
-def _submitted_jobs(sweep_folder: Path) -> "list[SlurmJob[Any]]":
-    """The sweep's jobs, from what submitit left; an array's own folder holds no job."""
-    from submitit import SlurmJob
-
-    folder = sweep_folder / ".submitit"
-    names = sorted(path.parent.name for path in folder.glob("*/*_submitted.pkl"))
-    return [SlurmJob(folder=folder / "%j", job_id=name) for name in names]
+def _submitted_jobs(sweep_folder: Path) -> list[str]:
+    """The ids of the sweep's jobs, from what submitit left; an array's own folder is no job's."""
+    return sorted(path.parent.name for path in sweep_folder.glob(".submitit/*/*_submitted.pkl"))
 
 
-def _listed(jobs: "list[SlurmJob[Any]]") -> str:
+def _listed(jobs: list[str], queue: "QueueWatcher") -> str:
     """The first jobs with their states, and how many more there are."""
-    first = [f"{job.job_id} {job.state.lower()}" for job in jobs[:_NAMED_JOBS]]
+    first = [f"{job} {queue.get_state(job, mode='cache').lower()}" for job in jobs[:_NAMED_JOBS]]
     more = len(jobs) - len(first)
     return ", ".join(first + [f"and {more} more"] * bool(more))
