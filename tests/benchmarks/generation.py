@@ -4,9 +4,10 @@ The plain side optimises one compensator at a time with a hook on every BatchNor
 zhangxin-xd/UFC computes them (ufc_generation/utils.py: permuted, copied, then mean and var), images in torch's default
 memory format, torch.roll and torch.optim.Adam. Frozen weights, as in that code; only the teacher in use has hooks and
 no loss is read back, so it does less than that code. Both sides share threads, allocator and weights (random, with
-running statistics from a few forward passes), and take turns, so that a busy machine slows both.
+running statistics from a few forward passes), and take turns, so that a busy machine slows both. --convolutions adds
+what no form can do without: the teacher's convolutions, and the gradients of their inputs, and nothing else.
 
-    python tests/benchmarks/generation.py [--quick] [--classes 10 100] [--eager | --compiled] [--json FILE]
+    python tests/benchmarks/generation.py [--quick] [--classes 10 100] [--eager | --compiled] [--convolutions]
 """
 
 import argparse
@@ -35,6 +36,8 @@ TARGETS = {("eager", 10): 1.2, ("eager", 100): 1.0, ("compiled", 10): 3.0, ("com
 ITERATIONS = 2  # per turn
 SETTINGS = CompensatorSettings(iterations=ITERATIONS, lr=0.25, bn_weight=1.0, first_bn_multiplier=10.0)
 JITTER_PX = 4
+
+CONVOLUTIONS = "convs"  # the form that does nothing else
 
 Run = Callable[[], object]
 
@@ -74,6 +77,32 @@ class PlainRun:
             adam.step()
 
 
+class Convolutions:
+    """The convolutions of one iteration of some compensators, forward and to their inputs, in channels_last."""
+
+    def __init__(self, teacher: nn.Module, images: Tensor) -> None:
+        self._calls: list[tuple[Callable[[Tensor], Tensor], Tensor, Tensor]] = []
+        layers = [module for module in teacher.modules() if isinstance(module, nn.Conv2d)]
+        hooks = [layer.register_forward_hook(self._note) for layer in layers]
+        with torch.no_grad():
+            teacher(images)
+        for hook in hooks:
+            hook.remove()
+
+    def _note(self, layer: nn.Conv2d, inputs: tuple[Tensor], output: Tensor) -> None:
+        kernel, x, gradient = (
+            tensor.contiguous(memory_format=torch.channels_last)
+            for tensor in (layer.weight, inputs[0], torch.randn_like(output))
+        )
+        settings = (layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+        self._calls.append((lambda x: F.conv2d(x, kernel, *settings), x.requires_grad_(), gradient))
+
+    def __call__(self) -> None:
+        for _ in range(ITERATIONS):
+            for convolve, x, gradient in self._calls:
+                torch.autograd.grad(convolve(x), x, gradient)
+
+
 def random_teacher(arch: str, num_classes: int) -> nn.Module:
     torch.manual_seed(0)
     teacher = build(arch, num_classes, IMAGE_SIZE).requires_grad_(False)
@@ -90,6 +119,9 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
     row: dict[str, float | str] = {"teacher": arch}
     runs: dict[str, tuple[Run, int]] = {}
     for form in forms:  # before the plain side, whose hooks must not be copied
+        if form == CONVOLUTIONS:
+            runs[form] = Convolutions(teacher, natural.flatten(0, 1)), group
+            continue
         objective = Objective(MatchedTeacher(teacher, SETTINGS.first_bn_multiplier), natural, SETTINGS.bn_weight)
         if form == "compiled":
             start = time.perf_counter()
@@ -126,7 +158,7 @@ def print_table(rows: list[dict], forms: list[str], num_classes: int, group: int
         cells = "".join(f"{1000 * row[form]:10.1f}{row[f'{form}_ratio']:7.2f}" for form in forms)
         compiling = f"   compiled in {row['compile_s']:.0f} s" if "compile_s" in row else ""
         print(f"{row['teacher']:16}{1000 * row['plain']:9.1f}{cells}{compiling}")
-    for form in forms:
+    for form in [form for form in forms if form != CONVOLUTIONS]:
         target = TARGETS[form, num_classes]
         verdict = "met" if rows[-1][f"{form}_ratio"] >= target else "missed"
         print(f"target for all teachers together, {form}: ratio >= {target}, {verdict}")
@@ -154,6 +186,7 @@ def parsed() -> argparse.Namespace:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--eager", action="store_const", dest="forms", const=["eager"], help="do not compile")
     form.add_argument("--compiled", action="store_const", dest="forms", const=["compiled"], help="only compiled")
+    parser.add_argument("--convolutions", action="store_true", help="also time the teachers' convolutions alone")
     parser.add_argument("--group", type=int, help="compensators per batch (default: 3 for 10 classes, 1 for 100)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 15, and 7 for 100 classes)")
     parser.add_argument("--quick", action="store_true", help="10 classes, not compiled, 5 turns: a minute")
@@ -163,6 +196,7 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.classes, options.forms, options.rounds = [10], ["eager"], 5
+    options.forms = [*options.forms, *([CONVOLUTIONS] if options.convolutions else [])]
     return options
 
 

@@ -95,37 +95,44 @@ def test_a_teacher_below_the_bar_stops_the_run(launch_in, tmp_path):
 
 
 def test_interrupted_and_continued(launch_in, tmp_path):
-    """Ctrl-C in the middle: exit code 130, a record that says so, and the same command ends with the same numbers."""
+    """SIGTERM, then Ctrl-C in the middle: records that say so, and the same command ends with the same numbers."""
     words = [
         "M=1",
         "K=2",
         "method.group=1",
+        "teachers.epochs=3",
         "method.iterations=60",
-        "evaluate.repeats=1",
-        "evaluate.steps=30",
+        "evaluate.repeats=2",
+        "evaluate.steps=60",
         "baselines=[]",
     ]
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     straight.mkdir(), broken.mkdir()
     assert launch_in(straight, *words).returncode == 0
+    _interrupt(broken, words, when_there="compensators", sent=signal.SIGTERM, code=143)
+    _interrupt(broken, words, when_there="evals", sent=signal.SIGINT, code=130)
+    finished = launch_in(broken, *words)
+    assert finished.returncode == 0, finished.stderr
+    assert _metrics(broken) == _metrics(straight)
+
+
+def _interrupt(folder: Path, words: list[str], when_there: str, sent: signal.Signals, code: int) -> None:
+    """Run until a folder of the store is there, send the signal, and look at what is left."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "launch.py"), *words],
-        cwd=broken,
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    _wait_for(broken / "outputs" / "compensators", process)
-    process.send_signal(signal.SIGINT)
+    _wait_for(folder / "outputs" / when_there, process)
+    process.send_signal(sent)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130, error
+    assert process.returncode == code, error
     assert len(error.strip().splitlines()) == 1
-    (run,) = (broken / "outputs" / "runs").iterdir()
+    run = sorted((folder / "outputs" / "runs").iterdir())[-1]
     assert json.loads((run / "result.json").read_text())["status"] == "interrupted"
-    finished = launch_in(broken, *words)
-    assert finished.returncode == 0, finished.stderr
-    assert _metrics(broken) == _metrics(straight)
 
 
 def _wait_for(path: Path, process: subprocess.Popen) -> None:
