@@ -37,7 +37,7 @@ def run(config: Config) -> None:
     console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
     console.log_to(folder / "infer.log")
     if sweep:
-        console.headline(f"job {folder.name} ({len(sweep.jobs)} in all)", style="bold")
+        console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     with result.recorded():
         context = prepare(config, folder, console, list(hydra.overrides.task))

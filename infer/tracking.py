@@ -8,6 +8,7 @@ from typing import Any
 from infer.config import Config, as_plain
 from infer.config.tracker import WandbMode, WandbTracker
 from infer.errors import UsageError
+from infer.sweep.record import read_sweep
 from infer.trials import Trial
 
 
@@ -65,6 +66,7 @@ def _start_wandb(settings: WandbTracker, config: dict[str, Any], folder: Path) -
         entity=settings.entity,
         dir=folder,
         name=folder.name,
+        group=folder.parent.name if read_sweep(folder.parent) else None,
         config=config,
         settings=wandb.Settings(silent=True),
     )

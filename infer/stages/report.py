@@ -59,7 +59,7 @@ def summarise_job(context: Context, record: dict[str, Any]) -> None:
     score = f"{split} top-1 {_score(record['metrics'], f'{split}/top1')} %"
     stages = record["stages"].values()
     made, reused = (sum(stage[count] for stage in stages) for count in ("made", "reused"))
-    context.console.headline(f"  {score}; {made} made, {reused} reused")
+    context.console.headline(f"job {context.run_folder.name}: {score}; {made} made, {reused} reused")
 
 
 def _print_scores(context: Context, trials: list[Trial]) -> None:
