@@ -1,10 +1,12 @@
 """Records of runs and sweeps that never ran: real settings, made-up scores."""
 
+import copy
+import functools
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from infer.config import as_plain
 from infer.inspect.configs import settings_of_words
 from infer.statistics import summarise
 from infer.sweep.record import PlannedJob, SweepRecord
+
+_NUMBER = re.compile(r"\d+(\.\d+)?(e-?\d+)?")
 
 
 def signature_of(content: Any) -> str:
@@ -25,7 +29,7 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content))
 
 
-@cache
+@functools.cache
 def _composed(words: str) -> tuple[dict[str, Any], dict[str, str | None], str]:
     settings, config = settings_of_words(words)
     return as_plain(config), dict(settings.choices), config.protocol_name_with(config.labeling.mode)
@@ -36,7 +40,12 @@ def record_of(words: str, top1: Sequence[float]) -> dict[str, Any]:
 
     With ``evaluate.split=val`` that is on val; on test they score one less.
     """
-    config, choices, protocol = _composed(words)
+    numbers = {key: text for key, _, text in (word.partition("=") for word in words.split()) if _NUMBER.fullmatch(text)}
+    composed, choices, protocol = _composed(" ".join(w for w in words.split() if w.partition("=")[0] not in numbers))
+    config = copy.deepcopy(composed)
+    for key, text in numbers.items():  # which bring nothing else along; composing takes a tenth of a second
+        *groups, name = key.split(".")
+        functools.reduce(dict.__getitem__, groups, config)[name] = json.loads(text)
     metrics = {"test/top1": summarise(top1), "test/top5": summarise([100.0] * len(top1))}
     if config["evaluate"]["split"] == "val":
         metrics |= {"val/top1": summarise(top1), "test/top1": summarise([score - 1 for score in top1])}

@@ -67,11 +67,7 @@ def compare(a: Run, b: Run) -> Comparison:
     for run in (a, b):
         if run.state == UNREADABLE:
             raise UsageError(f"{run.folder}: {run.record['error']}")
-    unlike = {
-        "PROTOCOL": (a.protocol, b.protocol),
-        "DATA SET": (a.setting("dataset.name"), b.setting("dataset.name")),
-        "TEST SPLIT": (a.split, b.split),
-    }
+    unlike = _pairs(a.basis, b.basis)
     known = a.fingerprint and b.fingerprint
     if known and _differing(unlike).keys() <= {"PROTOCOL"}:
         unlike["CONTENTS OF THE DATA SET"] = a.fingerprint[:8], b.fingerprint[:8]

@@ -29,7 +29,8 @@ class Rows:
     variation: Variation
     """Between the settings of those that have a record."""
     columns: Mapping[str, Sequence[Any]]
-    """What varies, choices first: values by config group or setting, one per run; None where it is not known."""
+    """What varies, by config group or setting: one value per run, None where it is not known. What a sweep varies comes
+    first, then choices."""
 
     @cached_property
     def done(self) -> list[int]:
@@ -69,7 +70,7 @@ def side_by_side(runs: Sequence[Run]) -> Rows:
         key: [
             plan.get(key) if each is None else _value(each, key) for each, plan in zip(settings, planned, strict=True)
         ]
-        for key in dict.fromkeys([*varying.choices, *varying.settings, *swept_keys(runs)])
+        for key in dict.fromkeys([*swept_keys(runs), *varying.choices, *varying.settings])
     }
     return Rows(runs, varying, {key: values for key, values in columns.items() if _vary(values)})
 

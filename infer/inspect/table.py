@@ -91,14 +91,17 @@ def _warning(rows: Rows) -> str | None:
 
 
 def _following(varying: Variation) -> Iterator[str]:
-    for group, settings in varying.following.items():
-        yield f"{group}: {count(settings, 'setting')} follow{'s' * (len(settings) == 1)} from it"
+    """What differs only because a choice does, folded."""
+    folded = [f"{count(settings, 'setting')} from {group}" for group, settings in varying.following.items()]
+    if folded:
+        yield f"following: {', '.join(folded)}"
 
 
 def _ending(name: str, fact: dict[str, Any]) -> str:
     """Why a run is not done, and where to read on."""
-    parts = [f"{name}: {fact['state']}", *([fact["error"]] if fact["error"] else [])]
-    return ", ".join(parts) + (f"; see {fact['log']}" if fact["log"] else "")
+    return ": ".join(filter(None, [name, fact["state"], fact["error"]])) + (
+        f"; see {fact['log']}" if fact["log"] else ""
+    )
 
 
 def _states(rows: Rows, noun: str) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import logging
 import warnings
+from typing import TYPE_CHECKING
 
-from infer.context import Context
-from infer.trials import Trial
+if TYPE_CHECKING:  # a sweep's plots share the style below this package, and are drawn without torch
+    from infer.context import Context
+    from infer.trials import Trial
 
 
-def draw(context: Context, trials: list[Trial]) -> None:
+def draw(context: "Context", trials: "list[Trial]") -> None:
     """Write ``samples.png`` and ``curves.png`` into the run's folder, each if the store has what it shows."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a first import would tell of its font cache
     from infer.pictures.curves import curves_of
@@ -26,7 +28,7 @@ def draw(context: Context, trials: list[Trial]) -> None:
                 save(figure, context.run_folder / name)
 
 
-def _title(trial: Trial) -> str:
+def _title(trial: "Trial") -> str:
     """What is shown: data set, method and size."""
     images = trial.material.images
     size = f"{images.in_words}, ipc charged {images.ipc_charged:.4g}"

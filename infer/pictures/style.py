@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from infer.files import replaced_whole
+
 _FAMILY = "DejaVu Sans"  # comes with matplotlib, so that a picture looks the same everywhere
 POINTS_PER_INCH = 72
 
@@ -57,3 +59,11 @@ def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` as PNG at its own resolution."""
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, format="png", dpi=figure.dpi)
+
+
+def save_for_print(figure: Figure, path: Path) -> None:
+    """Write ``figure`` as ``<path>.png`` and ``<path>.svg``; the same figure gives the same bytes."""
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": "infer"}):
+        for form, metadata in (("png", {}), ("svg", {"Date": None})):
+            with replaced_whole(Path(f"{path}.{form}")) as file:
+                figure.savefig(file, format=form, dpi=figure.dpi, metadata=metadata)

@@ -11,7 +11,7 @@ from pathlib import Path
 from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.inspect.render import Report, as_csv, as_markdown
-from infer.inspect.rows import side_by_side
+from infer.inspect.rows import Rows, side_by_side
 from infer.inspect.runs import sweep_jobs
 from infer.inspect.table import from_here, tabulate_rows
 from infer.sweep.record import read_sweep
@@ -29,7 +29,7 @@ def report(folder: Path, jobs_have_ended: bool) -> Report:
     if not rows.runs:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
-    pictures = _draw(folder) if rows.done else []
+    pictures = _draw(rows, folder) if rows.done else []
     rebuild = f"made again by: python launch.py stages=[report] sweep_folder={shlex.quote(str(from_here(folder)))}"
     _write(folder / TABLE_CSV, as_csv(table))
     on_paper = as_markdown(replace(table, closing=[*table.closing, rebuild]))
@@ -44,8 +44,10 @@ def _command(folder: Path) -> str | None:
     return f"python launch.py {shlex.join(record.words)}".strip() if record else None
 
 
-def _draw(folder: Path) -> list[str]:
-    return []
+def _draw(rows: Rows, folder: Path) -> list[str]:
+    from infer.sweep.plots import draw  # matplotlib takes a second to import
+
+    return draw(rows, folder)
 
 
 def _embedded(pictures: Sequence[str]) -> str:

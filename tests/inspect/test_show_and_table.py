@@ -96,7 +96,7 @@ def test_failed_and_unreadable_jobs_stay_in_the_table(infer, sweep, add_run, out
     assert lines[2].split()[1:3] == ["evaluate.lr", "M"]
     assert lines[7].split()[:3] == ["4", "0.001", "3"] and lines[7].split()[-1] == "failed"
     assert lines[8].split()[-1] == "unreadable"
-    assert "4: failed, loss is NaN; see" in out
+    assert "4: failed: loss is NaN; see" in out
 
 
 def test_runs_scored_on_val_have_their_own_columns(infer, add_run):

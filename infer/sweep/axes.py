@@ -1,0 +1,92 @@
+"""What was swept, as the axes of plots: their names for a reader, the order of their values, their scale."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infer.inspect.points import REPLICATE
+from infer.inspect.render import shown
+from infer.inspect.rows import Rows, swept_keys
+
+_TITLES = {
+    "M": "teachers M",
+    "K": "natural subsets K",
+    "ipc": "storage budget ipc, images per class",
+    "dataset": "data set",
+    "student.archs": "students",
+    "teachers.archs": "ensemble of teachers",
+    "teachers.lr": "teachers' learning rate",
+    "teachers.epochs": "teachers' epochs",
+    "method.lr": "learning rate of the images",
+    "method.iterations": "iterations of the distillation",
+    "method.bn_weight": "weight of the batch-norm penalty",
+    "evaluate.lr": "student's learning rate",
+    "evaluate.epochs": "student's epochs",
+    "evaluate.steps": "student's updates",
+    "evaluate.batch_size": "student's batch size",
+    "evaluate.temperature": "temperature of the labels",
+}
+_DECADE = 10
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A config group or setting that was swept."""
+
+    key: str
+    values: Sequence[Any]
+    """Each once; numbers by size, others in the order of the jobs."""
+
+    @property
+    def title(self) -> str:
+        """For the axis of a plot."""
+        return _TITLES.get(self.key, self.key)
+
+    @property
+    def file_name(self) -> str:
+        """The key in letters that every file system takes."""
+        return re.sub(r"[^\w-]+", "_", self.key)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its values lie on a scale; else they are names."""
+        return all(_is_number(value) for value in self.values)
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether that scale is one of ratios: the values span more than a decade."""
+        return self.is_numeric and spans_a_decade(self.values)
+
+    @property
+    def names(self) -> list[str]:
+        """The values as they stand at a plot's axis."""
+        return [", ".join(map(shown, value)) if isinstance(value, list) else shown(value) for value in self.values]
+
+    def place(self, value: Any) -> float:
+        """Where ``value`` lies: a number at itself, a name at its position among the names."""
+        return float(value) if self.is_numeric else float(self.rank(value))
+
+    def rank(self, value: Any) -> int:
+        """The position of ``value`` among the values."""
+        return [shown(known) for known in self.values].index(shown(value))
+
+
+def axes_of(rows: Rows) -> list[Axis]:
+    """What the sweep's plan varies and what differs indeed; its seeds are repeats and no axis."""
+    keys = [key for key in rows.columns if key in swept_keys(rows.runs) and key != REPLICATE]
+    return [Axis(key, _in_order(rows.columns[key])) for key in keys]
+
+
+def spans_a_decade(numbers: Sequence[float]) -> bool:
+    """Whether positive ``numbers`` lie so far apart that ratios say more than differences."""
+    return min(numbers) > 0 and max(numbers) / min(numbers) > _DECADE
+
+
+def _in_order(column: Sequence[Any]) -> list[Any]:
+    values = list({shown(value): value for value in column if value is not None}.values())
+    return sorted(values) if all(_is_number(value) for value in values) else values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

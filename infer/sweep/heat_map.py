@@ -1,0 +1,98 @@
+"""Accuracy over two swept settings at once: a cell per combination with its number in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from infer.inspect.points import Point
+from infer.pictures.style import text_width
+from infer.statistics import Summary
+from infer.sweep.axes import Axis
+from infer.sweep.frame import Frame, Words
+
+_CELL_WIDTH, _CELL_HEIGHT, _NUMBER_SIZE, _TICK_SIZE = 0.72, 0.46, 8, 8
+_BELOW, _COLOUR_BAR, _COLOUR_BAR_GAP, _BESIDE = 0.55, 0.14, 0.15, 0.75
+_LEAST_HEIGHT = 1.1
+"""Inches that the title of the colour bar needs."""
+_COLOURS = "cividis"  # darker is lower for every kind of colour vision and in grey print
+_MISSING = "#e0e0e0"
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+
+Cells = Mapping[tuple[int, int], Summary]
+"""Scores by row and column."""
+
+
+def heat_map(axes: Sequence[Axis], points: Sequence[Point], value_title: str, words: Words) -> Figure:
+    """Draw the leading score of ``points`` over two axes, the one with more values from left to right."""
+    down, across = sorted(axes, key=lambda axis: len(axis.values))
+    cells = {
+        (down.rank(point.values[down.key]), across.rank(point.values[across.key])): point.leading for point in points
+    }
+    missing = len(down.values) * len(across.values) - len(cells)
+    hatched = [f"hatched: {missing} without a score"] if missing else []
+    frame = Frame(
+        words=replace(words, notes=[*words.notes, *hatched]),
+        width=_CELL_WIDTH * len(across.values),
+        height=max(_CELL_HEIGHT * len(down.values), _LEAST_HEIGHT),
+        left=max(text_width(name, _TICK_SIZE) for name in down.names) + 0.4,
+        below=_BELOW,
+        right=_COLOUR_BAR_GAP + _COLOUR_BAR + _BESIDE,
+    )
+    figure, (drawn,) = frame.draw()
+    colours = _colours(cells)
+    _draw_cells(drawn, cells, (len(down.values), len(across.values)), colours)
+    _name_axes(drawn, down, across)
+    _add_colour_bar(figure, drawn, colours, value_title)
+    return figure
+
+
+def _colours(cells: Cells) -> ScalarMappable:
+    means = [score["mean"] for score in cells.values()]
+    return ScalarMappable(Normalize(min(means), max(max(means), min(means) + 1e-9)), _COLOURS)
+
+
+def _draw_cells(axes: Axes, cells: Cells, shape: tuple[int, int], colours: ScalarMappable) -> None:
+    for row, column in np.ndindex(shape):
+        score = cells.get((row, column))
+        colour = _MISSING if score is None else colours.to_rgba(score["mean"])
+        corner = (column - 0.5, row - 0.5)
+        hatch = "////" if score is None else None
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch))
+        if score is not None:
+            axes.text(column, row, _number(score), ha="center", va="center", size=_NUMBER_SIZE, color=_ink(colour))
+
+
+def _number(score: Summary) -> str:
+    return f"{score['mean']:.2f}" + ("" if score["std"] is None else f"\n± {score['std']:.2f}")
+
+
+def _ink(colour: Sequence[float]) -> str:
+    return "white" if _LUMINANCE @ np.array(colour[:3]) < 0.45 else "black"
+
+
+def _name_axes(axes: Axes, down: Axis, across: Axis) -> None:
+    """Numbers grow upwards; names are read downwards."""
+    rows = len(down.values)
+    axes.set_xlim(-0.5, len(across.values) - 0.5)
+    axes.set_ylim(*((-0.5, rows - 0.5) if down.is_numeric else (rows - 0.5, -0.5)))
+    axes.set_xticks(range(len(across.values)), across.names)
+    axes.set_yticks(range(rows), down.names)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(across.title)
+    axes.set_ylabel(down.title)
+
+
+def _add_colour_bar(figure: Figure, axes: Axes, colours: ScalarMappable, title: str) -> None:
+    place = axes.get_position()
+    inches = figure.get_figwidth()
+    bar = figure.add_axes((place.x1 + _COLOUR_BAR_GAP / inches, place.y0, _COLOUR_BAR / inches, place.height))
+    figure.colorbar(colours, cax=bar, label=title)
+    bar.grid(False)

@@ -1,0 +1,242 @@
+"""Accuracy over a swept setting or over bytes: points with error bars, one look per combination of all else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import cos, floor, nan, radians, sin
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import ScaledTranslation
+
+from infer.inspect.points import in_words
+from infer.pictures.style import PALETTE, POINTS_PER_INCH, text_width
+from infer.sweep.axes import Axis, spans_a_decade
+from infer.sweep.charts import Chart, Line, Mark
+from infer.sweep.frame import Frame, Words
+
+_WIDTH, _HEIGHT, _SMALL_WIDTH, _SMALL_HEIGHT = 3.6, 2.6, 2.3, 1.9
+_LEFT, _BELOW, _ABOVE = 0.62, 0.55, 0.3
+_LEGEND_SIZE, _TICK_SIZE, _PANEL_TITLE_SIZE = 8, 8, 9
+_HANDLE_INCHES = 0.75
+_MARKERS, _DASHES = "os^DvPX", ("-", "--", ":", "-.")
+_ROTATION = 30
+_MOST_TICKS = 8
+_SHIFT_POINTS = 4.0
+"""Between neighbours that would else lie on top of each other."""
+_FROM_ZERO_BELOW = 0.35
+"""An axis starts at zero when the lowest value is at most this share of the highest."""
+_LEAST_SPAN = 2.0
+"""Percentage points that the y axis shows at least, so that noise does not fill it."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The x axis: a title, and where its ticks go."""
+
+    title: str
+    axis: Axis | None
+    """None for bytes."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether places have names instead of numbers."""
+        return self.axis is not None and not self.axis.is_numeric
+
+
+def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
+    """Draw ``chart``; of several panels all have the same limits."""
+    looks = _looks(chart)
+    limits = _limits(chart.marks)
+    frame = _frame(chart, scale, list(looks), _all_words(chart, scale, limits[0], words))
+    figure, all_axes = frame.draw()
+    for panel, axes in zip(chart.panels, all_axes, strict=True):
+        _draw_lines(axes, panel.lines, chart, scale, looks)
+        axes.set_title(panel.title, fontsize=_PANEL_TITLE_SIZE, loc="left")
+        axes.set_xlabel(scale.title)
+        axes.set_ylim(*limits)
+        axes.yaxis.set_major_locator(_percent_ticks(limits))
+        _scale_x(axes, scale, chart.marks)
+    for first_of_row in all_axes[:: frame.columns]:
+        first_of_row.set_ylabel(y_title)
+        first_of_row.yaxis.set_label_coords((0.1 - _LEFT) / frame.width, 0.5)
+    _legend(figure, all_axes[frame.columns - 1], looks, chart.connected)
+    return figure
+
+
+def _frame(chart: Chart, scale: Scale, labels: Sequence[str], words: Words) -> Frame:
+    """Room for all panels, for the legend and for names that have to be rotated."""
+    several = len(chart.panels) > 1
+    width, height = (_SMALL_WIDTH, _SMALL_HEIGHT) if several else (_WIDTH, _HEIGHT)
+    left, below = _room_for_rotated(scale.axis.names, width) if _is_rotated(scale, width) else (0.0, 0.0)
+    return Frame(
+        words=words,
+        width=width,
+        height=height,
+        left=max(_LEFT, left),
+        below=_BELOW + below,
+        right=_legend_inches(labels),
+        panels=len(chart.panels),
+        above=_ABOVE if several else 0,
+    )
+
+
+def _all_words(chart: Chart, scale: Scale, start: float, words: Words) -> Words:
+    """``words`` with what a reader has to know of this chart."""
+    moved = ["points of one place stand side by side"] * (scale.axis is not None and len(chart.combinations) > 1)
+    starts = [] if start == 0 else [f"the y axis starts at {start:g} %, not at 0"]
+    measurement = words.measurement if chart.measures_students else ""
+    return replace(words, measurement=measurement, notes=[*chart.notes, *words.notes, *moved, *starts])
+
+
+def _draw_lines(
+    axes: Axes, lines: Sequence[Line], chart: Chart, scale: Scale, looks: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Lines side by side at each place: all points stay where they are up to a few points of type."""
+    order = list(looks)
+    shift = _shift(axes, len(order), scale)
+    for line in lines:
+        points = (order.index(line.label) - (len(order) - 1) / 2) * shift / POINTS_PER_INCH
+        moved = axes.transData + ScaledTranslation(points, 0, axes.figure.dpi_scale_trans)
+        look = looks[line.label]
+        x, y, bars = zip(*_with_gaps(line.marks), strict=True)
+        axes.errorbar(
+            x,
+            y,
+            yerr=bars,
+            label=line.label,
+            transform=moved,
+            elinewidth=0.9,
+            capsize=2,
+            markersize=4.5,
+            **look | ({} if chart.connected else {"linestyle": "none"}),
+        )
+
+
+def _with_gaps(marks: Sequence[Mark]) -> Iterator[tuple[float, float, float]]:
+    """Place, mean and bar of every point, and between two points nothing where a job is missing."""
+    for before, mark in zip([None, *marks], marks, strict=False):
+        if before is not None and mark.step > before.step + 1:
+            yield mark.x, nan, nan
+        yield mark.x, mark.score["mean"], nan if mark.score["std"] is None else mark.score["std"]
+
+
+def _shift(axes: Axes, lines: int, scale: Scale) -> float:
+    """Points of type between neighbours: less where places lie close together, nothing over bytes."""
+    if scale.axis is None or lines == 1:
+        return 0
+    room = 0.6 if scale.is_named else 0.2
+    return min(_SHIFT_POINTS, room * _width(axes) * POINTS_PER_INCH / len(scale.axis.values) / lines)
+
+
+def _looks(chart: Chart) -> dict[str, dict[str, Any]]:
+    """Colour, marker and dashes per line; of two axes the longer has the colours, the other the dashes."""
+    combinations = chart.combinations
+    long, short = sorted(chart.axes, key=lambda axis: -len(axis.values)) if len(chart.axes) == 2 else (None, None)
+    if long and len(long.values) <= len(PALETTE) and len(short.values) <= len(_DASHES):
+        places = [(long.rank(values[long.key]), short.rank(values[short.key])) for values in combinations]
+    else:
+        places = [divmod(number, len(PALETTE))[::-1] for number in range(len(combinations))]
+    return {in_words(values): _look(*place) for values, place in zip(combinations, places, strict=True)}
+
+
+def _look(colour: int, dashes: int) -> dict[str, Any]:
+    return {
+        "color": PALETTE[colour],
+        "marker": _MARKERS[colour],
+        "linestyle": _DASHES[dashes],
+        "markerfacecolor": "white" if dashes % 2 else PALETTE[colour],
+    }
+
+
+def _legend(figure: Figure, beside: Axes, looks: Mapping[str, Mapping[str, Any]], connected: bool) -> None:
+    """Nothing for a single line, which has no label."""
+    if not any(looks):
+        return
+    hidden = {} if connected else {"linestyle": "none"}
+    figure.legend(
+        handles=[Line2D([], [], label=label, markersize=4.5, **look | hidden) for label, look in looks.items()],
+        loc="upper left",
+        bbox_to_anchor=(beside.get_position().x1 + 0.12 / figure.get_figwidth(), beside.get_position().y1),
+        borderaxespad=0,
+        borderpad=0,
+        fontsize=_LEGEND_SIZE,
+        handlelength=2.4,
+    )
+
+
+def _legend_inches(labels: Sequence[str]) -> float:
+    return max(text_width(label, _LEGEND_SIZE) for label in labels) + _HANDLE_INCHES if any(labels) else 0.1
+
+
+def _limits(marks: Sequence[Mark]) -> tuple[float, float]:
+    """Of the y axis: from zero where the values reach far down, else close around them."""
+    low = min(mark.score["mean"] - (mark.score["std"] or 0) for mark in marks)
+    high = max(mark.score["mean"] + (mark.score["std"] or 0) for mark in marks)
+    margin = max(0.06 * (high - low), (_LEAST_SPAN - (high - low)) / 2)
+    start = 0 if low <= _FROM_ZERO_BELOW * high else floor(10 * max(low - margin, 0)) / 10
+    return start, high + margin
+
+
+def _percent_ticks(limits: tuple[float, float]) -> FixedLocator:
+    ticks = MaxNLocator(nbins=6, steps=(1, 2, 2.5, 5, 10)).tick_values(*limits)
+    return FixedLocator([tick for tick in ticks if limits[0] <= tick <= min(limits[1], 100)])
+
+
+def _scale_x(axes: Axes, scale: Scale, marks: Sequence[Mark]) -> None:
+    if scale.is_named:
+        _name_places(axes, scale)
+        return
+    places = sorted({mark.x for mark in marks})
+    _set_numeric_limits(axes, places)
+    if scale.axis is None:
+        axes.xaxis.set_major_formatter(EngFormatter(unit="B", sep=" "))
+    elif len(places) <= _MOST_TICKS:
+        axes.set_xticks(places, [f"{place:.6g}" for place in places])
+        axes.xaxis.set_minor_locator(NullLocator())
+    elif axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=all(place.is_integer() for place in places)))
+
+
+def _name_places(axes: Axes, scale: Scale) -> None:
+    names = scale.axis.names
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    if _is_rotated(scale, _width(axes)):
+        for label in axes.get_xticklabels():
+            label.set(rotation=_ROTATION, ha="right", rotation_mode="anchor")
+
+
+def _set_numeric_limits(axes: Axes, places: Sequence[float]) -> None:
+    """A logarithmic scale where the places span more than a decade, and some room at both ends."""
+    low, high = places[0], places[-1]
+    if spans_a_decade(places):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(low * (low / high) ** 0.06, high * (high / low) ** 0.06)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+
+
+def _width(axes: Axes) -> float:
+    """In inches."""
+    return axes.get_position().width * axes.figure.get_figwidth()
+
+
+def _is_rotated(scale: Scale, inches: float) -> bool:
+    """Whether the names are too long to stand side by side under axes of a width in ``inches``."""
+    names = scale.axis.names if scale.is_named else [""]
+    return max(text_width(name, _TICK_SIZE) for name in names) > 0.9 * inches / len(names)
+
+
+def _room_for_rotated(names: Sequence[str], inches: float) -> tuple[float, float]:
+    """What rotated names need left of and below axes of a width in ``inches``."""
+    widths = [text_width(name, _TICK_SIZE) for name in names]
+    angle = radians(_ROTATION)
+    left = max(width * cos(angle) - (i + 0.5) * inches / len(names) for i, width in enumerate(widths))
+    return left + 0.1, max(widths) * sin(angle)

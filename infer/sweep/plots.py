@@ -1,0 +1,95 @@
+"""The plots of a sweep: accuracy over every axis, over bytes and, of two axes, over both at once."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from infer.inspect.points import Point, points_of
+from infer.inspect.render import count
+from infer.inspect.rows import Rows
+from infer.pictures.style import STYLE, save_for_print
+from infer.sweep.axes import axes_of
+from infer.sweep.charts import over_axis, over_bytes
+from infer.sweep.frame import Words
+from infer.sweep.heat_map import heat_map
+from infer.sweep.line_plot import Scale, line_plot
+
+
+def draw(rows: Rows, folder: Path) -> list[str]:
+    """Write every plot that the jobs that are done make possible, as PNG and SVG; gives the names of the PNGs."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a first import would tell of its font cache
+    written = []
+    with warnings.catch_warnings(), matplotlib.rc_context(STYLE | {"text.parse_math": False}):
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # names of any script: boxes will do
+        for name, figure in figures_of(rows):
+            save_for_print(figure, folder / name)
+            written.append(f"{name}.png")
+    return written
+
+
+def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
+    """The plots by the names of their files, without an ending."""
+    points = [point for point in points_of(rows) if point.leading is not None]
+    axes = axes_of(rows)
+    if not points or not axes:
+        return
+    words, y_title = _words(rows, points), _y_title(points)
+    for axis in axes:
+        if chart := over_axis(axis, axes, points):
+            yield f"accuracy_over_{axis.file_name}", line_plot(chart, Scale(axis.title, axis), y_title, words)
+    if chart := over_bytes(axes, points):
+        scale = Scale("bytes of the distilled set, labels included", None)
+        yield "accuracy_over_bytes", line_plot(chart, scale, y_title, words)
+    if len(axes) == 2:
+        yield f"heatmap_{axes[0].file_name}_{axes[1].file_name}", heat_map(axes, points, y_title, words)
+
+
+def _words(rows: Rows, points: Sequence[Point]) -> Words:
+    unlike = "; ".join(f"{what.lower()} {', '.join(values)}" for what, values in rows.unlike.items())
+    missing = len(rows.runs) - len(rows.done)
+    return Words(
+        title=_title(rows),
+        measurement=_measurement(points),
+        notes=[f"{missing} of {count(rows.runs, 'job')} not done and left out"] * bool(missing),
+        warning=f"Not comparable with each other: {unlike}" if unlike else None,
+    )
+
+
+def _title(rows: Rows) -> str:
+    """What all points have in common."""
+    options = rows.variation.same_choices
+    named = [str(options[group]) for group in ("dataset", "method", "labeling") if options.get(group)]
+    equal = rows.variation.equal
+    numbers = [f"{key}={equal[key]}" for key in ("ipc", "M", "K") if key in equal]
+    return ", ".join([*named, *numbers]) or "sweep"
+
+
+def _measurement(points: Sequence[Point]) -> str:
+    """What a point and its bar are, and with which student and under which protocol they were measured."""
+    sizes = sorted({point.leading["n"] for point in points})
+    n = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
+    runs = [run for point in points for run in point.runs]
+    student = _only({next(iter(run.record["per_student"]), "") for run in runs})
+    protocol = _only({str(run.protocol) for run in runs})
+    noun = "seed" if points[0].over_seeds else "student"
+    return (
+        ("one" if sizes == [1] else f"mean ± one standard deviation over {n}")
+        + f" {noun}{'s' * (sizes != [1])}"
+        + (f" ({student})" if student else "")
+        + (f", protocol {protocol}" if protocol else "")
+        + (", val: held-out training images" if any(point.split == "val" for point in points) else "")
+    )
+
+
+def _only(names: set[str]) -> str | None:
+    """The one name that all have; None where they differ."""
+    return names.pop() if len(names) == 1 else None
+
+
+def _y_title(points: Sequence[Point]) -> str:
+    split = _only({point.split for point in points})
+    return f"top-1 on {split}, %" if split else "top-1, %"
