@@ -1,24 +1,22 @@
 """A SLURM cluster for the tests of this folder, where its programs are installed."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 import pytest
-from own_slurm import CannotStart, Slurm, running
+from own_slurm import FOREIGN, CannotStart, Slurm, running
 
 
 @pytest.fixture(scope="session")
 def slurm_of_the_session() -> Iterator[Slurm]:
     """Started once; its tests are skipped where that is not possible."""
-    cluster = running()
-    try:
-        slurm = cluster.__enter__()
-    except CannotStart as reason:
-        pytest.skip(f"no SLURM to test with: {reason}")
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            slurm = stack.enter_context(running())
+        except CannotStart as reason:
+            pytest.skip(f"no SLURM to test with: {reason}")
         yield slurm
-    finally:
-        cluster.__exit__(None, None, None)
 
 
 @pytest.fixture
@@ -32,8 +30,8 @@ def slurm(slurm_of_the_session) -> Iterator[Slurm]:
 @pytest.fixture
 def inside_slurm(slurm, monkeypatch) -> Slurm:
     """The same, seen by this process."""
-    for name in os.environ.keys() - slurm.environment.keys():
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
         monkeypatch.delenv(name)
-    for name, value in slurm.environment.items():
-        monkeypatch.setenv(name, value)
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, slurm.environment[name])
     return slurm

@@ -1,7 +1,6 @@
 """A SLURM cluster inside one folder of this machine: munged, slurmctld and two nodes, without root or systemd."""
 
 import contextlib
-import getpass
 import os
 import secrets
 import shutil
@@ -14,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _COMMANDS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-_FOREIGN = ("SLURM_", "SBATCH_", "SRUN_", "SCANCEL_", "SQUEUE_", "SINFO_", "SALLOC_", "SUBMITIT_", "MUNGE_")
+FOREIGN = ("SLURM_", "SBATCH_", "SRUN_", "SCANCEL_", "SQUEUE_", "SINFO_", "SALLOC_", "SUBMITIT_", "MUNGE_")
+"""How variables begin that another cluster's job or user may have set, and that would change everything."""
 _NODES = ("n1", "n2")
 _CONF = """\
 ClusterName=test
@@ -67,7 +67,7 @@ class Slurm:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         self.environment = kept | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path, "OMP_NUM_THREADS": "1"}
         """For everything that is to see this cluster and no other."""
@@ -149,9 +149,7 @@ def _prepare_folder(folder: Path) -> None:
     (folder / "munge" / "key").touch(mode=0o600)
     (folder / "munge" / "key").write_bytes(secrets.token_bytes(128))
     host = socket.gethostname().partition(".")[0]
-    content = _CONF.format(
-        folder=folder, host=host, user=getpass.getuser(), ports=_free_ports(3), addresses=_addresses(host)
-    )
+    content = _CONF.format(folder=folder, host=host, user=os.getuid(), ports=_free_ports(3), addresses=_addresses(host))
     (folder / "slurm.conf").write_text(content)
 
 
