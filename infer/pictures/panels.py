@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from infer.pictures.style import PALETTE, STYLE, text_width
+from infer.pictures.style import PALETTE, STYLE, TICK_STEPS, text_width
 
 _WIDTH, _DPI = 10.0, 160
 _MARGIN, _PANEL_HEIGHT = 0.2, 1.75
@@ -21,8 +21,6 @@ _TICKS_LEFT, _TICKS_BELOW, _LABEL_ABOVE = 0.5, 0.5, 0.3
 _TITLE_SIZE, _SECTION_SIZE, _LEGEND_SIZE = 11, 10, 9
 _TITLE_INCHES, _SECTION_INCHES, _LEGEND_INCHES, _AFTER_SECTION = 0.4, 0.26, 0.22, 0.2
 _HANDLE_INCHES = 0.6
-_STEPS = (1, 2, 2.5, 5, 10)
-"""What two ticks may differ by, times a power of ten."""
 _FEW_POINTS = 12
 """Up to so many points are marked; a line of one point would not show at all."""
 
@@ -150,7 +148,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, str]]
         axes.fill_between(curve.x, curve.low, curve.high, clip_on=clip, **shade)
         axes.plot(curve.x, curve.centre, label=curve.label, marker=marker, markersize=3, clip_on=clip, **look)
     axes.set_xlim(0, 1.02 * max(1, *(curve.x[-1] for curve in panel.curves)))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=_STEPS))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=TICK_STEPS))
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label, rotation=0, ha="left", va="bottom")
     axes.yaxis.set_label_coords(-_TICKS_LEFT / (axes.get_position().width * _WIDTH), 1.05)
@@ -168,7 +166,7 @@ def _scale(axes: Axes, panel: Panel) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         return
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=_STEPS))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=TICK_STEPS))
     if panel.scale == "percent":
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, 0), min(high, 100))

@@ -47,6 +47,9 @@ STYLE = {
 # Okabe and Ito's colours, told apart by every kind of colour vision; their yellow is too pale for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
+TICK_STEPS = (1, 2, 2.5, 5, 10)
+"""What two ticks may differ by, times a power of ten."""
+
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Width of the longest line of ``text`` in inches, ``size`` being in points."""

@@ -9,17 +9,20 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from infer.inspect.points import Point
 from infer.pictures.style import text_width
 from infer.statistics import Summary
 from infer.sweep.axes import Axis
 from infer.sweep.frame import Frame, Words
+from infer.sweep.tick_names import SIZE, name_places, room_for
 
-_CELL_WIDTH, _CELL_HEIGHT, _NUMBER_SIZE, _TICK_SIZE = 0.72, 0.46, 8, 8
-_BELOW, _COLOUR_BAR, _COLOUR_BAR_GAP, _BESIDE = 0.55, 0.14, 0.15, 0.75
+_CELL_WIDTH, _CELL_HEIGHT, _NUMBER_SIZE = 0.72, 0.46, 8
+_BELOW, _Y_TITLE, _COLOUR_BAR, _COLOUR_BAR_GAP, _BESIDE = 0.55, 0.4, 0.14, 0.15, 0.75
 _LEAST_HEIGHT = 1.1
 """Inches that the title of the colour bar needs."""
+_MOST_TICKS = 4
 _COLOURS = "cividis"  # darker is lower for every kind of colour vision and in grey print
 _MISSING = "#e0e0e0"
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
@@ -29,27 +32,40 @@ Cells = Mapping[tuple[int, int], Summary]
 
 
 def heat_map(axes: Sequence[Axis], points: Sequence[Point], value_title: str, words: Words) -> Figure:
-    """Draw the leading score of ``points`` over two axes, the one with more values from left to right."""
-    down, across = sorted(axes, key=lambda axis: len(axis.values))
+    """Draw the leading score of ``points`` over two axes."""
+    down, across = sorted(axes, key=_belongs_across)
     cells = {
         (down.rank(point.values[down.key]), across.rank(point.values[across.key])): point.leading for point in points
     }
     missing = len(down.values) * len(across.values) - len(cells)
     hatched = [f"hatched: {missing} without a score"] if missing else []
+    width = _CELL_WIDTH * len(across.values)
+    left, below = room_for(across.names, width)
     frame = Frame(
         words=replace(words, notes=[*words.notes, *hatched]),
-        width=_CELL_WIDTH * len(across.values),
+        width=width,
         height=max(_CELL_HEIGHT * len(down.values), _LEAST_HEIGHT),
-        left=max(text_width(name, _TICK_SIZE) for name in down.names) + 0.4,
-        below=_BELOW,
+        left=max(_longest(down) + _Y_TITLE, left),
+        below=_BELOW + below,
         right=_COLOUR_BAR_GAP + _COLOUR_BAR + _BESIDE,
     )
     figure, (drawn,) = frame.draw()
     colours = _colours(cells)
     _draw_cells(drawn, cells, (len(down.values), len(across.values)), colours)
     _name_axes(drawn, down, across)
+    name_places(drawn, across.names, width)
     _add_colour_bar(figure, drawn, colours, value_title)
     return figure
+
+
+def _belongs_across(axis: Axis) -> tuple[bool, float]:
+    """Long names are read best beside the rows; of two numeric axes the one with more values goes across."""
+    return axis.is_numeric, len(axis.values) if axis.is_numeric else -_longest(axis)
+
+
+def _longest(axis: Axis) -> float:
+    """The width of the axis' longest name in inches."""
+    return max(text_width(name, SIZE) for name in axis.names)
 
 
 def _colours(cells: Cells) -> ScalarMappable:
@@ -79,9 +95,7 @@ def _ink(colour: Sequence[float]) -> str:
 def _name_axes(axes: Axes, down: Axis, across: Axis) -> None:
     """Numbers grow upwards; names are read downwards."""
     rows = len(down.values)
-    axes.set_xlim(-0.5, len(across.values) - 0.5)
     axes.set_ylim(*((-0.5, rows - 0.5) if down.is_numeric else (rows - 0.5, -0.5)))
-    axes.set_xticks(range(len(across.values)), across.names)
     axes.set_yticks(range(rows), down.names)
     axes.tick_params(length=0)
     axes.grid(False)
@@ -94,5 +108,5 @@ def _add_colour_bar(figure: Figure, axes: Axes, colours: ScalarMappable, title: 
     place = axes.get_position()
     inches = figure.get_figwidth()
     bar = figure.add_axes((place.x1 + _COLOUR_BAR_GAP / inches, place.y0, _COLOUR_BAR / inches, place.height))
-    figure.colorbar(colours, cax=bar, label=title)
+    figure.colorbar(colours, cax=bar, label=title, ticks=MaxNLocator(_MOST_TICKS))
     bar.grid(False)

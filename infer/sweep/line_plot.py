@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import cos, floor, nan, radians, sin
+from math import floor, nan
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,17 +12,17 @@ from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocato
 from matplotlib.transforms import ScaledTranslation
 
 from infer.inspect.points import in_words
-from infer.pictures.style import PALETTE, POINTS_PER_INCH, text_width
+from infer.pictures.style import PALETTE, POINTS_PER_INCH, TICK_STEPS, text_width
 from infer.sweep.axes import Axis, spans_a_decade
 from infer.sweep.charts import Chart, Line, Mark
 from infer.sweep.frame import Frame, Words
+from infer.sweep.tick_names import name_places, room_for
 
 _WIDTH, _HEIGHT, _SMALL_WIDTH, _SMALL_HEIGHT = 3.6, 2.6, 2.3, 1.9
 _LEFT, _BELOW, _ABOVE = 0.62, 0.55, 0.3
-_LEGEND_SIZE, _TICK_SIZE, _PANEL_TITLE_SIZE = 8, 8, 9
+_LEGEND_SIZE, _PANEL_TITLE_SIZE = 8, 9
 _HANDLE_INCHES = 0.75
 _MARKERS, _DASHES = "os^DvPX", ("-", "--", ":", "-.")
-_ROTATION = 30
 _MOST_TICKS = 8
 _SHIFT_POINTS = 4.0
 """Between neighbours that would else lie on top of each other."""
@@ -53,12 +53,15 @@ def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
     frame = _frame(chart, scale, list(looks), _all_words(chart, scale, limits[0], words))
     figure, all_axes = frame.draw()
     for panel, axes in zip(chart.panels, all_axes, strict=True):
-        _draw_lines(axes, panel.lines, chart, scale, looks)
+        _draw_lines(axes, panel.lines, chart, looks, _shift(scale, len(looks), frame.width))
         axes.set_title(panel.title, fontsize=_PANEL_TITLE_SIZE, loc="left")
         axes.set_xlabel(scale.title)
         axes.set_ylim(*limits)
         axes.yaxis.set_major_locator(_percent_ticks(limits))
-        _scale_x(axes, scale, chart.marks)
+        if scale.is_named:
+            name_places(axes, scale.axis.names, frame.width)
+        else:
+            _scale_x(axes, scale, chart.marks)
     for first_of_row in all_axes[:: frame.columns]:
         first_of_row.set_ylabel(y_title)
         first_of_row.yaxis.set_label_coords((0.1 - _LEFT) / frame.width, 0.5)
@@ -70,7 +73,7 @@ def _frame(chart: Chart, scale: Scale, labels: Sequence[str], words: Words) -> F
     """Room for all panels, for the legend and for names that have to be rotated."""
     several = len(chart.panels) > 1
     width, height = (_SMALL_WIDTH, _SMALL_HEIGHT) if several else (_WIDTH, _HEIGHT)
-    left, below = _room_for_rotated(scale.axis.names, width) if _is_rotated(scale, width) else (0.0, 0.0)
+    left, below = room_for(scale.axis.names, width) if scale.is_named else (0, 0)
     return Frame(
         words=words,
         width=width,
@@ -92,11 +95,10 @@ def _all_words(chart: Chart, scale: Scale, start: float, words: Words) -> Words:
 
 
 def _draw_lines(
-    axes: Axes, lines: Sequence[Line], chart: Chart, scale: Scale, looks: Mapping[str, Mapping[str, Any]]
+    axes: Axes, lines: Sequence[Line], chart: Chart, looks: Mapping[str, Mapping[str, Any]], shift: float
 ) -> None:
-    """Lines side by side at each place: all points stay where they are up to a few points of type."""
+    """Lines side by side at each place, ``shift`` points of type from one to the next."""
     order = list(looks)
-    shift = _shift(axes, len(order), scale)
     for line in lines:
         points = (order.index(line.label) - (len(order) - 1) / 2) * shift / POINTS_PER_INCH
         moved = axes.transData + ScaledTranslation(points, 0, axes.figure.dpi_scale_trans)
@@ -123,12 +125,12 @@ def _with_gaps(marks: Sequence[Mark]) -> Iterator[tuple[float, float, float]]:
         yield mark.x, mark.score["mean"], nan if mark.score["std"] is None else mark.score["std"]
 
 
-def _shift(axes: Axes, lines: int, scale: Scale) -> float:
+def _shift(scale: Scale, lines: int, inches: float) -> float:
     """Points of type between neighbours: less where places lie close together, nothing over bytes."""
-    if scale.axis is None or lines == 1:
+    if scale.axis is None:
         return 0
     room = 0.6 if scale.is_named else 0.2
-    return min(_SHIFT_POINTS, room * _width(axes) * POINTS_PER_INCH / len(scale.axis.values) / lines)
+    return min(_SHIFT_POINTS, room * inches * POINTS_PER_INCH / len(scale.axis.values) / lines)
 
 
 def _looks(chart: Chart) -> dict[str, dict[str, Any]]:
@@ -181,14 +183,11 @@ def _limits(marks: Sequence[Mark]) -> tuple[float, float]:
 
 
 def _percent_ticks(limits: tuple[float, float]) -> FixedLocator:
-    ticks = MaxNLocator(nbins=6, steps=(1, 2, 2.5, 5, 10)).tick_values(*limits)
+    ticks = MaxNLocator(nbins=6, steps=TICK_STEPS).tick_values(*limits)
     return FixedLocator([tick for tick in ticks if limits[0] <= tick <= min(limits[1], 100)])
 
 
 def _scale_x(axes: Axes, scale: Scale, marks: Sequence[Mark]) -> None:
-    if scale.is_named:
-        _name_places(axes, scale)
-        return
     places = sorted({mark.x for mark in marks})
     _set_numeric_limits(axes, places)
     if scale.axis is None:
@@ -198,15 +197,6 @@ def _scale_x(axes: Axes, scale: Scale, marks: Sequence[Mark]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     elif axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=all(place.is_integer() for place in places)))
-
-
-def _name_places(axes: Axes, scale: Scale) -> None:
-    names = scale.axis.names
-    axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.5, len(names) - 0.5)
-    if _is_rotated(scale, _width(axes)):
-        for label in axes.get_xticklabels():
-            label.set(rotation=_ROTATION, ha="right", rotation_mode="anchor")
 
 
 def _set_numeric_limits(axes: Axes, places: Sequence[float]) -> None:
@@ -219,24 +209,5 @@ def _set_numeric_limits(axes: Axes, places: Sequence[float]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(low * (low / high) ** 0.06, high * (high / low) ** 0.06)
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=TICK_STEPS))
         axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-
-
-def _width(axes: Axes) -> float:
-    """In inches."""
-    return axes.get_position().width * axes.figure.get_figwidth()
-
-
-def _is_rotated(scale: Scale, inches: float) -> bool:
-    """Whether the names are too long to stand side by side under axes of a width in ``inches``."""
-    names = scale.axis.names if scale.is_named else [""]
-    return max(text_width(name, _TICK_SIZE) for name in names) > 0.9 * inches / len(names)
-
-
-def _room_for_rotated(names: Sequence[str], inches: float) -> tuple[float, float]:
-    """What rotated names need left of and below axes of a width in ``inches``."""
-    widths = [text_width(name, _TICK_SIZE) for name in names]
-    angle = radians(_ROTATION)
-    left = max(width * cos(angle) - (i + 0.5) * inches / len(names) for i, width in enumerate(widths))
-    return left + 0.1, max(widths) * sin(angle)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from made_up import stages
+from made_up import stages, write_sweep
 
 RUN = "20260101-090000-000001-digits-infer-ipc10"
 
@@ -42,6 +42,11 @@ def test_deletes_when_told(infer, store, outputs):
     assert (outputs / "runs" / RUN / "result.json").is_file()
     assert infer("gc")[1].startswith("0 folders")
     assert infer("verify")[0] == 0
+
+
+def test_a_job_that_never_started_stops_nobody(infer, store, outputs):
+    write_sweep(outputs / "sweeps" / "20260103-090000-000001-digits-infer", {"M": ["1", "2"]}, changes={1: None})
+    assert infer("gc", "--delete")[0] == 0 and not store["orphan"].exists()
 
 
 def test_set_aside_and_half_made_folders(infer, store, outputs):

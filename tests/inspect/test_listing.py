@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from made_up import signature_of, stages
+from made_up import signature_of, stages, write_sweep
 
 from infer.statistics import summarise
 
@@ -51,6 +51,15 @@ def test_an_unreadable_record_is_a_line_too(infer, add_run):
     code, out, _ = infer("ls")
     assert code == 0 and out.splitlines()[1].split()[:2] == [RUN, "unreadable"]
     assert infer("diff", RUN, VAL)[0] == 2
+
+
+def test_planned_jobs_are_listed_before_they_start(infer, outputs):
+    name = JOB.split("/")[0]
+    write_sweep(outputs / "sweeps" / name, {"M": ["1", "2"]}, changes={1: None})
+    rows = list(csv.DictReader(io.StringIO(infer("ls", "--csv")[1])))
+    assert [(row["run"], row["state"]) for row in rows] == [(f"{name}/0-M=1", "done"), (f"{name}/1-M=2", "not started")]
+    (outputs / "sweeps" / name / "sweep.json").write_text("{")
+    assert [row["run"] for row in csv.DictReader(io.StringIO(infer("ls", "--csv")[1]))] == [f"{name}/0-M=1"]
 
 
 def test_nothing_there_yet(infer, outputs):
