@@ -125,12 +125,13 @@ def make_all(context: Context, plan: dict[Stage, list[Artefact]], on_stage_done:
 def _make_in_turn(context: Context, artefacts: list[Artefact], on_progress: Callable[[int], None]) -> None:
     """Obtain ``artefacts``, parents first; what other processes are making at the moment comes last, so that several
     processes of the same settings share the work."""
-    left = artefacts
+    left, done = artefacts, 0
     while left:
         busy = []
         for artefact in left:
             if context.obtained_without_waiting(artefact):
-                on_progress(len(artefacts) - len(left) + len(busy))
+                done += 1
+                on_progress(done)
             else:
                 busy.append(artefact)
         if len(busy) == len(left):
