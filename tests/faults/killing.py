@@ -61,30 +61,35 @@ class Work:
         """SIGKILL the process and its children; one that has ended meanwhile does not count as killed."""
         os.killpg(process.pid, signal.SIGKILL)
         if process.wait() == -signal.SIGKILL:
-            mine = self.trace(process)
-            self.killed[process.pid] = mine[-1].stage if mine else "start"
+            last = self.last_of(process.pid)
+            self.killed[process.pid] = last.stage if last else "start"
 
     def complete(self, process: subprocess.Popen) -> None:
         """Wait for a process that nobody kills."""
         assert process.wait(_PATIENCE_S) == 0, (self.folder / "stderr.txt").read_text()
         self.completed = time.time()
 
-    def trace(self, process: subprocess.Popen | None = None) -> list[Noted]:
-        """What the processes, or one of them, have begun so far."""
+    def trace(self) -> list[Noted]:
+        """What the processes have begun so far."""
         path = self.folder / TRACE
         whole, _, _ = path.read_text().rpartition("\n") if path.exists() else ("", "", "")
         lines = [line.split() for line in whole.splitlines()]
-        noted = [Noted(float(moment), int(pid), stage, name) for moment, pid, _, stage, name in lines]
-        return [line for line in noted if process is None or line.process == process.pid]
+        return [Noted(float(moment), int(pid), stage, name) for moment, pid, _, stage, name in lines]
 
-    def wait_for_stage(self, process: subprocess.Popen, stage: str) -> None:
-        """Return when ``process`` is at ``stage`` or beyond, or has ended."""
+    def last_of(self, pid: int) -> Noted | None:
+        """What a process was at, None when it had not begun anything."""
+        return next((line for line in reversed(self.trace()) if line.process == pid), None)
+
+    def wait_for_stage(self, processes: list[subprocess.Popen], stage: str) -> list[subprocess.Popen]:
+        """Those of ``processes`` that are at ``stage`` or beyond, as soon as there is one; none when all have ended."""
         deadline = time.monotonic() + _PATIENCE_S
-        while not any(STAGES.index(line.stage) >= STAGES.index(stage) for line in self.trace(process)):
-            if process.poll() is not None:
-                return
+        while alive := [process for process in processes if process.poll() is None]:
+            at = {line.process for line in self.trace() if STAGES.index(line.stage) >= STAGES.index(stage)}
+            if found := [process for process in alive if process.pid in at]:
+                return found
             assert time.monotonic() < deadline
             time.sleep(_POLL_S)
+        return []
 
     def durations(self) -> dict[str, float]:
         """Seconds of each stage in a folder where one process did everything."""
@@ -109,22 +114,24 @@ def kill_in_every_stage(work: Work, durations: dict[str, float], seed: int) -> N
         before = len(work.killed)
         while len(work.killed) == before:
             process = work.start()
-            work.wait_for_stage(process, stage)
+            work.wait_for_stage([process], stage)
             time.sleep(drawn.uniform(0, durations[stage]))
             work.kill(process)
     work.complete(work.start())
 
 
-def kill_among(work: Work, processes: int, kills: int, seed: int) -> None:
-    """Start several processes at once and kill random ones, each of which is started again, until all complete."""
+def kill_among(work: Work, durations: dict[str, float], processes: int, kills_per_stage: int, seed: int) -> None:
+    """Start several processes at once; in each stage kill some, each of which is started again; all complete."""
     drawn = random.Random(seed)
     running = [work.start() for _ in range(processes)]
-    while len(work.killed) < kills and (alive := [p for p in running if p.poll() is None]):
-        time.sleep(drawn.uniform(0.2, 4))
-        victim = drawn.choice(alive)
-        before = len(work.killed)
+    for stage in [stage for stage in STAGES[:-1] for _ in range(kills_per_stage)]:
+        at_work = work.wait_for_stage(running, stage)
+        if not at_work:
+            break
+        time.sleep(drawn.uniform(0, durations[stage] / processes))
+        victim = drawn.choice(at_work)
         work.kill(victim)
-        if len(work.killed) > before:
+        if victim.pid in work.killed:
             running[running.index(victim)] = work.start()
     for process in running:
         work.complete(process)
@@ -153,10 +160,8 @@ def made_again(work: Work) -> Counter[str]:
     for line in work.trace():
         if line.artefact != "-":
             begun.setdefault(line.artefact, []).append(line.process)
-    last = {pid: lines[-1].artefact for pid in work.killed if (lines := [n for n in work.trace() if n.process == pid])}
-    return Counter(
-        {name: sum(last.get(pid) != name for pid in makers[:-1]) for name, makers in begun.items() if len(makers) > 1}
-    )
+    killed_at = {(pid, last.artefact) for pid in work.killed if (last := work.last_of(pid))}
+    return Counter({name: sum((pid, name) not in killed_at for pid in pids[:-1]) for name, pids in begun.items()})
 
 
 def check(work: Work, undisturbed: Work) -> None:

@@ -43,7 +43,7 @@ def test_killed_at_fifty_random_moments(undisturbed, tmp_path, capsys):
 def test_four_processes_of_which_random_ones_are_killed(tmp_path, capsys):
     words = (
         "teachers.epochs=10",
-        "method.iterations=100",
+        "method.iterations=30",
         "method.group=1",
         "evaluate.steps=100",
         "baselines=[random_static,random_hard]",
@@ -51,7 +51,7 @@ def test_four_processes_of_which_random_ones_are_killed(tmp_path, capsys):
     undisturbed = reference(tmp_path / "undisturbed", words)
     started = time.monotonic()
     work = Work(tmp_path / "work", words)
-    kill_among(work, processes=4, kills=12, seed=0)
+    kill_among(work, undisturbed.durations(), processes=4, kills_per_stage=5, seed=0)
     check(work, undisturbed)
     with capsys.disabled():
         print(f"\n4 processes on one store: {figures([work], time.monotonic() - started)}")
