@@ -35,6 +35,7 @@ def submit(inside_slurm, tmp_path, monkeypatch) -> Callable[..., list[submitit.S
     """Submits a number of jobs as Hydra's launcher does, after ``prepare``; returns when all have started."""
     monkeypatch.setattr(submitit.SlurmJob, "watcher", None)
     monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", _ONE_SECOND)
+    monkeypatch.setattr(slurm, "_ASK_EVERY_S", _ONE_SECOND)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where jobs find ``Job``
 
     def submit_jobs(number: int, starts: int = 1) -> list[submitit.SlurmJob]:
