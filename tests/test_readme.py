@@ -19,6 +19,7 @@ def _words(command: str) -> list[str]:
     """The overrides of a command; of a swept key, its first value."""
     words = [word for word in shlex.split(command)[2:] if "=" in word]
     plain = [re.sub(r"^([^=]+=[^,\[\]]+),[^\[\]]*$", r"\1", word) for word in words]
+    plain = [re.sub(r"=range\(.*\)$", "=0", word) for word in plain]
     return [re.sub(r"=(~|<).*$", "=somewhere", word) for word in plain]
 
 
