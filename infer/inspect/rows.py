@@ -29,8 +29,8 @@ class Rows:
     variation: Variation
     """Between the settings of those that have a record."""
     columns: Mapping[str, Sequence[Any]]
-    """What varies, by config group or setting: one value per run, None where it is not known. What a sweep varies comes
-    first, then choices."""
+    """What varies, by config group or setting: one value per run, ``ABSENT`` where it has none or none is known. What a
+    sweep varies comes first, then choices."""
 
     @cached_property
     def done(self) -> list[int]:
@@ -68,7 +68,8 @@ def side_by_side(runs: Sequence[Run]) -> Rows:
     planned = [_planned_values(run) for run in runs]
     columns = {
         key: [
-            plan.get(key) if each is None else _value(each, key) for each, plan in zip(settings, planned, strict=True)
+            plan.get(key, ABSENT) if each is None else _value(each, key)
+            for each, plan in zip(settings, planned, strict=True)
         ]
         for key in dict.fromkeys([*swept_keys(runs), *varying.choices, *varying.settings])
     }

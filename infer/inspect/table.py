@@ -11,7 +11,7 @@ from infer.inspect.points import best_in_words, over_seeds, points_of
 from infer.inspect.render import Report, Section, count, is_summary, or_dash, shown
 from infer.inspect.rows import Rows, side_by_side
 from infer.inspect.runs import DONE, Run
-from infer.inspect.settings import Variation, has_effect
+from infer.inspect.settings import ABSENT, Variation, has_effect
 
 _SCORES = ("top1", "top5")
 _MEASURES = tuple(f"{split}/{score}" for split in ("val", "test") for score in _SCORES)
@@ -46,10 +46,13 @@ def tabulate_rows(rows: Rows, sort: str | None = None, reverse: bool = False) ->
 
 
 def _section(noun: str, rows: Rows, keys: list[str], facts: list[dict[str, Any]]) -> Section:
-    numbers = {key for key in rows.columns if all(_is_number(fact[key] or 0) for fact in facts)}
+    numbers = {key for key, values in rows.columns.items() if all(_is_number(v) or v in (None, ABSENT) for v in values)}
     return Section(
         (noun, *map(_title, keys)),
-        [[fact[noun], *(_cell(key, fact.get(key)) for key in keys)] for fact in facts],
+        [
+            [fact[noun], *(shown(fact[key]) if key in rows.columns else _cell(key, fact.get(key)) for key in keys)]
+            for fact in facts
+        ],
         {_STEPS, _title(_BYTES)} | numbers,
         [*_following(rows.variation), *(_ending(fact[noun], fact) for fact in facts if fact["state"] != DONE)],
     )

@@ -8,6 +8,7 @@ from typing import Any
 from infer.inspect.points import REPLICATE
 from infer.inspect.render import shown
 from infer.inspect.rows import Rows, swept_keys
+from infer.inspect.settings import ABSENT
 
 _TITLES = {
     "M": "teachers M",
@@ -75,7 +76,7 @@ class Axis:
 def axes_of(rows: Rows) -> list[Axis]:
     """What the sweep's plan varies and what differs indeed; its seeds are repeats and no axis."""
     keys = [key for key in rows.columns if key in swept_keys(rows.runs) and key != REPLICATE]
-    return [Axis(key, _in_order(rows.columns[key])) for key in keys]
+    return [Axis(key, _values(rows, key)) for key in keys]
 
 
 def spans_a_decade(numbers: Sequence[float]) -> bool:
@@ -83,8 +84,11 @@ def spans_a_decade(numbers: Sequence[float]) -> bool:
     return min(numbers) > 0 and max(numbers) / min(numbers) > _DECADE
 
 
-def _in_order(column: Sequence[Any]) -> list[Any]:
-    values = list({shown(value): value for value in column if value is not None}.values())
+def _values(rows: Rows, key: str) -> list[Any]:
+    """Those of all runs, as far as they are known, so that what is not done yet leaves its place empty."""
+    column = rows.columns[key]
+    known = [value for i, value in enumerate(column) if value != ABSENT or i in rows.done]
+    values = list({shown(value): value for value in known}.values())
     return sorted(values) if all(_is_number(value) for value in values) else values
 
 

@@ -29,10 +29,11 @@ def report(folder: Path, jobs_have_ended: bool) -> Report:
     if not rows.runs:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
-    pictures = _draw(rows, folder) if rows.done else []
     rebuild = f"made again by: python launch.py stages=[report] sweep_folder={shlex.quote(str(from_here(folder)))}"
-    _write(folder / TABLE_CSV, as_csv(table))
     on_paper = as_markdown(replace(table, closing=[*table.closing, rebuild]))
+    _write(folder / TABLE_CSV, as_csv(table))
+    _write(folder / TABLE_MD, on_paper)
+    pictures = _draw(rows, folder) if rows.done else []
     _write(folder / TABLE_MD, on_paper + _embedded(pictures))
     files = ", ".join([TABLE_MD, TABLE_CSV, *pictures])
     return replace(table, closing=[*table.closing, f"in {from_here(folder)}: {files}", rebuild])

@@ -103,6 +103,13 @@ def test_names_are_points_beside_each_other(plots):
     assert all(container.lines[0].get_linestyle() == "None" for container in figure.axes[0].containers)
 
 
+def test_null_is_a_value_of_its_own(plots):
+    figure = plots({"teachers.min_top1": ["null", "50", "20"]}, lambda _: [90.0, 91.0])[
+        "accuracy_over_teachers_min_top1"
+    ]
+    assert x_ticks(figure) == ["null", "50", "20"]
+
+
 def test_a_heat_map_of_two_axes(plots):
     figures = plots({"M": ["1", "2"], "K": ["3", "5", "7"]}, of_m, changes={4: FAILED})
     figure = figures["heatmap_M_K"]

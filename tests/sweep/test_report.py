@@ -86,6 +86,13 @@ def test_while_jobs_run_nothing_is_lost(folder):
     assert column(shown, "state") == ["done", "running", "not started"] and shown.code == 1
 
 
+def test_null_and_unknown_values(folder):
+    write_sweep(folder, {"teachers.min_top1": ["null", "50"], "M": ["1", "2"]}, changes={3: None})
+    shown = report(folder, True)
+    assert column(shown, "teachers.min_top1") == ["null", "null", "50", "50"]
+    assert column(shown, "M") == ["1", "2", "1", "2"]
+
+
 def test_before_any_job_has_started(folder):
     write_sweep(folder, {"M": ["1", "2"]}, changes={0: None, 1: None})
     shown = report(folder, jobs_have_ended=False)
