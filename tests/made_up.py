@@ -99,6 +99,7 @@ def write_sweep(
     top1: Callable[..., Sequence[float]] = lambda *values: (97.0, 98.0, 99.0),
     words: str = "",
     changes: Mapping[int, Mapping[str, Any] | None] | None = None,
+    ended: str | None = "2026-01-01T12:00:00+00:00",
     **of_all: Any,
 ) -> Path:
     """What ``python launch.py -m <swept> <words>`` leaves; ``top1`` gets a job's swept values as they were typed.
@@ -113,5 +114,5 @@ def write_sweep(
         if change is not None:
             write_run(folder / jobs[-1].folder, " ".join(jobs[-1].overrides), top1(*values), **of_all, **change)
     typed = ["-m", *(f"{key}={','.join(values)}" for key, values in swept.items()), *words.split()]
-    SweepRecord({key: list(values) for key, values in swept.items()}, jobs, words=typed).write(folder)
+    SweepRecord({key: list(values) for key, values in swept.items()}, jobs, words=typed, ended=ended).write(folder)
     return folder

@@ -10,7 +10,7 @@ from typing import Any
 
 from infer.errors import UsageError
 from infer.statistics import Summary
-from infer.sweep.record import SWEEP, PlannedJob, read_sweep
+from infer.sweep.record import PlannedJob, SWEEP, SweepRecord, read_sweep
 
 RESULT = "result.json"
 LOG = "infer.log"
@@ -158,9 +158,11 @@ def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
     return sorted(runs, key=lambda run: _in_order(run.name))
 
 
-def sweep_jobs(sweep: Path, have_ended: bool = False) -> list[Run]:
+def sweep_jobs(sweep: Path) -> list[Run]:
     """The jobs of the sweep in the folder ``sweep``, in their order: those with a record and those planned."""
-    planned = {job.folder: job for job in _planned(sweep)}
+    plan = _plan(sweep)
+    planned = {job.folder: job for job in plan.jobs} if plan else {}
+    have_ended = plan is not None and plan.ended is not None
     recorded = [folder.name for folder in _folders(sweep) if (folder / RESULT).is_file()]
     name = sweep.resolve().name
     return [
@@ -174,13 +176,12 @@ def is_sweep(folder: Path) -> bool:
     return (folder / SWEEP).is_file() or (folder.is_dir() and folder.resolve().parent.name == "sweeps")
 
 
-def _planned(sweep: Path) -> list[PlannedJob]:
-    """Nothing for a sweep of an earlier version, or one whose plan is damaged: its jobs' records remain."""
+def _plan(sweep: Path) -> SweepRecord | None:
+    """None for a sweep of an earlier version, or one whose plan is damaged: its jobs' records remain."""
     try:
-        record = read_sweep(sweep)
+        return read_sweep(sweep)
     except (OSError, ValueError, TypeError, KeyError):
-        return []
-    return record.jobs if record else []
+        return None
 
 
 def _folders(parent: Path) -> list[Path]:

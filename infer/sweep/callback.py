@@ -28,6 +28,7 @@ class StartedSweep:
     """The sweep that this process has begun."""
 
     folder: Path
+    record: SweepRecord
     cluster: ClusterConfig
 
 
@@ -57,7 +58,7 @@ def _start(sweep: DictConfig) -> None:
     cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
     _announce(sweep, configs, record)
     record.write(folder)
-    started_sweep = StartedSweep(folder, configs[0].cluster)
+    started_sweep = StartedSweep(folder, record, configs[0].cluster)
 
 
 def exit_code_after(code: int) -> int:
@@ -76,7 +77,8 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
 
     if not interrupted:
         cluster.wait_for_jobs(sweep.cluster, sweep.folder)
-    written = report(sweep.folder, jobs_have_ended=not interrupted)
+        sweep.record.write_ended(sweep.folder)
+    written = report(sweep.folder)
     show(written, "text")
     return written.code
 
@@ -86,7 +88,7 @@ def rebuild(folder: Path) -> None:
     from infer.inspect.render import show
     from infer.sweep.report import report
 
-    written = report(folder, jobs_have_ended=False)
+    written = report(folder)
     show(written, "text")
     if written.code:
         sys.exit(written.code)

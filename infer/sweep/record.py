@@ -1,7 +1,7 @@
 """``sweep.json``: what a sweep set out to do, there before its first job starts, so that no job can get lost."""
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,17 @@ class SweepRecord:
     """The command line after ``launch.py``."""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
+    ended: str | None = None
+    """When no job of it could run any more; null while jobs may, or when whoever waited for them was stopped."""
+
     @property
     def compares(self) -> bool:
         """Whether the jobs differ in more than who does the work."""
         return bool(self.swept.keys() - {"worker"})
+
+    def write_ended(self, folder: Path) -> None:
+        """Note in the sweep's folder that all jobs have ended: what left no end in its record is lost."""
+        replace(self, ended=datetime.now(UTC).isoformat()).write(folder)
 
     def write(self, folder: Path) -> None:
         """Write it into the sweep's folder."""

@@ -19,13 +19,12 @@ from infer.sweep.record import read_sweep
 TABLE_CSV, TABLE_MD = "table.csv", "table.md"
 
 
-def report(folder: Path, jobs_have_ended: bool) -> Report:
+def report(folder: Path) -> Report:
     """Write the table and the plots of the sweep in ``folder``; the table is for printing, with its exit code.
 
-    ``jobs_have_ended``: what left no end in its record is lost, and not still to come. The code is 1 when a job is not
-    done. Raises UsageError when there are no jobs.
+    The code is 1 when a job is not done. Raises UsageError when there are no jobs.
     """
-    rows = side_by_side(sweep_jobs(folder, jobs_have_ended))
+    rows = side_by_side(sweep_jobs(folder))
     if not rows.runs:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))

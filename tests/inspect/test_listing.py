@@ -55,7 +55,7 @@ def test_an_unreadable_record_is_a_line_too(infer, add_run):
 
 def test_planned_jobs_are_listed_before_they_start(infer, outputs):
     name = JOB.split("/")[0]
-    write_sweep(outputs / "sweeps" / name, {"M": ["1", "2"]}, changes={1: None})
+    write_sweep(outputs / "sweeps" / name, {"M": ["1", "2"]}, changes={1: None}, ended=None)
     rows = list(csv.DictReader(io.StringIO(infer("ls", "--csv")[1])))
     assert [(row["run"], row["state"]) for row in rows] == [(f"{name}/0-M=1", "done"), (f"{name}/1-M=2", "not started")]
     (outputs / "sweeps" / name / "sweep.json").write_text("{")
