@@ -77,7 +77,8 @@ def make_context(tmp_path_factory, resolved) -> Callable[..., Context]:
     outputs: Path = tmp_path_factory.mktemp("outputs")
 
     def make(*overrides: str) -> Context:
-        shortened = [w for w in _SMALL_RUN if "method=random" not in overrides or not w.startswith("method.")]
+        is_infer = not any(w.startswith("method=") for w in overrides)
+        shortened = [w for w in _SMALL_RUN if is_infer or not w.startswith("method.")]
         config = resolved(*shortened, f"outputs={outputs}", *overrides)
         data = load(config.dataset, cache_dir=outputs / ".cache", threads=1)
         return Context(config, data, Store(outputs), torch.device("cpu"), "fp32", Console(), outputs)

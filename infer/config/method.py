@@ -64,6 +64,36 @@ class RandomMethod(MethodConfig):
     """``ipc`` real images per class, drawn at random: the comparison that every method has to win."""
 
 
+@dataclass
+class HerdingMethod(MethodConfig):
+    """``ipc`` real images per class whose mean feature follows that of the class (Welling 2009; iCaRL, CVPR 2017)."""
+
+
+@dataclass
+class KCenterMethod(MethodConfig):
+    """``ipc`` real images per class that leave none far from the nearest of them (Sener & Savarese, ICLR 2018)."""
+
+
+@dataclass
+class RdedMethod(MethodConfig):
+    """RDED: the crops of real images that the first teacher finds most realistic, factor² to an image (CVPR 2024)."""
+
+    factor: int = 1
+    """Patches along an edge of an image; a patch is a crop resized to 1/factor of it, which must be whole pixels."""
+    crops: int = 5
+    """Random crops tried of every image, of which the best is kept; ``num_crop`` in the published code."""
+    images_per_class: int = 300
+    """At most so many images of a class are scored, drawn at random; ``mipc`` in the published code."""
+    scale_min: float = 0.08
+    """Smallest share of the image's area that a crop covers; the largest is 1."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "method.factor", self.factor)
+        require_at_least(1, "method.crops", self.crops)
+        require_at_least(1, "method.images_per_class", self.images_per_class)
+        require(0 < self.scale_min <= 1, "method.scale_min", self.scale_min, "it must lie in (0, 1]")
+
+
 class LabelMode(str, Enum):
     """Where a student's targets come from."""
 

@@ -8,7 +8,14 @@ from omegaconf import DictConfig, OmegaConf
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 from infer.config.dataset import Cifar10Config, Cifar100Config, DigitsConfig, FolderConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
-from infer.config.method import InferMethod, LabelingConfig, RandomMethod
+from infer.config.method import (
+    HerdingMethod,
+    InferMethod,
+    KCenterMethod,
+    LabelingConfig,
+    RandomMethod,
+    RdedMethod,
+)
 from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TrackerConfig, WandbTracker
@@ -23,7 +30,13 @@ _SCHEMAS: dict[str, dict[str, type]] = {
         "folder": FolderConfig,
     },
     "teachers": {"teachers": TeachersConfig},
-    "method": {"infer": InferMethod, "random": RandomMethod},
+    "method": {
+        "infer": InferMethod,
+        "random": RandomMethod,
+        "herding": HerdingMethod,
+        "kcenter": KCenterMethod,
+        "rded": RdedMethod,
+    },
     "labeling": {"labeling": LabelingConfig},
     "student": {"student": StudentConfig},
     "evaluate": {"evaluate": EvaluateConfig},

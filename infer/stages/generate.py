@@ -2,13 +2,23 @@
 
 from collections.abc import Callable
 
-from infer.config.method import InferMethod, MethodConfig, RandomMethod
+from infer.config.method import (
+    HerdingMethod,
+    InferMethod,
+    KCenterMethod,
+    MethodConfig,
+    RandomMethod,
+    RdedMethod,
+)
 from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.base import DistilledArtefact
 from infer.methods.budget import subsets_for
+from infer.methods.herding import HerdingSet
 from infer.methods.infer import InferSet
+from infer.methods.kcenter import KCenterSet
 from infer.methods.random import RandomSet
+from infer.methods.rded import RdedSet
 from infer.stages.squeeze import Teacher
 
 
@@ -21,15 +31,48 @@ def _infer(context: Context) -> InferSet:
 
 
 def _random(context: Context) -> RandomSet:
-    if context.config.K is not None:
-        raise UsageError(f"K={context.config.K} means nothing to method=random. Type ipc=<images per class> instead")
-    context.data.require_images(context.config.ipc, "ipc")
-    return RandomSet(context, context.config.ipc)
+    return RandomSet(context, _real_images(context))
+
+
+def _herding(context: Context) -> HerdingSet:
+    return HerdingSet(context, _real_images(context), _first_teacher(context))
+
+
+def _kcenter(context: Context) -> KCenterSet:
+    return KCenterSet(context, _real_images(context), _first_teacher(context))
+
+
+def _rded(context: Context) -> RdedSet:
+    return RdedSet(context, context.config.method, _without_subsets(context), _first_teacher(context))
+
+
+def _real_images(context: Context) -> int:
+    """Images per class where each is a training image of its own."""
+    per_class = _without_subsets(context)
+    context.data.require_images(per_class, "ipc")
+    return per_class
+
+
+def _without_subsets(context: Context) -> int:
+    """Images per class of a method that knows no natural subsets."""
+    config = context.config
+    if config.K is not None:
+        method = config.method.name
+        raise UsageError(f"K={config.K} means nothing to method={method}. Type ipc=<images per class> instead")
+    return config.ipc
+
+
+def _first_teacher(context: Context) -> Teacher:
+    """The teacher of a method that needs one."""
+    return Teacher(context, context.config.ensemble[0])
 
 
 METHODS: dict[type[MethodConfig], Callable[[Context], DistilledArtefact]] = {
     InferMethod: _infer,
     RandomMethod: _random,
+    HerdingMethod: _herding,
+    KCenterMethod: _kcenter,
+    RdedMethod: _rded,
 }
 
 

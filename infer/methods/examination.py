@@ -1,0 +1,72 @@
+"""What a teacher says of real training images: the part that every method which chooses among them starts with."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from infer.config import Stage
+from infer.context import Context
+from infer.stages.squeeze import Teacher
+from infer.store import Artefact, Workspace
+from infer.store.files import load_tensors, save_tensors
+
+CLASSES_TOGETHER = 10
+"""Classes examined in one go: small enough for several processes to share a data set, large enough to be few files."""
+
+
+class Examination(Artefact):
+    """What ``teacher`` says of the training images of the classes in ``range(start, stop)``, class by class.
+
+    It depends neither on ipc nor on the other classes: sets of all sizes share it.
+    """
+
+    stage = Stage.generate
+
+    def __init__(self, context: Context, teacher: Teacher, classes: tuple[int, int]) -> None:
+        self.context = context
+        self.teacher = teacher
+        self.start, self.stop = classes
+
+    @abstractmethod
+    def examine(self, network: nn.Module, target: int) -> dict[str, Tensor]:
+        """What ``network`` says of the images of class ``target``."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.context.data.name}-{self.teacher.arch}-classes{self.start}-{self.stop - 1}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"data": self.context.data.fingerprint, "classes": [self.start, self.stop]}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {"teacher": self.teacher}
+
+    def network(self) -> nn.Module:
+        """The network that examines, on the run's device, in eval mode."""
+        return self.teacher.network()
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        network = self.network()
+        description = f"generate {self.kind} {self.teacher.arch} classes {self.start}..{self.stop - 1}"
+        with self.context.console.progress(description, self.stop - self.start) as ticker:
+            for done, target in enumerate(range(self.start, self.stop), start=1):
+                save_tensors(workspace.folder / _file_of(target), self.examine(network, target))
+                ticker.advance_to(done)
+        return {"classes": self.stop - self.start}
+
+    def of_class(self, target: int) -> dict[str, Tensor]:
+        """What was said of class ``target``, on the CPU."""
+        return load_tensors(self.context.folder(self) / _file_of(target))
+
+
+def spans_of_classes(num_classes: int) -> list[tuple[int, int]]:
+    """All classes in groups of consecutive ones, as (start, stop)."""
+    return [(c, min(c + CLASSES_TOGETHER, num_classes)) for c in range(0, num_classes, CLASSES_TOGETHER)]
+
+
+def _file_of(target: int) -> str:
+    return f"class{target:05d}.safetensors"

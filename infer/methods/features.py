@@ -1,0 +1,72 @@
+"""A teacher's features of real images: what its last linear layer, which gives the logits, is fed with."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from infer.errors import UsageError
+from infer.methods.examination import Examination
+from infer.training.images import Images
+from infer.training.scoring import predict_logits
+
+_IMAGES_TOGETHER = 1000
+
+
+class Features(Examination):
+    """float32 features of all training images, un-augmented, the teacher in eval mode."""
+
+    kind = "features"
+
+    def network(self) -> nn.Module:
+        """The teacher without its last layer."""
+        return without_head(self.teacher.network(), self.teacher.arch, self.context.data.image_size)
+
+    def examine(self, network: nn.Module, target: int) -> dict[str, Tensor]:
+        data = self.context.data
+        index = data.class_indices[target]
+        features = [
+            predict_logits(  # of a network without a head: its features
+                network,
+                Images(data.train.images[rows], tuple(data.mean), tuple(data.std)),
+                device=self.context.device,
+                batch_size=_IMAGES_TOGETHER,
+            )
+            for rows in index.split(_IMAGES_TOGETHER)
+        ]
+        return {"index": index, "features": torch.cat(features)}
+
+
+def without_head(network: nn.Module, arch: str, image_size: int) -> nn.Module:
+    """A copy of ``network`` that gives its features [B, D] in place of logits. Raises UsageError as ``head_of``."""
+    headless = copy.deepcopy(network)
+    headless.set_submodule(head_of(network, arch, image_size), nn.Identity())
+    return headless
+
+
+def head_of(network: nn.Module, arch: str, image_size: int) -> str:
+    """The name of the linear layer whose output is that of ``network``, a network in eval mode on any device.
+
+    It is found by running one image, so the order in which layers are registered does not matter. Raises UsageError
+    for a network that ends otherwise: in a convolution, or in the mean of two heads.
+    """
+    outputs: dict[str, Tensor] = {}
+
+    def noting(name: str) -> torch.utils.hooks.RemovableHandle:
+        return network.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, output: outputs.update({name: output})
+        )
+
+    hooks = [noting(name) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        logits = network(torch.zeros(1, 3, image_size, image_size, device=device))
+    for hook in hooks:
+        hook.remove()
+    for name, output in outputs.items():
+        if output is logits:
+            return name
+    raise UsageError(
+        f"teacher {arch} does not end in a linear layer, whose input would be the features that this method compares. "
+        "Choose another, e.g. teachers.archs=[resnet18], or a method without features: method=random"
+    )
