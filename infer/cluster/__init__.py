@@ -24,7 +24,7 @@ def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: P
     if isinstance(cluster, SlurmCluster):
         from infer.cluster import slurm
 
-        slurm.prepare(cluster, launcher, sweep_folder, num_jobs)
+        slurm.prepare(cluster, launcher, num_jobs)
 
 
 def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:

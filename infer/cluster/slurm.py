@@ -26,7 +26,7 @@ _SPEAK_EVERY_S = 300
 _NAMED_JOBS = 5
 
 
-def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], sweep_folder: Path, num_jobs: int) -> None:
+def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -> None:
     """See ``infer.cluster.prepare``."""
     require_extra("slurm")
     if cluster.dry_run:
