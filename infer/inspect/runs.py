@@ -10,7 +10,7 @@ from typing import Any
 
 from infer.errors import UsageError
 from infer.statistics import Summary
-from infer.sweep.record import PlannedJob, SWEEP, SweepRecord, read_sweep
+from infer.sweep.record import SWEEP, PlannedJob, SweepRecord, read_sweep
 
 RESULT = "result.json"
 LOG = "infer.log"
