@@ -1,4 +1,4 @@
-"""What teachers and students have in common: an artefact that is made by training a network."""
+"""What teachers and students have in common: an artefact that is made by training a network, or holds one."""
 
 from typing import Any
 
@@ -10,11 +10,12 @@ from infer.files import read_json, write_json
 from infer.models import build
 from infer.seeds import torch_seed
 from infer.store import Artefact, Workspace
-from infer.training.batches import Unit
+from infer.training.draws import Unit
 from infer.training.images import Images, LabelledImages
 from infer.training.loop import FitResult, fit
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
+from infer.training.scoring import score
 
 _HISTORY = "history.json"
 
@@ -65,6 +66,17 @@ class TrainedNetwork(Artefact):
             )
         write_json(workspace.folder / _HISTORY, result.history)
         return network, result
+
+    def test(self, network: nn.Module, workspace: Workspace) -> dict[str, float]:
+        """Accuracies in fp32, e.g. ``test/top1``, of a network that was trained elsewhere; its history is one row."""
+        network.to(self._context.device)
+        scores = {
+            f"{split}/{name}": value
+            for split, images in _test_images(self._context).items()
+            for name, value in score(network, images, self._context.device).items()
+        }
+        write_json(workspace.folder / _HISTORY, [{"epoch": 0, "step": 0, **scores}])
+        return scores
 
 
 def _test_images(context: Context) -> dict[str, LabelledImages]:

@@ -105,6 +105,13 @@ class Config:
             f"the ensemble has {len(archs)} architectures, teachers.archs=[{','.join(archs)}]; "
             f"use M=1..{len(archs)} or lengthen teachers.archs",
         )
+        for arch in self.teachers.checkpoints or {}:
+            require(
+                arch in (*archs, *self.teachers_that_label),
+                "teachers.checkpoints",
+                f"{{{arch}: ...}}",
+                f"no teacher is of that architecture; there are teachers.archs=[{','.join(archs)}]",
+            )
 
     @property
     def ensemble(self) -> list[str]:

@@ -13,6 +13,9 @@ class TeachersConfig(Training):
 
     archs: list[str] = field(default_factory=list)
     """Architectures in order; ``M`` takes the first M of them."""
+    checkpoints: Any = None  # Hydra cannot add keys to a typed dictionary, nor OmegaConf 2.3 replace a typed null
+    """Teachers that are not trained but read, by architecture: a file, or the name that torchvision or timm gives to
+    weights (``DEFAULT``: its own choice); null: none. ``'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'``"""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
     """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance; of two classes 75) or
     null (off)."""
@@ -26,9 +29,19 @@ class TeachersConfig(Training):
             "name at least one architecture, e.g. teachers.archs=[resnet18]",
         )
         require_distinct("teachers.archs", self.archs)
+        require(
+            self.checkpoints is None or _maps_text_to_text(self.checkpoints),
+            "teachers.checkpoints",
+            self.checkpoints,
+            "give a file for an architecture, e.g. 'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'",
+        )
         is_percentage = type(self.min_top1) in (int, float) and 0 <= self.min_top1 <= 100
         allowed = "give a percentage from 0 to 100, auto or null"
         require(is_percentage or self.min_top1 in ("auto", None), "teachers.min_top1", self.min_top1, allowed)
+
+    def checkpoint_of(self, arch: str) -> str | None:
+        """What ``checkpoints`` says of ``arch``; None: it is trained."""
+        return (self.checkpoints or {}).get(arch)
 
     def required_top1(self, num_classes: int) -> float:
         """The bar in percent that every teacher must clear; 0 when it is off."""
@@ -36,3 +49,7 @@ class TeachersConfig(Training):
             chance = 100 / num_classes
             return min(2 * chance, (chance + 100) / 2)
         return self.min_top1 or 0.0
+
+
+def _maps_text_to_text(given: object) -> bool:
+    return isinstance(given, dict) and all(isinstance(text, str) for pair in given.items() for text in pair)

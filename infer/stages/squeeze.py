@@ -1,6 +1,7 @@
-"""Squeeze: train the teachers, one per architecture of the ensemble, and check that they know the classes."""
+"""Squeeze: train or read the teachers, one per architecture of the ensemble, and check that they know the classes."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import nn
@@ -9,6 +10,8 @@ from infer.config import Stage
 from infer.context import Context
 from infer.errors import RunError
 from infer.models import build
+from infer.models.checkpoints import fitted_weights
+from infer.models.pretrained import Weights, weights_for
 from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.trained import TrainedNetwork
@@ -20,7 +23,7 @@ _WEIGHTS = "model.safetensors"
 
 
 class Teacher(TrainedNetwork):
-    """A network trained with hard labels on the whole training data."""
+    """A network trained with hard labels on the whole training data, or read as ``teachers.checkpoints`` says."""
 
     kind = "teachers"
     stage = Stage.squeeze
@@ -32,6 +35,8 @@ class Teacher(TrainedNetwork):
     @property
     def settings(self) -> Mapping[str, Any]:
         context = self._context
+        if self.weights:
+            return {"arch": self.arch, "data": context.data.fingerprint, "weights": dict(self.weights.identity)}
         return {
             "arch": self.arch,
             "data": context.data.fingerprint,
@@ -40,7 +45,24 @@ class Teacher(TrainedNetwork):
             "seed": context.config.seed,
         }
 
+    @cached_property
+    def weights(self) -> Weights | None:
+        """The weights that it is read from; None when it is trained."""
+        given = self._context.config.teachers.checkpoint_of(self.arch)
+        return None if given is None else weights_for(self.arch, given)
+
     def make(self, workspace: Workspace) -> dict[str, Any]:
+        return self._read(self.weights, workspace) if self.weights else self._train(workspace)
+
+    def _read(self, weights: Weights, workspace: Workspace) -> dict[str, Any]:
+        data = self._context.data
+        network = build(self.arch, data.num_classes, data.image_size)
+        network.load_state_dict(fitted_weights(network.state_dict(), weights.read(), weights.source))
+        scores = self.test(network, workspace)
+        save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
+        return {"scores": scores, "source": weights.source}
+
+    def _train(self, workspace: Workspace) -> dict[str, Any]:
         context, data, settings = self._context, self._context.data, self._context.config.teachers
         plan = Plan(settings, num_images=len(data.train.targets))
         network, result = self.train(
@@ -80,5 +102,11 @@ def check_teachers(context: Context, teachers: list[Teacher]) -> None:
             raise RunError(
                 f"teacher {teacher.arch} reaches {teacher.top1:.2f} % on the test split of {context.data.name}, below "
                 f"teachers.min_top1 ({required:.2f}): too little training, or classes in another order than the "
-                "labels. Train longer (teachers.epochs=...), or accept it with teachers.min_top1=null"
+                f"labels. {_remedy(teacher)}, or accept it with teachers.min_top1=null"
             )
+
+
+def _remedy(teacher: Teacher) -> str:
+    if teacher.weights:
+        return "Give weights that were trained on these classes, in this order and normalised alike"
+    return "Train longer (teachers.epochs=...)"

@@ -19,7 +19,8 @@ from infer.config.method import InferMethod
 from infer.data import load
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-SMALL = "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8] ipc=3 method.group=2 baselines=[] device=cpu"
+SMALL = "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8] ipc=3 baselines=[] device=cpu"
+SMALL_INFER = f"{SMALL} method.group=2"
 
 NOTHING: frozenset[str] = frozenset()
 ALL = frozenset(PARTS)
@@ -27,6 +28,9 @@ STUDENTS = frozenset({"evals"})
 LABELLED = STUDENTS | {"labels"}
 STORED = LABELLED | {"distilled", "logits/composed"}
 GENERATED = STORED | {"compensators"}
+EXAMINED = ("features", "crops")
+"""What methods that choose among real images keep, beside PARTS."""
+CHOSEN = LABELLED | {"distilled", "logits/natural"}
 
 
 class Change(NamedTuple):
@@ -50,8 +54,12 @@ BY_K = UNITS - {"teachers"}
 CHANGES = {
     "M": [Change("1", STORED - UNITS, UNITS)],
     "K": [Change("3", STORED - UNITS, BY_K)],
-    "ipc": [Change("4", STORED - UNITS, BY_K), Change("4", given="K=2")],
-    "seed": [Change("1", ALL)],
+    "ipc": [
+        Change("4", STORED - UNITS, BY_K),
+        Change("4", given="K=2"),
+        *(Change("4", CHOSEN, given=f"method={m}") for m in ("herding", "kcenter", "rded")),
+    ],
+    "seed": [Change("1", ALL), Change("1", CHOSEN | {"teachers", "crops"}, given="method=rded")],
     "stages": [Change("[evaluate]")],
     "force": [Change("[squeeze]")],
     "baselines": [
@@ -87,6 +95,7 @@ CHANGES = {
         Change("[convnet3_w32_batchnorm,resnet8_w8,resnet14_w8]", STORED - UNITS, UNITS),
         Change("[convnet3_w32_batchnorm,resnet8_w8,resnet14_w8]", given="M=2"),
     ],
+    "teachers.checkpoints": [Change("{{convnet3_w32_batchnorm:{weights}}}", ALL, given="M=1")],
     "teachers.min_top1": [Change("null")],
     "method.name": [Change("ours")],
     "method.iterations": [Change("9", GENERATED)],
@@ -97,6 +106,10 @@ CHANGES = {
     "method.compensator_dtype": [Change("float16", STORED)],
     "method.group": [Change("1", GENERATED | {"logits/natural"})],
     "method.precision": [Change("fp64", GENERATED)],
+    "method.factor": [Change("2", CHOSEN | {"crops"}, given="method=rded")],
+    "method.crops": [Change("3", CHOSEN | {"crops"}, given="method=rded")],
+    "method.images_per_class": [Change("50", CHOSEN | {"crops"}, given="method=rded")],
+    "method.scale_min": [Change("0.3", CHOSEN | {"crops"}, given="method=rded")],
     "method.compile": [Change("true")],  # like the device: another rounding of the same computation, and recorded
     "labeling.mode": [
         Change("hard", STUDENTS, frozenset({"labels", "logits/natural", "logits/composed"})),
@@ -156,7 +169,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory) -> dict[str, Path]:
-    """A small folder of images, and another with the same content."""
+    """A small folder of images, another with the same content, and a file that stands for a teacher's weights."""
     tree, copy = (tmp_path_factory.mktemp(name) / name for name in ("tree", "copy"))
     drawn = np.random.default_rng(0)
     for split in ("train", "test"):
@@ -166,7 +179,9 @@ def trees(tmp_path_factory) -> dict[str, Path]:
                 pixels = drawn.integers(0, 256, (8, 8, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(tree / split / name / f"{number}.png")
     shutil.copytree(tree, copy)
-    return {"tree": tree, "copy": copy}
+    weights = tree.parent / "ckpt.pth"
+    weights.write_bytes(b"planned, not read")
+    return {"tree": tree, "copy": copy, "weights": weights}
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +191,8 @@ def plan(resolved, trees, tmp_path_factory) -> Callable[[str], Signatures]:
 
     @functools.cache
     def plan(words: str) -> Signatures:
-        typed = [f"outputs={outputs}", *f"{SMALL} {words}".format(**trees).split()]
+        small = SMALL if "method=" in words else SMALL_INFER
+        typed = [f"outputs={outputs}", *f"{small} {words}".format(**trees).split()]
         return planned(resolved(*typed), typed)
 
     return plan
@@ -196,7 +212,7 @@ def test_a_setting_changes_what_depends_on_it(plan, monkeypatch, setting, change
     before = plan(change.given)
     after = plan(f"{change.given} {setting}={change.value} {change.along}")
     renewed, resized = set(), set()
-    for part in PARTS:
+    for part in (*PARTS, *EXAMINED):
         old, new = set(before.get(part, ())), set(after.get(part, ()))
         if old and new and old.isdisjoint(new):
             renewed.add(part)
@@ -220,9 +236,9 @@ def test_a_changed_default_is_as_good_as_a_typed_word(plan, resolved, tmp_path, 
     monkeypatch.setattr(InferMethod.__dataclass_fields__["bn_weight"], "default", 0.5)
     register()
     with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
-        edited = resolve(hydra_compose("config", overrides=SMALL.split()))
+        edited = resolve(hydra_compose("config", overrides=SMALL_INFER.split()))
     monkeypatch.undo()
     register()
-    found = planned(edited, SMALL.split())
+    found = planned(edited, SMALL_INFER.split())
     assert found == plan("evaluate.lr=1e-3 method.bn_weight=0.5")
     assert {part for part in PARTS if found[part] != plan("")[part]} == GENERATED

@@ -1,0 +1,76 @@
+"""Reads ``torch.save`` files of other programs without running anything that stands in them.
+
+Everything goes through ``torch.load(..., weights_only=True)``. Beyond tensors and plain containers two inert things are
+read because published files are full of them: numpy's scalars (accuracies, the corners of a CutMix box) and the
+``argparse.Namespace`` in which training scripts keep their options. numpy's own reconstruction is not called either:
+the scalars come out as Python numbers.
+"""
+
+import argparse
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from infer.errors import UsageError
+
+_NUMBER = re.compile(r"[?bB]|[biufc]\d{1,2}")
+
+
+class _NumberType:
+    """Stands in for ``numpy.dtype`` while a scalar is read: the name of a number's type and its byte order."""
+
+    def __init__(self, name: str, *_: object) -> None:
+        if not isinstance(name, str) or not _NUMBER.fullmatch(name):
+            raise TypeError(f"numpy.dtype({name!r}) is not a number's")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] == ">":
+            self.dtype = self.dtype.newbyteorder(">")
+
+
+def _number(kind: _NumberType, content: bytes) -> int | float | bool | complex:
+    """Stands in for numpy's ``scalar``."""
+    if not isinstance(kind, _NumberType):
+        raise TypeError(f"a numpy scalar of {type(kind).__name__}")
+    (value,) = np.frombuffer(content, kind.dtype)
+    return value.item()
+
+
+_INERT = [
+    argparse.Namespace,
+    (_number, "numpy._core.multiarray.scalar"),  # as numpy 2 writes it
+    (_number, "numpy.core.multiarray.scalar"),  # as numpy 1 did
+    (_NumberType, "numpy.dtype"),
+]
+
+
+def load_foreign(path: Path) -> Any:
+    """The content of a ``torch.save`` file, on the CPU; numpy scalars as Python numbers.
+
+    Raises UsageError, one line, when there is no such file, when it is damaged or of another kind, and when it asks for
+    code: a whole network, for example, which only the program that made it can open.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file. Give the path of a file that torch.save wrote")
+    try:
+        with torch.serialization.safe_globals(_INERT), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old pickle protocols: what cannot be read fails
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged pickles fail in many ways
+        raise UsageError(_refusal(path, str(error))) from error
+
+
+def _refusal(path: Path, reason: str) -> str:
+    if wanted := re.search(r"GLOBAL ([\w.]+)", reason):
+        return (
+            f"{path} holds more than tensors: it asks for {wanted[1]}, and what a file names is not run here "
+            "(weights_only=True). Where you trust it, write its tensors anew: torch.save(network.state_dict(), FILE)"
+        )
+    detail = re.search(r"error: (.+)", reason) or re.search(r"(.+)", reason)
+    told = detail[1] if detail else "it is empty"
+    return f"{path} cannot be read as a file of torch.save ({told}): it is damaged or another kind of file"

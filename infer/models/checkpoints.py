@@ -1,0 +1,108 @@
+"""Weights out of other people's files: found in the file, brought to the names of the network, checked and loaded."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from infer.errors import UsageError
+from infer.formats.foreign import load_foreign
+
+_WEIGHTS_UNDER = ("state_dict", "model", "net")
+_WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
+_SYNONYMS = ({"linear", "fc", "classifier"}, {"shortcut", "downsample"})
+_COUNTER = "num_batches_tracked"  # of batch norms; no output depends on it, and old files lack it
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint: safetensors, or torch's format with the weights under ``state_dict``, ``model`` or
+    ``net``, or bare; without the wrappers' prefixes. Raises UsageError where there are none."""
+    if path.suffix == ".safetensors":
+        found = _read_safetensors(path)
+    else:
+        found = _weights_in(load_foreign(path), path)
+    return {_unwrapped(name): value for name, value in found.items()}
+
+
+def fitted_weights(target: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """``weights`` as a state for the network whose state is ``target``. Names are mapped where the network lacks them:
+    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``.
+
+    Raises UsageError naming ``source`` and the first weight that is missing, left over or of another shape.
+    """
+    mapped = {_name_in(target, name): (name, value) for name, value in weights.items()}
+    _check_all_there(target, mapped, source)
+    for name, (own_name, value) in mapped.items():
+        _check_shape(own_name, value, target[name], source)
+    return {name: mapped[name][1] if name in mapped else value for name, value in target.items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is not a file") from error
+    except SafetensorError as error:
+        raise UsageError(f"{path} cannot be read as safetensors ({error}): it is damaged or another kind") from error
+
+
+def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
+    holders = [content[key] for key in _WEIGHTS_UNDER if key in content] if isinstance(content, Mapping) else []
+    for holder in [*holders, content]:
+        if isinstance(holder, Mapping) and holder and all(isinstance(value, Tensor) for value in holder.values()):
+            return dict(holder)
+    told = f"keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, Mapping) else type(content).__name__
+    raise UsageError(
+        f"{path} holds no weights ({told}): they are looked for under {', '.join(_WEIGHTS_UNDER)} and at the top, as "
+        "a dictionary from names to tensors"
+    )
+
+
+def _unwrapped(name: str) -> str:
+    while name.startswith(_WRAPPERS):
+        name = name.partition(".")[2]
+    return name
+
+
+def _name_in(target: Mapping[str, Tensor], name: str) -> str:
+    """What the network calls the weight ``name``; ``name`` itself where it knows neither it nor a synonym."""
+    return next((candidate for candidate in _spellings(name.split(".")) if candidate in target), name)
+
+
+def _spellings(parts: list[str]) -> Iterator[str]:
+    """``parts`` joined, and then with one of them replaced by each of its synonyms."""
+    yield ".".join(parts)
+    for position, part in enumerate(parts):
+        for names in _SYNONYMS:
+            if part in names:
+                yield from (".".join([*parts[:position], other, *parts[position + 1 :]]) for other in names - {part})
+
+
+def _check_all_there(target: Mapping[str, Tensor], mapped: Mapping[str, tuple], source: str) -> None:
+    missing = [name for name in target if name not in mapped and not name.endswith(_COUNTER)]
+    left_over = [own_name for name, (own_name, _) in mapped.items() if name not in target]
+    if missing or left_over:
+        first = [f"the network's {missing[0]} is not in the file"] if missing else []
+        first += [f"the file's {left_over[0]} is not in the network"] if left_over else []
+        raise UsageError(
+            f"{source} is of another architecture: {'; '.join(first)} ({len(missing)} missing, {len(left_over)} left "
+            "over). Name the architecture that it was made with in teachers.archs and teachers.checkpoints"
+        )
+
+
+def _check_shape(name: str, value: Tensor, wanted: Tensor, source: str) -> None:
+    if value.shape != wanted.shape:
+        raise UsageError(
+            f"{source}: {name} is {list(value.shape)} in the file and {list(wanted.shape)} in the network. It was made "
+            f"with another width, number of classes or image size: {_advice(name, value, wanted)}"
+        )
+
+
+def _advice(name: str, value: Tensor, wanted: Tensor) -> str:
+    same_but_first = value.dim() == wanted.dim() and value.shape[1:] == wanted.shape[1:]
+    if same_but_first and set(name.split(".")) & _SYNONYMS[0]:
+        return f"type dataset=<one of {len(value)} classes>, or give another file"
+    return "type the architecture that it was made with in teachers.archs, or give another file"

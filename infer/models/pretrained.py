@@ -1,0 +1,102 @@
+"""Trained weights for an architecture: out of a file, or by the name that torchvision or timm gives them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infer.data.paths import expand
+from infer.errors import UsageError
+from infer.models import names
+from infer.models.checkpoints import read_weights
+from infer.store.files import sha256
+
+DEFAULT = "DEFAULT"
+"""Stands for the weights that a library itself would choose."""
+_FILE_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".safetensors")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights that are not read yet."""
+
+    source: str
+    """Where they come from, for a person."""
+    identity: Mapping[str, Any]
+    """What they are, for a signature: JSON-ready, and the same wherever they lie."""
+    read: Callable[[], dict[str, Tensor]]
+
+
+def weights_for(arch: str, given: str) -> Weights:
+    """The weights that ``teachers.checkpoints={arch: given}`` means: a file's or, for ``torchvision/<name>`` and
+    ``timm/<name>``, those that the library calls ``given`` (``DEFAULT``: the ones it would choose).
+
+    Raises UsageError when there is no such file or name.
+    """
+    family, options = names.parse(arch)
+    path = expand(given)
+    if path.is_file():
+        return Weights(str(path), {"sha256": sha256(path)}, lambda: read_weights(path))
+    if family in _LIBRARIES and "/" not in given and not given.endswith(_FILE_ENDINGS):
+        return _LIBRARIES[family](arch, options["name"], given)
+    named = f"{DEFAULT} or a name of {family}'s weights, or " if family in _LIBRARIES else ""
+    raise UsageError(
+        f"teachers.checkpoints={{{arch}: {given}}} names no file ({path} is not there). Give {named}the path of a "
+        "file with weights"
+    )
+
+
+def _of_torchvision(arch: str, name: str, given: str) -> Weights:
+    from torchvision import models
+
+    known = models.get_model_weights(name)
+    if given != DEFAULT and given not in known.__members__:
+        raise _unknown(arch, given, list(known.__members__))
+    member = known.DEFAULT if given == DEFAULT else known[given]
+
+    def read() -> dict[str, Tensor]:
+        try:
+            return models.get_model(name, weights=member).state_dict()
+        except OSError as error:
+            where = Path(torch.hub.get_dir(), "checkpoints", Path(member.url).name)
+            raise UsageError(
+                f"{arch} {member.name} cannot be fetched from {member.url} ({error}). Put that file at {where}, or "
+                f"give its path: 'teachers.checkpoints={{{arch}: <file>}}'"
+            ) from error
+
+    return Weights(f"torchvision's {member}", {"torchvision": str(member), "url": member.url}, read)
+
+
+def _of_timm(arch: str, name: str, given: str) -> Weights:
+    import timm
+
+    known = [entry.partition(".")[2] for entry in timm.list_pretrained(f"{name}.*")]
+    tag = timm.models.get_pretrained_cfg(name).tag if given == DEFAULT and known else given
+    if tag not in known:
+        raise _unknown(arch, given, known)
+
+    def read() -> dict[str, Tensor]:
+        try:
+            return timm.create_model(f"{name}.{tag}", pretrained=True).state_dict()
+        except (OSError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UsageError(
+                f"{arch} {tag} cannot be fetched ({reason}). Ask for it once where there is a network (timm keeps "
+                f"what it fetches), or give a file: 'teachers.checkpoints={{{arch}: <file>}}'"
+            ) from error
+
+    return Weights(f"timm's {name}.{tag}", {"timm": f"{name}.{tag}"}, read)
+
+
+_LIBRARIES: dict[str, Callable[[str, str, str], Weights]] = {"torchvision": _of_torchvision, "timm": _of_timm}
+
+
+def _unknown(arch: str, given: str, known: list[str]) -> UsageError:
+    there = f"there are {', '.join(known)}" if known else "there are none for it"
+    return UsageError(
+        f"teachers.checkpoints={{{arch}: {given}}} is neither a file nor a name of weights: {there}. Give one of them, "
+        f"{DEFAULT}, or the path of a file"
+    )
