@@ -8,8 +8,12 @@ import torch
 from planning import PARTS, Signatures, planned
 
 from infer.labels.static import BlockLogits, StaticLabels
+from infer.methods.features import Features
+from infer.methods.herding import HerdingSet
 from infer.methods.infer import CompensatorGroup, InferSet
+from infer.methods.kcenter import KCenterSet
 from infer.methods.random import RandomSet
+from infer.methods.rded import CropScores, RdedSet
 from infer.stages.evaluate import Student
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact
@@ -32,6 +36,9 @@ PINNED = {
     "labeling.teachers=[resnet8_w8]": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e df903e07a8c2 a6fd4d12e3a1",
     "evaluate.split=val": "f312b4ed5493 9542556adee4 d19756504d89 8e19ab9e0eed 8ed7be3b8dbf",
     "method=random ipc=7": "81babb8f0f47 - cfeca5287e72 8aede4a2999a cf5c0d66784a",
+    "method=herding ipc=7": "81babb8f0f47 - f14db39e5fc1 ef1bddfc0897 3bf78b5c3396",
+    "method=kcenter ipc=7": "81babb8f0f47 - 23f624f46196 35b81c51794b c41ad09ae3ba",
+    "method=rded ipc=7": "81babb8f0f47 - f2b8366297db 491be921da3d fdfbfe6289d1",
     "baselines=[full]": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 5152d98fa214 7f6243f9a8f2",
     "student.archs=[resnet8] evaluate.lr=1e-3": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 5152d98fa214 5411ca811cca",
 }
@@ -90,15 +97,28 @@ def test_a_raised_version_changes_the_artefact_and_what_is_made_from_it(resolved
     assert all(set(before[part]).isdisjoint(after[part]) for part in _DEPENDENTS[artefact])
 
 
-def test_a_raised_version_of_random_images(resolved, monkeypatch):
-    before = _plan(resolved, "method=random")
-    monkeypatch.setattr(RandomSet, "version", RandomSet.version + 1)
-    after = _plan(resolved, "method=random")
-    assert {part for part in before if before[part] != after[part]} == set(before) - {"teachers"}
+_OF_OTHER_METHODS: dict[type[Artefact], tuple[str, set[str]]] = {
+    RandomSet: ("random", {"teachers"}),
+    Features: ("herding", {"teachers"}),
+    HerdingSet: ("herding", {"teachers", "features"}),
+    KCenterSet: ("kcenter", {"teachers", "features"}),
+    CropScores: ("rded", {"teachers"}),
+    RdedSet: ("rded", {"teachers", "crops"}),
+}
+"""Artefact -> a method that makes it, and what is not made from it."""
+
+
+@pytest.mark.parametrize("artefact", _OF_OTHER_METHODS)
+def test_a_raised_version_in_another_method(resolved, monkeypatch, artefact):
+    method, untouched = _OF_OTHER_METHODS[artefact]
+    before = _plan(resolved, f"method={method}")
+    monkeypatch.setattr(artefact, "version", artefact.version + 1)
+    after = _plan(resolved, f"method={method}")
+    assert {part for part in before if before[part] != after[part]} == set(before) - untouched
 
 
 def test_every_artefact_is_tried():
-    tried, found = {*_DEPENDENTS, RandomSet}, set()
+    tried, found = {*_DEPENDENTS, *_OF_OTHER_METHODS}, set()
     to_visit = [Artefact]
     while to_visit:
         artefact = to_visit.pop()
