@@ -1,5 +1,5 @@
-"""What could only fail after hours is tried before the first second of them: networks that cannot be built, parts of
-the pipeline that earlier parts have not made."""
+"""What could only fail after hours is tried before the first second of them: networks that cannot be built, weights
+that do not fit them, parts of the pipeline that earlier parts have not made."""
 
 import torch
 from torch import nn
@@ -11,12 +11,14 @@ from infer.errors import UsageError
 from infer.methods.bn_matching import has_matchable_norms
 from infer.methods.features import head_of
 from infer.models import build
+from infer.stages.squeeze import Teacher
 from infer.store import Artefact
 
 
 def check(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
     """Raise UsageError, one line, for what the stages that were asked for are bound to stumble over."""
     _check_networks(context)
+    _check_weights(context, plan.get(Stage.squeeze, []))
     for stage in context.config.stages:
         for artefact in plan.get(stage, []):
             if stage in context.forced or not context.store.exists(artefact):
@@ -39,6 +41,12 @@ def _check_networks(context: Context) -> None:
         head_of(_outline(context, config.ensemble[0]).eval(), config.ensemble[0], context.data.image_size)
     for arch in {*config.teachers_that_label, *config.student.archs}:
         _outline(context, arch)
+
+
+def _check_weights(context: Context, teachers: list[Artefact]) -> None:
+    for teacher in teachers:
+        if isinstance(teacher, Teacher) and teacher.weights and not context.store.exists(teacher):
+            teacher.fitted(_outline(context, teacher.arch))
 
 
 def _outline(context: Context, arch: str) -> nn.Module:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.context import Context
@@ -51,16 +51,20 @@ class Teacher(TrainedNetwork):
         given = self._context.config.teachers.checkpoint_of(self.arch)
         return None if given is None else weights_for(self.arch, given)
 
-    def make(self, workspace: Workspace) -> dict[str, Any]:
-        return self._read(self.weights, workspace) if self.weights else self._train(workspace)
+    def fitted(self, network: nn.Module) -> dict[str, Tensor]:
+        """The weights that it is read from, under the names of ``network``; UsageError where they do not fit."""
+        return fitted_weights(network.state_dict(), self.weights.read(), self.weights.source)
 
-    def _read(self, weights: Weights, workspace: Workspace) -> dict[str, Any]:
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        return self._read(workspace) if self.weights else self._train(workspace)
+
+    def _read(self, workspace: Workspace) -> dict[str, Any]:
         data = self._context.data
         network = build(self.arch, data.num_classes, data.image_size)
-        network.load_state_dict(fitted_weights(network.state_dict(), weights.read(), weights.source))
+        network.load_state_dict(self.fitted(network))
         scores = self.test(network, workspace)
         save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
-        return {"scores": scores, "source": weights.source}
+        return {"scores": scores, "source": self.weights.source}
 
     def _train(self, workspace: Workspace) -> dict[str, Any]:
         context, data, settings = self._context, self._context.data, self._context.config.teachers

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from infer import preflight
+from infer.config import Stage
 from infer.errors import RunError, UsageError
 from infer.models import build
 from infer.stages.squeeze import Teacher, check_teachers
@@ -78,6 +80,15 @@ def test_a_file_that_is_not_there_is_said_before_any_work(teacher, checkpoint):
     checkpoint.unlink()
     with pytest.raises(UsageError, match="names no file"):
         _ = teacher().signature
+
+
+def test_weights_that_do_not_fit_are_said_before_any_work(teacher, checkpoint):
+    torch.save(build("resnet8_w16", 10, 8).state_dict(), checkpoint)
+    context = (read := teacher())._context
+    with pytest.raises(UsageError, match="conv1.weight is"):
+        preflight.check(context, {Stage.squeeze: [read]})
+    torch.save(build(ARCH, 10, 8).state_dict(), checkpoint)
+    preflight.check(context, {Stage.squeeze: [teacher()]})
 
 
 def test_an_architecture_without_a_teacher_is_refused(make_context):
