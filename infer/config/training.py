@@ -1,6 +1,6 @@
 """Settings of the one training loop that teachers (squeeze) and students (evaluate) share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
@@ -21,6 +21,17 @@ _RECIPE = (
     "crop_padding",
     "flip",
 )
+_NAMED_WHEN_USED = (
+    "schedule",
+    "warmup_start",
+    "decay_norm_and_bias",
+    "accumulate",
+    "crop",
+    "crop_scale_min",
+    "crop_ratio_max",
+    "shuffle_patches",
+)
+"""In the recipe only with another value than the default, so that trainings older than the setting keep their names."""
 
 
 class Optimizer(str, Enum):
@@ -30,11 +41,25 @@ class Optimizer(str, Enum):
     adamw = "adamw"
 
 
+class Schedule(str, Enum):
+    """The shape of the learning rate after the warm-up."""
+
+    cosine = "cosine"
+    half_cosine = "half_cosine"
+
+
 class ScheduleUnit(str, Enum):
     """How often the learning rate moves along its cosine: once per epoch (as most published code does) or per step."""
 
     epoch = "epoch"
     step = "step"
+
+
+class Crop(str, Enum):
+    """How the part of an image is cut out that the network sees."""
+
+    padded = "padded"
+    resized = "resized"
 
 
 @dataclass
@@ -46,25 +71,46 @@ class Training:
     steps: int | None = None
     """Updates of the weights."""
     batch_size: int = 64
+    accumulate: int = 1
+    """Parts in which a batch goes through the network, for batches that do not fit in memory. Batch norm sees a part;
+    each part's loss is divided by this number, also where a short last batch has fewer (SRe2L, train_FKD.py:235)."""
     optimizer: Optimizer = Optimizer.adamw
     lr: float = 1e-3
-    """Peak learning rate; a cosine takes it to zero."""
+    """Peak learning rate."""
     weight_decay: float = 0.01
+    decay_norm_and_bias: bool = True
+    """false: no weight decay on tensors of one dimension (SRe2L on ImageNet, RDED)."""
     momentum: float = 0.9
     """Of SGD, with Nesterov's form off as in the field's code; AdamW has betas (0.9, 0.999)."""
+    schedule: Schedule = Schedule.cosine
+    """``cosine`` ends at zero, ``half_cosine`` follows the first half of it and ends at lr / 2 (RDED)."""
     schedule_unit: ScheduleUnit = ScheduleUnit.epoch
     warmup: float = 0.0
-    """Fraction of the training over which the learning rate rises linearly from zero."""
+    """Fraction of the training over which the learning rate rises linearly."""
+    warmup_start: float | None = None
+    """Fraction of the peak that the warm-up begins with, torchvision's ``lr_warmup_decay``; null: it rises from zero,
+    and the first update is made above it."""
     label_smoothing: float = 0.0
     """Of hard labels; soft labels are left as they are."""
     ema_decay: float | None = None
     """Per-step decay of an average of the weights, which is then tested and kept instead of the last weights."""
+    shuffle_patches: int = 1
+    """The rows of patches of an image, this many, and then its columns are put into a random order (RDED's
+    ShufflePatches, before the crop); 1 leaves images as they are."""
+    crop: Crop = Crop.padded
+    """``padded``: torchvision's RandomCrop from a black border; ``resized``: its RandomResizedCrop (bilinear)."""
     crop_padding: int = 4
-    """Pixels of black border from which a crop of the image's size is cut; 0 turns cropping off."""
+    """Of ``crop=padded``: pixels of border around the image; 0 turns cropping off."""
+    crop_scale_min: float = 0.08
+    """Of ``crop=resized``: the least share of the image's area; the greatest is 1."""
+    crop_ratio_max: float = 4 / 3
+    """Of ``crop=resized``: width by height lies between 1 / crop_ratio_max and this."""
     flip: bool = True
     """Mirror half of the images left to right."""
     test_every: int = 10
     """Epochs between two tests, or steps where the length is in steps; the end is always tested."""
+    test_from: float = 0.0
+    """Share of the training that passes before the first test: RDED tests in the last fifth only."""
 
     def check(self, group: str) -> None:
         """Check every range; ``group`` is the config group that the messages name."""
@@ -74,19 +120,42 @@ class Training:
             self.steps,
             "give exactly one of the two and set the other to null",
         )
-        for key in ("epochs", "steps", "batch_size", "test_every"):
+        for key in ("epochs", "steps", "batch_size", "test_every", "accumulate", "shuffle_patches", "crop_ratio_max"):
             require_at_least(1, f"{group}.{key}", getattr(self, key))
-        require_positive(f"{group}.lr", self.lr)
+        for key in ("lr", "crop_scale_min"):
+            require_positive(f"{group}.{key}", getattr(self, key))
         for key in ("weight_decay", "crop_padding"):
             require_at_least(0, f"{group}.{key}", getattr(self, key))
-        for key in ("momentum", "warmup", "label_smoothing", "ema_decay"):
+        for key in ("momentum", "warmup", "warmup_start", "label_smoothing", "ema_decay", "test_from"):
             require_fraction(f"{group}.{key}", getattr(self, key))
+        require(self.crop_scale_min <= 1, f"{group}.crop_scale_min", self.crop_scale_min, "it may be at most 1")
+        require(
+            self.batch_size is None or self.batch_size % self.accumulate == 0,
+            f"{group}.accumulate",
+            self.accumulate,
+            f"it must divide {group}.batch_size={self.batch_size}",
+        )
 
     def recipe(self) -> dict[str, Any]:
-        """The settings that the trained weights depend on, for a signature; those without effect are None."""
-        without_effect = set()
+        """The settings that the trained weights depend on, for a signature; those without effect are None or left out.
+
+        Settings that came later are named only where they differ from their default.
+        """
+        idle = self._without_effect()
+        recipe = {key: None if key in idle else getattr(self, key) for key in _RECIPE}
+        defaults = {field.name: field.default for field in fields(Training)}
+        used = {key: getattr(self, key) for key in _NAMED_WHEN_USED if key not in idle}
+        return recipe | {key: value for key, value in used.items() if value != defaults[key]}
+
+    def _without_effect(self) -> set[str]:
+        idle = set()
         if self.optimizer is Optimizer.adamw:
-            without_effect.add("momentum")
+            idle.add("momentum")
         if self.steps is not None:
-            without_effect.add("schedule_unit")
-        return {key: None if key in without_effect else getattr(self, key) for key in _RECIPE}
+            idle.add("schedule_unit")
+        if self.warmup == 0:
+            idle.add("warmup_start")
+        if self.weight_decay == 0:
+            idle.add("decay_norm_and_bias")
+        idle |= {"crop_padding"} if self.crop is Crop.resized else {"crop_scale_min", "crop_ratio_max"}
+        return idle

@@ -49,6 +49,8 @@ class Student(TrainedNetwork):
     @property
     def settings(self) -> Mapping[str, Any]:
         context, plan = self._context, self.plan
+        # named only when used, so that students older than these settings keep their names
+        later = {"test_from": plan.settings.test_from, "cutmix": plan.cutmix}
         return {
             "arch": self.arch,
             "data": context.data.fingerprint,
@@ -59,6 +61,7 @@ class Student(TrainedNetwork):
             "precision": context.precision,
             "seed": context.config.seed,
             "repeat": self.repeat,
+            **{key: value for key, value in later.items() if value},
             "images": dict(self._material.images.student_settings),
             "labels": dict(self._material.labels.student_settings),
         }

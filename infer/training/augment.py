@@ -1,7 +1,8 @@
-"""Random crops and mirror images of a whole batch, cut out of padded images in one gather."""
+"""Random crops and mirror images of a whole batch: cut out of padded images in one gather, or enlarged in one step."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from infer.training.images import Images
 
@@ -19,18 +20,70 @@ def pad_with_black(images: Images, padding: int) -> Tensor:
 
 
 def crop_and_flip(
-    canvas: Tensor, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, size: tuple[int, int]
+    canvas: Tensor,
+    index: Tensor,
+    top: Tensor,
+    left: Tensor,
+    flip: Tensor,
+    size: tuple[int, int],
+    lines: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Crops of ``size`` (H, W) from images ``index`` of ``canvas``, mirrored left to right where ``flip``.
 
-    ``index``, ``top`` and ``left`` (the crop's corner in the padded image) and ``flip`` have shape [B]. The
-    result is [B, 3, H, W] in the channels_last layout, with the canvas's type.
+    ``index``, ``top`` and ``left`` (the crop's corner in the padded image) and ``flip`` have shape [B]. ``lines`` are
+    the rows and the columns of the canvas in another order (`shuffled_lines`), in which the crop is cut. The result is
+    [B, 3, H, W] in the channels_last layout, with the canvas's type.
     """
-    _, canvas_height, canvas_width, channels = canvas.shape
-    rows = torch.arange(size[0], device=canvas.device)
+    rows = torch.arange(size[0], device=canvas.device) + top[:, None]
     columns = torch.arange(size[1], device=canvas.device)
     columns = torch.where(flip[:, None], columns.flip(0), columns) + left[:, None]
-    rows = rows + (top + index * canvas_height)[:, None]
+    if lines is not None:
+        rows, columns = lines[0].gather(1, rows), lines[1].gather(1, columns)
+    return pick(canvas, index, rows, columns)
+
+
+def pick(canvas: Tensor, index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Of image ``index[b]`` of ``canvas`` [N, H', W', 3] the pixels in ``rows[b]`` and ``columns[b]``.
+
+    ``rows`` is int64 [B, H], ``columns`` int64 [B, W]; the result is [B, 3, H, W] in the channels_last layout.
+    """
+    _, canvas_height, canvas_width, channels = canvas.shape
+    rows = rows + (index * canvas_height)[:, None]
     pixels = rows[:, :, None] * canvas_width + columns[:, None, :]
     crops = canvas.view(-1, channels).index_select(0, pixels.view(-1))
-    return crops.view(len(index), *size, channels).permute(0, 3, 1, 2)
+    return crops.view(*pixels.shape, channels).permute(0, 3, 1, 2)
+
+
+def shuffled_lines(patches: Tensor, length: int, padding: int) -> Tensor:
+    """For an order of patches, int64 [B, n], the rows (or columns) of a padded image in that order.
+
+    ``length`` is the image's, a multiple of n; the result is int64 [B, length + 2·padding], where the border stays.
+    """
+    size = length // patches.shape[1]
+    lines = torch.arange(length + 2 * padding, device=patches.device).repeat(len(patches), 1)
+    within = torch.arange(size, device=patches.device)
+    lines[:, padding : padding + length] = padding + (patches[:, :, None] * size + within).flatten(1)
+    return lines
+
+
+def resized_crop_and_flip(
+    images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, flip: Tensor
+) -> Tensor:
+    """The boxes of ``images`` (float [B, 3, H, W]) enlarged to [B, 3, H, W], mirrored left to right where ``flip``.
+
+    Bilinear, as torchvision's ``resized_crop`` of each image: nothing outside a box is looked at, and pixels stand for
+    squares (align_corners=False). Boxes, int64 [B] each, lie inside the images.
+    """
+    rows = _sampled(top, height, images.shape[2])
+    columns = _sampled(left, width, images.shape[3])
+    columns = torch.where(flip[:, None], columns.flip(1), columns)
+    grid = torch.stack(torch.broadcast_tensors(columns[:, None, :], rows[:, :, None]), dim=-1)
+    return grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _sampled(start: Tensor, extent: Tensor, length: int) -> Tensor:
+    """Where ``length`` pixels fall that ``extent`` pixels from ``start`` are stretched to: [B, length], -1 to 1 over
+    the whole image."""
+    middles = (torch.arange(length, device=start.device, dtype=torch.float32) + 0.5) * (extent / length)[:, None] - 0.5
+    within = torch.minimum(middles.clamp(min=0), (extent - 1)[:, None])
+    return (2 * (within + start[:, None]) + 1) / length - 1

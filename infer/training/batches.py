@@ -1,26 +1,23 @@
-"""The batches of an epoch: what is drawn (at once, on the CPU) and what is formed from it (on the device)."""
+"""The batches of an epoch, formed on the device from random numbers that are drawn ahead."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from infer.seeds import generator
-from infer.training.augment import crop_and_flip, pad_with_black
+from infer.config.training import Crop
+from infer.errors import UsageError
+from infer.training.augment import crop_and_flip, pad_with_black, pick, resized_crop_and_flip, shuffled_lines
+from infer.training.draws import Draws, EpochDraws
 from infer.training.images import Images
-from infer.training.mixing import draw_partners, draw_weights, mix
+from infer.training.mixing import cut_and_paste, mix, share_kept
 from infer.training.plan import Plan
-
-Unit = tuple[int | str, ...]
-"""(seed, purpose, id ...): names a training for `infer.seeds`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one update of the weights is made from."""
+    """What one update of the weights is made from, or a part of it."""
 
     images: Tensor
     """float32 [B, 3, H, W], normalised, augmented and mixed, channels_last."""
@@ -29,74 +26,85 @@ class Batch:
     partner: Tensor | None
     """int64 [B]: the row in the training set of the image mixed in; None without mixing."""
     weight: float
-    """Share of the image ``index``; the partner's is 1 - weight. 1.0 without mixing."""
+    """Share of the image ``index``; the partner's is 1 - weight. 1.0 without mixing. CutMix: the share of the area that
+    is left of it, which is more than the weight drawn where the box reached over the edge."""
+    epoch: int = 0
+    """The epoch whose draws it is made from."""
+    first: int = 0
+    """Position of its first image in that epoch's order."""
 
-
-@dataclass(frozen=True, eq=False)
-class EpochDraws:
-    """Every random number of an epoch; the tensors have one entry per image shown."""
-
-    order: Tensor
-    """int64: rows of the training set in the order in which they are shown."""
-    top: Tensor
-    """int64: the crop's first row in the padded image."""
-    left: Tensor
-    """int64: its first column."""
-    flip: Tensor
-    """bool: whether the crop is mirrored."""
-    partner: Tensor | None
-    """int64: position, within its batch, of the image mixed in."""
-    weights: list[float]
-    """One mixing weight per batch."""
-
-    def to(self, device: torch.device) -> "EpochDraws":
-        """The same draws with the tensors on ``device``."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **tensors)
-
-
-def draw_epoch(plan: Plan, unit: Unit, epoch: int) -> EpochDraws:
-    """The random numbers of ``epoch`` (from 0), which depend on nothing but ``plan``, ``unit`` and ``epoch``.
-
-    An image that joins a single one in the last batch (`Plan.batch_sizes`) is the first of the epoch's order,
-    with a crop of its own.
-    """
-    rng = generator(*unit, epoch)
-    shown = sum(plan.batch_sizes)
-    order = rng.permutation(plan.num_images)
-    order = np.append(order, order[: shown - plan.num_images])
-    corners = rng.integers(0, 2 * plan.settings.crop_padding + 1, size=(2, shown))
-    flip = rng.random(shown) < 0.5 if plan.settings.flip else np.zeros(shown, dtype=bool)
-    partner, weights = None, [1.0] * plan.steps_per_epoch
-    if plan.mix_alpha is not None:
-        partner = torch.from_numpy(draw_partners(rng, plan.batch_sizes))
-        weights = draw_weights(rng, plan.steps_per_epoch, plan.mix_alpha)
-    top, left = torch.from_numpy(corners)
-    return EpochDraws(torch.from_numpy(order), top, left, torch.from_numpy(flip), partner, weights)
+    def parts(self, size: int) -> Iterator["Batch"]:
+        """The batch in parts of ``size`` images, the last of what is left; a single image left joins the part before
+        it, as batch norm cannot use it alone."""
+        count = len(self.index)
+        if count <= size:
+            yield self
+            return
+        bounds = [*range(0, count, size), count]
+        if bounds[-1] - bounds[-2] == 1 < size:
+            bounds.pop(-2)
+        for start, stop in pairwise(bounds):
+            rows = slice(start, stop)
+            partner = None if self.partner is None else self.partner[rows]
+            yield replace(
+                self, images=self.images[rows], index=self.index[rows], partner=partner, first=self.first + start
+            )
 
 
 class BatchSource:
-    """Forms the batches of any epoch from a training set that stays on its device, as a padded copy."""
+    """Forms the batches of any epoch from a training set that stays on its device, as a padded copy.
 
-    def __init__(self, images: Images, plan: Plan, unit: Unit) -> None:
+    Raises UsageError when the images cannot be divided into the patches that are to be shuffled.
+    """
+
+    def __init__(self, images: Images, plan: Plan, draws: Draws) -> None:
+        settings = plan.settings
         self._images = images
         self._size = tuple(images.pixels.shape[2:])
-        self._canvas = pad_with_black(images, plan.settings.crop_padding)
+        self._resizes = settings.crop is Crop.resized
+        self._padding = 0 if self._resizes else settings.crop_padding
         self._plan = plan
-        self._unit = unit
+        self._draws = draws
+        if any(length % settings.shuffle_patches for length in self._size):
+            raise UsageError(
+                f"shuffle_patches={settings.shuffle_patches} is not possible: images of {self._size[0]}x{self._size[1]}"
+                " pixels do not divide into so many rows and columns of patches"
+            )
+        self._canvas = pad_with_black(images, self._padding)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of ``epoch``, as many of them as the plan takes."""
-        draws = draw_epoch(self._plan, self._unit, epoch).to(self._canvas.device)
+        draws = self._draws.of(self._plan, epoch, self._size).to(self._canvas.device)
         bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
+        source = self._draws.stored_epoch(epoch)
         for number, (start, stop) in enumerate(islice(bounds, len(self._plan.steps_of(epoch)))):
-            yield self._batch(draws, slice(start, stop), number)
+            yield self._batch(draws, slice(start, stop), number, source)
 
-    def _batch(self, draws: EpochDraws, rows: slice, number: int) -> Batch:
-        index = draws.order[rows]
-        crops = crop_and_flip(self._canvas, index, draws.top[rows], draws.left[rows], draws.flip[rows], self._size)
-        images = self._images.normalised(crops)
+    def _batch(self, draws: EpochDraws, rows: slice, number: int, epoch: int) -> Batch:
+        index, images = draws.order[rows], self._augmented(draws, rows)
         if draws.partner is None:
-            return Batch(images, index, None, 1.0)
+            return Batch(images, index, None, 1.0, epoch, rows.start)
         partner, weight = draws.partner[rows], draws.weights[number]
-        return Batch(mix(images, partner, weight), index, index[partner], weight)
+        if draws.boxes is None:
+            images = mix(images, partner, weight)
+        else:
+            box = draws.boxes[number]
+            images, weight = cut_and_paste(images, partner, box), share_kept(box, self._size)
+        return Batch(images, index, index[partner], weight, epoch, rows.start)
+
+    def _augmented(self, draws: EpochDraws, rows: slice) -> Tensor:
+        """Cropped and mirrored, not mixed yet: float32, normalised."""
+        index, top, left, flip = draws.order[rows], draws.top[rows], draws.left[rows], draws.flip[rows]
+        lines = self._lines(draws, rows)
+        if not self._resizes:
+            return self._images.normalised(crop_and_flip(self._canvas, index, top, left, flip, self._size, lines))
+        whole = self._canvas[index].permute(0, 3, 1, 2) if lines is None else pick(self._canvas, index, *lines)
+        height, width = draws.height[rows], draws.width[rows]
+        return resized_crop_and_flip(self._images.normalised(whole), top, left, height, width, flip)
+
+    def _lines(self, draws: EpochDraws, rows: slice) -> tuple[Tensor, Tensor] | None:
+        """Rows and columns of the canvas in the order that shuffled patches give them; None where they stay."""
+        if draws.patch_rows is None:
+            return None
+        orders = (draws.patch_rows[rows], draws.patch_columns[rows])
+        return tuple(shuffled_lines(order, size, self._padding) for order, size in zip(orders, self._size, strict=True))

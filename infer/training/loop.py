@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from infer.errors import RunError
 from infer.seeds import torch_seed
-from infer.training.batches import BatchSource, Unit
+from infer.training.batches import Batch, BatchSource
 from infer.training.checkpoint import Checkpoint
+from infer.training.draws import Draws, Unit
 from infer.training.execution import Precision, autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
 from infer.training.objectives import Objective
@@ -68,6 +69,7 @@ def fit(
     plan: Plan,
     *,
     unit: Unit,
+    draws: Draws | None = None,
     tests: Mapping[str, LabelledImages] | None = None,
     device: torch.device | str = "cpu",
     precision: Precision = "fp32",
@@ -76,7 +78,8 @@ def fit(
 ) -> FitResult:
     """Train ``model`` in place; it ends with the weights to keep, in eval mode, on ``device``.
 
-    Every random number comes from ``unit`` and the epoch's number; the caller's random state stays as it is.
+    Every random number comes from ``unit`` and the epoch's number, except that those of the batches come from ``draws``
+    where it is given; the caller's random state stays as it is.
     ``on_epoch`` receives each new record of the history. With ``checkpoint_dir``, a folder for this training
     alone, an interrupted call made again goes on after the last stored epoch and ends with the same weights,
     bit for bit on the same device and number of threads; the folder is the caller's to remove.
@@ -85,13 +88,15 @@ def fit(
     device = torch.device(device)
     layout = memory_format_of(model)
     model.to(device=device, memory_format=layout)
+    draws = draws or Draws(unit)
     training = _Run(
         state=TrainingState.start(model, plan.settings),
-        batches=BatchSource(images.to(device), plan, unit),
+        batches=BatchSource(images.to(device), plan, draws),
         tests={name: test.to(device) for name, test in (tests or {}).items()},
         objective=objective,
         plan=plan,
         unit=unit,
+        draws=draws,
         device=device,
         precision=precision,
         layout=layout,
@@ -125,6 +130,7 @@ class _Run:
     objective: Objective
     plan: Plan
     unit: Unit
+    draws: Draws
     device: torch.device
     precision: Precision
     layout: torch.memory_format
@@ -132,8 +138,8 @@ class _Run:
     def key(self) -> str:
         """Names this training: two with the same key, images and objective make the same weights."""
         shapes = {name: list(tensor.shape) for name, tensor in self.state.model.state_dict().items()}
-        plan = [self.plan.settings.recipe(), self.plan.num_images, self.plan.steps, self.plan.mix_alpha]
-        named = [self.unit, plan, self.precision, sorted(self.tests), shapes]
+        plan = [self.plan.settings.recipe(), self.plan.steps, self.plan.draws_recipe()]
+        named = [self.unit, vars(self.draws), plan, self.precision, sorted(self.tests), shapes]
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
     def run_epoch(self, epoch: int) -> float:
@@ -146,15 +152,20 @@ class _Run:
         with _seeded(torch_seed(*self.unit, epoch), self.device):
             for step, batch in zip(self.plan.steps_of(epoch), self.batches.epoch(epoch), strict=True):
                 set_lr(self.state.optimizer, self.plan.lr_at(step))
-                with autocast(self.device, self.precision):
-                    logits = model(batch.images.contiguous(memory_format=self.layout))
-                loss = self.objective(logits.float(), batch)
-                self.state.update(loss)
-                loss_sum += loss.detach() * len(batch.index)
+                self.state.update(self._losses(batch, loss_sum))
                 shown += len(batch.index)
         weight_sum = sum(parameter.detach().sum() for parameter in model.parameters())
         loss, weights = torch.stack([loss_sum / shown, weight_sum]).tolist()
         return loss if math.isfinite(weights) else math.nan
+
+    def _losses(self, batch: Batch, loss_sum: Tensor) -> Iterator[Tensor]:
+        """What the parts of ``batch`` contribute to the loss; its sum over images is added to ``loss_sum``."""
+        for part in batch.parts(self.plan.part_size):
+            with autocast(self.device, self.precision):
+                logits = self.state.model(part.images.contiguous(memory_format=self.layout))
+            loss = self.objective(logits.float(), part)
+            loss_sum += loss.detach() * len(part.index)
+            yield loss / self.plan.settings.accumulate
 
     def record(self, epoch: int, loss: float) -> dict[str, float]:
         """What the history says of ``epoch``; tests where that is planned."""

@@ -1,8 +1,13 @@
-"""MixUp (Zhang et al., 2018): convex combinations of a batch with a permutation of itself."""
+"""MixUp (Zhang et al., 2018) and CutMix (Yun et al., 2019): a batch blended with one permutation of itself."""
+
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Box = tuple[int, int, int, int]
+"""First row, first column, end row, end column: ``image[:, top:bottom, left:right]``; may be empty."""
 
 
 def draw_weights(rng: np.random.Generator, batches: int, alpha: float) -> list[float]:
@@ -15,6 +20,38 @@ def draw_partners(rng: np.random.Generator, batch_sizes: list[int]) -> np.ndarra
     return np.concatenate([rng.permutation(size) for size in batch_sizes])
 
 
+def draw_boxes(rng: np.random.Generator, weights: list[float], size: tuple[int, int]) -> list[Box]:
+    """CutMix's box for each weight, in images of ``size`` (H, W): 1 - weight of the area, around any pixel.
+
+    What reaches over the edge is cut off, so that a box may be smaller than its weight says, as in the published code.
+    """
+    height, width = size
+    rows, columns = rng.integers(0, height, len(weights)), rng.integers(0, width, len(weights))
+    boxes = []
+    for weight, row, column in zip(weights, rows.tolist(), columns.tolist(), strict=True):
+        (top, bottom), (left, right) = _span(row, height, weight), _span(column, width, weight)
+        boxes.append((top, left, bottom, right))
+    return boxes
+
+
+def share_kept(box: Box, size: tuple[int, int]) -> float:
+    """The share of an image's area that lies outside ``box``."""
+    top, left, bottom, right = box
+    return 1 - (bottom - top) * (right - left) / (size[0] * size[1])
+
+
 def mix(images: Tensor, partner: Tensor, weight: float) -> Tensor:
     """``weight`` · images + (1 - ``weight``) · images[partner]."""
     return torch.lerp(images[partner], images, weight)
+
+
+def cut_and_paste(images: Tensor, partner: Tensor, box: Box) -> Tensor:
+    """``images`` [B, 3, H, W] with ``box`` taken from ``images[partner]``; writes into ``images``."""
+    top, left, bottom, right = box
+    images[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
+    return images
+
+
+def _span(middle: int, length: int, weight: float) -> tuple[int, int]:
+    half = int(length * math.sqrt(1 - weight)) // 2
+    return max(middle - half, 0), min(middle + half, length)

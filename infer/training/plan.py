@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from infer.config.training import ScheduleUnit, Training
+from infer.config.training import Crop, Schedule, ScheduleUnit, Training
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Plan:
     steps: int | None = None
     """Replaces the length in ``settings``: a baseline makes as many updates as what it is compared with."""
     mix_alpha: float | None = None
-    """Both parameters of MixUp's Beta distribution; None leaves images unmixed."""
+    """Both parameters of the Beta distribution of mixing weights; None leaves images unmixed."""
+    cutmix: bool = False
+    """Mix by CutMix, a box of the partner, instead of MixUp."""
 
     @property
     def batch_sizes(self) -> list[int]:
@@ -32,6 +35,11 @@ class Plan:
         if left == 1 and full > 0:
             left = 2
         return [self.settings.batch_size] * full + [left] * (left > 0)
+
+    @property
+    def part_size(self) -> int:
+        """Images that go through the network together."""
+        return self.settings.batch_size // self.settings.accumulate
 
     @property
     def steps_per_epoch(self) -> int:
@@ -64,7 +72,8 @@ class Plan:
         return range(first, min(first + self.steps_per_epoch, self.total_steps))
 
     def is_tested(self, epoch: int) -> bool:
-        """Whether a test follows ``epoch``: it does after the last, and where an interval of ``test_every`` ends.
+        """Whether a test follows ``epoch``: it does after the last, and where an interval of ``test_every`` ends past
+        the share ``test_from`` of the training.
 
         A replaced length is divided as the settings' own would be, so that compared trainings are tested as often.
         """
@@ -73,15 +82,17 @@ class Plan:
         before, after = (
             step * own_length // (self.total_steps * self.settings.test_every) for step in (steps.start, steps.stop)
         )
-        return after > before or epoch + 1 == self.epochs
+        is_due = after > before and steps.stop > self.settings.test_from * self.total_steps
+        return is_due or epoch + 1 == self.epochs
 
     def lr_at(self, step: int) -> float:
         """Learning rate of update ``step``: a linear warm-up, then half a cosine from the peak towards zero.
 
         Without warm-up it is lr/2 · (1 + cos(pi · t/T)), t counting epochs or steps, as given by
-        ``torch.optim.lr_scheduler.CosineAnnealingLR``; a length in steps always counts in steps. The warm-up
-        rises evenly from zero (left out) to the peak (the cosine's first value); it lasts at least one epoch or
-        step and leaves at least one to the cosine.
+        ``torch.optim.lr_scheduler.CosineAnnealingLR``; a length in steps always counts in steps. With
+        ``schedule=half_cosine`` T is doubled, so that the end is at lr/2. The warm-up rises evenly to the peak (the
+        cosine's first value) from ``warmup_start``, or from zero (left out); it lasts at least one epoch or step and
+        leaves at least one to the cosine.
         """
         if self._moves_by_epoch:
             tick, ticks = step // self.steps_per_epoch, self.epochs
@@ -89,8 +100,26 @@ class Plan:
             tick, ticks = step, self.total_steps
         warm_up = self._warm_up_of(ticks)
         if tick < warm_up:
-            return self.settings.lr * (tick + 1) / (warm_up + 1)
-        return self.settings.lr / 2 * (1 + math.cos(math.pi * (tick - warm_up) / (ticks - warm_up)))
+            return self.settings.lr * self._warm_up_factor(tick, warm_up)
+        whole = (ticks - warm_up) * (2 if self.settings.schedule is Schedule.half_cosine else 1)
+        return self.settings.lr / 2 * (1 + math.cos(math.pi * (tick - warm_up) / whole))
+
+    def draws_recipe(self) -> dict[str, Any]:
+        """What the random numbers of an epoch depend on, besides their unit and the size of the images; JSON-ready."""
+        settings = self.settings
+        if settings.crop is Crop.resized:
+            crop = {"resized": [settings.crop_scale_min, settings.crop_ratio_max]}
+        else:
+            crop = {"padded": settings.crop_padding}
+        return {
+            "images": self.num_images,
+            "batch_size": settings.batch_size,
+            "crop": crop,
+            "flip": settings.flip,
+            "shuffle_patches": settings.shuffle_patches,
+            "mix_alpha": self.mix_alpha,
+            "cutmix": self.cutmix,
+        }
 
     @property
     def _moves_by_epoch(self) -> bool:
@@ -101,3 +130,8 @@ class Plan:
         if self.settings.warmup == 0:
             return 0
         return min(max(1, round(self.settings.warmup * ticks)), ticks - 1)
+
+    def _warm_up_factor(self, tick: int, ticks: int) -> float:
+        if self.settings.warmup_start is None:
+            return (tick + 1) / (ticks + 1)
+        return self.settings.warmup_start + (1 - self.settings.warmup_start) * tick / ticks

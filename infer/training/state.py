@@ -1,5 +1,6 @@
 """Everything tensor-valued that training changes: the weights, their average and the optimiser's moments."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -22,17 +23,18 @@ class TrainingState:
     def start(cls, model: nn.Module, settings: Training) -> "TrainingState":
         """``model`` before its first update, with what ``settings`` ask for."""
         average = None if settings.ema_decay is None else WeightAverage(model, settings.ema_decay)
-        return cls(model, build_optimizer(model.parameters(), settings), average)
+        return cls(model, build_optimizer(model, settings), average)
 
     @property
     def tested(self) -> nn.Module:
         """The network to test and keep: the average where there is one."""
         return self.model if self.average is None else self.average.module
 
-    def update(self, loss: Tensor) -> None:
-        """One update of the weights along the gradient of ``loss``."""
+    def update(self, losses: Iterable[Tensor]) -> None:
+        """One update of the weights along the gradient of the sum of ``losses``, each computed when its turn comes."""
         self.optimizer.zero_grad()
-        loss.backward()
+        for loss in losses:
+            loss.backward()
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
@@ -60,7 +62,7 @@ class TrainingState:
         self._load_moments(_under("optimizer.", tensors))
 
     def _load_moments(self, tensors: dict[str, Tensor]) -> None:
-        parameters = list(self.model.parameters())
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             number, _, moment = name.partition(".")

@@ -25,6 +25,7 @@ from infer.labels.base import soft_label_loss
 from infer.labels.static import static_label_objective
 from infer.models import build
 from infer.training.batches import BatchSource
+from infer.training.draws import Draws
 from infer.training.execution import autocast, memory_format_of
 from infer.training.images import Images
 from infer.training.loop import fit
@@ -77,7 +78,7 @@ class BareStep:
     def __init__(self, arch: str, plan: Plan, images: Tensor, precision: str) -> None:
         self._model, self._precision = new_student(arch, images.device), precision
         self._images = images.contiguous(memory_format=memory_format_of(self._model))
-        self.optimizer = build_optimizer(self._model.parameters(), plan.settings)
+        self.optimizer = build_optimizer(self._model, plan.settings)
         self._targets = torch.randn(len(images), NUM_CLASSES, device=images.device)
 
     def __call__(self) -> None:
@@ -101,7 +102,7 @@ def measure(arch: str, epochs: int, device: torch.device, precision: str) -> dic
     images = Images(torch.randn(NUM_IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE), MEAN, STD).to(device)
     objective = static_label_objective(10 * torch.randn(NUM_IMAGES, NUM_CLASSES), TEMPERATURE, device)
     plan = Plan(Training(epochs=epochs, batch_size=BATCH_SIZE), NUM_IMAGES, mix_alpha=0.8)
-    source = BatchSource(images, plan, UNIT)
+    source = BatchSource(images, plan, Draws(UNIT))
     bare_step = BareStep(arch, plan, next(source.epoch(0)).images, precision)
     clock, marks = Clock(device), []
 

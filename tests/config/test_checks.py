@@ -3,7 +3,7 @@
 import pytest
 from omegaconf.errors import OmegaConfBaseException
 
-from infer.config.training import Training
+from infer.config.training import Crop, Training
 from infer.errors import UsageError
 
 
@@ -30,6 +30,14 @@ from infer.errors import UsageError
         ("evaluate.repeats=0", "evaluate.repeats=0"),
         ("evaluate.val_fraction=1", "evaluate.val_fraction=1"),
         ("evaluate.momentum=1", "evaluate.momentum=1"),
+        ("evaluate.accumulate=0", "evaluate.accumulate=0"),
+        ("evaluate.accumulate=3", "evaluate.accumulate=3"),
+        ("evaluate.crop_scale_min=1.5", "evaluate.crop_scale_min=1.5"),
+        ("evaluate.crop_scale_min=0", "evaluate.crop_scale_min=0"),
+        ("evaluate.crop_ratio_max=0.5", "evaluate.crop_ratio_max=0.5"),
+        ("evaluate.shuffle_patches=0", "evaluate.shuffle_patches=0"),
+        ("evaluate.warmup_start=1", "evaluate.warmup_start=1"),
+        ("evaluate.test_from=1", "evaluate.test_from=1"),
         ("evaluate.divide_epochs_by_blocks=true", "divide_epochs_by_blocks"),
         ("+nothing=3", "nothing"),
     ],
@@ -53,14 +61,37 @@ def test_missing_settings_are_listed_together(resolved):
         resolved("dataset=folder")
 
 
+OTHER_VALUES = {
+    "schedule": "half_cosine",
+    "warmup_start": 0.01,
+    "decay_norm_and_bias": False,
+    "accumulate": 2,
+    "crop": Crop.resized,
+    "crop_scale_min": 0.5,
+    "crop_ratio_max": 1.0,
+    "shuffle_patches": 2,
+}
+"""Of settings that are in a recipe only where they differ from their default."""
+
+
 def test_every_training_setting_is_part_of_the_recipe():
     """A setting that is added to ``Training`` must enter the signature of what is trained with it."""
-    assert set(Training(epochs=1).recipe()) | {"test_every"} == set(Training.__dataclass_fields__)
+    not_of_weights = {"test_every", "test_from"}
+    always, when_used = Training(epochs=1).recipe(), Training(epochs=1, warmup=0.1, **OTHER_VALUES).recipe()
+    assert set(always) | set(OTHER_VALUES) | not_of_weights == set(Training.__dataclass_fields__)
+    assert set(when_used) == set(always) | set(OTHER_VALUES)
 
 
 def test_settings_without_effect_are_not_part_of_the_recipe():
     assert Training(epochs=1, momentum=0.5).recipe() == Training(epochs=1).recipe()
     assert Training(steps=1, schedule_unit="step").recipe() == Training(steps=1).recipe()
+    assert Training(epochs=1, warmup_start=0.1).recipe() == Training(epochs=1).recipe()
+    assert Training(epochs=1, crop_scale_min=0.5, crop_ratio_max=1).recipe() == Training(epochs=1).recipe()
+    assert Training(epochs=1, weight_decay=0, decay_norm_and_bias=False).recipe() == (
+        Training(epochs=1, weight_decay=0).recipe()
+    )
+    resized = {"epochs": 1, "crop": Crop.resized}
+    assert Training(**resized, crop_padding=2).recipe() == Training(**resized).recipe()
 
 
 def test_min_top1(resolved):

@@ -5,13 +5,14 @@ import torch
 import torchvision.transforms.functional as F
 
 from infer.config.training import Training
-from infer.training.batches import BatchSource, draw_epoch
+from infer.training.batches import BatchSource
+from infer.training.draws import Draws, draw_epoch
 from infer.training.images import Images
 from infer.training.plan import Plan
 
 UNIT = (3, "student", "tiny", 0)
 MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)
-HEIGHT, WIDTH = 6, 9  # not square, so that swapped axes show
+SIZE = HEIGHT, WIDTH = 6, 9  # not square, so that swapped axes show
 
 
 def make_plan(num_images: int = 23, padding: int = 2, mix_alpha: float | None = None, **settings) -> Plan:
@@ -31,7 +32,7 @@ def random_images(kind: str, count: int = 23) -> tuple[Images, torch.Tensor]:
 
 def reference_epoch(raw: torch.Tensor, plan: Plan, epoch: int) -> torch.Tensor:
     """Every image of the epoch, in order: black border, crop, mirror, and only then normalised."""
-    draws = draw_epoch(plan, UNIT, epoch)
+    draws = draw_epoch(plan, UNIT, epoch, SIZE)
     images = []
     for row, top, left, flip in zip(draws.order, draws.top, draws.left, draws.flip, strict=True):
         image = F.pad(raw[row], [plan.settings.crop_padding] * 4, fill=0)
@@ -46,7 +47,7 @@ def test_augmentation_is_torchvisions(kind, padding, flip):
     images, raw = random_images(kind)
     plan = make_plan(padding=padding, flip=flip)
     for epoch in range(3):
-        batches = list(BatchSource(images, plan, UNIT).epoch(epoch))
+        batches = list(BatchSource(images, plan, Draws(UNIT)).epoch(epoch))
         got = torch.cat([batch.images for batch in batches])
         torch.testing.assert_close(got, reference_epoch(raw, plan, epoch), rtol=1e-5, atol=1e-6)
         assert sorted(torch.cat([batch.index for batch in batches]).tolist()) == list(range(23))
@@ -56,13 +57,13 @@ def test_augmentation_is_torchvisions(kind, padding, flip):
 def test_batches_are_float32_and_channels_last():
     for kind in ("uint8", "float32"):
         images, _ = random_images(kind)
-        for batch in BatchSource(images, make_plan(mix_alpha=0.8), UNIT).epoch(0):
+        for batch in BatchSource(images, make_plan(mix_alpha=0.8), Draws(UNIT)).epoch(0):
             assert batch.images.dtype == torch.float32
             assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_every_crop_and_both_mirrorings_occur():
-    draws = draw_epoch(make_plan(num_images=2000, padding=2), UNIT, 0)
+    draws = draw_epoch(make_plan(num_images=2000, padding=2), UNIT, 0, SIZE)
     assert set(draws.top.tolist()) == set(draws.left.tolist()) == set(range(5))
     assert 0.45 < draws.flip.float().mean() < 0.55
 
@@ -72,9 +73,9 @@ def test_mixup_blends_augmented_images_of_the_same_batch(kind):
     images, raw = random_images(kind)
     plan = make_plan(mix_alpha=0.8)
     augmented = reference_epoch(raw, plan, 1).split(8)
-    draws = draw_epoch(plan, UNIT, 1)
+    draws = draw_epoch(plan, UNIT, 1, SIZE)
     for batch, plain, partner in zip(
-        BatchSource(images, plan, UNIT).epoch(1), augmented, draws.partner.split(8), strict=True
+        BatchSource(images, plan, Draws(UNIT)).epoch(1), augmented, draws.partner.split(8), strict=True
     ):
         expected = batch.weight * plain + (1 - batch.weight) * plain[partner]
         torch.testing.assert_close(batch.images, expected, rtol=1e-5, atol=1e-6)
@@ -83,14 +84,14 @@ def test_mixup_blends_augmented_images_of_the_same_batch(kind):
 
 
 def test_mixing_weights_follow_the_beta_distribution():
-    weights = torch.tensor(draw_epoch(make_plan(num_images=16000, mix_alpha=0.8), UNIT, 0).weights)
+    weights = torch.tensor(draw_epoch(make_plan(num_images=16000, mix_alpha=0.8), UNIT, 0, SIZE).weights)
     assert weights.mean() == pytest.approx(0.5, abs=0.03)
     assert weights.var() == pytest.approx(1 / (4 * (2 * 0.8 + 1)), abs=0.01)
 
 
 def test_a_single_image_left_over_is_joined_by_the_first_of_the_order():
     images, _ = random_images("uint8", count=17)
-    batches = list(BatchSource(images, make_plan(num_images=17, mix_alpha=0.8), UNIT).epoch(0))
+    batches = list(BatchSource(images, make_plan(num_images=17, mix_alpha=0.8), Draws(UNIT)).epoch(0))
     assert [len(batch.index) for batch in batches] == [8, 8, 2]
     assert batches[-1].index[1] == batches[0].index[0]
     assert set(torch.cat([batch.index for batch in batches]).tolist()) == set(range(17))
@@ -100,12 +101,12 @@ def test_a_single_image_left_over_is_joined_by_the_first_of_the_order():
 def test_batch_sizes_at_the_edges(count, batch_size, sizes):
     images, _ = random_images("uint8", count=count)
     plan = make_plan(num_images=count, batch_size=batch_size)
-    assert [len(batch.index) for batch in BatchSource(images, plan, UNIT).epoch(0)] == sizes
+    assert [len(batch.index) for batch in BatchSource(images, plan, Draws(UNIT)).epoch(0)] == sizes
 
 
 def test_a_length_in_steps_ends_inside_an_epoch():
     images, _ = random_images("uint8")
-    source = BatchSource(images, make_plan(epochs=None, steps=5), UNIT)
+    source = BatchSource(images, make_plan(epochs=None, steps=5), Draws(UNIT))
     assert [len(list(source.epoch(epoch))) for epoch in range(2)] == [3, 2]
 
 
@@ -115,15 +116,15 @@ def draws_equal(a, b) -> bool:
 
 def test_draws_belong_to_unit_and_epoch_alone():
     plan = make_plan(mix_alpha=0.8)
-    first = draw_epoch(plan, UNIT, 2)
+    first = draw_epoch(plan, UNIT, 2, SIZE)
     for epoch in range(2):
-        draw_epoch(plan, UNIT, epoch)
-    again = draw_epoch(plan, UNIT, 2)
+        draw_epoch(plan, UNIT, epoch, SIZE)
+    again = draw_epoch(plan, UNIT, 2, SIZE)
     assert draws_equal(first, again) and first.weights == again.weights
     for other in (
-        draw_epoch(plan, UNIT, 1),
-        draw_epoch(plan, (4, *UNIT[1:]), 2),
-        draw_epoch(plan, (3, "teacher"), 2),
+        draw_epoch(plan, UNIT, 1, SIZE),
+        draw_epoch(plan, (4, *UNIT[1:]), 2, SIZE),
+        draw_epoch(plan, (3, "teacher"), 2, SIZE),
     ):
         assert not torch.equal(first.order, other.order)
         assert first.weights != other.weights
@@ -131,4 +132,4 @@ def test_draws_belong_to_unit_and_epoch_alone():
 
 def test_a_shorter_training_draws_the_same_batches():
     long, short = make_plan(mix_alpha=0.8), make_plan(mix_alpha=0.8, epochs=None, steps=2)
-    assert draws_equal(draw_epoch(long, UNIT, 0), draw_epoch(short, UNIT, 0))
+    assert draws_equal(draw_epoch(long, UNIT, 0, SIZE), draw_epoch(short, UNIT, 0, SIZE))

@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from infer.config.training import Optimizer, Training
 from infer.errors import RunError
 from infer.training.batches import BatchSource
+from infer.training.draws import Draws
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
@@ -30,7 +31,7 @@ def train(net, images, settings=None, objective=None, steps=None, unit=UNIT, **o
 def plain_loop(net, images, settings):
     """Contiguous tensors, unfused optimisers, torch's scheduler and torch's average; returns the average."""
     plan = Plan(settings, len(images), mix_alpha=0.8)
-    source, objective = BatchSource(images, plan, UNIT), hard_label_objective(images.targets)
+    source, objective = BatchSource(images, plan, Draws(UNIT)), hard_label_objective(images.targets)
     if settings.optimizer == Optimizer.sgd:
         optimizer = torch.optim.SGD(net.parameters(), settings.lr, momentum=0.9, weight_decay=0.01)
     else:

@@ -1,0 +1,144 @@
+"""The random numbers of an epoch, all of them drawn at once and on the CPU."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infer.config.training import Crop, Training
+from infer.seeds import generator
+from infer.training.mixing import Box, draw_boxes, draw_partners, draw_weights
+from infer.training.plan import Plan
+
+Unit = tuple[int | str, ...]
+"""(seed, purpose, id ...): names a training for `infer.seeds`."""
+
+_ATTEMPTS = 10
+"""Boxes that RandomResizedCrop tries before it takes the middle of the image."""
+
+
+@dataclass(frozen=True, eq=False)
+class EpochDraws:
+    """Every random number of an epoch; the tensors have one entry per image shown."""
+
+    order: Tensor
+    """int64: rows of the training set in the order in which they are shown."""
+    top: Tensor
+    """int64: the crop's first row, in the padded image where there is a border."""
+    left: Tensor
+    """int64: its first column."""
+    height: Tensor | None
+    """int64: rows of a crop that is resized; None: as many as the image has."""
+    width: Tensor | None
+    """int64: its columns."""
+    flip: Tensor
+    """bool: whether the crop is mirrored."""
+    patch_rows: Tensor | None
+    """int64 [shown, patches]: the row of patches of the image that each row of patches shows; None: unshuffled."""
+    patch_columns: Tensor | None
+    """int64 [shown, patches]: the same for columns."""
+    partner: Tensor | None
+    """int64: position, within its batch, of the image mixed in."""
+    weights: list[float]
+    """One mixing weight per batch, as drawn."""
+    boxes: list[Box] | None
+    """CutMix's box of each batch; None without CutMix."""
+
+    def to(self, device: torch.device) -> "EpochDraws":
+        """The same draws with the tensors on ``device``."""
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Where the draws of a training come from: the unit that they belong to, and how often they begin again."""
+
+    unit: Unit
+    cycle: int | None = None
+    """Epochs after which the draws of the first come again; None: never."""
+
+    def of(self, plan: Plan, epoch: int, size: tuple[int, int]) -> EpochDraws:
+        """The draws of ``epoch`` for images of ``size`` (H, W)."""
+        return draw_epoch(plan, self.unit, self.stored_epoch(epoch), size)
+
+    def stored_epoch(self, epoch: int) -> int:
+        """The epoch whose draws ``epoch`` uses."""
+        return epoch if self.cycle is None else epoch % self.cycle
+
+
+def draw_epoch(plan: Plan, unit: Unit, epoch: int, size: tuple[int, int]) -> EpochDraws:
+    """The random numbers of ``epoch`` (from 0), which depend on nothing else than the arguments.
+
+    ``size`` is the images' (H, W). An image that joins a single one in the last batch (`Plan.batch_sizes`) is the first
+    of the epoch's order, with a crop of its own.
+    """
+    rng, settings = generator(*unit, epoch), plan.settings
+    shown = sum(plan.batch_sizes)
+    order = rng.permutation(plan.num_images)
+    order = np.append(order, order[: shown - plan.num_images])
+    if settings.crop is Crop.resized:
+        top, left, height, width = map(torch.from_numpy, _resized_crops(rng, shown, settings, size))
+    else:
+        top, left = torch.from_numpy(rng.integers(0, 2 * settings.crop_padding + 1, size=(2, shown)))
+        height = width = None
+    flip = rng.random(shown) < 0.5 if settings.flip else np.zeros(shown, dtype=bool)
+    partner, weights, boxes = None, [1.0] * plan.steps_per_epoch, None
+    if plan.mix_alpha is not None:
+        partner = torch.from_numpy(draw_partners(rng, plan.batch_sizes))
+        weights = draw_weights(rng, plan.steps_per_epoch, plan.mix_alpha)
+        boxes = draw_boxes(rng, weights, size) if plan.cutmix else None
+    patch_rows, patch_columns = _patch_orders(rng, shown, settings.shuffle_patches)
+    return EpochDraws(
+        order=torch.from_numpy(order),
+        top=top,
+        left=left,
+        height=height,
+        width=width,
+        flip=torch.from_numpy(flip),
+        patch_rows=patch_rows,
+        patch_columns=patch_columns,
+        partner=partner,
+        weights=weights,
+        boxes=boxes,
+    )
+
+
+def _patch_orders(rng: np.random.Generator, shown: int, patches: int) -> tuple[Tensor | None, Tensor | None]:
+    """An order of ``patches`` rows and one of as many columns for every image, int64 [shown, patches]."""
+    if patches == 1:
+        return None, None
+    unshuffled = np.broadcast_to(np.arange(patches), (2, shown, patches))
+    rows, columns = rng.permuted(unshuffled, axis=-1)
+    return torch.from_numpy(rows), torch.from_numpy(columns)
+
+
+def _resized_crops(
+    rng: np.random.Generator, shown: int, settings: Training, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Top, left, height and width of ``shown`` crops, int64 each, distributed as torchvision's RandomResizedCrop."""
+    image_height, image_width = size
+    area = image_height * image_width * rng.uniform(settings.crop_scale_min, 1, (_ATTEMPTS, shown))
+    limit = np.log(settings.crop_ratio_max)
+    ratio = np.exp(rng.uniform(-limit, limit, (_ATTEMPTS, shown)))
+    height, width = (np.rint(np.sqrt(x)).astype(np.int64) for x in (area / ratio, area * ratio))
+    fits = (0 < height) & (height <= image_height) & (0 < width) & (width <= image_width)
+    first = fits.argmax(axis=0), np.arange(shown)
+    middle_height, middle_width = _middle(settings.crop_ratio_max, size)
+    height = np.where(fits.any(axis=0), height[first], middle_height)
+    width = np.where(fits.any(axis=0), width[first], middle_width)
+    top, left = rng.integers(0, image_height - height + 1), rng.integers(0, image_width - width + 1)
+    top = np.where(fits.any(axis=0), top, (image_height - middle_height) // 2)
+    left = np.where(fits.any(axis=0), left, (image_width - middle_width) // 2)
+    return top, left, height, width
+
+
+def _middle(ratio_max: float, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the largest crop of an allowed ratio, which is taken where no drawn one fits."""
+    height, width = size
+    if width / height < 1 / ratio_max:
+        return round(width * ratio_max), width
+    if width / height > ratio_max:
+        return height, round(height * ratio_max)
+    return height, width
