@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,10 @@ RECORD = "record.json"
 @pytest.fixture(scope="module")
 def run(resolved) -> Callable[[Path], Context]:
     """Makes everything that is not in the store yet, in this process."""
+    config = resolved(*WORDS)
 
     def run(outputs: Path) -> Context:
-        context = pipeline.prepare(resolved(*WORDS, f"outputs={outputs}"), outputs, Console(), [])
+        context = pipeline.prepare(replace(config, outputs=str(outputs)), outputs, Console(), [])
         plan = pipeline.by_stage(pipeline.plan_trials(context, in_sweep=False))
         pipeline.make_all(context, plan, on_stage_done=lambda: None)
         return context
