@@ -1,0 +1,68 @@
+"""Sets of finished images, whichever method they come from: stored, labelled, trained on, and opened again."""
+
+import pytest
+import torch
+
+import infer
+from infer import pipeline, preflight
+from infer.errors import UsageError
+from infer.formats.export import write_distilled_folder
+from infer.formats.pixels import normalise
+from infer.pictures.samples import samples_of
+from infer.result import outcome_of
+from infer.stages.generate import distilled_set
+from infer.store.files import load_tensors
+
+METHODS = ["random", "herding", "kcenter", "rded"]
+TWO_PER_CLASS = torch.arange(10).repeat_interleave(2)
+
+
+@pytest.mark.parametrize("labeling", ["static", "hard"])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_whole_pipeline(make_context, tmp_path, method, labeling):
+    words = ("K=null", "ipc=2", "evaluate.steps=3", "evaluate.repeats=1", "baselines=[]", "teachers.min_top1=null")
+    context = make_context(f"method={method}", f"labeling={labeling}", *words)
+    context.run_folder = tmp_path
+    (trial,) = pipeline.plan_trials(context, in_sweep=False)
+    plan = pipeline.by_stage([trial])
+    preflight.check(context, plan)
+    pipeline.make_all(context, plan, on_stage_done=lambda: None)
+
+    assert 0 <= outcome_of(trial)["metrics"]["test/top1"]["mean"] <= 100
+    assert samples_of(trial, "title") is not None
+    folder = write_distilled_folder(context, trial)
+    files = [load_tensors(path) for path in folder.glob("*.safetensors")]
+    payload = sum(t.numel() * t.element_size() for file in files for name, t in file.items() if name != "targets")
+    storage = trial.storage()
+    assert storage["natural_bytes"] == 2 * 10 * 3 * 64 and storage["ipc_charged"] == 2
+    assert storage["label_bytes"] == 2 * 10 * (10 * 2 if labeling == "static" else 2)
+    assert payload == storage["total_bytes"] - (storage["label_bytes"] if labeling == "hard" else 0)
+
+    opened, data = infer.load(tmp_path), context.data
+    assert opened.manifest["method"] == method and opened.manifest["sizes"] == {"N": 20, "C": 10, "per_class": 2}
+    assert torch.equal(opened.targets, TWO_PER_CLASS)
+    stored = trial.material.images.images()
+    assert stored.pixels.dtype == torch.uint8
+    assert torch.equal(opened.images, normalise(stored.pixels, data.mean, data.std))
+    assert (opened[3][2] is None) == (labeling == "hard")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_natural_subsets_mean_nothing(make_context, method):
+    with pytest.raises(UsageError, match=f"K=3 means nothing to method={method}. Type ipc="):
+        distilled_set(make_context(f"method={method}"))
+
+
+@pytest.mark.parametrize("method", ["random", "herding", "kcenter"])
+def test_more_images_than_the_smallest_class_has(make_context, method):
+    with pytest.raises(UsageError, match="ipc=200 asks for as many training images"):
+        distilled_set(make_context(f"method={method}", "K=null", "ipc=200"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_set_is_one_block_of_all_its_images(make_context, method):
+    images = distilled_set(make_context(f"method={method}", "K=null", "ipc=2"))
+    (block,) = images.blocks
+    data = images.context.data
+    assert torch.equal(block.images(), normalise(images.images().pixels, data.mean, data.std))
+    assert torch.equal(block.rows, torch.arange(20)) and block.parents == {"images": images}
