@@ -104,6 +104,7 @@ class Store:
         it again, only the first does.
         """
         with self._lock(artefact), contextlib.suppress(MissingArtefact):
+            (self._making_folder(artefact) / RECORD).unlink(missing_ok=True)  # finished, but before this order
             self._verified.pop(artefact.signature, None)  # another process may have made it again meanwhile
             if self.record(artefact)["made_at"] < made_before:
                 self._set_aside(artefact)
@@ -135,7 +136,7 @@ class Store:
             lock.release()
 
     def _make(self, artefact: Artefact) -> None:
-        making = self.root / artefact.kind / f".making-{artefact.folder_name}"
+        making = self._making_folder(artefact)
         try:
             if not is_whole(making, artefact.signature):  # else its maker was killed just before the commit
                 self._fill(making, artefact)
@@ -148,6 +149,9 @@ class Store:
                     "Free some space, or give another folder: outputs=<folder>"
                 ) from error
             raise
+
+    def _making_folder(self, artefact: Artefact) -> Path:
+        return self.root / artefact.kind / f".making-{artefact.folder_name}"
 
     def _fill(self, making: Path, artefact: Artefact) -> None:
         """Make ``artefact`` in the folder ``making``; its record comes last."""

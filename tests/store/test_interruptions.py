@@ -26,6 +26,16 @@ def test_a_finished_making_is_committed_although_its_maker_was_killed(store, mon
     assert not list(store.folder(again).parent.glob(".making-*"))
 
 
+def test_what_is_to_be_made_again_is_not_completed(store, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Store, "_commit", _interrupted)
+        store.obtain(Number(3))
+    again = Number(3)
+    store.set_aside(again, made_before="9999")
+    store.obtain(again)
+    assert again.times_made == 1
+
+
 def test_an_unfinished_record_counts_for_nothing(store, monkeypatch):
     """The maker was killed while it wrote the record, which left a temporary file."""
 
