@@ -29,23 +29,27 @@ class MethodConfig:
 
     name: str = MISSING
 
+    def matched_teachers(self, ensemble: list[str]) -> list[str]:
+        """Those of ``ensemble`` whose batch-norm statistics the method matches, so that they must have some."""
+        return []
+
 
 @dataclass
-class InferMethod(MethodConfig):
-    """INFER: one compensator per teacher and natural subset, added to the images of all classes (ICLR 2025)."""
+class OptimisingMethod(MethodConfig):
+    """What the methods that optimise images through a frozen teacher have in common."""
 
     iterations: int = 1000
     lr: float = 0.25
-    """Peak learning rate of Adam on the compensator, in normalised units; a cosine takes it to zero."""
+    """Peak learning rate of Adam, in normalised units; a cosine takes it to zero."""
     bn_weight: float = 1.0
-    """Weight of batch-norm matching beside cross-entropy; r_bn in the published code."""
+    """Weight of batch-norm matching beside cross-entropy; r_bn in the published codes."""
     first_bn_multiplier: float = 10.0
     """Weight of the first batch-norm layer among the others."""
     jitter_px: int = 4
     """The input is rolled by 0..jitter_px pixels along both axes, drawn anew in every iteration."""
-    compensator_dtype: CompensatorDtype = CompensatorDtype.int8
-    group: int = 1
-    """Consecutive subsets k optimised in one batch; a group is made whole or not at all."""
+    crop_scale_min: float | None = None
+    """Before the roll, a crop of this share of the area or more is enlarged to the whole and, in half of the
+    iterations, mirrored: one draw for all images of a batch; null: neither."""
     precision: GenerationPrecision = GenerationPrecision.fp32
     compile: bool | None = None
     """torch.compile the loss; null: when the planned work is long enough to repay the compilation."""
@@ -56,6 +60,27 @@ class InferMethod(MethodConfig):
         require_at_least(0, "method.bn_weight", self.bn_weight)
         require_at_least(0, "method.first_bn_multiplier", self.first_bn_multiplier)
         require_at_least(0, "method.jitter_px", self.jitter_px)
+        require(
+            self.crop_scale_min is None or 0 < self.crop_scale_min <= 1,
+            "method.crop_scale_min",
+            self.crop_scale_min,
+            "it must lie in (0, 1], or be null",
+        )
+
+
+@dataclass
+class InferMethod(OptimisingMethod):
+    """INFER: one compensator per teacher and natural subset, added to the images of all classes (ICLR 2025)."""
+
+    compensator_dtype: CompensatorDtype = CompensatorDtype.int8
+    group: int = 1
+    """Consecutive subsets k optimised in one batch; a group is made whole or not at all."""
+
+    def matched_teachers(self, ensemble: list[str]) -> list[str]:
+        return ensemble
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(1, "method.group", self.group)
 
 

@@ -1,8 +1,8 @@
 """Batch-norm matching: a frozen teacher that also measures how far a batch is from its training data.
 
-The penalty of one group of images is sum_l w_l (||mean_l - running_mean_l||_2 + ||var_l - running_var_l||_2) over the
+The penalty of one group of images is sum_l w_l (||mean_l - running_mean_l||_2 + v ||var_l - running_var_l||_2) over the
 BatchNorm layers in the order in which they fire (Yin et al. 2020, "Dreaming to Distill", eq. 4; the weights w_l as in
-SRe2L and UFC). Several groups share one batch, and each has statistics and a penalty of its own.
+SRe2L and UFC, v as in DWA). Several groups share one batch, and each has statistics and a penalty of its own.
 """
 
 import copy
@@ -23,7 +23,12 @@ class MatchedTeacher(nn.Module):
     """
 
     def __init__(
-        self, teacher: nn.Module, first_bn_multiplier: float, dtype: torch.dtype = torch.float32, name: str = ""
+        self,
+        teacher: nn.Module,
+        first_bn_multiplier: float,
+        dtype: torch.dtype = torch.float32,
+        name: str = "",
+        variance_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.name = name or type(teacher).__name__
@@ -31,7 +36,7 @@ class MatchedTeacher(nn.Module):
         network = copy.deepcopy(teacher).requires_grad_(False)
         network.to(dtype=dtype, memory_format=torch.channels_last)
         self._penalties = _Penalties()
-        if not _replace_norms(network, self._penalties):
+        if not _replace_norms(network, self._penalties, variance_weight):
             raise self._without_norms("has no BatchNorm layer")
         self.network = network
         self.eval()
@@ -78,13 +83,13 @@ def _is_matchable(module: nn.Module) -> bool:
     return isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) and module.running_mean is not None
 
 
-def _replace_norms(network: nn.Module, penalties: _Penalties) -> int:
+def _replace_norms(network: nn.Module, penalties: _Penalties, variance_weight: float) -> int:
     """Wraps every BatchNorm layer with running statistics in place; how many there were."""
     count = 0
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if _is_matchable(child):
-                setattr(module, name, _MatchedNorm(child, penalties))
+                setattr(module, name, _MatchedNorm(child, penalties, variance_weight))
                 count += 1
     return count
 
@@ -92,16 +97,17 @@ def _replace_norms(network: nn.Module, penalties: _Penalties) -> int:
 class _MatchedNorm(nn.Module):
     """A BatchNorm layer that notes the penalty of its input and then does what it always did."""
 
-    def __init__(self, norm: nn.BatchNorm2d | nn.SyncBatchNorm, penalties: _Penalties) -> None:
+    def __init__(self, norm: nn.BatchNorm2d | nn.SyncBatchNorm, penalties: _Penalties, variance_weight: float) -> None:
         super().__init__()
         self.register_buffer("running_mean", norm.running_mean.clone())
         self.register_buffer("running_var", norm.running_var.clone())
-        self.penalties = penalties
+        self.penalties, self.variance_weight = penalties, variance_weight
         # A subclass may do more (timm's BatchNormAct2d also activates), so it is called as it is.
         self.norm = _FrozenNorm(norm) if type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm) else norm
 
     def forward(self, x: Tensor) -> Tensor:
-        penalty = matching_penalty(x, self.running_mean, self.running_var, self.penalties.groups)
+        statistics = self.running_mean, self.running_var
+        penalty = matching_penalty(x, *statistics, self.penalties.groups, self.variance_weight)
         self.penalties.noted.append(penalty)
         return self.norm(x)
 
@@ -125,17 +131,21 @@ class _FrozenNorm(nn.Module):
         return torch.addcmul(self.shift, x, self.scale)
 
 
-def matching_penalty(x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int) -> Tensor:
-    """||mean - running_mean||_2 + ||var - running_var||_2 for each of the groups of ``x`` [G*C, channels, H, W]: [G].
+def matching_penalty(
+    x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int, variance_weight: float = 1.0
+) -> Tensor:
+    """||mean - running_mean||_2 + v ||var - running_var||_2 for each of the groups of ``x`` [G*C, channels, H, W]: [G].
 
-    Mean and (biased) variance are over the C images and all pixels of a group.
+    Mean and (biased) variance are over the C images and all pixels of a group; v is ``variance_weight``.
     """
     if torch.compiler.is_compiling():
-        return one_pass_penalty(x, running_mean, running_var, groups)
-    return AnalyticPenalty.apply(x, running_mean, running_var, groups)
+        return one_pass_penalty(x, running_mean, running_var, groups, variance_weight)
+    return AnalyticPenalty.apply(x, running_mean, running_var, groups, variance_weight)
 
 
-def one_pass_penalty(x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int) -> Tensor:
+def one_pass_penalty(
+    x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int, variance_weight: float = 1.0
+) -> Tensor:
     """``matching_penalty`` for torch.compile, which fuses both sums and the batch norm that follows into one pass.
 
     The shift by the running mean keeps mean(d^2) - mean(d)^2 accurate: the optimisation pulls mean(d) to zero.
@@ -143,26 +153,29 @@ def one_pass_penalty(x: Tensor, running_mean: Tensor, running_var: Tensor, group
     deviation = x.unflatten(0, (groups, -1)) - running_mean[:, None, None]
     shift = deviation.mean((1, 3, 4))
     variance = deviation.square().mean((1, 3, 4)) - shift.square()
-    return torch.linalg.vector_norm(shift, dim=1) + torch.linalg.vector_norm(variance - running_var, dim=1)
+    variance_gap = torch.linalg.vector_norm(variance - running_var, dim=1)
+    return torch.linalg.vector_norm(shift, dim=1) + variance_weight * variance_gap
 
 
 class AnalyticPenalty(torch.autograd.Function):
     """``matching_penalty`` without compilation: its gradient in closed form, a multiply-add over the input.
 
-    With unit vectors m and v along mean - running_mean and var - running_var, and n values per channel and group,
-    the gradient at one value x of a channel is (m + 2 v (x - mean)) / n.
+    With m of length 1 along mean - running_mean, v of length ``variance_weight`` along var - running_var, and n values
+    per channel and group, the gradient at one value x of a channel is (m + 2 v (x - mean)) / n.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int, variance_weight: float = 1.0
+    ) -> Tensor:
         mean, var = group_statistics(x, groups)
         mean_gap, var_gap = mean - running_mean, var - running_var
-        ctx.save_for_backward(x, mean, F.normalize(mean_gap, dim=1), F.normalize(var_gap, dim=1))
-        return torch.linalg.vector_norm(mean_gap, dim=1) + torch.linalg.vector_norm(var_gap, dim=1)
+        ctx.save_for_backward(x, mean, F.normalize(mean_gap, dim=1), variance_weight * F.normalize(var_gap, dim=1))
+        return torch.linalg.vector_norm(mean_gap, dim=1) + variance_weight * torch.linalg.vector_norm(var_gap, dim=1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         x, mean, mean_direction, var_direction = ctx.saved_tensors
         groups, channels = mean.shape
         values = x.numel() // (groups * channels)
@@ -171,7 +184,7 @@ class AnalyticPenalty(torch.autograd.Function):
         broadcast = (groups, 1, channels, 1, 1)
         grouped = x.unflatten(0, (groups, -1))
         gradient = torch.addcmul(offset.view(broadcast), grouped, slope.view(broadcast))
-        return gradient.flatten(0, 1), None, None, None
+        return gradient.flatten(0, 1), None, None, None, None
 
 
 def group_statistics(x: Tensor, groups: int) -> tuple[Tensor, Tensor]:

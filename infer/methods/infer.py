@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from infer.config import Stage
-from infer.config.method import GenerationPrecision, InferMethod
+from infer.config.method import InferMethod
 from infer.context import Context
 from infer.formats.distilled import read_parts, write_composable
 from infer.formats.pixels import (
@@ -24,7 +24,9 @@ from infer.formats.pixels import (
 )
 from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
-from infer.methods.compensators import CompensatorSettings, compile_pays, draw_shifts, optimise
+from infer.methods.compensators import compensation
+from infer.methods.optimisation import optimise, settings_of
+from infer.methods.views import Augmentation
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
@@ -32,7 +34,6 @@ from infer.training.images import Images
 
 _COMPENSATORS = "compensators.safetensors"
 _CURVES = "curves.safetensors"
-_DTYPES = {GenerationPrecision.fp32: torch.float32, GenerationPrecision.fp64: torch.float64}
 
 
 class CompensatorGroup(Artefact):
@@ -46,6 +47,7 @@ class CompensatorGroup(Artefact):
         self._method = method
         self.teacher = teacher
         self.start, self.stop = subsets
+        self._augmentation = Augmentation(method.jitter_px, crop_scale_min=method.crop_scale_min)
 
     @property
     def name(self) -> str:
@@ -62,9 +64,8 @@ class CompensatorGroup(Artefact):
             "lr": method.lr,
             "bn_weight": method.bn_weight,
             "first_bn_multiplier": method.first_bn_multiplier,
-            "jitter_px": method.jitter_px,
             "precision": method.precision,
-        }
+        } | self._augmentation.settings
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
@@ -72,35 +73,22 @@ class CompensatorGroup(Artefact):
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         context, method, data = self._context, self._method, self._context.data
-        seed = context.config.seed
-        natural = normalise(data.natural(seed, self.start, self.stop), data.mean, data.std)
-        shifts = draw_shifts(seed, self.teacher.arch, range(self.start, self.stop), method.iterations, method.jitter_px)
-        settings = CompensatorSettings(
-            iterations=method.iterations,
-            lr=method.lr,
-            bn_weight=method.bn_weight,
-            first_bn_multiplier=method.first_bn_multiplier,
-            compile=self._compiles(),
-            dtype=_DTYPES[method.precision],
-        )
-        low, high = valid_range(data.mean, data.std)
+        seed, subsets = context.config.seed, range(self.start, self.stop)
+        natural = normalise(data.natural(seed, self.start, self.stop), data.mean, data.std).to(context.device)
+        units = [(self.teacher.arch, k) for k in subsets]
+        views = self._augmentation.draw(seed, units, method.iterations, data.image_size)
         description = f"generate {self.teacher.arch} k={self.start}..{self.stop - 1}"
         with context.console.progress(description, method.iterations) as ticker:
-            result = optimise(
+            found = optimise(
                 self.teacher.network(),
-                natural.to(context.device),
-                shifts,
-                settings,
+                compensation(natural, views, valid_range(data.mean, data.std)),
+                settings_of(method, len(subsets) * data.num_classes, data.image_size),
                 on_progress=ticker.advance_to,
-                bounds=(low.flatten(), high.flatten()),
                 name=self.teacher.arch,
             )
-        save_tensors(workspace.folder / _COMPENSATORS, {"compensators": result.u})
-        save_tensors(workspace.folder / _CURVES, result.curves)
-        return {
-            "compiled": result.compiled,
-            "final": {key: value[-1].tolist() for key, value in result.curves.items()},
-        }
+        save_tensors(workspace.folder / _COMPENSATORS, {"compensators": found.free.squeeze(1)})
+        save_tensors(workspace.folder / _CURVES, found.curves)
+        return {"compiled": found.compiled, "final": found.last_values}
 
     def compensators(self) -> Tensor:
         """float32 [stop - start, 3, H, W], normalised units, free of any clipping."""
@@ -109,14 +97,6 @@ class CompensatorGroup(Artefact):
     def curves(self) -> dict[str, Tensor]:
         """How the optimisation went: ``iteration`` [points] and the other curves [points, stop - start]."""
         return load_tensors(self._context.folder(self) / _CURVES)
-
-    def _compiles(self) -> bool:
-        """Decided by what is in the signature, so that a group's numbers do not depend on the run that makes it."""
-        if self._method.compile is not None:
-            return self._method.compile
-        data = self._context.data
-        images = (self.stop - self.start) * data.num_classes
-        return compile_pays(self._method.iterations, images, data.image_size)
 
 
 class InferSet(DistilledArtefact):

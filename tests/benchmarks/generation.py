@@ -25,8 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infer.methods.bn_matching import MatchedTeacher
-from infer.methods.compensators import CompensatorSettings, Objective, descend, draw_shifts
+from infer.methods.compensators import compensation
+from infer.methods.optimisation import Objective, OptimisationSettings, descend
+from infer.methods.views import Augmentation
 from infer.models import build
 
 TEACHERS = ["resnet18", "mobilenetv2", "efficientnet_b0", "shufflenet_g2"]
@@ -34,7 +35,7 @@ IMAGE_SIZE = 32
 GROUPS = {10: 3, 100: 1}  # compensators per batch: 100 images fill a batch by themselves
 TARGETS = {("eager", 10): 1.2, ("eager", 100): 1.0, ("compiled", 10): 3.0, ("compiled", 100): 2.5}
 ITERATIONS = 2  # per turn
-SETTINGS = CompensatorSettings(iterations=ITERATIONS, lr=0.25, bn_weight=1.0, first_bn_multiplier=10.0)
+SETTINGS = OptimisationSettings(iterations=ITERATIONS, lr=0.25, bn_weight=1.0, first_bn_multiplier=10.0)
 JITTER_PX = 4
 
 CONVOLUTIONS = "convs"  # the form that does nothing else
@@ -115,21 +116,22 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
     """Median seconds per compensator and iteration of the plain side and of each of ``forms``."""
     teacher = random_teacher(arch, num_classes)
     natural = torch.randn(group, num_classes, 3, IMAGE_SIZE, IMAGE_SIZE)
-    shifts = draw_shifts(0, arch, range(group), ITERATIONS, JITTER_PX)
+    views = Augmentation(JITTER_PX).draw(0, [(arch, k) for k in range(group)], ITERATIONS, IMAGE_SIZE)
+    problem = compensation(natural, views)
     row: dict[str, float | str] = {"teacher": arch}
     runs: dict[str, tuple[Run, int]] = {}
     for form in forms:  # before the plain side, whose hooks must not be copied
         if form == CONVOLUTIONS:
             runs[form] = Convolutions(teacher, natural.flatten(0, 1)), group
             continue
-        objective = Objective(MatchedTeacher(teacher, SETTINGS.first_bn_multiplier), natural, SETTINGS.bn_weight)
+        objective = Objective(teacher, problem, SETTINGS)
         if form == "compiled":
             start = time.perf_counter()
             if not objective.compile():
                 sys.exit("The loss could not be compiled (see the warning above). Type --eager to measure without")
             row["compile_s"] = time.perf_counter() - start
-        runs[form] = (lambda objective=objective: descend(objective, shifts, SETTINGS)), group
-    runs = {"plain": (PlainRun(teacher, natural[0], shifts), 1)} | runs
+        runs[form] = (lambda objective=objective: descend(objective, problem, SETTINGS)), group
+    runs = {"plain": (PlainRun(teacher, natural[0], views.rolls), 1)} | runs
     return row | take_turns(runs, rounds)
 
 

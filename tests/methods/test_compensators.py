@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from infer.errors import RunError, UsageError
-from infer.methods.bn_matching import MatchedTeacher
-from infer.methods.compensators import (
-    CURVE_POINTS,
-    CompensatorSettings,
+from infer.methods.compensators import compensation
+from infer.methods.curves import CURVE_POINTS
+from infer.methods.optimisation import (
     Objective,
+    OptimisationSettings,
+    Problem,
     compile_pays,
     descend,
-    draw_shifts,
     optimise,
-    rolled,
 )
+from infer.methods.views import Augmentation, View
 
 CLASSES, SIZE, JITTER_PX = 4, 8, 3
-SETTINGS = CompensatorSettings(iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, dtype=torch.float64)
+SETTINGS = OptimisationSettings(iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
@@ -87,32 +87,37 @@ def reference_run(teacher: nn.Module, natural: Tensor, shifts: Tensor) -> Tensor
     return u
 
 
+def problem_of(natural: Tensor, iterations: int = SETTINGS.iterations, **others) -> Problem:
+    units = [("small", k) for k in range(len(natural))]
+    return compensation(natural, Augmentation(JITTER_PX).draw(0, units, iterations, SIZE), **others)
+
+
 def objective_of(teacher: nn.Module, natural: Tensor) -> Objective:
-    return Objective(MatchedTeacher(teacher, SETTINGS.first_bn_multiplier, natural.dtype), natural, SETTINGS.bn_weight)
+    return Objective(teacher, problem_of(natural), replace(SETTINGS, dtype=natural.dtype))
 
 
 def test_loss_and_gradient_at_given_compensators(teacher: nn.Module, natural: Tensor) -> None:
     torch.manual_seed(3)
-    u, shifts = 0.5 * torch.randn(3, 3, SIZE, SIZE, dtype=torch.float64), torch.tensor([[0, 0], [1, 3], [2, 0]])
-    gradient, cross_entropy, penalty = objective_of(teacher, natural).gradient(u, shifts)
+    u, shifts = 0.5 * torch.randn(3, 1, 3, SIZE, SIZE, dtype=torch.float64), torch.tensor([[0, 0], [1, 3], [2, 0]])
+    gradient, cross_entropy, penalty = objective_of(teacher, natural).gradient(u, View(shifts))
     for g, shift in enumerate(shifts.tolist()):
-        expected = reference_terms(teacher, natural[g], u[g], shift)
+        expected = reference_terms(teacher, natural[g], u[g, 0], shift)
         torch.testing.assert_close((cross_entropy[g], penalty[g]), expected, rtol=1e-12, atol=1e-12)
-        expected = reference_gradient(teacher, natural[g], u[g], shift)
-        torch.testing.assert_close(gradient[g], expected, rtol=1e-11, atol=1e-13)
+        expected = reference_gradient(teacher, natural[g], u[g, 0], shift)
+        torch.testing.assert_close(gradient[g, 0], expected, rtol=1e-11, atol=1e-13)
 
 
 def test_gradient_by_central_differences(teacher: nn.Module, natural: Tensor) -> None:
     torch.manual_seed(4)
     objective = objective_of(teacher, natural[:1])
-    u, shift, step = 0.5 * torch.randn(1, 3, SIZE, SIZE, dtype=torch.float64), torch.tensor([[2, 1]]), 1e-5
+    u, view, step = 0.5 * torch.randn(1, 1, 3, SIZE, SIZE, dtype=torch.float64), View(torch.tensor([[2, 1]])), 1e-5
 
     def loss(u: Tensor) -> float:
-        _, cross_entropy, penalty = objective.gradient(u, shift)
+        _, cross_entropy, penalty = objective.gradient(u, view)
         return (cross_entropy + SETTINGS.bn_weight * penalty).item()
 
-    gradient, _, _ = objective.gradient(u, shift)
-    for index in [(0, 0, 0, 0), (0, 1, 3, 7), (0, 2, 7, 4)]:
+    gradient, _, _ = objective.gradient(u, view)
+    for index in [(0, 0, 0, 0, 0), (0, 0, 1, 3, 7), (0, 0, 2, 7, 4)]:
         nudge = torch.zeros_like(u)
         nudge[index] = step
         slope = (loss(u + nudge) - loss(u - nudge)) / (2 * step)
@@ -120,54 +125,31 @@ def test_gradient_by_central_differences(teacher: nn.Module, natural: Tensor) ->
 
 
 def test_trajectories_of_a_group_are_those_of_each_compensator_alone(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
-    together = descend(objective_of(teacher, natural), shifts, SETTINGS)
-    alone = torch.stack([reference_run(teacher, natural[g], shifts[:, g]) for g in range(3)])
+    problem = problem_of(natural)
+    together = descend(objective_of(teacher, natural), problem, SETTINGS).squeeze(1)
+    alone = torch.stack([reference_run(teacher, natural[g], problem.views.rolls[:, g]) for g in range(3)])
     assert together.abs().max() > 0.5
     assert (together - alone).abs().max() < 1e-9
 
 
 def test_optimise_returns_the_trajectory_s_end_in_float32(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
-    result = optimise(teacher, natural.float(), shifts, SETTINGS)
-    end = descend(objective_of(teacher, natural.float().double()), shifts, SETTINGS)
-    assert torch.equal(result.u, end.float()) and not result.compiled
-
-
-def test_rolled_is_a_roll_of_each() -> None:
-    images, shifts = torch.randn(3, 2, 3, 5, 7), torch.tensor([[0, 0], [4, 6], [1, 3]])
-    expected = torch.stack(
-        [torch.roll(x, tuple(shift), (-2, -1)) for x, shift in zip(images, shifts.tolist(), strict=True)]
-    )
-    assert torch.equal(rolled(images, shifts), expected)
-    assert torch.equal(rolled(rolled(images, shifts), -shifts), images)
-    assert torch.equal(rolled(images[:, 0], shifts), expected[:, 0])
-
-
-def test_shifts_depend_on_seed_teacher_and_subset_only() -> None:
-    shifts = draw_shifts(0, "resnet18", range(3), 50, 4)
-    assert shifts.shape == (50, 3, 2) and shifts.dtype == torch.int64
-    assert shifts.min() == 0 and shifts.max() == 4
-    assert torch.equal(shifts[:, 2:], draw_shifts(0, "resnet18", [2], 50, 4))
-    assert torch.equal(shifts[:10], draw_shifts(0, "resnet18", range(3), 10, 4))
-    assert not torch.equal(shifts[:, 0], shifts[:, 1])
-    assert not torch.equal(shifts, draw_shifts(0, "mobilenetv2", range(3), 50, 4))
-    assert not torch.equal(shifts, draw_shifts(1, "resnet18", range(3), 50, 4))
-    assert not draw_shifts(0, "resnet18", [0], 50, 0).any()
+    result = optimise(teacher, problem_of(natural.float()), SETTINGS)
+    end = descend(objective_of(teacher, natural.float().double()), problem_of(natural), SETTINGS)
+    assert torch.equal(result.free, end.float()) and not result.compiled
 
 
 def test_curves_hold_the_state_before_each_noted_step(teacher: nn.Module, natural: Tensor) -> None:
     settings = replace(SETTINGS, iterations=3)
-    shifts = draw_shifts(0, "small", range(3), 3, JITTER_PX)
-    states = []
-    descend(objective_of(teacher, natural), shifts, settings, lambda _, u, *__: states.append(u.clone()))
     low, high = torch.full((3,), -1.0), torch.tensor([1.0, 1.5, 2.0])
-    curves = optimise(teacher, natural, shifts, settings, bounds=(low, high)).curves
+    problem = problem_of(natural, 3, bounds=(low, high))
+    states = []
+    descend(objective_of(teacher, natural), problem, settings, lambda _, u, *__: states.append(u[:, 0].clone()))
+    curves = optimise(teacher, problem, settings).curves
     assert curves["iteration"].tolist() == [0, 1, 2]
     assert set(curves) == {"iteration", "cross_entropy", "bn_penalty", "norm", "clipped_share"}
     for t, u in enumerate(states):
         for g in range(3):
-            shift = shifts[t, g].tolist()
+            shift = problem.views.rolls[t, g].tolist()
             cross_entropy, penalty = reference_terms(teacher, natural[g], u[g], shift)
             assert curves["cross_entropy"][t, g].item() == pytest.approx(cross_entropy.item(), rel=1e-6)
             assert curves["bn_penalty"][t, g].item() == pytest.approx(penalty.item(), rel=1e-6)
@@ -180,8 +162,7 @@ def test_curves_hold_the_state_before_each_noted_step(teacher: nn.Module, natura
 def test_curves_are_about_a_hundred_points_with_both_ends(teacher: nn.Module, natural: Tensor) -> None:
     settings = replace(SETTINGS, iterations=250, dtype=torch.float32)
     heard = []
-    shifts = draw_shifts(0, "small", [0], 250, 0)
-    curves = optimise(teacher, natural[:1], shifts, settings, heard.append).curves
+    curves = optimise(teacher, problem_of(natural[:1], 250), settings, heard.append).curves
     points = curves["iteration"].tolist()
     assert (points[0], points[-1], len(points)) == (0, 249, CURVE_POINTS)
     assert points == sorted(set(points))
@@ -192,24 +173,22 @@ def test_curves_are_about_a_hundred_points_with_both_ends(teacher: nn.Module, na
 
 
 def test_loss_that_is_not_finite_stops_the_run_in_one_line(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     with pytest.raises(RunError) as caught:
-        optimise(teacher, natural, shifts, replace(SETTINGS, lr=1e300), name="small")
+        optimise(teacher, problem_of(natural), replace(SETTINGS, lr=1e300), name="small")
     message = str(caught.value)
     assert "\n" not in message
     assert all(part in message for part in ("'small'", "iteration 1 of 20", "method.lr", "method.bn_weight"))
 
 
 def test_compensators_that_are_not_finite_at_the_end(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = torch.zeros(1, 3, 2, dtype=torch.int64)
     with pytest.raises(RunError, match="the end of 1"):
-        optimise(teacher, natural, shifts, replace(SETTINGS, iterations=1, lr=math.inf))
+        optimise(teacher, problem_of(natural, 1), replace(SETTINGS, iterations=1, lr=math.inf))
 
 
 def test_teacher_without_batchnorm_layers_is_named(natural: Tensor) -> None:
     plain = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, CLASSES))
     with pytest.raises(UsageError, match="'plain' has no BatchNorm layer"):
-        optimise(plain, natural, torch.zeros(20, 3, 2, dtype=torch.int64), SETTINGS, name="plain")
+        optimise(plain, problem_of(natural), SETTINGS, name="plain")
 
 
 def test_without_a_compiler_the_run_goes_on(
@@ -222,13 +201,12 @@ def test_without_a_compiler_the_run_goes_on(
         raise RuntimeError("No working C++ compiler found\nand more")
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     with caplog.at_level(logging.WARNING, logger="infer"):
-        result = optimise(teacher, natural, shifts, replace(SETTINGS, compile=True), name="small")
+        result = optimise(teacher, problem_of(natural), replace(SETTINGS, compile=True), name="small")
     (record,) = caplog.records
     assert "'small' is not compiled" in record.getMessage() and "\n" not in record.getMessage()
     assert not result.compiled
-    assert torch.equal(result.u, optimise(teacher, natural, shifts, SETTINGS).u)
+    assert torch.equal(result.free, optimise(teacher, problem_of(natural), SETTINGS).free)
 
 
 def test_more_teachers_than_the_compiler_s_usual_limit(teacher: nn.Module, natural: Tensor, monkeypatch) -> None:
@@ -242,13 +220,13 @@ def test_more_teachers_than_the_compiler_s_usual_limit(teacher: nn.Module, natur
 
 @pytest.mark.slow
 def test_compiled_equals_eager(teacher: nn.Module, natural: Tensor) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     eager, compiled = objective_of(teacher, natural), objective_of(teacher, natural)
     assert compiled.compile()
     torch.manual_seed(5)
-    u = torch.randn(3, 3, SIZE, SIZE, dtype=torch.float64)
-    torch.testing.assert_close(compiled.gradient(u, shifts[0]), eager.gradient(u, shifts[0]), rtol=1e-10, atol=1e-12)
-    ends = [descend(objective, shifts, SETTINGS) for objective in (compiled, eager)]
+    problem = problem_of(natural)
+    u, view = torch.randn(3, 1, 3, SIZE, SIZE, dtype=torch.float64), problem.views[0]
+    torch.testing.assert_close(compiled.gradient(u, view), eager.gradient(u, view), rtol=1e-10, atol=1e-12)
+    ends = [descend(objective, problem, SETTINGS) for objective in (compiled, eager)]
     assert (ends[0] - ends[1]).abs().max() < 1e-9
 
 
@@ -256,11 +234,10 @@ def test_compiled_equals_eager(teacher: nn.Module, natural: Tensor) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("compile", [False, True])
 def test_on_a_gpu(teacher: nn.Module, natural: Tensor, compile: bool) -> None:
-    shifts = draw_shifts(0, "small", range(3), SETTINGS.iterations, JITTER_PX)
     settings = replace(SETTINGS, compile=compile)
-    on_gpu = optimise(teacher, natural.cuda(), shifts, settings)
-    assert on_gpu.compiled == compile and on_gpu.u.device.type == "cpu"
-    torch.testing.assert_close(on_gpu.u, optimise(teacher, natural, shifts, SETTINGS).u, rtol=1e-6, atol=1e-6)
+    on_gpu = optimise(teacher, problem_of(natural.cuda()), settings)
+    assert on_gpu.compiled == compile and on_gpu.free.device.type == "cpu"
+    torch.testing.assert_close(on_gpu.free, optimise(teacher, problem_of(natural), SETTINGS).free, rtol=1e-6, atol=1e-6)
 
 
 def test_compiling_pays_for_long_runs_of_large_images_only() -> None:
