@@ -38,6 +38,7 @@ def _run(composed: DictConfig) -> None:
 
 def main() -> None:
     """Entry of ``launch.py`` and of the installed command."""
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # wherever they were typed
     register()
     jobs.register()
     code = door.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch)

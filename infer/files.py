@@ -1,6 +1,7 @@
 """Files that are whole or absent: whoever reads one sees the old content or the new one, never a part."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
+
+_SEAL = "sha256"
 
 
 @contextlib.contextmanager
@@ -43,6 +46,22 @@ def read_json(path: Path) -> Any:
 def canonical_json(content: Any) -> str:
     """JSON with one spelling per content: sorted keys, no spaces, enums by value, no NaN."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_value)
+
+
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """``content`` with a checksum of itself under ``sha256``."""
+    return content | {_SEAL: _checksum(content)}
+
+
+def is_sealed(content: dict[str, Any]) -> bool:
+    """Whether ``content`` is what ``sealed`` gave: not one value of it was changed."""
+    return content.get(_SEAL) == _checksum(content)
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of everything but the checksum."""
+    unsealed = {key: value for key, value in content.items() if key != _SEAL}
+    return hashlib.sha256(canonical_json(unsealed).encode()).hexdigest()
 
 
 def _value(content: Any) -> Any:

@@ -56,6 +56,7 @@ def run(config: Config) -> None:
             result.add_outcome(context, trials, teachers)
             if Stage.report in config.stages:
                 report.run(context, trials, teachers)
+                result.add_stages(context)
             tracker.log_result(result.content, trials)
         if sweep:
             report.summarise_job(context, result.content)

@@ -8,7 +8,7 @@ from typing import Any
 
 RECORD = "record.json"
 _FOLDER_NAME = re.compile(r".+-([0-9a-f]{8})")
-OF_RUNS = ("runs", "sweeps", "reports")
+OF_RUNS = ("runs", "sweeps")
 """Folders of ``outputs/`` that hold no artefacts."""
 
 

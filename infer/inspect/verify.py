@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infer.console import size
 from infer.errors import UsageError
+from infer.files import is_sealed
 from infer.inspect.artefacts import OF_RUNS, RECORD, short_signature
 from infer.inspect.render import Report, Section, count
 from infer.inspect.runs import RESULT
@@ -80,6 +81,8 @@ def _check(folder: Path, listing: str) -> Checked:
         content = json.loads((folder / listing).read_bytes())
         if listing == RECORD and not folder.name.endswith(content["signature"][:8]):
             return Checked(folder, num_bytes, f"{RECORD} carries the signature of another artefact")
+        if listing == RECORD and not is_sealed(content):
+            return Checked(folder, num_bytes, f"{RECORD} is not what was written")
         for name, expected in content["files"].items():
             num_bytes += expected["bytes"]
             if fault := _fault(folder / name, expected["sha256"], expected["bytes"]):

@@ -1,15 +1,15 @@
 """``curves.png``: how the trainings of teachers, compensators and students went."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from infer.context import Context
 from infer.methods.infer import InferSet
+from infer.pictures.drawn import with_ancestors
 from infer.pictures.panels import Curve, Panel, Section, sheet
 from infer.stages.squeeze import Teacher
-from infer.store import Artefact
 from infer.trials import Trial
 
 History = Sequence[Mapping[str, float]]
@@ -106,7 +106,7 @@ def _curve(label: str, histories: Sequence[History], x_key: str, y_key: str) -> 
 def _teacher_histories(context: Context, trials: Sequence[Trial]) -> dict[str, History]:
     """Of every teacher that a trial rests on and that is there."""
     students = [next(iter(trial.students.values()))[0] for trial in trials]
-    teachers = {artefact.arch: artefact for artefact in _ancestors(students) if isinstance(artefact, Teacher)}
+    teachers = {artefact.arch: artefact for artefact in with_ancestors(students) if isinstance(artefact, Teacher)}
     return {arch: teacher.history() for arch, teacher in teachers.items() if context.store.exists(teacher)}
 
 
@@ -133,10 +133,3 @@ def _student_histories(context: Context, trials: Sequence[Trial], arch: str) -> 
         for trial in trials
     }
     return {name: histories for name, histories in found.items() if histories}
-
-
-def _ancestors(artefacts: Iterable[Artefact]) -> Iterator[Artefact]:
-    """Everything that ``artefacts`` are made from, parents before children."""
-    for artefact in artefacts:
-        yield from _ancestors(artefact.parents.values())
-        yield artefact

@@ -1,14 +1,12 @@
 """``record.json``: what an artefact is and what made it, with the checksums by which damage to it is found."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-from infer.files import canonical_json, read_json, write_json
+from infer.files import is_sealed, read_json, sealed, write_json
 from infer.store.files import sha256
 
 RECORD = "record.json"
-_OWN_CHECKSUM = "sha256"
 
 
 class DamagedArtefact(Exception):
@@ -17,7 +15,7 @@ class DamagedArtefact(Exception):
 
 def write_record(folder: Path, content: dict[str, Any]) -> None:
     """Write ``content``, with a checksum of itself: scores stand in it and nowhere else."""
-    write_json(folder / RECORD, content | {_OWN_CHECKSUM: _checksum(content)})
+    write_json(folder / RECORD, sealed(content))
 
 
 def read_record(folder: Path, signature: str) -> dict[str, Any]:
@@ -29,7 +27,7 @@ def read_record(folder: Path, signature: str) -> dict[str, Any]:
         record = read_json(folder / RECORD)
         if record["signature"] != signature:
             raise DamagedArtefact(f"its {RECORD} carries another signature")
-        if record[_OWN_CHECKSUM] != _checksum(record):
+        if not is_sealed(record):
             raise DamagedArtefact(f"{RECORD} is not what was written")
         for name, expected in record["files"].items():
             if not (folder / name).is_file():
@@ -50,9 +48,3 @@ def is_whole(folder: Path, signature: str) -> bool:
     except DamagedArtefact:
         return False
     return True
-
-
-def _checksum(record: dict[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of everything but the checksum."""
-    content = {key: value for key, value in record.items() if key != _OWN_CHECKSUM}
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from made_up import signature_of, write_json, write_run
 
+from infer.files import sealed
 from infer.inspect.cli import run as run_command
 
 
@@ -52,8 +53,13 @@ def add_artefact(outputs) -> Callable[..., tuple[str, Path]]:
         (folder / "model.safetensors").write_bytes(content)
         file = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         parents = {str(number): parent for number, parent in enumerate(parents)}
-        record = {"signature": signature, "parents": parents, "files": {"model.safetensors": file}}
-        write_json(folder / "record.json", record)
+        record = {
+            "signature": signature,
+            "parents": parents,
+            "files": {"model.safetensors": file},
+            "content": "weights",
+        }
+        write_json(folder / "record.json", sealed(record))
         return signature, folder
 
     return add

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from made_up import write_json
@@ -27,6 +28,7 @@ def test_a_whole_store(infer, add_artefact, add_run):
         (lambda folder: (folder / "record.json").write_text("{"), "record.json cannot be read"),
         (lambda folder: (folder / "record.json").write_text("[]"), "record.json cannot be read"),
         (lambda folder: write_json(folder / "record.json", {"signature": "0" * 64}), "of another artefact"),
+        (lambda folder: _rewrite(folder / "record.json", "weights", "wrights"), "record.json is not what was written"),
     ],
 )
 def test_damage_is_named(infer, add_artefact, damage, fault):
@@ -37,6 +39,13 @@ def test_damage_is_named(infer, add_artefact, damage, fault):
     assert code == 1
     assert str(folder) in out and fault in out and "1 damaged" in out and "digits-student" not in out
     assert list(json.loads(infer("verify", "--json")[1])["damaged"]) == [str(folder)]
+
+
+def _rewrite(path: Path, old: str, new: str) -> None:
+    """Change one value of a record, as a flipped bit would."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 def test_a_runs_distilled_set(infer, add_run):
