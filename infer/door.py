@@ -16,10 +16,13 @@ from dataclasses import fields
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from infer.cluster import extras
 from infer.errors import UsageError, describe
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-_wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+_OURS = "INFER_SET_HYDRA_FULL_ERROR"
+"""Says that this program, and not a person, has asked Hydra for its errors."""
+_wants_traceback = os.environ.get(_FULL_ERROR) == "1" and _OURS not in os.environ
 INTERRUPTED = 130
 """Exit code of what a person stopped."""
 TERMINATED = 143
@@ -28,6 +31,8 @@ TERMINATED = 143
 
 def exit_code_of(launch: Callable[[], int | None]) -> int:
     """Run ``launch`` (a function decorated by Hydra, or one that returns a code) and return the process's exit code."""
+    if not _wants_traceback:
+        os.environ[_OURS] = "1"  # processes that this one starts decide for themselves
     os.environ[_FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
     try:
         return launch() or 0
@@ -44,8 +49,6 @@ def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None
 
     With ``keep_going``, as a sweep needs it, the process stays: the other jobs run.
     """
-    if not _wants_traceback:
-        os.environ.pop(_FULL_ERROR, None)  # composed by now: processes that this one starts decide for themselves
     try:
         work()
     except KeyboardInterrupt as interruption:
@@ -91,6 +94,8 @@ def explain(error: Exception) -> str:
     if found := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(found[1], error)
     if found := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '[^']+':\s+((?:\t\S+\n?)+)", text):
+        if found[2] in extras.EXTRA_OF_LAUNCHER:
+            return extras.missing(extras.EXTRA_OF_LAUNCHER[found[2]])
         return _unknown_option(found[1], found[2], found[3].split())
     if error.__cause__ is not None:
         text += f"\n{error.__cause__}"
@@ -102,6 +107,8 @@ def explain(error: Exception) -> str:
 
 def _unknown_key(key: str, error: Exception) -> str:
     owner = getattr(error.__cause__, "object_type", None)
+    if owner is dict:
+        return f"{key} is not set yet. Type +{key}=<value>"
     group, _, name = key.rpartition(".")
     allowed = sorted(field.name for field in fields(owner)) if hasattr(owner, "__dataclass_fields__") else []
     message = f"{key} is not a setting"

@@ -30,5 +30,5 @@ def describe(error: Exception) -> str:
         return (
             f"no space left on the disk ({error.filename}). Free some space, or give another folder: outputs=<folder>"
         )
-    text = " ".join(str(error).split())
+    text = " ".join(" ".join(str(error).splitlines()[:2]).split())  # submitit's go on with the whole log of a job
     return f"{type(error).__name__}: {text} (unexpected; HYDRA_FULL_ERROR=1 shows where)"

@@ -64,7 +64,8 @@ def run(config: Config) -> None:
 
 def prepare(config: Config, folder: Path, console: Console, overrides: list[str]) -> Context:
     """Device, data and store for ``config``."""
-    device = enter_job(config.cluster) or environment.pick_device(config.device)
+    own_gpu = enter_job(config.cluster)
+    device = own_gpu if own_gpu and config.device in ("auto", "cuda") else environment.pick_device(config.device)
     outputs = Path(config.outputs)
     environment.make_repeatable()
     data = _loaded_once(config.dataset, outputs / ".cache")

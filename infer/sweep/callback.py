@@ -78,6 +78,8 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     if not interrupted:
         cluster.wait_for_jobs(sweep.cluster, sweep.folder)
         sweep.record.write_ended(sweep.folder)
+    elif sweep.cluster.name == "slurm":
+        Console().say("The jobs stay in SLURM's queue and go on; `squeue --me` lists them, `scancel` ends them.")
     written = report(sweep.folder)
     show(written, "text")
     return written.code

@@ -7,6 +7,7 @@ import pytest
 import torch
 from planning import PARTS, Signatures, planned
 
+from infer.labels.fkd import FkdChunk
 from infer.labels.static import BlockLogits, StaticLabels
 from infer.methods.features import Features
 from infer.methods.herding import HerdingSet
@@ -14,6 +15,7 @@ from infer.methods.infer import CompensatorGroup, InferSet
 from infer.methods.kcenter import KCenterSet
 from infer.methods.random import RandomSet
 from infer.methods.rded import CropScores, RdedSet
+from infer.pictures.drawn import Pictures
 from infer.stages.evaluate import Student
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact
@@ -117,8 +119,16 @@ def test_a_raised_version_in_another_method(resolved, monkeypatch, artefact):
     assert {part for part in before if before[part] != after[part]} == set(before) - untouched
 
 
+def test_a_raised_version_of_stored_dynamic_labels(resolved, monkeypatch):
+    before = _plan(resolved, "labeling=fkd")
+    monkeypatch.setattr(FkdChunk, "version", FkdChunk.version + 1)
+    after = _plan(resolved, "labeling=fkd")
+    assert {part for part in before if before[part] != after[part]} == {"labels", "evals"}
+
+
 def test_every_artefact_is_tried():
-    tried, found = {*_DEPENDENTS, *_OF_OTHER_METHODS}, set()
+    drawn_after_all = {Pictures}  # of whatever the others have given, by no setting of its own
+    tried, found = {*_DEPENDENTS, *_OF_OTHER_METHODS, FkdChunk, *drawn_after_all}, set()
     to_visit = [Artefact]
     while to_visit:
         artefact = to_visit.pop()
