@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from infer.config import Stage
-from infer.config.method import HerdingMethod, InferMethod, KCenterMethod
+from infer.config.method import HerdingMethod, KCenterMethod
 from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.bn_matching import has_matchable_norms
@@ -30,9 +30,10 @@ def check(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
 
 def _check_networks(context: Context) -> None:
     config = context.config
+    matched = config.method.matched_teachers(config.ensemble)
     for arch in config.ensemble:
         network = _outline(context, arch)
-        if isinstance(config.method, InferMethod) and not has_matchable_norms(network):
+        if arch in matched and not has_matchable_norms(network):
             raise UsageError(
                 f"teacher {arch} has no batch-norm layers, and method={config.method.name} matches their statistics. "
                 "Choose another, e.g. teachers.archs=[resnet18] or convnet3_batchnorm"

@@ -17,6 +17,7 @@ from infer.context import Context
 from infer.data.base import ImageData, Split
 from infer.files import write_json
 from infer.formats.pixels import normalise
+from infer.methods.base import GenerationCurves
 from infer.methods.infer import CompensatorGroup
 from infer.pictures import draw
 from infer.pictures.curves import curves_of, generation_section, student_section, teacher_section
@@ -44,6 +45,10 @@ def curves(subsets: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
     values = scale * torch.arange(1.0, 4)[:, None] + 0.1 * torch.arange(subsets) ** 2
     keys = ("cross_entropy", "bn_penalty", "norm")
     return {"iteration": torch.from_numpy(ITERATIONS), "clipped_share": values / 100} | dict.fromkeys(keys, values)
+
+
+def of_compensators(by_teacher: dict[str, dict[str, torch.Tensor]]) -> GenerationCurves:
+    return GenerationCurves("compensators", "subsets", by_teacher)
 
 
 def make_data(classes: list[str], per_class: int, size: int) -> ImageData:
@@ -254,8 +259,7 @@ def test_words_of_a_mosaic_do_not_collide(size, classes):
 
 
 def test_lines_are_medians_over_subsets_and_means_over_repeats():
-    one = {key: np.asarray(value) for key, value in curves(subsets=4).items()}
-    section = generation_section({"teacher": one})
+    section = generation_section(of_compensators({"teacher": curves(subsets=4)}))
     norm, clipped = section.panels[2].curves[0], section.panels[3].curves[0]
     assert norm.centre.tolist() == pytest.approx([1.25, 2.25, 3.25])
     assert norm.low.tolist() == pytest.approx([1, 2, 3]) and norm.high.tolist() == pytest.approx([1.9, 2.9, 3.9])
@@ -294,7 +298,7 @@ def test_a_label_looks_the_same_in_all_panels_and_unlike_any_other():
 @pytest.mark.parametrize("scale", [0, 1e-4, 1, 1e5])
 def test_words_of_a_sheet_do_not_collide(scale):
     archs = [f"convnet3_w{w}_batchnorm" for w in (16, 32, 64, 128, 256)]
-    made = {arch: {key: np.asarray(value) for key, value in curves(3, scale).items()} for arch in archs}
+    made = of_compensators({arch: curves(3, scale) for arch in archs})
     trials = {"infer": [history(400, 60.0)] * 2, "random_static": [history(400, 40.0)] * 2}
     figure = sheet(
         "title",
@@ -311,8 +315,17 @@ def test_words_of_a_sheet_do_not_collide(scale):
 
 
 def test_a_single_iteration_can_be_drawn():
-    one = {key: np.asarray(value)[:1] for key, value in curves(subsets=1).items()}
-    assert_tidy(sheet("title", [generation_section({"teacher": one})]))
+    one = {key: value[:1] for key, value in curves(subsets=1).items()}
+    assert_tidy(sheet("title", [generation_section(of_compensators({"teacher": one}))]))
+
+
+def test_images_have_curves_of_their_own():
+    one = {key: value for key, value in curves(subsets=2).items() if key not in ("norm", "clipped_share")}
+    one |= {"distance": one["cross_entropy"], "saturated_share": one["cross_entropy"] / 100}
+    section = generation_section(GenerationCurves("images", "batches", {"teacher": one}))
+    assert section.title == "generate: images by teacher, median and range over 2 batches"
+    assert len(section.panels) == 4
+    assert_tidy(sheet("title", [section]))
 
 
 def test_class_names_of_any_script_are_drawn_without_a_warning(make_context):

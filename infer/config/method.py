@@ -85,6 +85,64 @@ class InferMethod(OptimisingMethod):
 
 
 @dataclass
+class SynthesisMethod(OptimisingMethod):
+    """What the methods have in common that optimise whole images, each of one class, through the first teacher."""
+
+    bn_weight: float = 0.01
+    batch_size: int = 100
+    """Classes optimised together, an image each; the statistics that are matched are those of these images."""
+
+    def matched_teachers(self, ensemble: list[str]) -> list[str]:
+        return ensemble[:1]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, "method.batch_size", self.batch_size)
+
+
+@dataclass
+class Sre2lMethod(SynthesisMethod):
+    """SRe2L: images recovered from noise (NeurIPS 2023); with ``crop_milestone`` above 0 it is CDA (TMLR 2024)."""
+
+    two_sided_jitter: bool = False
+    """The input is rolled by -jitter_px..jitter_px pixels instead, as the published code does on Tiny-ImageNet."""
+    crop_milestone: float = 0.0
+    """CDA's curriculum: in this share of the iterations the least crop falls from the whole image to crop_scale_min
+    along a cosine. 0, the default of CDA's scripts, is no curriculum; its published commands say 1."""
+    group: int = 1
+    """Consecutive image indices optimised in one batch, with statistics of their own; a group is made whole."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, "method.group", self.group)
+        require(0 <= self.crop_milestone <= 1, "method.crop_milestone", self.crop_milestone, "it must lie in [0, 1]")
+        require(
+            self.crop_milestone == 0 or self.crop_scale_min is not None,
+            "method.crop_milestone",
+            self.crop_milestone,
+            "it says when crops may be as small as method.crop_scale_min, which is null; give both or neither",
+        )
+
+
+@dataclass
+class DwaMethod(SynthesisMethod):
+    """DWA: real images optimised through a teacher whose weights were moved away from them first (NeurIPS 2024)."""
+
+    variance_weight: float = 11.0
+    """Weight of the variances in batch-norm matching, beside 1 for the means; r_var in the published code."""
+    perturbation_steps: int = 12
+    """Steps of the teacher's weights up the cross-entropy of the real images; 0: none."""
+    perturbation_radius: float = 0.015
+    """Length of all these steps together, in the Euclidean norm of all weights; rho in the published code."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(0, "method.variance_weight", self.variance_weight)
+        require_at_least(0, "method.perturbation_steps", self.perturbation_steps)
+        require_at_least(0, "method.perturbation_radius", self.perturbation_radius)
+
+
+@dataclass
 class RandomMethod(MethodConfig):
     """``ipc`` real images per class, drawn at random: the comparison that every method has to win."""
 

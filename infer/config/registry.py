@@ -9,12 +9,14 @@ from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 from infer.config.dataset import Cifar10Config, Cifar100Config, DigitsConfig, FolderConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.method import (
+    DwaMethod,
     HerdingMethod,
     InferMethod,
     KCenterMethod,
     LabelingConfig,
     RandomMethod,
     RdedMethod,
+    Sre2lMethod,
 )
 from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
@@ -36,6 +38,8 @@ _SCHEMAS: dict[str, dict[str, type]] = {
         "herding": HerdingMethod,
         "kcenter": KCenterMethod,
         "rded": RdedMethod,
+        "sre2l": Sre2lMethod,
+        "dwa": DwaMethod,
     },
     "labeling": {"labeling": LabelingConfig},
     "student": {"student": StudentConfig},

@@ -23,6 +23,12 @@ def normalise(
     return (pixels.to(dtype) / 255 - channelwise(mean, dtype)) / channelwise(std, dtype)
 
 
+def to_bytes(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Normalised images [..., 3, H, W] as the nearest uint8 pixels; what lies outside is clipped."""
+    levels = (images * channelwise(std, images.dtype) + channelwise(mean, images.dtype)) * 255
+    return levels.round().clamp(0, 255).to(torch.uint8)
+
+
 def valid_range(mean: Sequence[float], std: Sequence[float]) -> tuple[Tensor, Tensor]:
     """The normalised values of black and of full brightness, [3, 1, 1] each."""
     return (0 - channelwise(mean)) / channelwise(std), (1 - channelwise(mean)) / channelwise(std)

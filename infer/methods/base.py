@@ -39,6 +39,18 @@ class Block:
     """int64 [r], r <= n: where in the set the first r images stand; the others belong to larger sets."""
 
 
+@dataclass(frozen=True)
+class GenerationCurves:
+    """How the optimisation of a set went."""
+
+    optimised: str
+    """What was optimised, in the plural."""
+    each: str
+    """What has a curve of its own, in the plural."""
+    by_teacher: Mapping[str, Mapping[str, Tensor]]
+    """By architecture: ``iteration`` [points] and the other curves [points, n]."""
+
+
 class TrainingSet(Protocol):
     """Images that a student can be trained on."""
 
@@ -86,6 +98,10 @@ class DistilledArtefact(Artefact):
     @abstractmethod
     def blocks(self) -> list[Block]:
         """The set in parts that are labelled separately."""
+
+    def generation_curves(self) -> GenerationCurves | None:
+        """Of what is there already; None where nothing is, or nothing was optimised."""
+        return None
 
     @property
     def dataset_manifest(self) -> dict[str, Any]:

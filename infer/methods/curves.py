@@ -1,13 +1,21 @@
 """How an optimisation went: a hundred points of it, taken without waiting for the device in between."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from infer.errors import RunError
 
+CURVES = "curves.safetensors"
+"""The file that holds an artefact's curves."""
 CURVE_POINTS = 100
+
+
+def side_by_side(curves: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """What ``Curves.collected`` gave for several batches as if they had been one."""
+    together = {key: torch.cat([one[key] for one in curves], dim=1) for key in curves[0] if key != "iteration"}
+    return {"iteration": curves[0]["iteration"], **together}
 
 
 class Curves:

@@ -22,9 +22,10 @@ from infer.formats.pixels import (
     unround_compensators,
     valid_range,
 )
-from infer.methods.base import Block, Bytes, DistilledArtefact
+from infer.methods.base import Block, Bytes, DistilledArtefact, GenerationCurves
 from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
 from infer.methods.compensators import compensation
+from infer.methods.curves import CURVES, side_by_side
 from infer.methods.optimisation import optimise, settings_of
 from infer.methods.views import Augmentation
 from infer.stages.squeeze import Teacher
@@ -33,7 +34,6 @@ from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
 
 _COMPENSATORS = "compensators.safetensors"
-_CURVES = "curves.safetensors"
 
 
 class CompensatorGroup(Artefact):
@@ -87,7 +87,7 @@ class CompensatorGroup(Artefact):
                 name=self.teacher.arch,
             )
         save_tensors(workspace.folder / _COMPENSATORS, {"compensators": found.free.squeeze(1)})
-        save_tensors(workspace.folder / _CURVES, found.curves)
+        save_tensors(workspace.folder / CURVES, found.curves)
         return {"compiled": found.compiled, "final": found.last_values}
 
     def compensators(self) -> Tensor:
@@ -96,7 +96,7 @@ class CompensatorGroup(Artefact):
 
     def curves(self) -> dict[str, Tensor]:
         """How the optimisation went: ``iteration`` [points] and the other curves [points, stop - start]."""
-        return load_tensors(self._context.folder(self) / _CURVES)
+        return load_tensors(self._context.folder(self) / CURVES)
 
 
 class InferSet(DistilledArtefact):
@@ -208,6 +208,17 @@ class InferSet(DistilledArtefact):
     def _order(self) -> Tensor:
         """Where each composed image stands: int64 [K, M+1, C]."""
         return torch.arange(self.num_images).view(self.subsets, len(self.teachers) + 1, -1)
+
+    def generation_curves(self) -> GenerationCurves | None:
+        by_teacher = {}
+        for teacher, groups in zip(self.teachers, self.groups, strict=True):
+            there = [group for group in groups if self.context.store.exists(group)]
+            if there:
+                curves = side_by_side([group.curves() for group in there])
+                by_teacher[teacher.arch] = {
+                    key: curve if key == "iteration" else curve[:, : self.subsets] for key, curve in curves.items()
+                }
+        return GenerationCurves("compensators", "subsets", by_teacher) if by_teacher else None
 
     def images(self) -> Images:
         data = self.context.data

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from infer.context import Context
-from infer.methods.infer import InferSet
+from infer.methods.base import DistilledArtefact, GenerationCurves
 from infer.pictures.drawn import with_ancestors
 from infer.pictures.panels import Curve, Panel, Section, sheet
 from infer.stages.squeeze import Teacher
@@ -20,8 +20,10 @@ _GENERATION = {
     "bn_penalty": ("batch-norm penalty, unweighted", 1, "log"),
     "norm": ("‖u‖ (normalised units)", 1, "linear"),
     "clipped_share": ("clipped pixel values (%)", 100, "percent"),
+    "distance": ("rms change (normalised units)", 1, "linear"),
+    "saturated_share": ("saturated pixel values (%)", 100, "percent"),
 }
-"""The curves of a compensator: the label of their axis, the factor to its unit, its scale."""
+"""The curves of an optimisation: the label of their axis, the factor to its unit, its scale."""
 
 
 def curves_of(context: Context, trials: Sequence[Trial], title: str) -> Figure | None:
@@ -29,7 +31,7 @@ def curves_of(context: Context, trials: Sequence[Trial], title: str) -> Figure |
     split = context.config.evaluate.split.value
     sections = [
         teacher_section(_teacher_histories(context, trials), split),
-        generation_section(_compensator_curves(context, trials[0])),
+        generation_section(_generation_curves(trials[0])),
         *(
             student_section(arch, _student_histories(context, trials, arch), split)
             for arch in context.config.student.archs
@@ -47,26 +49,24 @@ def teacher_section(histories: Mapping[str, History], split: str) -> Section | N
     return Section("squeeze: teachers", _training_panels(runs, "epoch", "training loss", split))
 
 
-def generation_section(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Section | None:
-    """What the optimisation did, by the teacher's architecture; None without compensators.
-
-    Each has ``iteration`` [points] and, as [points, subsets], ``cross_entropy``, ``bn_penalty``, ``norm`` and
-    ``clipped_share``.
-    """
-    if not curves:
+def generation_section(curves: GenerationCurves | None) -> Section | None:
+    """What the optimisation did, by the teacher's architecture; None without one."""
+    if curves is None:
         return None
-    subsets = max(one["norm"].shape[1] for one in curves.values())
+    by_teacher = {arch: {key: np.asarray(one[key]) for key in one} for arch, one in curves.by_teacher.items()}
+    count = max(one["cross_entropy"].shape[1] for one in by_teacher.values())
     panels = [
         Panel(
             "iteration",
             label,
-            [Curve.median(arch, one["iteration"], factor * one[key]) for arch, one in curves.items()],
+            [Curve.median(arch, one["iteration"], factor * one[key]) for arch, one in by_teacher.items()],
             scale,
         )
         for key, (label, factor, scale) in _GENERATION.items()
+        if all(key in one for one in by_teacher.values())
     ]
-    spread = f", median and range over {subsets} subsets" if subsets > 1 else ""
-    return Section(f"generate: compensators by teacher{spread}", panels)
+    spread = f", median and range over {count} {curves.each}" if count > 1 else ""
+    return Section(f"generate: {curves.optimised} by teacher{spread}", panels)
 
 
 def student_section(arch: str, histories: Mapping[str, Sequence[History]], split: str) -> Section | None:
@@ -110,20 +110,10 @@ def _teacher_histories(context: Context, trials: Sequence[Trial]) -> dict[str, H
     return {arch: teacher.history() for arch, teacher in teachers.items() if context.store.exists(teacher)}
 
 
-def _compensator_curves(context: Context, trial: Trial) -> dict[str, dict[str, np.ndarray]]:
-    """By the teacher's architecture, the groups that are there side by side; empty for other methods."""
+def _generation_curves(trial: Trial) -> GenerationCurves | None:
+    """Those of a distilled set; real images have none."""
     images = trial.material.images
-    if not isinstance(images, InferSet):
-        return {}
-    curves = {}
-    for teacher, groups in zip(images.teachers, images.groups, strict=True):
-        there = [group.curves() for group in groups if context.store.exists(group)]
-        if there:
-            columns = {
-                key: np.concatenate([one[key] for one in there], axis=1)[:, : images.subsets] for key in _GENERATION
-            }
-            curves[teacher.arch] = columns | {"iteration": np.asarray(there[0]["iteration"])}
-    return curves
+    return images.generation_curves() if isinstance(images, DistilledArtefact) else None
 
 
 def _student_histories(context: Context, trials: Sequence[Trial], arch: str) -> dict[str, list[History]]:

@@ -3,22 +3,26 @@
 from collections.abc import Callable
 
 from infer.config.method import (
+    DwaMethod,
     HerdingMethod,
     InferMethod,
     KCenterMethod,
     MethodConfig,
     RandomMethod,
     RdedMethod,
+    Sre2lMethod,
 )
 from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.base import DistilledArtefact
 from infer.methods.budget import subsets_for
+from infer.methods.dwa import DwaSet
 from infer.methods.herding import HerdingSet
 from infer.methods.infer import InferSet
 from infer.methods.kcenter import KCenterSet
 from infer.methods.random import RandomSet
 from infer.methods.rded import RdedSet
+from infer.methods.sre2l import Sre2lSet
 from infer.stages.squeeze import Teacher
 
 
@@ -44,6 +48,14 @@ def _kcenter(context: Context) -> KCenterSet:
 
 def _rded(context: Context) -> RdedSet:
     return RdedSet(context, context.config.method, _without_subsets(context), _first_teacher(context))
+
+
+def _sre2l(context: Context) -> Sre2lSet:
+    return Sre2lSet(context, context.config.method, _without_subsets(context), _first_teacher(context))
+
+
+def _dwa(context: Context) -> DwaSet:
+    return DwaSet(context, context.config.method, _real_images(context), _first_teacher(context))
 
 
 def _real_images(context: Context) -> int:
@@ -73,6 +85,8 @@ METHODS: dict[type[MethodConfig], Callable[[Context], DistilledArtefact]] = {
     HerdingMethod: _herding,
     KCenterMethod: _kcenter,
     RdedMethod: _rded,
+    Sre2lMethod: _sre2l,
+    DwaMethod: _dwa,
 }
 
 

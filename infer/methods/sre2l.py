@@ -1,0 +1,49 @@
+"""SRe2L: images recovered from noise by what a teacher's batch norms remember (Yin et al., NeurIPS 2023), and CDA.
+
+An image of every class begins as N(0, 1) noise in normalised units and is optimised as in ``optimisation``, clipped to
+the valid range after every step (VILA-Lab/SRe2L, recover/data_synthesis.py). CDA (Yin & Shen, TMLR 2024) begins with
+whole images and lets crops become smaller as the optimisation goes on (CDA/recover_cda_in1k.py).
+"""
+
+import torch
+from torch import Tensor
+
+from infer.config.method import Sre2lMethod
+from infer.context import Context
+from infer.methods.syntheses import Syntheses, SynthesisedSet, spans
+from infer.methods.views import Augmentation
+from infer.seeds import generator
+from infer.stages.squeeze import Teacher
+
+
+class RecoveredImages(Syntheses):
+    """A batch of images that begin as noise."""
+
+    method_name = "sre2l"
+    method: Sre2lMethod
+
+    def start(self) -> Tensor:
+        """Image i of class c has noise of its own, whatever the batch."""
+        size, seed = self.context.data.image_size, self.context.config.seed
+        noise = [
+            generator(seed, "noise", target, index).standard_normal((3, size, size), dtype="float32")
+            for index in self.indices
+            for target in self.classes
+        ]
+        return torch.stack([torch.from_numpy(image) for image in noise]).unflatten(0, (len(self.indices), -1))
+
+    @property
+    def augmentation(self) -> Augmentation:
+        method = self.method
+        return Augmentation(method.jitter_px, method.two_sided_jitter, method.crop_scale_min, method.crop_milestone)
+
+
+class Sre2lSet(SynthesisedSet):
+    """``per_class`` recovered images of each class; CDA's where the crops follow its curriculum."""
+
+    def __init__(self, context: Context, method: Sre2lMethod, per_class: int, teacher: Teacher) -> None:
+        indices = [(i, i + method.group) for i in range(0, per_class, method.group)]
+        chunks = spans(context.data.num_classes, method.batch_size)
+        batches = [RecoveredImages(context, method, teacher, span, chunk) for span in indices for chunk in chunks]
+        super().__init__(context, per_class, batches)
+        self.method = "cda" if method.crop_milestone else "sre2l"
