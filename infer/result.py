@@ -94,7 +94,8 @@ class RunResult:
 
 def outcome_of(trial: Trial) -> dict[str, Any]:
     """Scores of a trial whose students are trained, and what they cost."""
-    per_student = {arch: metrics_of(students) for arch, students in trial.students.items()}
+    reported = trial.context.config.evaluate.reported
+    per_student = {arch: metrics_of(students, reported) for arch, students in trial.students.items()}
     leading = next(iter(per_student))
     return {
         "metrics": per_student[leading],

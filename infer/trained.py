@@ -10,7 +10,7 @@ from infer.files import read_json, write_json
 from infer.models import build
 from infer.seeds import torch_seed
 from infer.store import Artefact, Workspace
-from infer.training.draws import Unit
+from infer.training.draws import Draws, Unit
 from infer.training.images import Images, LabelledImages
 from infer.training.loop import FitResult, fit
 from infer.training.objectives import Objective
@@ -44,11 +44,19 @@ class TrainedNetwork(Artefact):
             return build(self.arch, data.num_classes, data.image_size)
 
     def train(
-        self, workspace: Workspace, task: str, unit: Unit, images: Images, objective: Objective, plan: Plan
+        self,
+        workspace: Workspace,
+        task: str,
+        unit: Unit,
+        images: Images,
+        objective: Objective,
+        plan: Plan,
+        draws: Draws | None = None,
     ) -> tuple[nn.Module, FitResult]:
         """Train on ``images``, test on the real ones, and write the history; ``task`` is what the progress is called.
 
-        All randomness comes from ``unit``. Interrupted, it goes on from ``workspace.scratch``.
+        All randomness comes from ``unit``, that of the batches from ``draws`` if they are given. Interrupted, it goes
+        on from ``workspace.scratch``.
         """
         network = self.untrained(unit)
         with self._context.console.progress(task, plan.total_steps) as ticker:
@@ -58,7 +66,8 @@ class TrainedNetwork(Artefact):
                 objective,
                 plan,
                 unit=unit,
-                tests=_test_images(self._context),
+                draws=draws,
+                tests=self.test_images(),
                 device=self._context.device,
                 precision=self._context.precision,
                 checkpoint_dir=workspace.scratch,
@@ -72,18 +81,17 @@ class TrainedNetwork(Artefact):
         network.to(self._context.device)
         scores = {
             f"{split}/{name}": value
-            for split, images in _test_images(self._context).items()
+            for split, images in self.test_images().items()
             for name, value in score(network, images, self._context.device).items()
         }
         write_json(workspace.folder / _HISTORY, [{"epoch": 0, "step": 0, **scores}])
         return scores
 
-
-def _test_images(context: Context) -> dict[str, LabelledImages]:
-    """What networks are tested on: the test split and, where one is held out, the validation split."""
-    data = context.data
-    splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
-    return {
-        name: LabelledImages(split.images, tuple(data.mean), tuple(data.std), split.targets)
-        for name, split in splits.items()
-    }
+    def test_images(self) -> dict[str, LabelledImages]:
+        """What it is tested on: the test split and, where one is held out, the validation split."""
+        data = self._context.data
+        splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
+        return {
+            name: LabelledImages(split.images, tuple(data.mean), tuple(data.std), split.targets)
+            for name, split in splits.items()
+        }

@@ -5,12 +5,15 @@ from functools import cached_property
 from typing import Any
 
 from infer.config import Baseline
-from infer.config.method import LabelMode
+from infer.config.labeling import LabelMode
 from infer.context import Context
+from infer.errors import UsageError
+from infer.labels.fkd import fkd_bytes
 from infer.methods.base import DistilledArtefact, TrainingSet
 from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
 from infer.methods.random import FullSet, RandomSet
-from infer.stages.evaluate import Material, Student, student_plan, students_of
+from infer.protocol import student_plan
+from infer.stages.evaluate import Material, Student, students_of
 from infer.stages.generate import distilled_set
 from infer.stages.relabel import labels_of
 from infer.stages.squeeze import Teacher
@@ -19,9 +22,10 @@ _LABELS_OF = {
     Baseline.random_hard: LabelMode.hard,
     Baseline.random_static: LabelMode.static,
     Baseline.random_dynamic: LabelMode.dynamic,
+    Baseline.random_fkd: LabelMode.fkd,
     Baseline.full: LabelMode.hard,
 }
-_NOT_PROTOCOL = ("repeats", "split", "val_fraction", "test_every")
+_NOT_PROTOCOL = ("repeats", "split", "val_fraction", "test_every", "reported")
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,12 @@ class Trial:
     @property
     def num_steps(self) -> int:
         """Updates that each student makes."""
-        return student_plan(self.context, self.material).total_steps
+        return student_plan(self.context, self.material.images, self.material.steps).total_steps
 
     @property
     def samples_seen(self) -> int:
         """Images that each student is shown, each time counted."""
-        return student_plan(self.context, self.material).samples_seen
+        return student_plan(self.context, self.material.images, self.material.steps).samples_seen
 
     def storage(self) -> dict[str, Any]:
         """Tensor payloads in bytes, labels included, and their share of the uint8 training data in percent."""
@@ -70,9 +74,9 @@ class Trial:
 def main_trial(context: Context) -> Trial:
     """The distilled set with its labels, under the run's protocol."""
     images = distilled_set(context)
-    labels = labels_of(context, images, context.config.labeling.mode, _labeling_teachers(context))
-    protocol = protocol_name(context, context.config.labeling.mode)
     steps = context.config.sweep.student_steps
+    labels = labels_of(context, images, context.config.labeling.mode, _labeling_teachers(context), steps)
+    protocol = protocol_name(context, context.config.labeling.mode)
     return Trial(context, Material(context.config.method.name, images, labels, protocol, steps))
 
 
@@ -98,7 +102,7 @@ def _baseline_trial(context: Context, main: Trial, baseline: Baseline) -> Trial:
     """One baseline: the same protocol and as many updates as the students of ``main`` make."""
     mode = _LABELS_OF[baseline]
     images, leftover = _baseline_images(context, main, baseline, mode)
-    labels = labels_of(context, images, mode, _labeling_teachers(context))
+    labels = labels_of(context, images, mode, _labeling_teachers(context), main.num_steps)
     protocol = protocol_name(context, mode)
     return Trial(context, Material(baseline.value, images, labels, protocol, main.num_steps, leftover))
 
@@ -109,16 +113,37 @@ def _baseline_images(
     """The baseline's images and the bytes of the budget that they leave."""
     if baseline is Baseline.full:
         return FullSet(context), 0
-    data = context.data
+    data, budget = context.data, main.storage()["total_bytes"]
+    if mode is LabelMode.fkd:
+        return _random_images_with_fkd(context, budget, main.num_steps)
     label_bytes = {
         LabelMode.hard: HARD_LABEL_BYTES,
         LabelMode.static: LOGIT_BYTES * data.num_classes,
         LabelMode.dynamic: 0,
     }[mode]
-    budget = main.storage()["total_bytes"]
     cost = image_bytes(data.image_size) + label_bytes
     per_class, leftover = random_images_for(budget, cost, data.num_classes, min(data.train_counts))
     return RandomSet(context, per_class), leftover
+
+
+def _random_images_with_fkd(context: Context, budget: int, steps: int) -> tuple[RandomSet, int]:
+    """The most random images that ``budget`` pays for with their fkd labels, and the bytes left over.
+
+    Labels are stored per epoch, and fewer images make more epochs of the same updates, so what an image costs depends
+    on how many there are.
+    """
+    data, labeling = context.data, context.config.labeling
+    most, _ = random_images_for(budget, image_bytes(data.image_size), data.num_classes, min(data.train_counts))
+    for per_class in range(most, 0, -1):
+        images = RandomSet(context, per_class)
+        plan = student_plan(context, images, steps)
+        leftover = budget - images.bytes.total - fkd_bytes(plan, data.num_classes, labeling)
+        if leftover >= 0:
+            return images, leftover
+    raise UsageError(
+        f"{budget} bytes do not pay for one image per class with its fkd labels. Store fewer of them "
+        "(labeling.epochs_stored=1), or leave the baseline out: baselines=[]"
+    )
 
 
 def _labeling_teachers(context: Context) -> list[Teacher]:

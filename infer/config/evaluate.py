@@ -1,12 +1,16 @@
 """Settings of an evaluation protocol: how students are trained on a distilled set and what is tested."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from omegaconf import MISSING
 
 from infer.config.checks import require, require_at_least, require_distinct, require_positive
+from infer.config.labeling import LabelMode
 from infer.config.training import Training
+
+_OTHERS = "default"
+"""The key of ``lr_by_student`` for architectures without an own one."""
 
 
 class TestSplit(str, Enum):
@@ -21,22 +25,86 @@ class Mix(str, Enum):
 
     none = "none"
     mixup = "mixup"
+    cutmix = "cutmix"
+
+
+class TeacherBn(str, Enum):
+    """Which statistics the batch-norm layers of a teacher use while it labels."""
+
+    eval = "eval"
+    batch = "batch"
+
+
+class Normalise(str, Enum):
+    """Whose mean and standard deviation the pixels that students see are normalised with."""
+
+    dataset = "dataset"
+    cifar10 = "cifar10"
+    imagenet = "imagenet"
+
+
+class TestCrop(str, Enum):
+    """What a student sees of a test image."""
+
+    whole = "whole"
+    enlarged_centre = "enlarged_centre"
+
+
+class Reported(str, Enum):
+    """The epoch whose scores lead."""
+
+    last = "last"
+    best = "best"
 
 
 @dataclass
 class EvaluateConfig(Training):
-    """A named protocol; numbers of different protocols cannot be compared."""
+    """A named protocol; numbers of different protocols cannot be compared.
+
+    Where published numbers silently differ there is a setting: mixing, crops, schedule, weight decay, T², statistics of
+    teachers and of pixels, the reported epoch.
+    """
 
     protocol: str = MISSING
     """The name that stands beside every number."""
+    published_with: LabelMode | None = None
+    """The labels that the protocol was published with, where its name does not end in them; with others it is named
+    ``<protocol>+<labels>``."""
+    batch_size: int | None = 64
+    """null: as ``batch_size_by_ipc`` says."""
+    batch_size_by_ipc: dict[int, int] = field(default_factory=dict)
+    """Batch sizes from an ipc on, up to the next one listed: {1: 10, 10: 50} gives 10 for ipc 1 to 9, then 50. RDED
+    lists 1, 10 and 50 and has none for other ipc."""
+    lr: float | None = 1e-3
+    """Peak learning rate; null: as ``lr_by_student`` says."""
+    lr_by_student: dict[str, float] = field(default_factory=dict)
+    """Peak learning rates by architecture; ``default`` is that of all others."""
     divide_epochs_by_blocks: bool = False
     """Divide ``epochs`` by the composed images per stored one (M+1 for INFER), rounded: the published dynamic recipe,
     400 epochs giving 80 at M=4."""
     temperature: float = 30.0
-    """T of softmax(logits / T) in the soft-label loss, which is not multiplied by T²."""
+    """T of softmax(logits / T) in the soft-label loss."""
+    loss_times_t2: bool = False
+    """Multiply the soft-label loss by T², as on Tiny-ImageNet (SRe2L, DWA); with SGD this is a factor of the learning
+    rate, with AdamW next to nothing."""
+    teacher_bn: TeacherBn = TeacherBn.eval
+    """Of dynamic and fkd labels. ``batch``: a teacher's batch-norm layers use the statistics of the images that are
+    labelled together, as where the published code forgets ``.eval()`` (SRe2L and DWA on CIFAR). There the running
+    statistics drift along without ever being read; here they stay, and dropout stays off."""
     mix: Mix = Mix.mixup
+    """One partner per image and one weight per batch. The labels of a mixed image are mixed likewise (hard, static) or
+    made of it (dynamic, fkd)."""
     mix_alpha: float = 0.8
     """Both parameters of the Beta distribution that the mixing weight is drawn from."""
+    normalise: Normalise = Normalise.dataset
+    """``imagenet``: students are trained and tested with ImageNet's mean and std whatever the data set (RDED), or with
+    CIFAR-10's (SRe2L, on CIFAR-100 too). Teachers see what they were trained with."""
+    test_crop: TestCrop = TestCrop.whole
+    """``enlarged_centre``: test images are enlarged to size // 7 · 8 pixels and their centre is cut out (RDED: 32 stays
+    32, 64 becomes 72)."""
+    reported: Reported = Reported.last
+    """``best``: the highest of the tested epochs leads and the protocol is named ``<protocol>@best``. It is chosen on
+    the very images that it is tested on, so it flatters; the last epoch stands beside it."""
     repeats: int = 3
     """Students trained per architecture, each from a seed of its own."""
     split: TestSplit = TestSplit.test
@@ -45,6 +113,7 @@ class EvaluateConfig(Training):
 
     def __post_init__(self) -> None:
         self.check("evaluate")
+        self._check_tables()
         require_at_least(1, "evaluate.repeats", self.repeats)
         require_positive("evaluate.temperature", self.temperature)
         require_positive("evaluate.mix_alpha", self.mix_alpha)
@@ -60,6 +129,46 @@ class EvaluateConfig(Training):
             "true",
             "it needs a length in epochs, and this protocol's is in steps",
         )
+
+    def name_with(self, mode: LabelMode) -> str:
+        """The protocol's name beside numbers with labels of ``mode``."""
+        is_made_for = mode is self.published_with or self.protocol.endswith(f"_{mode.value}")
+        name = self.protocol if is_made_for else f"{self.protocol}+{mode.value}"
+        return f"{name}@best" if self.reported is Reported.best else name
+
+    def for_student(self, arch: str, ipc: int) -> "EvaluateConfig":
+        """The protocol with the batch size for ``ipc`` and the learning rate for ``arch``."""
+        return replace(self, batch_size=self._batch_size_at(ipc), lr=self._lr_of(arch))
+
+    def _batch_size_at(self, ipc: int) -> int:
+        if self.batch_size is not None:
+            return self.batch_size
+        listed = sorted(self.batch_size_by_ipc)
+        below = [each for each in listed if each <= ipc]
+        return self.batch_size_by_ipc[below[-1] if below else listed[0]]
+
+    def _lr_of(self, arch: str) -> float:
+        return self.lr if self.lr is not None else self.lr_by_student.get(arch, self.lr_by_student[_OTHERS])
+
+    def _check_tables(self) -> None:
+        require(
+            self.batch_size is not None or bool(self.batch_size_by_ipc),
+            "evaluate.batch_size",
+            None,
+            "this protocol has no evaluate.batch_size_by_ipc either; give a number",
+        )
+        for ipc, size in self.batch_size_by_ipc.items():
+            allowed = f"an ipc and a batch size of at least 1 that evaluate.accumulate={self.accumulate} divides"
+            possible = ipc >= 1 and size >= 1 and size % self.accumulate == 0
+            require(possible, "evaluate.batch_size_by_ipc", f"{{{ipc}: {size}}}", allowed)
+        require(
+            self.lr is not None or _OTHERS in self.lr_by_student,
+            "evaluate.lr",
+            None,
+            f"evaluate.lr_by_student does not name a rate for {_OTHERS} either; give a number",
+        )
+        for arch, lr in self.lr_by_student.items():
+            require_positive(f"evaluate.lr_by_student.{arch}", lr)
 
 
 @dataclass

@@ -1,11 +1,11 @@
-"""Settings of the distillation methods, one dataclass each, and of the labels that their images carry."""
+"""Settings of the distillation methods, one dataclass each."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least, require_distinct, require_positive
+from infer.config.checks import require, require_at_least, require_positive
 
 
 class CompensatorDtype(str, Enum):
@@ -175,25 +175,3 @@ class RdedMethod(MethodConfig):
         require_at_least(1, "method.crops", self.crops)
         require_at_least(1, "method.images_per_class", self.images_per_class)
         require(0 < self.scale_min <= 1, "method.scale_min", self.scale_min, "it must lie in (0, 1]")
-
-
-class LabelMode(str, Enum):
-    """Where a student's targets come from."""
-
-    hard = "hard"
-    static = "static"
-    dynamic = "dynamic"
-
-
-@dataclass
-class LabelingConfig:
-    """The labels of the distilled images."""
-
-    mode: LabelMode = MISSING
-    teachers: list[str] | None = None
-    """Architectures whose logits are averaged; null: those of the method, the first M of the ensemble."""
-
-    def __post_init__(self) -> None:
-        if self.teachers is not None:
-            require(bool(self.teachers), "labeling.teachers", "[]", "name at least one architecture, or null")
-            require_distinct("labeling.teachers", self.teachers)

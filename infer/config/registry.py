@@ -8,12 +8,12 @@ from omegaconf import DictConfig, OmegaConf
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 from infer.config.dataset import Cifar10Config, Cifar100Config, DigitsConfig, FolderConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
+from infer.config.labeling import LabelingConfig
 from infer.config.method import (
     DwaMethod,
     HerdingMethod,
     InferMethod,
     KCenterMethod,
-    LabelingConfig,
     RandomMethod,
     RdedMethod,
     Sre2lMethod,

@@ -10,7 +10,8 @@ from omegaconf import MISSING
 from infer.config.checks import require, require_at_least, require_distinct
 from infer.config.cluster import ClusterConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
-from infer.config.method import LabelingConfig, LabelMode, MethodConfig
+from infer.config.labeling import LabelingConfig, LabelMode
+from infer.config.method import MethodConfig
 from infer.config.sweep import SweepConfig
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TrackerConfig
@@ -32,6 +33,7 @@ class Baseline(str, Enum):
     random_hard = "random_hard"
     random_static = "random_static"
     random_dynamic = "random_dynamic"
+    random_fkd = "random_fkd"
     full = "full"
 
 
@@ -132,5 +134,4 @@ class Config:
 
     def protocol_name_with(self, mode: LabelMode) -> str:
         """The protocol under labels of ``mode``: both are named where the protocol is made for another mode."""
-        protocol = self.evaluate.protocol
-        return protocol if protocol.endswith(f"_{mode.value}") else f"{protocol}+{mode.value}"
+        return self.evaluate.name_with(mode)

@@ -1,13 +1,17 @@
-"""What a labeling must provide, and the soft-label loss that static and dynamic labels share."""
+"""What a labeling must provide, and the loss that all soft labels share."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, softmax
 
+from infer.methods.base import TrainingSet
 from infer.store import Artefact
+from infer.training.draws import Draws
+from infer.training.images import Units
 from infer.training.objectives import Objective
 
 
@@ -15,7 +19,7 @@ class Labels(Protocol):
     """The targets of a training set, as an objective for the training loop."""
 
     mode: str
-    """hard, static or dynamic."""
+    """hard, static, dynamic or fkd."""
     label_bytes: int
     """What they cost to store."""
 
@@ -27,17 +31,39 @@ class Labels(Protocol):
     def parents(self) -> Mapping[str, Artefact]:
         """The artefacts that they are read from or made by."""
 
-    def objective(self, device: torch.device) -> Objective:
-        """The loss of a student's logits, with everything it needs on ``device``."""
+    @property
+    def draws(self) -> Draws | None:
+        """The draws that a student has to use, where the targets are bound to them."""
+
+    def objective(self, device: torch.device, units: Units) -> Objective:
+        """The loss of the logits of a student that sees images in ``units``, with everything it needs on ``device``."""
 
 
-def soft_label_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """KL(softmax(teacher/T) ‖ softmax(student/T)) of logits [B, C], averaged over the batch, not multiplied by T².
+@dataclass(frozen=True)
+class SoftLabelLoss:
+    """KL(softmax(teacher/T) ‖ softmax(student/T)) of logits [B, C], averaged over the batch.
 
-    As in UFC's val_static.py and val_dyn.py.
+    Multiplied by T² only on demand, as UFC's val_static.py and val_dyn.py do not. A class to which the teacher gives a
+    logit of -inf has no part in it.
     """
-    return kl_div(
-        log_softmax(student / temperature, dim=1),
-        softmax(teacher / temperature, dim=1),
-        reduction="batchmean",
-    )
+
+    temperature: float
+    times_t2: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """For a student's signature."""
+        return {"temperature": self.temperature} | ({"times_t2": True} if self.times_t2 else {})
+
+    def __call__(self, student: Tensor, teacher: Tensor) -> Tensor:
+        loss = kl_div(
+            log_softmax(student / self.temperature, dim=1),
+            softmax(teacher / self.temperature, dim=1),
+            reduction="batchmean",
+        )
+        return loss * self.temperature**2 if self.times_t2 else loss
+
+
+def artefacts_of(role: str, source: TrainingSet | Labels) -> dict[str, Artefact]:
+    """``source`` itself where it is stored, else what it is made from."""
+    return {role: source} if isinstance(source, Artefact) else dict(source.parents)

@@ -6,10 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infer.labels.base import soft_label_loss
+from infer.context import Context
+from infer.labels.base import SoftLabelLoss
+from infer.labels.ensemble import Ensemble
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact
 from infer.training.batches import Batch
+from infer.training.images import Units
 from infer.training.objectives import Objective
 
 
@@ -18,25 +21,25 @@ class DynamicLabels:
 
     mode = "dynamic"
     label_bytes = 0
+    draws = None
 
-    def __init__(self, teachers: list[Teacher], temperature: float) -> None:
+    def __init__(self, context: Context, teachers: list[Teacher], loss: SoftLabelLoss) -> None:
         self._teachers = teachers
-        self._temperature = temperature
+        self._ensemble = Ensemble(context, teachers)
+        self._loss = loss
 
     @property
     def student_settings(self) -> Mapping[str, Any]:
-        return {"labels": "dynamic", "temperature": self._temperature}
+        return {"labels": "dynamic", **self._loss.settings, **self._ensemble.settings}
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
         return {f"teacher/{number}": teacher for number, teacher in enumerate(self._teachers)}
 
-    def objective(self, device: torch.device) -> Objective:
-        networks = [teacher.network().to(device, memory_format=torch.channels_last) for teacher in self._teachers]
+    def objective(self, device: torch.device, units: Units) -> Objective:
+        teachers_logits = self._ensemble.labeller(units)
 
         def objective(student: Tensor, batch: Batch) -> Tensor:
-            with torch.no_grad():
-                targets = torch.stack([network(batch.images).float() for network in networks]).mean(dim=0)
-            return soft_label_loss(student, targets, self._temperature)
+            return self._loss(student, teachers_logits(batch.images))
 
         return objective

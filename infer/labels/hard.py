@@ -8,6 +8,7 @@ import torch
 from infer.methods.base import TrainingSet
 from infer.methods.budget import HARD_LABEL_BYTES
 from infer.store import Artefact
+from infer.training.images import Units
 from infer.training.objectives import Objective, hard_label_objective
 
 
@@ -15,6 +16,7 @@ class HardLabels:
     """Cross-entropy with the class; a mixed image is charged for both classes in proportion."""
 
     mode = "hard"
+    draws = None
 
     def __init__(self, images: TrainingSet, label_smoothing: float) -> None:
         self._images = images
@@ -29,5 +31,5 @@ class HardLabels:
     def parents(self) -> Mapping[str, Artefact]:
         return {}
 
-    def objective(self, device: torch.device) -> Objective:
+    def objective(self, device: torch.device, units: Units) -> Objective:
         return hard_label_objective(self._images.targets(), self._label_smoothing, device)

@@ -13,14 +13,14 @@ from torch import Tensor
 from infer.config import Stage
 from infer.context import Context
 from infer.formats.distilled import LABELS, write_labels
-from infer.labels.base import soft_label_loss
+from infer.labels.base import SoftLabelLoss
 from infer.methods.base import Block, DistilledArtefact
 from infer.methods.budget import LOGIT_BYTES
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.batches import Batch
-from infer.training.images import Images
+from infer.training.images import Images, Units
 from infer.training.objectives import Objective
 from infer.training.scoring import predict_logits
 
@@ -66,15 +66,16 @@ class StaticLabels(Artefact):
     """The teachers' mean logits for a distilled set, float16 [N, C] in the order of its images."""
 
     mode = "static"
+    draws = None
     kind = "labels"
     stage = Stage.relabel
 
     def __init__(
-        self, context: Context, images: DistilledArtefact, teachers: list[Teacher], temperature: float
+        self, context: Context, images: DistilledArtefact, teachers: list[Teacher], loss: SoftLabelLoss
     ) -> None:
         self._context = context
         self._images = images
-        self._temperature = temperature
+        self._loss = loss
         self._num_teachers = len(teachers)
         self._of_blocks = [
             (block, [BlockLogits(context, teacher, block) for teacher in teachers]) for block in images.blocks
@@ -111,20 +112,20 @@ class StaticLabels(Artefact):
 
     @property
     def student_settings(self) -> Mapping[str, Any]:
-        return {"temperature": self._temperature}
+        return self._loss.settings
 
-    def objective(self, device: torch.device) -> Objective:
-        return static_label_objective(self.logits(), self._temperature, device)
+    def objective(self, device: torch.device, units: Units) -> Objective:
+        return static_label_objective(self.logits(), self._loss, device)
 
 
-def static_label_objective(logits: Tensor, temperature: float, device: torch.device) -> Objective:
-    """The soft-label loss with ``logits`` [N, C] mixed linearly, in logit space, as the images were mixed."""
+def static_label_objective(logits: Tensor, loss: SoftLabelLoss, device: torch.device) -> Objective:
+    """``loss`` with ``logits`` [N, C] mixed linearly, in logit space, as the images were; after CutMix by area."""
     logits = logits.float().to(device)
 
     def objective(student: Tensor, batch: Batch) -> Tensor:
         targets = logits[batch.index]
         if batch.partner is not None:
             targets = batch.weight * targets + (1 - batch.weight) * logits[batch.partner]
-        return soft_label_loss(student, targets, temperature)
+        return loss(student, targets)
 
     return objective

@@ -1,18 +1,19 @@
 """Evaluate: train students on a labelled set and test them on real images, several seeds per architecture."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from infer.config import Stage
-from infer.config.evaluate import Mix
+from infer.config.evaluate import Reported
 from infer.context import Context
-from infer.labels.base import Labels
+from infer.labels.base import Labels, artefacts_of
 from infer.methods.base import TrainingSet
+from infer.protocol import as_tested, pixel_settings, student_plan, student_units
 from infer.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
 from infer.trained import TrainedNetwork
-from infer.training.plan import Plan
+from infer.training.images import LabelledImages
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Student(TrainedNetwork):
         super().__init__(context, arch)
         self._material = material
         self.repeat = repeat
-        self.plan = student_plan(context, material)
+        self.plan = student_plan(context, material.images, material.steps, arch)
 
     @property
     def name(self) -> str:
@@ -49,7 +50,7 @@ class Student(TrainedNetwork):
     @property
     def settings(self) -> Mapping[str, Any]:
         context, plan = self._context, self.plan
-        # named only when used, so that students older than these settings keep their names
+        # what is not used is not named, so that students older than these settings keep their signatures
         later = {"test_from": plan.settings.test_from, "cutmix": plan.cutmix}
         return {
             "arch": self.arch,
@@ -62,22 +63,25 @@ class Student(TrainedNetwork):
             "seed": context.config.seed,
             "repeat": self.repeat,
             **{key: value for key, value in later.items() if value},
+            **pixel_settings(context),
             "images": dict(self._material.images.student_settings),
             "labels": dict(self._material.labels.student_settings),
         }
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
-        return _artefacts("images", self._material.images) | _artefacts("labels", self._material.labels)
+        return artefacts_of("images", self._material.images) | artefacts_of("labels", self._material.labels)
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
+        units = student_units(self._context)
         _, result = self.train(
             workspace,
             task=f"evaluate {self._material.name}, {self.arch} #{self.repeat + 1}",
             unit=(self._context.config.seed, "evaluate", self.arch, self.repeat),
-            images=self._material.images.images(),
-            objective=self._material.labels.objective(self._context.device),
+            images=self._material.images.images().renormalised(units),
+            objective=self._material.labels.objective(self._context.device, units),
             plan=self.plan,
+            draws=self._material.labels.draws,
         )
         return {
             "scores": result.scores,
@@ -87,15 +91,9 @@ class Student(TrainedNetwork):
             "seconds": result.seconds,
         }
 
-
-def student_plan(context: Context, material: Material) -> Plan:
-    """The length and schedule of a student on ``material``."""
-    protocol = context.config.evaluate
-    if protocol.divide_epochs_by_blocks:
-        blocks = material.images.num_images // material.images.stored_images
-        protocol = replace(protocol, epochs=max(1, round(protocol.epochs / blocks)))
-    alpha = protocol.mix_alpha if protocol.mix is Mix.mixup else None
-    return Plan(protocol, material.images.num_images, steps=material.steps, mix_alpha=alpha)
+    def test_images(self) -> dict[str, LabelledImages]:
+        """The test images as the protocol shows them."""
+        return {name: as_tested(self._context, images) for name, images in super().test_images().items()}
 
 
 def students_of(context: Context, material: Material) -> dict[str, list[Student]]:
@@ -104,14 +102,18 @@ def students_of(context: Context, material: Material) -> dict[str, list[Student]
     return {arch: [Student(context, material, arch, r) for r in repeats] for arch in context.config.student.archs}
 
 
-def metrics_of(students: list[Student]) -> dict[str, Summary]:
-    """Mean, spread and values of every score over the students of one architecture; the last epoch's lead."""
+def metrics_of(students: list[Student], reported: Reported) -> dict[str, Summary]:
+    """Mean, spread and values of every score over the students of one architecture.
+
+    ``test/top1`` is that of the last epoch and ``test/top1_best_epoch`` stands beside it; where the best is reported it
+    is the best epoch's, and ``test/top1_last_epoch`` stands beside it as well.
+    """
     facts = [student.facts for student in students]
     last = {key: summarise([fact["scores"][key] for fact in facts]) for key in facts[0]["scores"]}
-    best = {key: summarise([fact["best"][key]["value"] for fact in facts]) for key in facts[0]["best"]}
-    return last | best
-
-
-def _artefacts(role: str, source: TrainingSet | Labels) -> dict[str, Artefact]:
-    """``source`` itself where it is stored, else what it is made from."""
-    return {role: source} if isinstance(source, Artefact) else dict(source.parents)
+    best = {
+        f"{key}_best_epoch": summarise([fact["best"][f"{key}_best_epoch"]["value"] for fact in facts]) for key in last
+    }
+    if reported is Reported.last:
+        return last | best
+    leading = {key: best[f"{key}_best_epoch"] for key in last}
+    return leading | best | {f"{key}_last_epoch": score for key, score in last.items()}

@@ -4,7 +4,7 @@ import shlex
 from typing import Any
 
 from infer.config import Stage
-from infer.config.method import LabelMode
+from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.result import outcome_of
@@ -65,6 +65,7 @@ def summarise_job(context: Context, record: dict[str, Any]) -> None:
 def _print_scores(context: Context, trials: list[Trial]) -> None:
     """One table per student architecture, the leading one first."""
     split = context.config.evaluate.split.value
+    epoch = context.config.evaluate.reported.value
     columns = ["set", "protocol", f"{split} top-1 %", f"{split} top-5 %", "images", "steps", "bytes"]
     outcomes = [(trial, outcome_of(trial)) for trial in trials]
     for arch in context.config.student.archs:
@@ -79,7 +80,7 @@ def _print_scores(context: Context, trials: list[Trial]) -> None:
             ]
             for trial, outcome in outcomes
         ]
-        context.console.table(columns, rows, title=f"Student {arch}: last epoch, mean ± std (n)")
+        context.console.table(columns, rows, title=f"Student {arch}: {epoch} epoch, mean ± std (n)")
 
 
 def _score(metrics: dict[str, Summary], key: str) -> str:

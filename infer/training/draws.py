@@ -50,6 +50,16 @@ class EpochDraws:
         tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)
 
+    def crop_boxes(self, padding: int, size: tuple[int, int]) -> Tensor:
+        """Top, left, height and width of every crop in pixels of the image without its border: int64 [shown, 4].
+
+        ``padding`` is the border that crops of the images' own ``size`` (H, W) are cut from.
+        """
+        if self.height is not None:
+            return torch.stack([self.top, self.left, self.height, self.width], dim=1)
+        height, width = (torch.full_like(self.top, length) for length in size)
+        return torch.stack([self.top - padding, self.left - padding, height, width], dim=1)
+
 
 @dataclass(frozen=True)
 class Draws:

@@ -3,9 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop, resize
+
+
+class Units(NamedTuple):
+    """What pixel values are normalised with, per channel, as values in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class UnitChange:
+    """From pixels normalised in ``old`` units to the same in ``new`` ones."""
+
+    def __init__(self, old: Units, new: Units, device: torch.device | str) -> None:
+        old_mean, old_std, new_mean, new_std = (
+            torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1) for values in (*old, *new)
+        )
+        self._scale, self._shift = old_std / new_std, (old_mean - new_mean) / new_std
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Float32 ``pixels`` [B, 3, H, W] in the new units, in the same layout."""
+        return torch.addcmul(self._shift, pixels, self._scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +48,25 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def to(self, device: torch.device | str) -> "Images":
+    def to(self, device: torch.device | str) -> Self:
         """The same images on ``device``."""
         return replace(self, pixels=self.pixels.to(device))
+
+    def renormalised(self, units: Units) -> Self:
+        """The same images as a network sees them that was trained with pixels in ``units``."""
+        if units == self.units:
+            return self
+        pixels = self.pixels if self.stored_as_bytes else UnitChange(self.units, units, self.pixels.device)(self.pixels)
+        return replace(self, pixels=pixels, mean=units.mean, std=units.std)
+
+    def chunk(self, rows: slice) -> Tensor:
+        """The pixels of the images in ``rows``."""
+        return self.pixels[rows]
+
+    @property
+    def units(self) -> Units:
+        """What the images are normalised with."""
+        return Units(tuple(self.mean), tuple(self.std))
 
     @property
     def stored_as_bytes(self) -> bool:
@@ -63,7 +102,17 @@ class LabelledImages(Images):
 
     targets: Tensor
     """int64 [N]."""
+    enlarged_to: int | None = None
+    """Pixels of the shorter side that an image is enlarged to before its middle, of its own size, is cut out; None: it
+    is shown whole."""
 
-    def to(self, device: torch.device | str) -> "LabelledImages":
+    def chunk(self, rows: slice) -> Tensor:
+        """The pixels of the images in ``rows`` as they are shown."""
+        pixels = self.pixels[rows]
+        if self.enlarged_to is None:
+            return pixels
+        return center_crop(resize(pixels, [self.enlarged_to], antialias=True), list(pixels.shape[2:]))
+
+    def to(self, device: torch.device | str) -> Self:
         """The same images and targets on ``device``."""
         return replace(self, pixels=self.pixels.to(device), targets=self.targets.to(device))

@@ -48,7 +48,7 @@ def _chunks(
     layout = memory_format_of(model)
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
-        pixels = images.pixels[rows].to(device).contiguous(memory_format=layout)
+        pixels = images.chunk(rows).to(device).contiguous(memory_format=layout)
         with autocast(device, precision):
             logits = model(images.normalised(pixels))
         yield rows, logits.float()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from infer.config.training import Training
-from infer.labels.base import soft_label_loss
+from infer.labels.base import SoftLabelLoss
 from infer.labels.static import static_label_objective
 from infer.models import build
 from infer.training.batches import BatchSource
@@ -35,7 +35,7 @@ from infer.training.plan import Plan
 STUDENTS = ["convnet3", "resnet18"]
 NUM_IMAGES, NUM_CLASSES, IMAGE_SIZE, BATCH_SIZE = 450, 10, 32, 64
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-TEMPERATURE = 30.0
+LOSS = SoftLabelLoss(30.0)
 TARGET = 1.15
 UNIT = (0, "benchmark")
 
@@ -84,7 +84,7 @@ class BareStep:
     def __call__(self) -> None:
         with autocast(self._images.device, self._precision):
             logits = self._model(self._images)
-        loss = soft_label_loss(logits.float(), self._targets, TEMPERATURE)
+        loss = LOSS(logits.float(), self._targets)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -100,7 +100,7 @@ def measure(arch: str, epochs: int, device: torch.device, precision: str) -> dic
     """Median milliseconds of a step of the loop, of a bare step and of forming a batch."""
     torch.manual_seed(0)
     images = Images(torch.randn(NUM_IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE), MEAN, STD).to(device)
-    objective = static_label_objective(10 * torch.randn(NUM_IMAGES, NUM_CLASSES), TEMPERATURE, device)
+    objective = static_label_objective(10 * torch.randn(NUM_IMAGES, NUM_CLASSES), LOSS, device)
     plan = Plan(Training(epochs=epochs, batch_size=BATCH_SIZE), NUM_IMAGES, mix_alpha=0.8)
     source = BatchSource(images, plan, Draws(UNIT))
     bare_step = BareStep(arch, plan, next(source.epoch(0)).images, precision)

@@ -2,9 +2,10 @@
 
 import torch
 
-from infer.labels.base import soft_label_loss
+from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
 from infer.labels.hard import HardLabels
+from infer.protocol import data_units
 from infer.stages.generate import distilled_set
 from infer.stages.squeeze import Teacher
 from infer.training.batches import Batch
@@ -13,13 +14,14 @@ from infer.training.batches import Batch
 def test_dynamic_labels_look_at_the_mixed_images(make_context):
     context = make_context()
     teachers = [Teacher(context, arch) for arch in context.config.ensemble]
-    labels = DynamicLabels(teachers, temperature=5.0)
+    labels = DynamicLabels(context, teachers, SoftLabelLoss(5.0))
     images = torch.randn(4, 3, 8, 8)
     student = torch.randn(4, 10, requires_grad=True)
-    loss = labels.objective(context.device)(student, Batch(images, torch.arange(4), torch.arange(4), 0.5))
+    batch = Batch(images, torch.arange(4), torch.arange(4), 0.5)
+    loss = labels.objective(context.device, data_units(context))(student, batch)
     with torch.no_grad():
         expected = sum(teacher.network()(images) for teacher in teachers) / len(teachers)
-    torch.testing.assert_close(loss, soft_label_loss(student, expected, 5.0), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(loss, SoftLabelLoss(5.0)(student, expected), rtol=1e-4, atol=1e-6)
     loss.backward()
     assert student.grad.abs().sum() > 0
     assert labels.label_bytes == 0 and set(labels.parents.values()) == set(teachers)
@@ -33,5 +35,5 @@ def test_hard_labels_are_charged_per_stored_image(make_context):
 
 def test_the_loss_has_no_temperature_squared():
     student, teacher = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])
-    wide, narrow = (soft_label_loss(student, teacher, t).item() for t in (30.0, 1.0))
+    wide, narrow = (SoftLabelLoss(t)(student, teacher).item() for t in (30.0, 1.0))
     assert wide < narrow / 100

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from infer.labels.base import SoftLabelLoss
 from infer.labels.static import StaticLabels, static_label_objective
 from infer.stages.generate import distilled_set
 from infer.stages.squeeze import Teacher
@@ -12,7 +13,7 @@ from infer.training.batches import Batch
 
 def _labels(context) -> StaticLabels:
     teachers = [Teacher(context, arch) for arch in context.config.teachers_that_label]
-    return StaticLabels(context, distilled_set(context), teachers, temperature=4.0)
+    return StaticLabels(context, distilled_set(context), teachers, SoftLabelLoss(4.0))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_logits_are_mixed_linearly_before_the_softmax():
     generator = torch.Generator().manual_seed(0)
     logits, student = torch.randn(5, 3, generator=generator), torch.randn(2, 3, generator=generator)
     batch = Batch(torch.empty(2, 3, 4, 4), index=torch.tensor([4, 1]), partner=torch.tensor([1, 0]), weight=0.3)
-    loss = static_label_objective(logits, 30.0, torch.device("cpu"))(student, batch)
+    loss = static_label_objective(logits, SoftLabelLoss(30.0), torch.device("cpu"))(student, batch)
 
     def softmax(row: np.ndarray) -> np.ndarray:
         return np.exp(row) / np.exp(row).sum()
@@ -68,6 +69,6 @@ def test_logits_are_mixed_linearly_before_the_softmax():
 def test_unmixed_batches_take_the_logits_as_they_are():
     logits = torch.eye(3)
     batch = Batch(torch.empty(1, 3, 4, 4), index=torch.tensor([2]), partner=None, weight=1.0)
-    objective = static_label_objective(logits, 2.0, torch.device("cpu"))
+    objective = static_label_objective(logits, SoftLabelLoss(2.0), torch.device("cpu"))
     assert objective(logits[2:], batch).item() == pytest.approx(0, abs=1e-6)
     assert objective(logits[:1], batch).item() > 0.01

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from infer.config.training import ScheduleUnit, Training
+from infer.config.training import Schedule, ScheduleUnit, Training
 from infer.training.plan import Plan
 
 
@@ -101,3 +101,29 @@ def test_a_replaced_length_is_tested_as_often(settings):
         tested = [plan.steps_of(epoch).stop for epoch in range(plan.epochs) if plan.is_tested(epoch)]
         assert tested[-1] == 80
         assert tested == ([20, 40, 60, 80] if num_images < 400 else [40, 80])
+
+
+def test_half_a_cosine_is_rdeds():
+    rates = rates_of(Plan(Training(epochs=300, lr=1e-3, schedule=Schedule.half_cosine), num_images=150))
+    expected = [1e-3 * 0.5 * (1 + math.cos(math.pi * epoch / 300 / 2)) for epoch in range(300) for _ in range(3)]
+    assert rates == pytest.approx(expected, rel=1e-9)
+    assert rates[-1] == pytest.approx(0.5e-3, rel=0.01)
+
+
+def test_a_warm_up_with_a_start_is_torchvisions():
+    plan = Plan(Training(epochs=100, lr=0.2, warmup=0.05, warmup_start=0.01), num_images=64)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=5)
+    optimizer.step()
+    for epoch in range(5):
+        assert plan.lr_at(epoch) == pytest.approx(optimizer.param_groups[0]["lr"])
+        warm_up.step()
+    assert [plan.lr_at(epoch) for epoch in range(5, 100)] == pytest.approx(torch_cosine(0.2, 95))
+
+
+def test_tests_can_wait_for_the_last_fifth():
+    """RDED tests after the epochs 250, 260, ..., 300 of 300: those beyond 80 %."""
+    plan = Plan(Training(epochs=300, test_every=10, test_from=0.8), num_images=150)
+    assert [epoch + 1 for epoch in range(300) if plan.is_tested(epoch)] == [250, 260, 270, 280, 290, 300]
+    replaced = Plan(Training(epochs=300, test_every=10, test_from=0.8), num_images=150, steps=90)
+    assert [epoch + 1 for epoch in range(30) if replaced.is_tested(epoch)] == [25, 26, 27, 28, 29, 30]

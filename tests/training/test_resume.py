@@ -74,6 +74,16 @@ def test_a_resumed_training_ends_with_the_same_weights(run, optimizer, ema_decay
     assert (resumed.scores, resumed.best, resumed.steps) == (whole.scores, whole.best, whole.steps)
 
 
+def test_groups_of_parameters_and_parts_of_batches_resume(run):
+    options = {"decay_norm_and_bias": False, "accumulate": 2, "shuffle_patches": 2, "crop": "resized"}
+    whole_net, whole, _ = run(folder=None, **options)
+    interrupt(run, **options)
+    net, resumed, made = run(**options)
+    assert made == [3, 4]
+    assert_bitwise_equal(net, whole_net)
+    assert resumed.history == whole.history
+
+
 def test_a_length_in_steps_resumes(run):
     whole_net, _, _ = run(folder=None, epochs=None, steps=10)
     interrupt(run, epochs=None, steps=10)

@@ -1,0 +1,53 @@
+"""The teachers together, as they label what a student sees: the mean of their logits on augmented, mixed batches."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from infer.config.evaluate import TeacherBn
+from infer.context import Context
+from infer.protocol import data_units
+from infer.stages.squeeze import Teacher
+from infer.training.images import UnitChange, Units
+
+
+class Ensemble:
+    """The mean of the teachers' logits on images that are normalised for a student."""
+
+    def __init__(self, context: Context, teachers: list[Teacher]) -> None:
+        self._context = context
+        self._teachers = teachers
+        self._teacher_bn = context.config.evaluate.teacher_bn
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the logits depend on besides images and teachers; only what differs from the default."""
+        return {} if self._teacher_bn is TeacherBn.eval else {"teacher_bn": self._teacher_bn.value}
+
+    def labeller(self, units: Units) -> Callable[[Tensor], Tensor]:
+        """A function from images in ``units``, float32 [B, 3, H, W], to float32 logits [B, C], on the run's device."""
+        own, device = data_units(self._context), self._context.device
+        as_teachers_see = nn.Identity() if units == own else UnitChange(units, own, device)
+        networks = [teacher.network().to(device, memory_format=torch.channels_last) for teacher in self._teachers]
+        if self._teacher_bn is TeacherBn.batch:
+            networks = [with_batch_statistics(network) for network in networks]
+
+        @torch.no_grad()
+        def logits(images: Tensor) -> Tensor:
+            seen = as_teachers_see(images)
+            return torch.stack([network(seen).float() for network in networks]).mean(dim=0)
+
+        return logits
+
+
+def with_batch_statistics(network: nn.Module) -> nn.Module:
+    """A copy in evaluation mode whose batch-norm layers have no running statistics and so use those of the batch."""
+    network = copy.deepcopy(network).eval()
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = None
+    return network

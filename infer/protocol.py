@@ -1,0 +1,65 @@
+"""The evaluation protocol of a run: how long students train, on which pixels, on what they are tested."""
+
+from dataclasses import replace
+from typing import Any
+
+from infer.config.evaluate import Mix, Normalise, TestCrop
+from infer.context import Context
+from infer.methods.base import TrainingSet
+from infer.training.images import LabelledImages, Units
+from infer.training.plan import Plan
+
+_PUBLISHED_UNITS = {
+    Normalise.cifar10: Units((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    Normalise.imagenet: Units((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def student_plan(context: Context, images: TrainingSet, steps: int | None = None, arch: str | None = None) -> Plan:
+    """The length, schedule and batches of a student on ``images``.
+
+    ``steps`` replaces the protocol's own length. ``arch`` decides on the learning rate alone; None: the first student.
+    """
+    config = context.config
+    protocol = config.evaluate.for_student(arch or config.student.archs[0], config.ipc)
+    if protocol.divide_epochs_by_blocks:
+        blocks = images.num_images // images.stored_images
+        protocol = replace(protocol, epochs=max(1, round(protocol.epochs / blocks)))
+    return Plan(
+        protocol,
+        images.num_images,
+        steps=steps,
+        mix_alpha=None if protocol.mix is Mix.none else protocol.mix_alpha,
+        cutmix=protocol.mix is Mix.cutmix,
+    )
+
+
+def data_units(context: Context) -> Units:
+    """What the data set is normalised with, and so what its teachers see."""
+    return Units(tuple(context.data.mean), tuple(context.data.std))
+
+
+def student_units(context: Context) -> Units:
+    """What the protocol normalises the pixels of students with."""
+    return _PUBLISHED_UNITS.get(context.config.evaluate.normalise) or data_units(context)
+
+
+def as_tested(context: Context, images: LabelledImages) -> LabelledImages:
+    """Test images as the protocol shows them to students."""
+    return replace(images.renormalised(student_units(context)), enlarged_to=_enlarged_to(context))
+
+
+def pixel_settings(context: Context) -> dict[str, Any]:
+    """How the pixels that students see differ from the data set's own, for their signatures; JSON-ready."""
+    settings = {}
+    if (units := student_units(context)) != data_units(context):
+        settings["units"] = [list(units.mean), list(units.std)]
+    if (enlarged := _enlarged_to(context)) is not None:
+        settings["enlarged_to"] = enlarged
+    return settings
+
+
+def _enlarged_to(context: Context) -> int | None:
+    size = context.data.image_size
+    enlarged = size // 7 * 8
+    return enlarged if context.config.evaluate.test_crop is TestCrop.enlarged_centre and enlarged > size else None
