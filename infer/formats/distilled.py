@@ -98,7 +98,7 @@ def load(path: str | Path) -> DistilledSet:
     if not (folder / MANIFEST).is_file() and (folder / "distilled" / MANIFEST).is_file():
         folder = folder / "distilled"
     manifest = read_manifest(folder)
-    _verify(folder, manifest)
+    verify(folder, manifest)
     images, targets = _read_images(folder, manifest)
     labels = folder / f"{LABELS}.safetensors"
     logits = load_tensors(labels)["logits"].float() if labels.is_file() else None
@@ -111,7 +111,8 @@ def read_parts(folder: Path) -> tuple[Tensor, Tensor]:
     return natural, unround_compensators(load_tensors(folder / f"{COMPENSATORS}.safetensors"))
 
 
-def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise UsageError unless the files in ``folder`` are those that ``manifest`` was written over."""
     for name, expected in manifest["files"].items():
         file = folder / name
         if not file.is_file() or sha256(file) != expected["sha256"]:

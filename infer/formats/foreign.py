@@ -69,7 +69,7 @@ def _refusal(path: Path, reason: str) -> str:
     if wanted := re.search(r"GLOBAL ([\w.]+)", reason):
         return (
             f"{path} holds more than tensors: it asks for {wanted[1]}, and what a file names is not run here "
-            "(weights_only=True). Where you trust it, write its tensors anew: torch.save(network.state_dict(), FILE)"
+            "(weights_only=True). Where you trust it, open it yourself and save nothing but its tensors again"
         )
     detail = re.search(r"error: (.+)", reason) or re.search(r"(.+)", reason)
     told = detail[1] if detail else "it is empty"

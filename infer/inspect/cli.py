@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from infer.errors import UsageError, describe
+from infer.inspect import transfer
 from infer.inspect.render import Report, count, show
 
 _RUN = "a folder, a name, its beginning or a part of it, or the signature of an artefact of the run"
@@ -50,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="infer", description="Look at runs, compare them, and check what is stored.")
+    parser = _Parser(prog="infer", description="Look at runs, compare them, check what is stored, and exchange sets.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "ls", "list runs and sweep jobs, newest last", _ls, "json", "csv", "md")
     _add(commands, "show", "one run in full", _show, "json", "md").add_argument("run", metavar="RUN", help=_RUN)
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     act = gc.add_mutually_exclusive_group()
     act.add_argument("--dry-run", action="store_true", help="only list it, as without this word")
     act.add_argument("--delete", action="store_true", help="delete it")
+    transfer.add_commands(commands, _add)
     return parser
 
 

@@ -1,0 +1,120 @@
+"""Every format that distilled images are read from and written to, by name, and which of them a path holds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from infer.errors import UsageError
+from infer.formats import parquet, tensors, trees
+from infer.formats.finished import FinishedSet, Rounding
+from infer.formats.names import AUTO, FORMATS
+
+_FKD = "epoch_0/batch_0.tar"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where and how a set is written."""
+
+    folder: Path
+    """There, and empty."""
+    classes: Sequence[str]
+    mean: Sequence[float]
+    std: Sequence[float]
+    jpeg_quality: int | None = None
+    """Of image files; None: PNG."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a format is recognised, read and written."""
+
+    recognises: Callable[[Path], bool]
+    files: Callable[[Path], list[Path]]
+    """All files that the content depends on, in a fixed order."""
+    read: Callable[[Path, int | None], FinishedSet]
+    """The set at a path; the number of classes where it is known."""
+    write: Callable[[FinishedSet, Target], Rounding | None]
+    """Write a set; gives what rounding to bytes lost."""
+
+
+def find_format(path: Path, given: str = AUTO) -> tuple[str, Format]:
+    """The format that ``path`` holds: the one called ``given``, or the first that recognises it.
+
+    Raises UsageError with what was looked for when there is none.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist. Give the folder or file of a distilled set")
+    if given != AUTO:
+        if not _CATALOGUE[given].recognises(path):
+            raise UsageError(f"{path} is not of the format {given}: there is no {FORMATS[given]}. Type --format {AUTO}")
+        return given, _CATALOGUE[given]
+    for name, candidate in _CATALOGUE.items():
+        if candidate.recognises(path):
+            return name, candidate
+    if (path / _FKD).is_file():
+        raise UsageError(f"{path} holds FKD labels ({_FKD}) and no images. Give the folder of the images")
+    looked_for = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
+    raise UsageError(f"{path} holds no distilled images in a known format. Looked for: {looked_for}")
+
+
+def write(name: str, finished: FinishedSet, target: Target) -> Rounding | None:
+    """Write ``finished`` in the format called ``name``; gives what rounding to bytes lost, None where nothing was."""
+    return _CATALOGUE[name].write(finished, target)
+
+
+def _write_tree(layout: trees.Layout, finished: FinishedSet, target: Target) -> Rounding | None:
+    images, loss = finished.as_bytes(target.mean, target.std)
+    trees.write(layout, target.folder, images, finished, target.classes, target.jpeg_quality)
+    return loss
+
+
+def _write_parquet(finished: FinishedSet, target: Target) -> Rounding | None:
+    images, loss = finished.as_bytes(target.mean, target.std)
+    parquet.write(target.folder, images, finished, target.classes, target.jpeg_quality)
+    return loss
+
+
+def _write_triple(suffix: str, finished: FinishedSet, target: Target) -> None:
+    tensors.write_triple(suffix, target.folder, finished.normalised(target.mean, target.std), finished)
+
+
+def _write_dc(finished: FinishedSet, target: Target) -> None:
+    images = finished.normalised(target.mean, target.std)
+    tensors.write_dc(target.folder / "data.pt", images, finished)
+
+
+def _write_initial(finished: FinishedSet, target: Target) -> None:
+    images = finished.normalised(target.mean, target.std)
+    tensors.write_initial(target.folder, images, finished, len(target.classes))
+
+
+def _tree(layout: trees.Layout) -> Format:
+    return Format(
+        partial(trees.recognises, layout),
+        partial(trees.files, layout),
+        partial(trees.read, layout),
+        partial(_write_tree, layout),
+    )
+
+
+def _triple(suffix: str) -> Format:
+    return Format(
+        partial(tensors.recognises_triple, suffix),
+        partial(tensors.triple_files, suffix),
+        partial(tensors.read_triple, suffix),
+        partial(_write_triple, suffix),
+    )
+
+
+_CATALOGUE = {
+    "ddranking": _triple(tensors.DDRANKING),
+    "mtt": _triple(tensors.MTT),
+    "initial": Format(tensors.recognises_initial, tensors.initial_files, tensors.read_initial, _write_initial),
+    "dc": Format(tensors.recognises_dc, lambda path: [path], tensors.read_dc, _write_dc),
+    "parquet": Format(parquet.recognises, parquet.files, parquet.read, _write_parquet),
+    "sre2l": _tree(trees.SRE2L),
+    "rded": _tree(trees.RDED),
+    "imagefolder": _tree(trees.IMAGEFOLDER),
+}

@@ -1,0 +1,156 @@
+"""``infer import`` and ``infer export``: between an ``infer`` folder and the formats of other tools."""
+
+import argparse
+import contextlib
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from infer.data import load
+from infer.data.base import Facts
+from infer.data.paths import expand
+from infer.errors import UsageError
+from infer.files import read_json
+from infer.formats.catalogue import Target, find_format, write
+from infer.formats.finished import FinishedSet
+from infer.formats.folder import infer_folder, read_folder, require_classes, require_size, write_folder
+from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS
+from infer.inspect.configs import settings_of_words
+from infer.inspect.naming import pick_run
+from infer.inspect.render import Report
+
+
+def import_set(options: argparse.Namespace) -> Report:
+    """Read ``options.source`` and write it as a self-contained folder of the ``infer`` format."""
+    source = expand(options.source)
+    if infer_folder(source):
+        raise UsageError(
+            f"{source} is a folder of infer's own format: nothing has to be imported. Type infer evaluate {source}"
+        )
+    facts = _facts(options.dataset, options.settings, options.outputs)
+    typed_names = _names_in(options.classes) if options.classes else None
+    name, form = find_format(source, options.format)
+    expected = typed_names or (facts and facts.classes)
+    finished = form.read(source, len(expected) if expected else None)
+    dataset = _dataset(source, finished, facts, typed_names, options)
+    normalised_by = (options.mean or dataset["mean"], options.std or dataset["std"])
+    with new_folder(options.to) as folder:
+        loss = write_folder(folder, finished, dataset, normalised_by, name)
+    notes = [*finished.notes, *([loss.in_words] if loss else [])]
+    next_command = f"train students on it: infer evaluate {options.to}"
+    return _report(f"{source}, format {name}", finished, dataset, options.to, notes, next_command)
+
+
+def export_set(options: argparse.Namespace) -> Report:
+    """Write the distilled set of a run, or of a folder, in another tool's format."""
+    folder = infer_folder(expand(options.set)) or _folder_of_run(options.set, options.outputs)
+    if options.jpeg is not None and options.format not in HOLD_IMAGE_FILES:
+        raise UsageError(f"--jpeg means nothing to the format {options.format}, which holds numbers. Leave it out")
+    finished, manifest = read_folder(folder)
+    dataset = manifest["dataset"]
+    with new_folder(options.to) as new:
+        target = Target(new, dataset["classes"], dataset["mean"], dataset["std"], options.jpeg)
+        loss = write(options.format, finished, target)
+    notes = [*([loss.in_words] if loss else []), *_not_kept(options, finished)]
+    return _report(f"{folder}, as {options.format}", finished, dataset, options.to, notes)
+
+
+def _report(
+    what: str, finished: FinishedSet, dataset: dict[str, Any], to: Path, notes: list[str], *closing: str
+) -> Report:
+    size, classes = finished.image_size, len(dataset["classes"])
+    return Report(
+        {"folder": str(to), "images": len(finished), "classes": classes, "image_size": size, "notes": notes},
+        lines=[f"{what}: {len(finished)} images of {size}x{size} pixels in {classes} classes", *notes],
+        closing=[f"written to {to}", *closing],
+    )
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder that gets the name ``path`` when the work with it ends well, and else is gone.
+
+    Raises UsageError when there is something at ``path`` already.
+    """
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise UsageError(f"{path} exists and is not empty: nothing is overwritten. Give another folder: --to FOLDER")
+    making = path.parent / f".{path.name}.making-{os.getpid()}"
+    making.mkdir(parents=True)
+    try:
+        yield making
+        making.replace(path)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts | None:
+    """What is known of the data set called ``dataset``; None where none was given."""
+    if dataset is None:
+        if settings:
+            raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
+        return None
+    _, config = settings_of_words(shlex.join([f"dataset={dataset}", *settings]))
+    return load(config.dataset, cache_dir=outputs / ".cache", threads=os.cpu_count() or 1)
+
+
+def _dataset(
+    source: Path, finished: FinishedSet, facts: Facts | None, typed: list[str] | None, options: argparse.Namespace
+) -> dict[str, Any]:
+    """What the manifest says of the data set, checked against the images."""
+    classes = facts.classes if facts else typed or finished.classes
+    if classes is None:
+        raise UsageError(
+            f"{source} does not name its classes. Type --dataset NAME, or --classes FILE with a name per line"
+        )
+    if facts is None and not (options.mean and options.std):
+        raise UsageError(
+            "students need the mean and std of the channels, in [0, 1]. Type --dataset NAME, or both --mean and --std"
+        )
+    whose = facts.name if facts else str(options.classes)
+    named = finished if typed is None else FinishedSet(finished.pixels, finished.targets, typed, finished.soft_labels)
+    require_classes(options.classes if typed and facts else source, named, classes, whose)
+    if facts:
+        require_size(source, finished, facts.image_size, whose)
+    return {
+        "name": facts.name if facts else None,
+        "classes": list(classes),
+        "mean": list(facts.mean if facts else options.mean),
+        "std": list(facts.std if facts else options.std),
+        "image_size": finished.image_size,
+        "fingerprint": facts.fingerprint if facts else None,
+    }
+
+
+def _names_in(file: Path) -> list[str]:
+    """Class names: a JSON list, or one per line."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--classes {file} cannot be read ({error.strerror}). Give a file with a class name per line"
+        ) from error
+    names = read_json(file) if file.suffix == ".json" else [line.strip() for line in text.splitlines() if line.strip()]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"--classes {file} holds no class names. Give a file with a class name per line")
+    return names
+
+
+def _folder_of_run(word: str, outputs: Path) -> Path:
+    run = pick_run(word, outputs)
+    folder = infer_folder(run.folder)
+    if folder is None:
+        raise UsageError(f"{run.folder} holds no distilled set: the run ended before generate. Start it again")
+    return folder
+
+
+def _not_kept(options: argparse.Namespace, finished: FinishedSet) -> list[str]:
+    """What the format cannot hold of this set."""
+    notes = []
+    if options.jpeg is not None:
+        notes.append(f"JPEG of quality {options.jpeg} changes the pixels; PNG, the default, keeps them")
+    if finished.soft_labels is not None and options.format not in HOLD_SOFT_LABELS:
+        notes.append(f"the soft labels are not written: {options.format} has no place for them")
+    return notes

@@ -1,0 +1,63 @@
+"""``infer evaluate``: the command line of ``launch.py`` that trains students on a distilled set."""
+
+import argparse
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from infer import cli
+from infer.data.paths import expand
+from infer.errors import UsageError
+from infer.formats.distilled import read_manifest
+from infer.formats.folder import infer_folder
+
+
+def evaluate_set(options: argparse.Namespace) -> NoReturn:
+    """Run ``launch.py method=imported method.path=...``; leaves the process as launch.py does."""
+    words = launch_words(expand(str(options.path)), options.overrides)
+    if options.outputs != Path("outputs"):
+        words.append(f"outputs={_quoted(str(options.outputs))}")
+    print(f"python launch.py {shlex.join(words)}")
+    sys.argv = ["launch.py", *words]
+    cli.main()
+    raise AssertionError("cli.main leaves the process")
+
+
+def launch_words(path: Path, overrides: list[str]) -> list[str]:
+    """What is typed after ``launch.py``: the set, its data set where the manifest says one, and ``overrides``.
+
+    Raises UsageError when nothing says which data set it is.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist. Give the folder or file of a distilled set")
+    words = ["method=imported", f"method.path={_quoted(str(path))}"]
+    given = {word.partition("=")[0] for word in overrides}
+    folder = infer_folder(path)
+    if "dataset" not in given:
+        words.append(f"dataset={_dataset_of(path, folder)}")
+    if folder is not None and "ipc" not in given:
+        words.append(f"ipc={max(1, round(read_manifest(folder)['ipc_charged']))}")
+    return [*words, *overrides]
+
+
+def _dataset_of(path: Path, folder: Path | None) -> str:
+    choices = sorted(preset.stem for preset in Path(cli.conf_folder(), "dataset").glob("*.yaml"))
+    name = read_manifest(folder)["dataset"]["name"] if folder is not None else None
+    if name in choices:
+        return name
+    told = (
+        f"is of the data set {name!r}, which is no choice by that name"
+        if name
+        else "does not say which data set it is of"
+    )
+    raise UsageError(f"{path} {told}. Type infer evaluate {path} dataset=<name>, one of {', '.join(choices)}")
+
+
+def _quoted(text: str) -> str:
+    """``text`` as Hydra takes it, whatever it holds."""
+    if re.fullmatch(r"[\w/.-]+", text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,114 @@
+"""The ``infer`` folder as one format among others: finished images out of one, imported images into a new one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infer.errors import UsageError
+from infer.formats.distilled import (
+    IMAGES,
+    LABELS,
+    MANIFEST,
+    load,
+    write_images,
+)
+from infer.formats.finished import FinishedSet, Rounding
+from infer.store.files import load_tensors, save_tensors
+
+
+def infer_folder(path: Path) -> Path | None:
+    """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
+    return next((folder for folder in (path, path / "distilled") if (folder / MANIFEST).is_file()), None)
+
+
+def read_folder(folder: Path) -> tuple[FinishedSet, Mapping[str, Any]]:
+    """The set in a folder, verified, and its manifest: bytes where bytes are stored, else the composed images."""
+    opened = load(folder)
+    manifest = opened.manifest
+    labels = folder / f"{LABELS}.safetensors"
+    finished = FinishedSet(
+        opened.images,
+        opened.targets,
+        opened.classes,
+        load_tensors(labels)["logits"] if labels.is_file() else None,
+        manifest.get("student_lr"),
+    )
+    images = folder / f"{IMAGES}.safetensors"
+    return replace(finished, pixels=load_tensors(images)[IMAGES]) if images.is_file() else finished, manifest
+
+
+def write_folder(
+    folder: Path,
+    finished: FinishedSet,
+    dataset: dict[str, Any],
+    normalised_by: tuple[Sequence[float], ...],
+    source: str,
+) -> Rounding | None:
+    """Write ``finished`` as an ``infer`` folder of bytes; gives what rounding to them lost.
+
+    ``dataset`` is what the manifest says of the data set, ``normalised_by`` the mean and std of the values that are no
+    bytes, ``source`` the name of the format that they come from.
+    """
+    images, loss = finished.as_bytes(*normalised_by)
+    manifest: dict[str, Any] = {
+        "method": "imported",
+        "source": source,
+        "dataset": dataset,
+        "sizes": {"N": len(images), "C": len(dataset["classes"])},
+        "bytes": {"natural": images.numel()},
+        "ipc_charged": len(images) / len(dataset["classes"]),
+    }
+    if loss:
+        manifest["rounding"] = {"largest_error": loss.largest_error, "clipped": loss.clipped}
+    if finished.student_lr is not None:
+        manifest["student_lr"] = finished.student_lr
+    if finished.soft_labels is not None:
+        save_tensors(folder / f"{LABELS}.safetensors", {"logits": finished.soft_labels})
+        manifest["labels"] = {"mode": "imported", "are": "probabilities" if _sum_to_one(finished) else "logits"}
+    write_images(folder, images, finished.targets, manifest)
+    return loss
+
+
+def require_classes(source: object, finished: FinishedSet, classes: Sequence[str], whose: str) -> None:
+    """Raise UsageError where the set's classes are not ``classes``, those of ``whose``, by name or by number."""
+    named = finished.classes
+    if named is not None and list(named) != list(classes):
+        told = _first_difference(named, classes, whose)
+        raise UsageError(
+            f"{source} has other classes than {whose}: {told}. Labels count in this order: rename or reorder them, or "
+            "give the data set that they are of"
+        )
+    if not 0 <= int(finished.targets.min()) <= int(finished.targets.max()) < len(classes):
+        raise UsageError(
+            f"{source} has images of classes {int(finished.targets.min())} to {int(finished.targets.max())}, and "
+            f"{whose} has {len(classes)} classes, 0 to {len(classes) - 1}"
+        )
+    if finished.soft_labels is not None and finished.soft_labels.shape[1] != len(classes):
+        raise UsageError(
+            f"{source} has soft labels of {finished.soft_labels.shape[1]} classes, {whose} has {len(classes)}"
+        )
+
+
+def require_size(source: object, finished: FinishedSet, image_size: int, whose: str) -> None:
+    """Raise UsageError where the images are not as large as those of ``whose``."""
+    if finished.image_size != image_size:
+        raise UsageError(
+            f"{source} has images of {finished.image_size}x{finished.image_size} pixels, and {whose} of "
+            f"{image_size}x{image_size}. Give the data set in that size (folder: dataset.resize={finished.image_size})"
+        )
+
+
+def _first_difference(named: Sequence[str], classes: Sequence[str], whose: str) -> str:
+    if len(named) != len(classes):
+        return f"{len(named)} of them ({named[0]!r} to {named[-1]!r}), not {len(classes)}"
+    place = next(c for c, pair in enumerate(zip(named, classes, strict=True)) if pair[0] != pair[1])
+    same = ", the same names in another order" if sorted(named) == sorted(classes) else ""
+    return f"class {place} is {named[place]!r} there and {classes[place]!r} in {whose}{same}"
+
+
+def _sum_to_one(finished: FinishedSet) -> bool:
+    sums = finished.soft_labels.double().sum(dim=1)
+    return bool((finished.soft_labels >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))

@@ -1,0 +1,17 @@
+"""The names of the formats, without torch: so that the console answers at once."""
+
+AUTO = "auto"
+FORMATS = {
+    "ddranking": "images.pt (with labels.pt and lr.pt)",
+    "mtt": "images_best.pt (with labels_best.pt and lr_best.pt)",
+    "initial": "tensor_0.pt, tensor_1.pt, ...",
+    "dc": "a file .pt or .pth whose data[-1] is (images, labels)",
+    "parquet": "*.parquet, here or in data/",
+    "sre2l": "folders new000, new001, ... of images",
+    "rded": "folders 00000, 00001, ... of images",
+    "imagefolder": "a folder of images for each class",
+}
+"""What each holds, in the order in which they are looked for."""
+HOLD_IMAGE_FILES = ("parquet", "sre2l", "rded", "imagefolder")
+"""Their images are files; the others hold normalised numbers."""
+HOLD_SOFT_LABELS = ("ddranking", "mtt", "parquet")

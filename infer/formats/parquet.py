@@ -1,0 +1,135 @@
+"""Parquet in the layout of Hugging Face's ``datasets``: one row per image, an encoded file and its class.
+
+Columns: ``image`` struct<bytes: binary, path: string>, ``label`` int64 and, where there are soft labels, ``soft_label``
+list<float>. The class names stand in the schema's metadata, as JSON under ``huggingface``. Other column names (CIFAR's
+``img`` and ``fine_label``, for example) are found by the metadata.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from infer.errors import UsageError
+from infer.formats.encode import encoded, ending
+from infer.formats.finished import FinishedSet, counted_by_class
+
+_ROWS_PER_GROUP = 1000  # what datasets' viewer expects to read at once
+_LABELS = ("label", "fine_label")  # of several columns of classes, the first of these
+_SOFT_LABEL = "soft_label"
+
+
+def recognises(path: Path) -> bool:
+    """Whether ``path`` is a Parquet file, or a folder with some in it or in its ``data``."""
+    return bool(files(path))
+
+
+def files(path: Path) -> list[Path]:
+    """The Parquet files, by name; of the training split where their names say a split."""
+    if path.is_file():
+        return [path] if path.suffix == ".parquet" else []
+    found = sorted([*path.glob("*.parquet"), *path.glob("data/*.parquet")])
+    return [file for file in found if file.name.startswith("train")] or found
+
+
+def read(path: Path, num_classes: int | None) -> FinishedSet:
+    """The images, decoded, their classes and class names, and soft labels where there is such a column."""
+    parquet = _pyarrow().parquet
+    tables = [parquet.read_table(file) for file in files(path)]
+    features = _features(tables[0].schema)
+    image, label = (
+        _column(path, tables[0].schema, features, "Image"),
+        _column(path, tables[0].schema, features, "ClassLabel"),
+    )
+    pixels = [_decoded(cell, path) for table in tables for cell in table[image].to_pylist()]
+    if len({one.shape for one in pixels}) != 1:
+        raise UsageError(f"the images in {path} have different sizes: the images of a set have one size")
+    targets = torch.tensor([target for table in tables for target in table[label].to_pylist()])
+    soft_labels = None
+    if _SOFT_LABEL in tables[0].column_names:
+        soft_labels = torch.tensor([row for table in tables for row in table[_SOFT_LABEL].to_pylist()])
+    names = features.get(label, {}).get("names")
+    return FinishedSet(torch.from_numpy(np.stack(pixels)), targets, names, soft_labels).require_square(path)
+
+
+def write(
+    folder: Path, images: Tensor, finished: FinishedSet, classes: Sequence[str], jpeg_quality: int | None
+) -> None:
+    """Write ``images`` uint8 [N, 3, H, H] of the set ``finished`` into ``data/train-00000-of-00001.parquet``."""
+    pyarrow = _pyarrow()
+    schema = _schema(pyarrow, classes, finished.soft_labels is not None)
+    file = folder / "data" / "train-00000-of-00001.parquet"
+    file.parent.mkdir(parents=True)
+    contents = encoded(images, jpeg_quality)
+    numbers = counted_by_class(finished)
+    with pyarrow.parquet.ParquetWriter(file, schema, compression="snappy") as writer:
+        for rows in torch.arange(len(finished)).split(_ROWS_PER_GROUP):
+            targets = finished.targets[rows].tolist()
+            named = zip(targets, numbers[rows].tolist(), strict=True)
+            paths = [f"class{target:05d}_id{number:05d}{ending(jpeg_quality)}" for target, number in named]
+            cells = [{"bytes": next(contents), "path": path} for path in paths]
+            columns: dict[str, Any] = {"image": cells, "label": targets}
+            if finished.soft_labels is not None:
+                columns[_SOFT_LABEL] = finished.soft_labels[rows].float().tolist()
+            writer.write_table(pyarrow.Table.from_pydict(columns, schema))
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UsageError(
+            'Parquet needs pyarrow, which is not installed. Type: pip install "infer-distillation[parquet]"'
+        ) from error
+    return pyarrow
+
+
+def _schema(pyarrow: Any, classes: Sequence[str], soft: bool) -> Any:
+    columns = [
+        ("image", pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])),
+        ("label", pyarrow.int64()),
+    ]
+    features: dict[str, Any] = {
+        "image": {"_type": "Image"},
+        "label": {"names": list(classes), "_type": "ClassLabel"},
+    }
+    if soft:
+        columns.append((_SOFT_LABEL, pyarrow.list_(pyarrow.float32())))
+        features[_SOFT_LABEL] = {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pyarrow.schema(columns, metadata=metadata)
+
+
+def _features(schema: Any) -> dict[str, dict]:
+    """What the metadata says of each column; nothing where there is none."""
+    written = (schema.metadata or {}).get(b"huggingface")
+    return json.loads(written)["info"]["features"] if written else {}
+
+
+def _column(path: Path, schema: Any, features: dict[str, dict], kind: str) -> str:
+    """The column of images, or of classes: by the metadata, else by its usual name."""
+    found = [name for name, feature in features.items() if feature.get("_type") == kind and name in schema.names]
+    usual = _LABELS if kind == "ClassLabel" else ("image", "img")
+    for name in (*(name for name in usual if name in found), *found, *usual):
+        if name in schema.names:
+            return name
+    raise UsageError(
+        f"{path} has no column of kind {kind} (it has {', '.join(schema.names)}): name it {usual[0]!r}, or write the "
+        "file with datasets"
+    )
+
+
+def _decoded(cell: dict[str, Any] | bytes, path: Path) -> np.ndarray:
+    """uint8 [3, H, W]."""
+    content = cell["bytes"] if isinstance(cell, dict) else cell
+    if not content:
+        raise UsageError(f"{path} names image files instead of holding them: write it with embedded images")
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)

@@ -1,0 +1,154 @@
+"""Sets that other programs keep in files of ``torch.save``; their images are float32 in normalised units.
+
+========= ==================================================================== =====================================
+ddranking ``images.pt``, ``labels.pt``, ``lr.pt``                              DD-Ranking
+mtt       ``images_best.pt``, ``labels_best.pt``, ``lr_best.pt``               MTT, DATM and their followers
+dc        one file, a dictionary whose ``data[-1]`` is (images, labels)        DC, DSA, DM, DC-BENCH
+initial   ``tensor_{k}.pt``: one image per class, row c is of class c          UFC's and DWA's initial images
+========= ==================================================================== =====================================
+
+Labels are classes int64 [N] or soft float [N, C]. With soft labels, or none, images stand class by class: that is what
+these programs take for granted.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infer.errors import UsageError
+from infer.formats.finished import FinishedSet, class_major_targets, counted_by_class
+from infer.formats.foreign import load_foreign
+
+DDRANKING, MTT = "", "_best"
+"""What stands behind ``images``, ``labels`` and ``lr`` in the names of the files."""
+_INITIAL = re.compile(r"tensor_(\d+)\.pt")
+
+
+def recognises_triple(suffix: str, path: Path) -> bool:
+    """Whether the folder ``path`` holds an images file."""
+    return (path / f"images{suffix}.pt").is_file()
+
+
+def triple_files(suffix: str, path: Path) -> list[Path]:
+    """Images, labels and learning rate, as far as they are there."""
+    files = (path / f"{name}{suffix}.pt" for name in ("images", "labels", "lr"))
+    return [file for file in files if file.is_file()]
+
+
+def read_triple(suffix: str, path: Path, num_classes: int | None) -> FinishedSet:
+    """The set in the files of DD-Ranking or MTT."""
+    parts = {file.stem.removesuffix(suffix): load_foreign(file) for file in triple_files(suffix, path)}
+    lr = parts.get("lr")
+    return _labelled(parts["images"], parts.get("labels"), num_classes, path, None if lr is None else float(lr))
+
+
+def write_triple(suffix: str, folder: Path, images: Tensor, finished: FinishedSet) -> None:
+    """Write normalised ``images`` float32, class by class, with soft labels where there are some, else classes.
+
+    The learning rate is written where it is known.
+    """
+    order = finished.targets.argsort(stable=True)
+    labels = finished.targets if finished.soft_labels is None else finished.soft_labels.float()
+    torch.save(images[order].clone(), folder / f"images{suffix}.pt")
+    torch.save(labels[order].clone(), folder / f"labels{suffix}.pt")
+    if finished.student_lr is not None:
+        torch.save(torch.tensor(finished.student_lr), folder / f"lr{suffix}.pt")
+
+
+def recognises_dc(path: Path) -> bool:
+    """Whether ``path`` is a file such as torch.save writes."""
+    return path.is_file() and path.suffix in (".pt", ".pth")
+
+
+def read_dc(path: Path, num_classes: int | None) -> FinishedSet:
+    """The last of the sets in a file of DC, DSA or DM."""
+    content = load_foreign(path)
+    pairs = content.get("data") if isinstance(content, dict) else None
+    if (
+        not isinstance(pairs, list | tuple)
+        or not pairs
+        or not isinstance(pairs[-1], list | tuple)
+        or len(pairs[-1]) < 2
+    ):
+        raise UsageError(f"{path} is no set in DC's format: a dictionary whose data[-1] is (images, labels)")
+    return _labelled(*pairs[-1][:2], num_classes, path)
+
+
+def write_dc(file: Path, images: Tensor, finished: FinishedSet) -> None:
+    """Write normalised ``images`` float32 and classes, in the order that they have."""
+    torch.save({"data": [[images, finished.targets]], "accs_all_exps": {}}, file)
+
+
+def recognises_initial(path: Path) -> bool:
+    """Whether the folder ``path`` holds ``tensor_0.pt``."""
+    return (path / "tensor_0.pt").is_file()
+
+
+def initial_files(path: Path) -> list[Path]:
+    """``tensor_0.pt``, ``tensor_1.pt``, ... by number."""
+    numbered = {int(match[1]): file for file in path.iterdir() if (match := _INITIAL.fullmatch(file.name))}
+    absent = set(range(len(numbered))) - numbered.keys()
+    if absent:
+        raise UsageError(f"{path} has tensor_{max(numbered)}.pt but no tensor_{min(absent)}.pt")
+    return [numbered[k] for k in sorted(numbered)]
+
+
+def read_initial(path: Path, num_classes: int | None) -> FinishedSet:
+    """The images of all files, one file after the other."""
+    subsets = [_images(load_foreign(file), file) for file in initial_files(path)]
+    if len({subset.shape for subset in subsets}) > 1:
+        raise UsageError(f"the files tensor_<k>.pt in {path} differ in shape: {[list(s.shape) for s in subsets]}")
+    targets = torch.arange(len(subsets[0])).repeat(len(subsets))
+    return FinishedSet(torch.cat(subsets), targets).require_square(path)
+
+
+def write_initial(folder: Path, images: Tensor, finished: FinishedSet, num_classes: int) -> None:
+    """Write normalised ``images`` float32; UsageError unless there are as many of each class."""
+    counts = torch.bincount(finished.targets, minlength=num_classes)
+    if counts.min() != counts.max():
+        raise UsageError(
+            f"tensor_<k>.pt hold one image of every class, and this set has {counts.min()} to {counts.max()} images of "
+            "a class. Choose another format"
+        )
+    numbers = counted_by_class(finished)
+    for k in range(int(counts[0])):
+        rows = (numbers == k).nonzero().flatten()
+        torch.save(images[rows[finished.targets[rows].argsort()]].clone(), folder / f"tensor_{k}.pt")
+
+
+def _labelled(
+    images: Any, labels: Any, num_classes: int | None, source: Path, student_lr: float | None = None
+) -> FinishedSet:
+    images = _images(images, source)
+    if labels is None:
+        targets, soft_labels, notes = class_major_targets(len(images), num_classes, source), None, ()
+    elif not isinstance(labels, Tensor):
+        raise UsageError(f"{source}: its labels are a {type(labels).__name__}, not a tensor")
+    elif labels.dtype.is_floating_point and labels.dim() == 2:
+        soft_labels = labels.detach()
+        targets, notes = _classes_of(soft_labels)
+    else:
+        targets, soft_labels, notes = labels.long().flatten(), None, ()
+    return FinishedSet(images, targets, None, soft_labels, student_lr, notes).require_square(source)
+
+
+def _images(images: Any, source: Path) -> Tensor:
+    if not isinstance(images, Tensor):
+        raise UsageError(f"{source}: its images are a {type(images).__name__}, not a tensor")
+    return images.detach() if images.dtype == torch.uint8 else images.detach().float()
+
+
+def _classes_of(soft_labels: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+    """The classes of images with soft labels: those of their places or, where these cannot be, the labels' peaks."""
+    count, num_classes = soft_labels.shape
+    peaks = soft_labels.argmax(dim=1)
+    if count % num_classes:
+        return peaks, ("the images cannot stand class by class: each is of the class at which its soft label peaks",)
+    places = torch.arange(num_classes).repeat_interleave(count // num_classes)
+    if differing := int((places != peaks).sum()):
+        note = f"{differing} of {count} soft labels peak at another class than that of the image's place"
+        return places, (note + (", so the images may not stand class by class" if 2 * differing > count else ""),)
+    return places, ()

@@ -1,0 +1,143 @@
+"""Trees of image files with one folder per class, in the layouts of the field.
+
+=========== ================================================ =======================================================
+sre2l       ``new{c:03d}/class{c:03d}_id{i:03d}.jpg``        SRe2L, CDA, UFC, DWA, G-VBSM, EDC, CV-DD
+rded        ``{c:05d}/class{c:05d}_id{i:05d}.jpg``           RDED and those that share its folders, DD-Ranking
+imagefolder ``<class name>/<anything>.png``                  torchvision's ImageFolder
+=========== ================================================ =======================================================
+
+Images are read in the order in which ImageFolder would give them, because label files count in it. The class of the
+first two is the number in the folder's name, of the third the place of its name among the sorted ones.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from infer.data.decode import decode_images
+from infer.errors import UsageError
+from infer.formats.encode import encoded, ending
+from infer.formats.finished import FinishedSet, counted_by_class
+
+_CLASS_IN_NAME = re.compile(r"class(\d+)_id\d+")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How folders and files are named."""
+
+    folder: Callable[[int, Sequence[str]], str]
+    """Of class c, given the class names."""
+    file: Callable[[int, int], str]
+    """Of image i of class c, without the ending."""
+    numbered: re.Pattern[str] | None
+    """What a folder's name is where it holds the class's number."""
+
+
+SRE2L = Layout(lambda c, _: f"new{c:03d}", lambda c, i: f"class{c:03d}_id{i:03d}", re.compile(r"new(\d{3,5})"))
+RDED = Layout(lambda c, _: f"{c:05d}", lambda c, i: f"class{c:05d}_id{i:05d}", re.compile(r"(\d{5})"))
+IMAGEFOLDER = Layout(lambda c, names: names[c], lambda _, i: f"{i:05d}", None)
+
+
+def recognises(layout: Layout, path: Path) -> bool:
+    """Whether the folders in ``path`` are named as in ``layout`` and hold images."""
+    names = _class_folders(_root(path))
+    fits = layout.numbered is None or all(layout.numbered.fullmatch(name) for name in names)
+    return bool(names) and fits and any(_images(_root(path) / name) for name in names)
+
+
+def files(layout: Layout, path: Path) -> list[Path]:
+    """The image files, in ImageFolder's order."""
+    root = _root(path)
+    return [file for name in _class_folders(root) for file in _images(root / name)]
+
+
+def read(layout: Layout, path: Path, num_classes: int | None) -> FinishedSet:
+    """The images of a tree, decoded; UsageError unless they are squares of one size in folders as ``layout`` says."""
+    root = _root(path)
+    names = _class_folders(root)
+    class_of = {name: _class_number(layout, name, position) for position, name in enumerate(names)}
+    paths = files(layout, path)
+    if not paths:
+        raise UsageError(f"{path} holds no images in class folders ({', '.join(IMG_EXTENSIONS)})")
+    for file in paths:
+        _check_class_in_name(layout, file, class_of[_top(file, root)])
+    targets = torch.tensor([class_of[_top(file, root)] for file in paths])
+    classes = names if layout.numbered is None else None
+    return FinishedSet(_decoded(paths), targets, classes).require_square(path)
+
+
+def write(
+    layout: Layout,
+    folder: Path,
+    images: Tensor,
+    finished: FinishedSet,
+    classes: Sequence[str],
+    jpeg_quality: int | None,
+) -> None:
+    """Write ``images`` uint8 [N, 3, H, H] of the set ``finished`` as files of ``layout``."""
+    for target in finished.targets.unique().tolist():
+        (folder / layout.folder(target, classes)).mkdir(parents=True)
+    where = zip(finished.targets.tolist(), counted_by_class(finished).tolist(), strict=True)
+    for (target, number), content in zip(where, encoded(images, jpeg_quality), strict=True):
+        name = f"{layout.file(target, number)}{ending(jpeg_quality)}"
+        (folder / layout.folder(target, classes) / name).write_bytes(content)
+
+
+def _root(path: Path) -> Path:
+    """Where the class folders are: RDED's experiments keep them in ``syn_data``."""
+    return path / "syn_data" if (path / "syn_data").is_dir() else path
+
+
+def _class_folders(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images(folder: Path) -> list[Path]:
+    """As ImageFolder lists them: by folder, then by name."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS and path.is_file())
+    return sorted(found, key=lambda path: (str(path.parent), path.name))
+
+
+def _top(file: Path, root: Path) -> str:
+    return file.relative_to(root).parts[0]
+
+
+def _class_number(layout: Layout, name: str, position: int) -> int:
+    if layout.numbered is None:
+        return position
+    if match := layout.numbered.fullmatch(name):
+        return int(match[1])
+    raise UsageError(
+        f"the folder {name!r} is not named like the others, {layout.folder(0, ())!r} for class 0: move it away"
+    )
+
+
+def _check_class_in_name(layout: Layout, file: Path, target: int) -> None:
+    said = _CLASS_IN_NAME.match(file.name) if layout.numbered else None
+    if said and int(said[1]) != target:
+        raise UsageError(f"{file} lies in the folder of class {target}, and its name says class {int(said[1])}")
+
+
+def _decoded(paths: Sequence[Path]) -> Tensor:
+    images = None
+    with closing(decode_images(paths, None, torch.get_num_threads())) as decoder:
+        for row, (path, image) in enumerate(zip(paths, decoder, strict=True)):
+            height, width = image.pixels.shape[:2]
+            if images is None:
+                images = torch.empty(len(paths), 3, height, width, dtype=torch.uint8)
+            if (height, width) != tuple(images.shape[-2:]):
+                raise UsageError(
+                    f"{path} is {width}x{height} pixels and {paths[0]} is {images.shape[-1]}x{images.shape[-2]}: "
+                    "the images of a set have one size"
+                )
+            images[row] = torch.from_numpy(image.pixels.transpose(2, 0, 1).copy())
+    return images
