@@ -41,8 +41,8 @@ def plan_sweep(configs: Sequence[Config], compares: bool) -> SweepPlan:
             artefacts |= {artefact.signature: artefact for artefact in planned}
             kept = stage not in context.forced
             there |= {artefact.signature for artefact in planned if kept and context.store.exists(artefact)}
-    stages = list(dict.fromkeys(artefact.stage for artefact in artefacts.values()))
-    count = {stage: [s for s, artefact in artefacts.items() if artefact.stage is stage] for stage in stages}
+    of_stage = {stage: {s for s, artefact in artefacts.items() if artefact.stage is stage} for stage in Stage}
+    count = {stage: signatures for stage, signatures in of_stage.items() if signatures}
     return SweepPlan(
         units={stage: len(signatures) for stage, signatures in count.items()},
         there={stage: len(there.intersection(signatures)) for stage, signatures in count.items()},
