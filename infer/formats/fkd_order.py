@@ -1,0 +1,92 @@
+"""Which images an FKD file without indices speaks of: the order of its writer's sampler, replayed and checked.
+
+SRe2L draws a permutation per epoch from one generator with seed 42 that runs on from epoch to epoch. Some versions of
+torch draw a second permutation per epoch and throw it away, so the same program gave other orders from the second epoch
+on under another torch. Both are replayed, and the labels themselves say which it was: the class with the highest logit
+agrees with the image's far more often than by chance.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from infer.errors import UsageError
+
+if TYPE_CHECKING:
+    from infer.formats.fkd import FkdFolder, LabelledBatch
+
+_SEED = 42  # fixed in the published code, whatever its --fkd-seed says
+_ROWS_COMPARED = 2000
+_DEVIATIONS = 5.0
+"""How far above chance, in standard deviations of it, an agreement must lie to be believed."""
+
+Order = Callable[[int], list[int]]
+"""The rows of an epoch, all of them."""
+
+
+def replayed_order(folder: "FkdFolder", targets: Tensor) -> Order:
+    """The order in which ``folder`` goes through the images whose classes are ``targets``.
+
+    Raises UsageError where the folder is not of as many images, or no order agrees with its labels.
+    """
+    count = _rows_of_epoch(folder, 0)
+    if count != len(targets):
+        raise UsageError(
+            f"{folder.path} labels {count} images per epoch without saying which, and the set has {len(targets)}: it "
+            "is of another set, or pruned, and then its order cannot be replayed"
+        )
+    epoch = min(1, len(folder.batches_per_epoch) - 1)  # in the first epoch both are the same
+    orders = [_order(len(targets), drawn) for drawn in (1, 2)]
+    agreements = [_agreement(folder, epoch, order(epoch), targets) for order in orders]
+    best = max(range(2), key=lambda variant: agreements[variant][0])
+    share, compared, num_classes = agreements[best]
+    chance = 1 / num_classes
+    if share - chance < _DEVIATIONS * (chance * (1 - chance) / compared) ** 0.5:
+        told = " and ".join(f"{100 * agreement[0]:.1f} %" for agreement in agreements)
+        raise UsageError(
+            f"{folder.path} does not say which images it labels, and neither replay of SRe2L's sampler fits: the "
+            f"labels agree with the classes in {told} of {compared} cases, by chance {100 * chance:.1f} %. The images, "
+            "or their order, are not those that were labelled"
+        )
+    return orders[best]
+
+
+def _order(num_images: int, drawn_per_epoch: int) -> Order:
+    generator = torch.Generator().manual_seed(_SEED)
+    replayed: list[list[int]] = []
+
+    def order(epoch: int) -> list[int]:
+        while len(replayed) <= epoch:
+            first, *_ = [torch.randperm(num_images, generator=generator) for _ in range(drawn_per_epoch)]
+            replayed.append(first.tolist())
+        return replayed[epoch]
+
+    return order
+
+
+def _rows_of_epoch(folder: "FkdFolder", epoch: int) -> int:
+    last = folder.batches_per_epoch[epoch] - 1
+    return last * len(folder.batch(epoch, 0)) + len(folder.batch(epoch, last))
+
+
+def _agreement(folder: "FkdFolder", epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
+    """The share of images whose label peaks at their class, of how many, and the number of classes."""
+    agreeing = compared = num_classes = 0
+    for number in range(folder.batches_per_epoch[epoch]):
+        batch = folder.batch(epoch, number)
+        expected = _expected(batch, targets[torch.tensor(order[compared : compared + len(batch)])])
+        agreeing += int((batch.logits.argmax(dim=1) == expected).sum())
+        compared += len(batch)
+        num_classes = batch.logits.shape[1]
+        if compared >= _ROWS_COMPARED:
+            break
+    return agreeing / compared, compared, num_classes
+
+
+def _expected(batch: "LabelledBatch", targets: Tensor) -> Tensor:
+    """The class of whichever of the two mixed images has the larger share."""
+    if batch.partner is None or batch.weight is None or batch.weight >= 0.5:
+        return targets
+    return targets[batch.partner]
