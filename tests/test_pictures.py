@@ -322,8 +322,8 @@ def test_a_single_iteration_can_be_drawn():
 def test_images_have_curves_of_their_own():
     one = {key: value for key, value in curves(subsets=2).items() if key not in ("norm", "clipped_share")}
     one |= {"distance": one["cross_entropy"], "saturated_share": one["cross_entropy"] / 100}
-    section = generation_section(GenerationCurves("images", "batches", {"teacher": one}))
-    assert section.title == "generate: images by teacher, median and range over 2 batches"
+    section = generation_section(GenerationCurves("images", "sets of one image per class", {"teacher": one}))
+    assert section.title == "generate: images by teacher, median and range over 2 sets of one image per class"
     assert len(section.panels) == 4
     assert_tidy(sheet("title", [section]))
 

@@ -189,5 +189,5 @@ class SynthesisedSet(ImageSet):
         if not there:
             return None
         return GenerationCurves(
-            "images", "batches", {there[0].teacher.arch: side_by_side([batch.curves() for batch in there])}
+            "images", "sets of one image per class", {there[0].teacher.arch: side_by_side([batch.curves() for batch in there])}
         )

@@ -110,18 +110,23 @@ def test_first_layer_is_the_first_to_fire() -> None:
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("penalty", [AnalyticPenalty.apply, one_pass_penalty])
-def test_gradient_of_both_forms_by_finite_differences(penalty, memory_format: torch.memory_format) -> None:
+@pytest.mark.parametrize("variance_weight", [1.0, 11.0])
+def test_gradient_of_both_forms_by_finite_differences(
+    penalty, memory_format: torch.memory_format, variance_weight: float
+) -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 3, 2, 3, dtype=torch.float64).contiguous(memory_format=memory_format).requires_grad_()
     mean, var = torch.randn(3, dtype=torch.float64), torch.rand(3, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x: penalty(x, mean, var, 2), x)
+    assert torch.autograd.gradcheck(lambda x: penalty(x, mean, var, 2, variance_weight), x)
 
 
 def test_both_forms_agree() -> None:
     torch.manual_seed(0)
     x = 3 + torch.randn(6, 5, 4, 4, dtype=torch.float64)
     mean, var = torch.randn(5, dtype=torch.float64), torch.rand(5, dtype=torch.float64)
-    torch.testing.assert_close(AnalyticPenalty.apply(x, mean, var, 3), one_pass_penalty(x, mean, var, 3))
+    for weight in (1.0, 11.0):
+        forms = AnalyticPenalty.apply(x, mean, var, 3, weight), one_pass_penalty(x, mean, var, 3, weight)
+        torch.testing.assert_close(*forms)
 
 
 def test_gradient_is_zero_where_the_statistics_match() -> None:

@@ -1,4 +1,4 @@
-"""The optimisation of compensators against one written out plainly: one compensator at a time, hooks, an own Adam."""
+"""The optimisation of compensators against one written out plainly."""
 
 import logging
 import math
@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from plain_optimisation import CLASSES, SIZE, adam, loss_terms, smooth_teacher
 from torch import Tensor, nn
 
 from infer.errors import RunError, UsageError
@@ -22,28 +23,13 @@ from infer.methods.optimisation import (
 )
 from infer.methods.views import Augmentation, View
 
-CLASSES, SIZE, JITTER_PX = 4, 8, 3
+JITTER_PX = 3
 SETTINGS = OptimisationSettings(iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
-def teacher() -> nn.Module:
-    """A smooth network, so that trajectories are not chaotic, with statistics from a few forward passes."""
-    torch.manual_seed(0)
-    network = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, bias=False),
-        nn.BatchNorm2d(8),
-        nn.SiLU(),
-        nn.Conv2d(8, 12, 3, stride=2),
-        nn.BatchNorm2d(12),
-        nn.SiLU(),
-        nn.Flatten(),
-        nn.Linear(108, CLASSES),
-    ).double()
-    with torch.no_grad():
-        for _ in range(5):
-            network(torch.randn(32, 3, SIZE, SIZE, dtype=torch.float64))
-    return network
+def teacher() -> nn.Sequential:
+    return smooth_teacher()
 
 
 @pytest.fixture
@@ -53,19 +39,8 @@ def natural() -> Tensor:
 
 def reference_terms(teacher: nn.Module, natural: Tensor, u: Tensor, shift: list[int]) -> tuple[Tensor, Tensor]:
     """Cross-entropy [] and matching penalty [] of one compensator ``u`` [3, H, W]."""
-    gaps = []
-
-    def measure(norm: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
-        values = inputs[0].permute(1, 0, 2, 3).reshape(inputs[0].shape[1], -1)
-        mean_gap = (values.mean(1) - norm.running_mean).square().sum().sqrt()
-        gaps.append(mean_gap + (values.var(1, unbiased=False) - norm.running_var).square().sum().sqrt())
-
-    hooks = [norm.register_forward_hook(measure) for norm in teacher if isinstance(norm, nn.BatchNorm2d)]
-    logits = teacher.eval()(torch.roll(natural + u, tuple(shift), (2, 3)))
-    for hook in hooks:
-        hook.remove()
-    cross_entropy = -logits.log_softmax(1).diagonal().mean()
-    return cross_entropy, SETTINGS.first_bn_multiplier * gaps[0] + sum(gaps[1:])
+    seen = torch.roll(natural + u, tuple(shift), (2, 3))
+    return loss_terms(teacher, seen, list(range(CLASSES)), SETTINGS.first_bn_multiplier)
 
 
 def reference_gradient(teacher: nn.Module, natural: Tensor, u: Tensor, shift: list[int]) -> Tensor:
@@ -76,15 +51,12 @@ def reference_gradient(teacher: nn.Module, natural: Tensor, u: Tensor, shift: li
 
 def reference_run(teacher: nn.Module, natural: Tensor, shifts: Tensor) -> Tensor:
     """One compensator [3, H, W] after all iterations."""
-    u, first, second = (torch.zeros_like(natural[0]) for _ in range(3))
-    for t, shift in enumerate(shifts.tolist()):
-        gradient = reference_gradient(teacher, natural, u, shift)
-        first = 0.5 * first + 0.5 * gradient
-        second = 0.9 * second + 0.1 * gradient**2
-        rate = 0.5 * SETTINGS.lr * (1 + math.cos(math.pi * t / len(shifts)))
-        step = (first / (1 - 0.5 ** (t + 1))) / ((second / (1 - 0.9 ** (t + 1))).sqrt() + 1e-8)
-        u = u - rate * step
-    return u
+    return adam(
+        lambda u, t: reference_gradient(teacher, natural, u, shifts[t].tolist()),
+        torch.zeros_like(natural[0]),
+        SETTINGS.lr,
+        len(shifts),
+    )
 
 
 def problem_of(natural: Tensor, iterations: int = SETTINGS.iterations, **others) -> Problem:
