@@ -1,0 +1,202 @@
+"""Stored labels are the dynamic ones of the same batches, cost what is counted, and are the same when made again."""
+
+import pytest
+import torch
+import torchvision.transforms.v2.functional as F
+
+from infer.config.labeling import LabelMode
+from infer.errors import UsageError
+from infer.labels.base import SoftLabelLoss
+from infer.labels.dynamic import DynamicLabels
+from infer.labels.fkd import FkdLabels, FkdReader, dense_logits
+from infer.labels.fkd_batches import fkd_batches
+from infer.protocol import data_units, student_plan, student_units
+from infer.stages.evaluate import Student
+from infer.stages.generate import distilled_set
+from infer.stages.relabel import labels_of
+from infer.stages.squeeze import Teacher
+from infer.store.files import load_tensors
+from infer.training.batches import BatchSource
+from infer.trials import baseline_trials, main_trial
+
+SHORT = ("labeling=fkd", "evaluate.steps=null", "evaluate.epochs=12", "evaluate.repeats=2")
+EVERYTHING = (
+    "evaluate.crop=resized",
+    "evaluate.flip=true",
+    "evaluate.mix=cutmix",
+    "evaluate.shuffle_patches=2",
+    "evaluate.normalise=imagenet",
+)
+
+
+@pytest.fixture
+def fkd(make_context):
+    """The context and fkd labels that words add up to."""
+
+    def make(*words: str):
+        context = make_context(*SHORT, *words)
+        return context, labels_of(context, distilled_set(context), LabelMode.fkd, _teachers(context))
+
+    return make
+
+
+def _teachers(context) -> list[Teacher]:
+    return [Teacher(context, arch) for arch in context.config.teachers_that_label]
+
+
+def _batches(context, labels: FkdLabels, epoch: int):
+    """What a student sees, in its own units."""
+    images = distilled_set(context).images().renormalised(student_units(context))
+    return list(BatchSource(images, student_plan(context, distilled_set(context)), labels.draws).epoch(epoch))
+
+
+@pytest.mark.parametrize(
+    "words", [(), EVERYTHING, ("evaluate.teacher_bn=batch", "evaluate.accumulate=2", "evaluate.mix=none")]
+)
+def test_stored_logits_are_the_dynamic_ones_of_what_the_student_sees(fkd, words):
+    context, labels = fkd(*words)
+    units, loss = student_units(context), SoftLabelLoss(context.config.evaluate.temperature)
+    dynamic = DynamicLabels(context, _teachers(context), loss).objective(context.device, units)
+    stored = labels.objective(context.device, units)
+    for epoch in (0, 11):
+        for batch in _batches(context, labels, epoch):
+            for part in batch.parts(labels.plan.part_size):
+                student = torch.randn(len(part.index), 10)
+                torch.testing.assert_close(stored(student, part), dynamic(student, part), rtol=2e-3, atol=1e-3)
+
+
+def test_batches_do_not_share_their_logits(fkd):
+    """Otherwise the test above could not see labels of other batches."""
+    context, labels = fkd()
+    logits = torch.cat([chunk.tensors()["logits"] for chunk in labels.chunks])
+    assert logits.shape == (12, 90, 10) and logits.dtype == torch.float16
+    assert len(logits.flatten(0, 1).unique(dim=0)) > 0.99 * 12 * 90
+
+
+def test_bytes_are_those_of_the_stored_tensors_and_one_seed(fkd):
+    for words, per_image in (((), 20), (("labeling.topk=3",), 9), (("labeling.epochs_stored=4",), 20)):
+        context, labels = fkd(*words)
+        tensors = [tensor for chunk in labels.chunks for tensor in chunk.tensors().values()]
+        assert labels.label_bytes == sum(tensor.nbytes for tensor in tensors) + 8
+        assert labels.label_bytes == labels.epochs * 90 * per_image + 8
+        assert main_trial(context).storage()["label_bytes"] == labels.label_bytes
+
+
+def test_chunks_are_shared_by_trainings_of_other_lengths(fkd):
+    long, short = fkd("evaluate.epochs=25")[1], fkd("evaluate.epochs=10")[1]
+    assert [(chunk.start, chunk.stop) for chunk in long.chunks] == [(0, 10), (10, 20), (20, 25)]
+    assert [chunk.signature for chunk in short.chunks] == [long.chunks[0].signature]
+
+
+def test_a_length_in_steps_stores_whole_epochs(fkd):
+    _, labels = fkd("evaluate.epochs=null", "evaluate.steps=3")  # two steps per epoch
+    assert labels.epochs == 2
+    assert labels.chunks[0].tensors()["logits"].shape == (2, 90, 10)
+
+
+def test_fewer_stored_epochs_come_again(fkd):
+    context, labels = fkd("labeling.epochs_stored=4")
+    assert labels.epochs == 4
+    for early, late in ((0, 4), (3, 11)):
+        for a, b in zip(_batches(context, labels, early), _batches(context, labels, late), strict=True):
+            assert torch.equal(a.images, b.images) and (a.epoch, a.first) == (b.epoch, b.first)
+    assert not torch.equal(_batches(context, labels, 0)[0].index, _batches(context, labels, 1)[0].index)
+
+
+def test_pruned_logits_are_the_highest_and_the_others_get_nothing(fkd):
+    _, whole = fkd()
+    _, pruned = fkd("labeling.topk=3")
+    rows = slice(0, 64)
+    everything, _ = FkdReader(whole.chunks, torch.device("cpu")).rows(5, rows)
+    logits, classes = FkdReader(pruned.chunks, torch.device("cpu")).rows(5, rows)
+    highest = everything.topk(3, dim=1)
+    assert torch.equal(logits, highest.values) and classes.dtype == torch.uint8
+    expected = torch.zeros(64, 10)
+    for row in range(64):
+        chosen = torch.tensor(everything[row].float().numpy().argsort()[-3:].copy())
+        expected[row, chosen] = (everything[row, chosen].float() / 4).softmax(dim=0)
+    torch.testing.assert_close((dense_logits(logits, classes, 10) / 4).softmax(dim=1), expected)
+
+
+def test_a_pruned_label_gives_a_finite_loss_and_gradient():
+    student = torch.randn(2, 5, requires_grad=True)
+    teacher = dense_logits(torch.tensor([[2.0, 1.0]] * 2).half(), torch.tensor([[4, 0]] * 2, dtype=torch.uint8), 5)
+    SoftLabelLoss(3.0)(student, teacher).backward()
+    assert student.grad.isfinite().all() and student.grad.abs().sum() > 0
+
+
+def test_more_logits_than_classes_are_refused(fkd):
+    with pytest.raises(UsageError, match="labeling.topk=11"):
+        fkd("labeling.topk=11")
+
+
+def test_repeats_and_architectures_see_the_same_batches_and_start_differently(fkd):
+    context, _ = fkd("student.archs=[convnet3_w32_batchnorm,resnet8_w8]")
+    students = main_trial(context).students
+    draws = {student._material.labels.draws for each in students.values() for student in each}
+    assert len(draws) == 1
+    first, second = students["convnet3_w32_batchnorm"]
+    weights = [s.untrained((0, "evaluate", s.arch, s.repeat)).state_dict() for s in (first, second)]
+    assert any(not torch.equal(a, b) for a, b in zip(*(w.values() for w in weights), strict=True))
+    assert first.signature != second.signature
+
+
+def test_a_student_is_trained_on_stored_labels_alone(fkd, monkeypatch):
+    """The teachers are not asked again, and the same draws give the same student twice."""
+    context, labels = fkd("evaluate.epochs=11", "student.archs=[convnet3_w32_batchnorm]", "evaluate.repeats=1")
+    student = main_trial(context).students["convnet3_w32_batchnorm"][0]
+    for chunk in student._material.labels.chunks:
+        context.obtain(chunk)
+    monkeypatch.setattr(Teacher, "network", lambda _: pytest.fail("a teacher was asked"))
+    assert student.facts["steps"] == 22
+    scores = student.facts["scores"]
+    context.store.set_aside(student, made_before="9")
+    context.store._verified.clear()
+    assert isinstance(student, Student) and student.facts["scores"] == scores
+
+
+def test_a_chunk_that_is_made_again_is_the_same(fkd):
+    context, labels = fkd("evaluate.epochs=3", *EVERYTHING)
+    before = labels.chunks[0].tensors()["logits"].clone()
+    context.store.set_aside(labels.chunks[0], made_before="9")
+    context.obtain(labels.chunks[0])
+    after = load_tensors(context.store.folder(labels.chunks[0]) / "logits.safetensors")["logits"]
+    assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("mix", ["none", "mixup", "cutmix"])
+def test_batches_spelled_out_give_the_stored_logits(fkd, mix):
+    """Crop, mirror and mix by the coordinates, image by image, then ask the teachers: what a reader of files does."""
+    context, labels = fkd("evaluate.epochs=2", "evaluate.crop=resized", "evaluate.flip=true", f"evaluate.mix={mix}")
+    images = distilled_set(context).images()
+    pixels = images.normalised(images.pixels)
+    networks = [teacher.network() for teacher in _teachers(context)]
+    batches = list(fkd_batches(labels))
+    assert [(batch.epoch, batch.number) for batch in batches] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    for batch in batches:
+        crops = [
+            F.resized_crop(pixels[i], *box, [8, 8]) for i, box in zip(batch.index, batch.boxes.tolist(), strict=True)
+        ]
+        seen = torch.stack([F.hflip(crop) if flip else crop for crop, flip in zip(crops, batch.flip, strict=True)])
+        if mix == "mixup":
+            seen = batch.weight * seen + (1 - batch.weight) * seen[batch.partner]
+        elif mix == "cutmix":
+            top, left, bottom, right = batch.cut_box
+            seen[:, :, top:bottom, left:right] = seen[batch.partner][:, :, top:bottom, left:right]
+        with torch.no_grad():
+            expected = torch.stack([network(seen) for network in networks]).mean(dim=0)
+        assert (batch.partner is None) == (mix == "none") and batch.classes is None
+        torch.testing.assert_close(batch.logits.float(), expected, rtol=5e-3, atol=5e-3)
+
+
+def test_random_images_with_fkd_labels_cost_no_more(make_context):
+    context = make_context(*SHORT, "labeling.epochs_stored=5")
+    main = main_trial(context)
+    (baseline,) = baseline_trials(context, main, context.config.baselines_of(in_sweep=False)[:1])
+    ours, theirs = main.storage(), baseline.storage()
+    assert baseline.material.name == "random_fkd" and baseline.num_steps == main.num_steps
+    assert theirs["total_bytes"] + theirs["leftover_bytes"] == ours["total_bytes"]
+    per_class = baseline.material.images.num_images // 10
+    one_more = (per_class + 1) * 10 * (3 * 64 + 5 * 20) + 8
+    assert theirs["leftover_bytes"] >= 0 and one_more > ours["total_bytes"]
+    assert data_units(context) == student_units(context)
