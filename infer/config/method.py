@@ -6,6 +6,7 @@ from enum import Enum
 from omegaconf import MISSING
 
 from infer.config.checks import require, require_at_least, require_positive
+from infer.formats.names import AUTO, FORMATS
 
 
 class CompensatorDtype(str, Enum):
@@ -145,6 +146,20 @@ class DwaMethod(SynthesisMethod):
 @dataclass
 class RandomMethod(MethodConfig):
     """``ipc`` real images per class, drawn at random: the comparison that every method has to win."""
+
+
+@dataclass
+class ImportedMethod(MethodConfig):
+    """A distilled set that was made elsewhere: labelled and evaluated like any other."""
+
+    path: str = MISSING
+    """Its folder or file, or a folder or run of this program; ``~`` and ``$VARIABLES`` are expanded."""
+    format: str = AUTO
+    """One of the formats that ``infer import --help`` lists; ``auto``: found by looking."""
+
+    def __post_init__(self) -> None:
+        allowed = f"use {AUTO}, {', '.join(FORMATS)}"
+        require(self.format in (AUTO, *FORMATS), "method.format", self.format, allowed)
 
 
 @dataclass

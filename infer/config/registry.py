@@ -12,6 +12,7 @@ from infer.config.labeling import LabelingConfig
 from infer.config.method import (
     DwaMethod,
     HerdingMethod,
+    ImportedMethod,
     InferMethod,
     KCenterMethod,
     RandomMethod,
@@ -35,6 +36,7 @@ _SCHEMAS: dict[str, dict[str, type]] = {
     "method": {
         "infer": InferMethod,
         "random": RandomMethod,
+        "imported": ImportedMethod,
         "herding": HerdingMethod,
         "kcenter": KCenterMethod,
         "rded": RdedMethod,

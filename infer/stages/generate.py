@@ -5,6 +5,7 @@ from collections.abc import Callable
 from infer.config.method import (
     DwaMethod,
     HerdingMethod,
+    ImportedMethod,
     InferMethod,
     KCenterMethod,
     MethodConfig,
@@ -16,13 +17,15 @@ from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.base import DistilledArtefact
 from infer.methods.budget import subsets_for
-from infer.methods.dwa import DwaSet
+from infer.methods.dwa import dwa_set
 from infer.methods.herding import HerdingSet
+from infer.methods.imported import imported_set
 from infer.methods.infer import InferSet
 from infer.methods.kcenter import KCenterSet
 from infer.methods.random import RandomSet
 from infer.methods.rded import RdedSet
-from infer.methods.sre2l import Sre2lSet
+from infer.methods.sre2l import sre2l_set
+from infer.methods.syntheses import SynthesisedSet
 from infer.stages.squeeze import Teacher
 
 
@@ -50,12 +53,18 @@ def _rded(context: Context) -> RdedSet:
     return RdedSet(context, context.config.method, _without_subsets(context), _first_teacher(context))
 
 
-def _sre2l(context: Context) -> Sre2lSet:
-    return Sre2lSet(context, context.config.method, _without_subsets(context), _first_teacher(context))
+def _imported(context: Context) -> DistilledArtefact:
+    if context.config.K is not None:
+        raise UsageError(f"K={context.config.K} means nothing to method=imported: a set has its own size. Leave it out")
+    return imported_set(context, context.config.method)
 
 
-def _dwa(context: Context) -> DwaSet:
-    return DwaSet(context, context.config.method, _real_images(context), _first_teacher(context))
+def _sre2l(context: Context) -> SynthesisedSet:
+    return sre2l_set(context, context.config.method, _without_subsets(context), _first_teacher(context))
+
+
+def _dwa(context: Context) -> SynthesisedSet:
+    return dwa_set(context, context.config.method, _real_images(context), _first_teacher(context))
 
 
 def _real_images(context: Context) -> int:
@@ -82,6 +91,7 @@ def _first_teacher(context: Context) -> Teacher:
 METHODS: dict[type[MethodConfig], Callable[[Context], DistilledArtefact]] = {
     InferMethod: _infer,
     RandomMethod: _random,
+    ImportedMethod: _imported,
     HerdingMethod: _herding,
     KCenterMethod: _kcenter,
     RdedMethod: _rded,

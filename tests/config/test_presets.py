@@ -8,7 +8,7 @@ from infer.config.dataset import FolderConfig
 from infer.config.method import InferMethod, RandomMethod
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-_NEEDS = {"folder": ["dataset.root=somewhere"]}
+_NEEDS = {"folder": ["dataset.root=somewhere"], "imported": ["method.path=somewhere"]}
 
 
 def _options(group: str) -> list[str]:
@@ -19,7 +19,8 @@ def _options(group: str) -> list[str]:
 @pytest.mark.parametrize("labeling", _options("labeling"))
 @pytest.mark.parametrize("method", _options("method"))
 def test_every_pairing_resolves(resolved, dataset, labeling, method):
-    config = resolved(f"dataset={dataset}", f"labeling={labeling}", f"method={method}", *_NEEDS.get(dataset, []))
+    needed = [word for option in (dataset, method) for word in _NEEDS.get(option, [])]
+    config = resolved(f"dataset={dataset}", f"labeling={labeling}", f"method={method}", *needed)
     assert config.labeling.mode.value == labeling
     assert (
         config.protocol_name_with(config.labeling.mode) == f"{config.evaluate.protocol.rpartition('_')[0]}_{labeling}"

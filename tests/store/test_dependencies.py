@@ -31,6 +31,7 @@ GENERATED = STORED | {"compensators"}
 EXAMINED = ("features", "crops")
 """What methods that choose among real images keep, beside PARTS."""
 CHOSEN = LABELLED | {"distilled", "logits/natural"}
+SYNTHESISED = CHOSEN | {"syntheses"}
 
 
 class Change(NamedTuple):
@@ -52,12 +53,17 @@ UNITS = frozenset({"teachers", "compensators", "logits/natural", "logits/compose
 BY_K = UNITS - {"teachers"}
 
 CHANGES = {
-    "M": [Change("1", STORED - UNITS, UNITS)],
+    "M": [
+        Change("1", STORED - UNITS, UNITS),
+        Change("1", LABELLED, frozenset({"teachers", "logits/natural"}), given="method=sre2l"),
+    ],
     "K": [Change("3", STORED - UNITS, BY_K)],
     "ipc": [
         Change("4", STORED - UNITS, BY_K),
         Change("4", given="K=2"),
         *(Change("4", CHOSEN, given=f"method={m}") for m in ("herding", "kcenter", "rded")),
+        Change("4", LABELLED | {"distilled"}, given="method=sre2l method.group=2"),  # index 3 was made with index 2
+        Change("4", LABELLED | {"distilled"}, SYNTHESISED - LABELLED - {"distilled"}, given="method=dwa"),
     ],
     "seed": [Change("1", ALL), Change("1", CHOSEN | {"teachers", "crops"}, given="method=rded")],
     "stages": [Change("[evaluate]")],
@@ -106,14 +112,32 @@ CHANGES = {
     ],
     "teachers.checkpoints": [Change("{{convnet3_w32_batchnorm:{weights}}}", ALL, given="M=1")],
     "teachers.min_top1": [Change("null")],
+    "method.path": [
+        Change("{tree}/test", CHOSEN, given=f"{FOLDER} method=imported method.path={{tree}}/train"),
+        Change("{copy}/train", given=f"{FOLDER} method=imported method.path={{tree}}/train"),
+    ],
+    "method.format": [Change("imagefolder", given=f"{FOLDER} method=imported method.path={{tree}}/train")],
     "method.name": [Change("ours")],
-    "method.iterations": [Change("9", GENERATED)],
+    "method.iterations": [
+        Change("9", GENERATED),
+        *(Change("9", SYNTHESISED, given=f"method={m}") for m in ("sre2l", "cda", "dwa")),
+    ],
     "method.lr": [Change("0.5", GENERATED)],
     "method.bn_weight": [Change("0.5", GENERATED)],
     "method.first_bn_multiplier": [Change("1", GENERATED)],
     "method.jitter_px": [Change("2", GENERATED)],
+    "method.crop_scale_min": [Change("0.5", GENERATED), Change("0.5", SYNTHESISED, given="method=cda")],
+    "method.crop_milestone": [Change("0.5", SYNTHESISED, given="method=cda")],
+    "method.two_sided_jitter": [Change("true", SYNTHESISED, given="method=sre2l")],
+    "method.batch_size": [Change("5", SYNTHESISED, given="method=sre2l"), Change("10", given="method=sre2l")],
+    "method.variance_weight": [Change("1", SYNTHESISED, given="method=dwa")],
+    "method.perturbation_steps": [Change("1", SYNTHESISED, given="method=dwa")],
+    "method.perturbation_radius": [Change("0.1", SYNTHESISED, given="method=dwa")],
     "method.compensator_dtype": [Change("float16", STORED)],
-    "method.group": [Change("1", GENERATED | {"logits/natural"})],
+    "method.group": [
+        Change("1", GENERATED | {"logits/natural"}),
+        Change("1", SYNTHESISED, given="method=sre2l"),
+    ],
     "method.precision": [Change("fp64", GENERATED)],
     "method.factor": [Change("2", CHOSEN | {"crops"}, given="method=rded")],
     "method.crops": [Change("3", CHOSEN | {"crops"}, given="method=rded")],
@@ -269,7 +293,7 @@ def test_a_setting_changes_what_depends_on_it(plan, monkeypatch, setting, change
     before = plan(change.given)
     after = plan(f"{change.given} {setting}={change.value} {change.along}")
     renewed, resized = set(), set()
-    for part in (*PARTS, *EXAMINED):
+    for part in (*PARTS, *EXAMINED, "syntheses"):
         old, new = set(before.get(part, ())), set(after.get(part, ()))
         if old and new and old.isdisjoint(new):
             renewed.add(part)
