@@ -58,17 +58,13 @@ class DiversifiedImages(Syntheses):
         }
 
 
-class DwaSet(SynthesisedSet):
-    """``per_class`` images of each class. Indices share no batch, for each has a teacher of its own."""
-
-    method = "dwa"
-
-    def __init__(self, context: Context, method: DwaMethod, per_class: int, teacher: Teacher) -> None:
-        chunks = spans(context.data.num_classes, method.batch_size)
-        batches = [
-            DiversifiedImages(context, method, teacher, (i, i + 1), chunk) for i in range(per_class) for chunk in chunks
-        ]
-        super().__init__(context, per_class, batches)
+def dwa_set(context: Context, method: DwaMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
+    """``per_class`` diversified images of each class. Indices share no batch, for each has a teacher of its own."""
+    chunks = spans(context.data.num_classes, method.batch_size)
+    batches = [
+        DiversifiedImages(context, method, teacher, (i, i + 1), chunk) for i in range(per_class) for chunk in chunks
+    ]
+    return SynthesisedSet(context, "dwa", per_class, batches)
 
 
 def perturbed(network: nn.Module, images: Tensor, classes: Tensor, steps: int, radius: float) -> nn.Module:

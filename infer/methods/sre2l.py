@@ -38,12 +38,9 @@ class RecoveredImages(Syntheses):
         return Augmentation(method.jitter_px, method.two_sided_jitter, method.crop_scale_min, method.crop_milestone)
 
 
-class Sre2lSet(SynthesisedSet):
+def sre2l_set(context: Context, method: Sre2lMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
     """``per_class`` recovered images of each class; CDA's where the crops follow its curriculum."""
-
-    def __init__(self, context: Context, method: Sre2lMethod, per_class: int, teacher: Teacher) -> None:
-        indices = [(i, i + method.group) for i in range(0, per_class, method.group)]
-        chunks = spans(context.data.num_classes, method.batch_size)
-        batches = [RecoveredImages(context, method, teacher, span, chunk) for span in indices for chunk in chunks]
-        super().__init__(context, per_class, batches)
-        self.method = "cda" if method.crop_milestone else "sre2l"
+    indices = [(i, i + method.group) for i in range(0, per_class, method.group)]
+    chunks = spans(context.data.num_classes, method.batch_size)
+    batches = [RecoveredImages(context, method, teacher, span, chunk) for span in indices for chunk in chunks]
+    return SynthesisedSet(context, "cda" if method.crop_milestone else "sre2l", per_class, batches)

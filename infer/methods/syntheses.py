@@ -141,11 +141,11 @@ class Syntheses(Artefact):
 
 
 class SynthesisedSet(ImageSet):
-    """``per_class`` images of each class out of ``batches``, which together have all of them."""
+    """``per_class`` images of each class by ``method``, out of ``batches``, which together have all of them."""
 
-    def __init__(self, context: Context, per_class: int, batches: list[Syntheses]) -> None:
+    def __init__(self, context: Context, method: str, per_class: int, batches: list[Syntheses]) -> None:
         super().__init__(context, per_class)
-        self.batches = batches
+        self.method, self.batches = method, batches
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -188,6 +188,5 @@ class SynthesisedSet(ImageSet):
         there = [batch for batch in self.batches if self.context.store.exists(batch)]
         if not there:
             return None
-        return GenerationCurves(
-            "images", "sets of one image per class", {there[0].teacher.arch: side_by_side([batch.curves() for batch in there])}
-        )
+        curves = side_by_side([batch.curves() for batch in there])
+        return GenerationCurves("images", "sets of one image per class", {there[0].teacher.arch: curves})

@@ -7,14 +7,19 @@ import pytest
 import torch
 from planning import PARTS, Signatures, planned
 
+from infer.formats.distilled import write_composable, write_images
 from infer.labels.fkd import FkdChunk
 from infer.labels.static import BlockLogits, StaticLabels
+from infer.methods.dwa import DiversifiedImages
 from infer.methods.features import Features
 from infer.methods.herding import HerdingSet
+from infer.methods.imported import ImportedComposition, ImportedImages
 from infer.methods.infer import CompensatorGroup, InferSet
 from infer.methods.kcenter import KCenterSet
 from infer.methods.random import RandomSet
 from infer.methods.rded import CropScores, RdedSet
+from infer.methods.sre2l import RecoveredImages
+from infer.methods.syntheses import SynthesisedSet
 from infer.pictures.drawn import Pictures
 from infer.stages.evaluate import Student
 from infer.stages.squeeze import Teacher
@@ -41,6 +46,9 @@ PINNED = {
     "method=herding ipc=7": "81babb8f0f47 - f14db39e5fc1 ef1bddfc0897 3bf78b5c3396",
     "method=kcenter ipc=7": "81babb8f0f47 - 23f624f46196 35b81c51794b c41ad09ae3ba",
     "method=rded ipc=7": "81babb8f0f47 - f2b8366297db 491be921da3d fdfbfe6289d1",
+    "method=sre2l ipc=7": "81babb8f0f47 - c5103eff4da3 cd39aa2e189d e7d9526265a2",
+    "method=cda ipc=7": "81babb8f0f47 - fb30cbd7bcf5 059e1dfddd6e d28a0c99eed5",
+    "method=dwa ipc=7": "81babb8f0f47 - d0324ed54fcb 9722e49495fe 33ab0f72769f",
     "baselines=[full]": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 5152d98fa214 7f6243f9a8f2",
     "student.archs=[resnet8] evaluate.lr=1e-3": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 5152d98fa214 5411ca811cca",
 }
@@ -106,6 +114,9 @@ _OF_OTHER_METHODS: dict[type[Artefact], tuple[str, set[str]]] = {
     KCenterSet: ("kcenter", {"teachers", "features"}),
     CropScores: ("rded", {"teachers"}),
     RdedSet: ("rded", {"teachers", "crops"}),
+    RecoveredImages: ("sre2l", {"teachers"}),
+    SynthesisedSet: ("cda", {"teachers", "syntheses", "logits/natural"}),
+    DiversifiedImages: ("dwa", {"teachers"}),
 }
 """Artefact -> a method that makes it, and what is not made from it."""
 
@@ -126,9 +137,25 @@ def test_a_raised_version_of_stored_dynamic_labels(resolved, monkeypatch):
     assert {part for part in before if before[part] != after[part]} == {"labels", "evals"}
 
 
+@pytest.mark.parametrize("artefact", [ImportedImages, ImportedComposition])
+def test_a_raised_version_of_imported_sets(resolved, monkeypatch, tmp_path, artefact):
+    dataset = {"classes": [str(digit) for digit in range(10)], "mean": [0.5] * 3, "std": [0.5] * 3}
+    pixels, manifest = torch.zeros(10, 3, 8, 8, dtype=torch.uint8), {"dataset": dataset}
+    if artefact is ImportedImages:
+        write_images(tmp_path, pixels, torch.arange(10), manifest)
+    else:
+        write_composable(tmp_path, pixels[None], torch.zeros(1, 1, 3, 8, 8), "int8", manifest)
+    words = ("method=imported", f"method.path={tmp_path}")
+    before = _plan(resolved, *words)
+    monkeypatch.setattr(artefact, "version", artefact.version + 1)
+    after = _plan(resolved, *words)
+    assert {part for part in before if before[part] != after[part]} == set(before) - {"teachers"}
+
+
 def test_every_artefact_is_tried():
     drawn_after_all = {Pictures}  # of whatever the others have given, by no setting of its own
-    tried, found = {*_DEPENDENTS, *_OF_OTHER_METHODS, FkdChunk, *drawn_after_all}, set()
+    imported = {ImportedImages, ImportedComposition}
+    tried, found = {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, FkdChunk, *drawn_after_all}, set()
     to_visit = [Artefact]
     while to_visit:
         artefact = to_visit.pop()
