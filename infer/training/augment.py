@@ -72,13 +72,14 @@ def resized_crop_and_flip(
     """The boxes of ``images`` (float [B, 3, H, W]) enlarged to [B, 3, H, W], mirrored left to right where ``flip``.
 
     Bilinear, as torchvision's ``resized_crop`` of each image: nothing outside a box is looked at, and pixels stand for
-    squares (align_corners=False). Boxes, int64 [B] each, lie inside the images.
+    squares (align_corners=False). Boxes, int64 [B] each, lie inside the images. The result is channels_last.
     """
     rows = _sampled(top, height, images.shape[2])
     columns = _sampled(left, width, images.shape[3])
     columns = torch.where(flip[:, None], columns.flip(1), columns)
     grid = torch.stack(torch.broadcast_tensors(columns[:, None, :], rows[:, :, None]), dim=-1)
-    return grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+    crops = grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+    return crops.contiguous(memory_format=torch.channels_last)
 
 
 def _sampled(start: Tensor, extent: Tensor, length: int) -> Tensor:

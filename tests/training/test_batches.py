@@ -54,10 +54,11 @@ def test_augmentation_is_torchvisions(kind, padding, flip):
         assert all(batch.partner is None and batch.weight == 1 for batch in batches)
 
 
-def test_batches_are_float32_and_channels_last():
+@pytest.mark.parametrize("settings", [{}, {"crop": "resized"}, {"shuffle_patches": 3}])
+def test_batches_are_float32_and_channels_last(settings):
     for kind in ("uint8", "float32"):
         images, _ = random_images(kind)
-        for batch in BatchSource(images, make_plan(mix_alpha=0.8), Draws(UNIT)).epoch(0):
+        for batch in BatchSource(images, make_plan(mix_alpha=0.8, **settings), Draws(UNIT)).epoch(0):
             assert batch.images.dtype == torch.float32
             assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
