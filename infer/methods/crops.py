@@ -29,17 +29,17 @@ def resized_crops(images: Tensor, squares: Tensor, size: int) -> Tensor:
     """
     top, left, side = squares.unbind(-1)
     height, width = images.shape[-2:]
-    rows = _weights(top, side, height, size, images.dtype)
-    columns = _weights(left, side, width, size, images.dtype)
+    rows = resampling_weights(top, side, height, size, images.dtype)
+    columns = resampling_weights(left, side, width, size, images.dtype)
     bands = (rows.flatten(1, 2).unsqueeze(1) @ images).unflatten(2, (-1, size))  # [B, 3, n, size, W]
     return bands.transpose(1, 2) @ columns.unsqueeze(2).mT
 
 
-def _weights(start: Tensor, side: Tensor, length: int, size: int, dtype: torch.dtype) -> Tensor:
-    """What each of ``length`` pixels contributes to each of ``size`` resampled ones: [B, n, size, length].
+def resampling_weights(start: Tensor, side: Tensor, length: int, size: int, dtype: torch.dtype) -> Tensor:
+    """What each of ``length`` pixels contributes to each of ``size`` resampled ones: [..., size, length].
 
-    A triangle around the centre of each resampled pixel, as wide as that pixel where the crop is reduced and as a pixel
-    of the image where it is enlarged.
+    ``start`` and ``side`` [...] say which pixels of an axis are resampled. A triangle around the centre of each
+    resampled pixel, as wide as that pixel where the crop is reduced and as a pixel of the image where it is enlarged.
     """
     start, side = start[..., None, None], side[..., None, None].to(dtype)
     pixel = torch.arange(length, device=start.device) - start

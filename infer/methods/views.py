@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from infer import seeds
+from infer.methods.crops import resampling_weights
 
 Unit = tuple[int | str, ...]
 """Names a group to its random generators."""
@@ -38,11 +39,11 @@ class View:
         if self.crops is None:
             return _Roll.apply(images, self.rolls)
         height, width = images.shape[-2:]
-        top, left, rows, columns, mirrored = self.crops.unsqueeze(-1).unbind(1)
+        top, left, rows, columns, mirrored = self.crops.unbind(1)
         y, x = _unrolled(height, self.rolls[:, :1]), _unrolled(width, self.rolls[:, 1:])
-        x = torch.where(mirrored.bool(), width - 1 - x, x)
-        down = _interpolation(y, top, rows, height, images.dtype)
-        across = _interpolation(x, left, columns, width, images.dtype)
+        x = torch.where(mirrored.bool()[:, None], width - 1 - x, x)
+        down = resampling_weights(top, rows, height, height, images.dtype).take_along_dim(y[:, :, None], dim=1)
+        across = resampling_weights(left, columns, width, width, images.dtype).take_along_dim(x[:, :, None], dim=1)
         # Matrix products have the same shapes for every crop, need no number from the device, and sum their gradients
         # in the same order every time; the gradient of F.interpolate on a GPU does not.
         return torch.stack([d @ (image @ a.T) for d, image, a in zip(down, images, across, strict=True)])
@@ -168,14 +169,3 @@ class _Roll(torch.autograd.Function):
 def _unrolled(size: int, shift: Tensor) -> Tensor:
     """Where each pixel of an axis stood before a roll by ``shift`` [G, 1]: int64 [G, size]."""
     return (torch.arange(size, device=shift.device) - shift) % size
-
-
-def _interpolation(position: Tensor, start: Tensor, length: Tensor, size: int, dtype: torch.dtype) -> Tensor:
-    """Weights [G, out, size] of bilinear interpolation along one axis of ``size`` pixels.
-
-    The pixels ``start`` to ``start`` + ``length`` are enlarged to ``size``, of which ``position`` [G, out] are asked
-    for; half-pixel centres, and nothing from beyond the crop, as ``F.interpolate`` of the crop alone.
-    """
-    source = ((position.to(dtype) + 0.5) * length / size - 0.5).clamp_min(0).minimum(length.to(dtype) - 1) + start
-    pixels = torch.arange(size, device=position.device, dtype=dtype)
-    return (1 - (source.unsqueeze(-1) - pixels).abs()).clamp_min(0)
