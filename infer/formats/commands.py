@@ -58,6 +58,18 @@ def export_set(options: argparse.Namespace) -> Report:
     return _report(f"{folder}, as {options.format}", finished, dataset, options.to, notes)
 
 
+def export_labels(options: argparse.Namespace) -> Report:
+    """Write the stored dynamic labels of a run as an FKD folder."""
+    from infer.formats.fkd_export import export_fkd
+
+    run = pick_run(options.set, options.outputs).folder
+    with new_folder(options.to) as new:
+        written = export_fkd(run, options.outputs, new)
+    note = "they count images in the order of the trees that infer export writes of this run: sre2l, rded, imagefolder"
+    data = {"folder": str(options.to), "batches": written, "notes": [note]}
+    return Report(data, lines=[f"{run}: {written} batches of labels", note], closing=[f"written to {options.to}"])
+
+
 def _report(
     what: str, finished: FinishedSet, dataset: dict[str, Any], to: Path, notes: list[str], *closing: str
 ) -> Report:

@@ -57,7 +57,7 @@ def _dataset_of(path: Path, folder: Path | None) -> str:
 
 def _quoted(text: str) -> str:
     """``text`` as Hydra takes it, whatever it holds."""
-    if re.fullmatch(r"[\w/.-]+", text):
+    if re.fullmatch(r"[\w/.-]+", text, re.ASCII):
         return text
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text)
     return f"'{escaped}'"

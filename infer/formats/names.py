@@ -15,3 +15,5 @@ FORMATS = {
 HOLD_IMAGE_FILES = ("parquet", "sre2l", "rded", "imagefolder")
 """Their images are files; the others hold normalised numbers."""
 HOLD_SOFT_LABELS = ("ddranking", "mtt", "parquet")
+FKD = "fkd"
+"""Labels without images: written of a run, beside its images as a tree."""

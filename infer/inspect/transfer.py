@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.errors import UsageError
-from infer.formats.names import AUTO, FORMATS
+from infer.formats.names import AUTO, FKD, FORMATS
 from infer.inspect.render import Report
 
 _HOLDS = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
@@ -44,7 +44,8 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("set", metavar="RUN_OR_FOLDER", help="a run as infer show names it, or a folder with a set")
     _add_to(parser)
-    parser.add_argument("--format", choices=list(FORMATS), required=True, help=_HOLDS)
+    told = f"{_HOLDS}; {FKD}: epoch_0/batch_0.tar, ..., the labels of a run with labeling=fkd"
+    parser.add_argument("--format", choices=[*FORMATS, FKD], required=True, help=told)
     parser.add_argument(
         "--jpeg",
         metavar="QUALITY",
@@ -72,9 +73,9 @@ def _import(options: argparse.Namespace) -> Report:
 
 
 def _export(options: argparse.Namespace) -> Report:
-    from infer.formats.commands import export_set
+    from infer.formats.commands import export_labels, export_set
 
-    return export_set(options)
+    return export_labels(options) if options.format == FKD else export_set(options)
 
 
 def _evaluate(options: argparse.Namespace) -> Report:

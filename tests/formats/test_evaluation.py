@@ -1,0 +1,74 @@
+"""``infer evaluate``: the command line that it stands for, and students trained on what another tool wrote."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from foreign_writers import drawn_images, write_sre2l
+
+from infer.errors import UsageError
+from infer.formats.distilled import write_images
+from infer.formats.evaluation import launch_words
+from infer.inspect.cli import run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def own_folder(path: Path, dataset_name: str | None) -> Path:
+    path.mkdir()
+    dataset = {"name": dataset_name, "classes": ["a"], "mean": [0.5] * 3, "std": [0.5] * 3}
+    manifest = {"dataset": dataset, "ipc_charged": 3.6}
+    write_images(path, torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.tensor([0]), manifest)
+    return path
+
+
+def test_a_folder_of_ones_own_says_its_data_set_and_size(tmp_path):
+    folder = own_folder(tmp_path / "set", "cifar10")
+    expected = ["method=imported", f"method.path={folder}", "dataset=cifar10", "ipc=4", "labeling=hard"]
+    assert launch_words(folder, ["labeling=hard"]) == expected
+    assert launch_words(folder, ["dataset=digits", "ipc=9"])[2:] == ["dataset=digits", "ipc=9"]
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", "a,b=c", "back\\slash", "{x}", "\\'\\"])
+def test_any_path_survives_the_command_line(tmp_path, resolved, name):
+    folder = own_folder(tmp_path / name, "digits")
+    assert resolved(*launch_words(folder, [])).method.path == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("dataset_name", "told"), [(None, "does not say which data set"), ("birds", "of the data set 'birds', which is no")]
+)
+def test_without_a_data_set_the_line_says_what_to_type(tmp_path, dataset_name, told):
+    folder = own_folder(tmp_path / "set", dataset_name)
+    with pytest.raises(UsageError, match=told) as caught:
+        launch_words(folder, [])
+    assert f"infer evaluate {folder} dataset=<name>, one of cifar10" in str(caught.value)
+
+
+def test_what_is_not_there_is_said(tmp_path, capsys):
+    assert run(["evaluate", str(tmp_path / "nothing")]) == 2
+    assert "nothing does not exist" in capsys.readouterr().err
+
+
+def test_students_are_trained_on_what_another_tool_wrote(tmp_path):
+    write_sre2l(tmp_path / "tree", drawn_images(20), [*range(10), *range(10)])
+    short = ["dataset=digits", "labeling=hard", "baselines=[]", "evaluate.steps=20", "evaluate.repeats=1"]
+    finished = subprocess.run(
+        [sys.executable, "-c", "from infer.inspect.cli import main; main()", "evaluate", "tree", *short],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith(
+        f"python launch.py method=imported method.path={tmp_path / 'tree'} dataset=digits"
+    )
+    (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("outputs/runs/*/result.json"))
+    assert record["status"] == "done" and record["storage"]["natural_bytes"] == 20 * 3 * 8 * 8
+    assert record["stages"]["squeeze"]["made"] == 0 and record["metrics"]["test/top1"]["n"] == 1
