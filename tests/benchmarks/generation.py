@@ -5,9 +5,11 @@ zhangxin-xd/UFC computes them (ufc_generation/utils.py: permuted, copied, then m
 memory format, torch.roll and torch.optim.Adam. Frozen weights, as in that code; only the teacher in use has hooks and
 no loss is read back, so it does less than that code. Both sides share threads, allocator and weights (random, with
 running statistics from a few forward passes), and take turns, so that a busy machine slows both. --convolutions adds
-what no form can do without: the teacher's convolutions, and the gradients of their inputs, and nothing else.
+what no form can do without: the teacher's convolutions, and the gradients of their inputs, and nothing else. --images
+adds the same loop, not compiled, on whole images (SRe2L) instead of compensators, as many of them in a batch.
 
     python tests/benchmarks/generation.py [--quick] [--classes 10 100] [--eager | --compiled] [--convolutions]
+                                          [--images]
 """
 
 import argparse
@@ -19,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infer.methods.compensators import compensation
-from infer.methods.optimisation import Objective, OptimisationSettings, descend
+from infer.methods.optimisation import Objective, OptimisationSettings, Problem, descend
 from infer.methods.views import Augmentation
 from infer.models import build
 
@@ -39,6 +42,7 @@ SETTINGS = OptimisationSettings(iterations=ITERATIONS, lr=0.25, bn_weight=1.0, f
 JITTER_PX = 4
 
 CONVOLUTIONS = "convs"  # the form that does nothing else
+IMAGES = "images"  # the form that optimises whole images
 
 Run = Callable[[], object]
 
@@ -117,20 +121,22 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
     teacher = random_teacher(arch, num_classes)
     natural = torch.randn(group, num_classes, 3, IMAGE_SIZE, IMAGE_SIZE)
     views = Augmentation(JITTER_PX).draw(0, [(arch, k) for k in range(group)], ITERATIONS, IMAGE_SIZE)
-    problem = compensation(natural, views)
+    compensators = compensation(natural, views)
+    images = Problem(natural, torch.arange(num_classes), views, project=lambda x: x.clamp_(-2, 2))
     row: dict[str, float | str] = {"teacher": arch}
     runs: dict[str, tuple[Run, int]] = {}
     for form in forms:  # before the plain side, whose hooks must not be copied
         if form == CONVOLUTIONS:
             runs[form] = Convolutions(teacher, natural.flatten(0, 1)), group
             continue
+        problem = images if form == IMAGES else compensators
         objective = Objective(teacher, problem, SETTINGS)
         if form == "compiled":
             start = time.perf_counter()
             if not objective.compile():
                 sys.exit("The loss could not be compiled (see the warning above). Type --eager to measure without")
             row["compile_s"] = time.perf_counter() - start
-        runs[form] = (lambda objective=objective: descend(objective, problem, SETTINGS)), group
+        runs[form] = partial(descend, objective, problem, SETTINGS), group
     runs = {"plain": (PlainRun(teacher, natural[0], views.rolls), 1)} | runs
     return row | take_turns(runs, rounds)
 
@@ -160,7 +166,7 @@ def print_table(rows: list[dict], forms: list[str], num_classes: int, group: int
         cells = "".join(f"{1000 * row[form]:10.1f}{row[f'{form}_ratio']:7.2f}" for form in forms)
         compiling = f"   compiled in {row['compile_s']:.0f} s" if "compile_s" in row else ""
         print(f"{row['teacher']:16}{1000 * row['plain']:9.1f}{cells}{compiling}")
-    for form in [form for form in forms if form != CONVOLUTIONS]:
+    for form in [form for form in forms if form not in (CONVOLUTIONS, IMAGES)]:
         target = TARGETS[form, num_classes]
         verdict = "met" if rows[-1][f"{form}_ratio"] >= target else "missed"
         print(f"target for all teachers together, {form}: ratio >= {target}, {verdict}")
@@ -189,6 +195,7 @@ def parsed() -> argparse.Namespace:
     form.add_argument("--eager", action="store_const", dest="forms", const=["eager"], help="do not compile")
     form.add_argument("--compiled", action="store_const", dest="forms", const=["compiled"], help="only compiled")
     parser.add_argument("--convolutions", action="store_true", help="also time the teachers' convolutions alone")
+    parser.add_argument("--images", action="store_true", help="also time whole images in place of compensators")
     parser.add_argument("--group", type=int, help="compensators per batch (default: 3 for 10 classes, 1 for 100)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 15, and 7 for 100 classes)")
     parser.add_argument("--quick", action="store_true", help="10 classes, not compiled, 5 turns: a minute")
@@ -198,7 +205,7 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.classes, options.forms, options.rounds = [10], ["eager"], 5
-    options.forms = [*options.forms, *([CONVOLUTIONS] if options.convolutions else [])]
+    options.forms += [CONVOLUTIONS] * options.convolutions + [IMAGES] * options.images
     return options
 
 
