@@ -77,7 +77,7 @@ def _add(commands: Any, name: str, about: str, command: Any, *forms: str, **more
         default=Path("outputs"),
         help="root of everything that runs wrote",
     )
-    choice = parser.add_mutually_exclusive_group()
+    choice = parser.add_mutually_exclusive_group() if forms else None  # argparse cannot show an empty one
     for form in forms:
         choice.add_argument(f"--{form}", action="store_const", const=form, dest="form", help=_FORMS[form])
     parser.set_defaults(command=command, form="text")

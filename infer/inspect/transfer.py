@@ -36,8 +36,8 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         "--dataset", metavar="NAME", help="the data set of its classes: checks them, and gives mean and std"
     )
     parser.add_argument("--classes", metavar="FILE", type=Path, help="the class names in order, one per line or JSON")
-    for name, what in (("mean", "subtracted from"), ("std", "divided by, of")):
-        told = f"{what} values in [0, 1] by whoever wrote floats; without it the data set's"
+    for name, done in (("mean", "subtracted from"), ("std", "then divided out of")):
+        told = f"what was {done} values in [0, 1] where the set holds floats; without it that of the data set"
         parser.add_argument(f"--{name}", metavar=("R", "G", "B"), nargs=3, type=float, help=told)
 
 

@@ -200,3 +200,17 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(made, capsys):
 def test_a_folder_of_ones_own_needs_no_import(made, capsys):
     assert run(["import", str(made), "--to", str(made.parent / "x")]) == 2
     assert f"infer evaluate {made}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["import", "export", "evaluate"])
+def test_every_command_explains_itself(capsys, command):
+    with pytest.raises(SystemExit) as left:
+        run([command, "--help"])
+    assert left.value.code == 0 and "positional arguments" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("quality", ["0", "101", "good"])
+def test_a_quality_out_of_range_is_refused(made, capsys, quality):
+    words = ["export", str(made), "--format", "rded", "--jpeg", quality, "--to", str(made.parent / "x")]
+    assert run(words) == 2
+    assert "a quality is a number from 1 to 100" in capsys.readouterr().err
