@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from infer.config.checks import require
 from infer.config.evaluate import Mix, Normalise, TestCrop
 from infer.context import Context
 from infer.methods.base import TrainingSet
@@ -19,9 +20,13 @@ def student_plan(context: Context, images: TrainingSet, steps: int | None = None
     """The length, schedule and batches of a student on ``images``.
 
     ``steps`` replaces the protocol's own length. ``arch`` decides on the learning rate alone; None: the first student.
+    Raises UsageError when the images do not divide into the patches that are to be shuffled.
     """
-    config = context.config
+    config, size = context.config, context.data.image_size
     protocol = config.evaluate.for_student(arch or config.student.archs[0], config.ipc)
+    patches = protocol.shuffle_patches
+    allowed = f"images of {size}x{size} pixels do not divide into so many rows and columns of patches"
+    require(size % patches == 0, "evaluate.shuffle_patches", patches, allowed)
     if protocol.divide_epochs_by_blocks:
         blocks = images.num_images // images.stored_images
         protocol = replace(protocol, epochs=max(1, round(protocol.epochs / blocks)))

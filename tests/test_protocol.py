@@ -7,10 +7,12 @@ import torch
 import torchvision.transforms.v2.functional as F
 
 from infer.config.evaluate import Reported
+from infer.errors import UsageError
 from infer.protocol import as_tested, pixel_settings, student_units
 from infer.stages.evaluate import metrics_of
 from infer.training.images import LabelledImages
 from infer.training.scoring import score
+from infer.trials import main_trial
 
 
 @pytest.mark.parametrize("size, enlarged", [(32, None), (64, 72), (224, 256), (28, 32), (8, None)])
@@ -25,6 +27,11 @@ def test_the_middle_of_an_enlarged_image(resolved, size, enlarged):
     if enlarged is not None:
         expected = F.center_crop(F.resize(pixels, [enlarged, enlarged], antialias=True), [size, size])
     assert torch.equal(images.chunk(slice(1, 3)), expected[1:3])
+
+
+def test_patches_that_do_not_divide_the_image_are_refused_before_any_work(make_context):
+    with pytest.raises(UsageError, match="evaluate.shuffle_patches=3 .* 8x8"):
+        main_trial(make_context("evaluate.shuffle_patches=3", "labeling=fkd"))
 
 
 def test_scores_are_those_of_the_pixels_as_shown():
