@@ -34,7 +34,6 @@ from infer.training.plan import Plan
 _LOGITS = "logits.safetensors"
 _EPOCHS_PER_CHUNK = 10
 _SEED_BYTES = 8
-_UINT8_CLASSES = 256
 
 
 class FkdChunk(Artefact):
@@ -93,8 +92,8 @@ class FkdChunk(Artefact):
         return {"epochs": len(epochs), "images_per_epoch": epochs[0]["logits"].shape[0]}
 
     def tensors(self) -> dict[str, Tensor]:
-        """``logits`` float16 [epochs, shown, C]; pruned: [epochs, shown, k] and ``classes`` of the same shape, uint8 or
-        int16."""
+        """``logits`` float16 [epochs, shown, C]; pruned: [epochs, shown, k] and ``classes`` of the same shape, in the
+        smallest integer type that holds them."""
         return load_tensors(self._context.folder(self) / _LOGITS)
 
     def _pruned(self, logits: Tensor) -> dict[str, Tensor]:
@@ -181,7 +180,7 @@ def epochs_stored(plan: Plan, labeling: LabelingConfig) -> int:
 
 
 def fkd_bytes(plan: Plan, num_classes: int, labeling: LabelingConfig) -> int:
-    """What the labels cost: two bytes a logit, one or two more for its class where they are pruned, and one seed."""
+    """What the labels cost: two bytes a logit, one to four more for its class where they are pruned, and one seed."""
     per_image = num_classes * LOGIT_BYTES
     if labeling.topk is not None:
         per_image = labeling.topk * (LOGIT_BYTES + _class_dtype(num_classes).itemsize)
@@ -189,7 +188,9 @@ def fkd_bytes(plan: Plan, num_classes: int, labeling: LabelingConfig) -> int:
 
 
 def _class_dtype(num_classes: int) -> torch.dtype:
-    return torch.uint8 if num_classes <= _UINT8_CLASSES else torch.int16
+    """The smallest type that holds every class."""
+    types = (torch.uint8, torch.int16, torch.int32)
+    return next(dtype for dtype in types if num_classes - 1 <= torch.iinfo(dtype).max)
 
 
 def _draws(context: Context) -> Draws:

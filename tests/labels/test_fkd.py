@@ -4,11 +4,12 @@ import pytest
 import torch
 import torchvision.transforms.v2.functional as F
 
-from infer.config.labeling import LabelMode
+from infer.config.labeling import LabelingConfig, LabelMode
+from infer.config.training import Training
 from infer.errors import UsageError
 from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, FkdReader, dense_logits
+from infer.labels.fkd import FkdLabels, FkdReader, dense_logits, fkd_bytes
 from infer.labels.fkd_batches import fkd_batches
 from infer.protocol import data_units, student_plan, student_units
 from infer.stages.evaluate import Student
@@ -17,6 +18,7 @@ from infer.stages.relabel import labels_of
 from infer.stages.squeeze import Teacher
 from infer.store.files import load_tensors
 from infer.training.batches import BatchSource
+from infer.training.plan import Plan
 from infer.trials import baseline_trials, main_trial
 
 SHORT = ("labeling=fkd", "evaluate.steps=null", "evaluate.epochs=12", "evaluate.repeats=2")
@@ -123,6 +125,13 @@ def test_a_pruned_label_gives_a_finite_loss_and_gradient():
     teacher = dense_logits(torch.tensor([[2.0, 1.0]] * 2).half(), torch.tensor([[4, 0]] * 2, dtype=torch.uint8), 5)
     SoftLabelLoss(3.0)(student, teacher).backward()
     assert student.grad.isfinite().all() and student.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("classes, per_logit", [(10, 3), (256, 3), (257, 4), (10450, 4), (40000, 6)])
+def test_a_class_takes_as_few_bytes_as_it_needs(classes, per_logit):
+    plan = Plan(Training(epochs=3, batch_size=8), num_images=17)  # the single image left over is joined by another
+    assert fkd_bytes(plan, classes, LabelingConfig(LabelMode.fkd, topk=5)) == 3 * 18 * 5 * per_logit + 8
+    assert fkd_bytes(plan, classes, LabelingConfig(LabelMode.fkd, epochs_stored=2)) == 2 * 18 * classes * 2 + 8
 
 
 def test_more_logits_than_classes_are_refused(fkd):

@@ -9,6 +9,7 @@ import torch
 from infer.config.training import Optimizer, Training
 from infer.errors import RunError
 from infer.training import checkpoint
+from infer.training.draws import Draws
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
@@ -27,7 +28,7 @@ def write_every_epoch(monkeypatch):
 def run(make_net, separable, tmp_path):
     """Trains a fresh network, interrupted if asked; returns it, the result and the epochs made."""
 
-    def start(stop_after: int | None = None, folder=tmp_path / "checkpoint", seed: int = 0, **changes):
+    def start(stop_after: int | None = None, folder=tmp_path / "checkpoint", seed: int = 0, draws=None, **changes):
         net, images, made = make_net(), separable(20), []
         settings = Training(**{"epochs": 4, "batch_size": 8, "lr": 0.01, "test_every": 1} | changes)
 
@@ -42,6 +43,7 @@ def run(make_net, separable, tmp_path):
             hard_label_objective(images.targets),
             Plan(settings, len(images), mix_alpha=0.8),
             unit=(seed, "student", "tiny"),
+            draws=draws,
             tests={"test": separable(30, seed=1)},
             checkpoint_dir=folder,
             on_epoch=on_epoch,
@@ -79,6 +81,16 @@ def test_groups_of_parameters_and_parts_of_batches_resume(run):
     whole_net, whole, _ = run(folder=None, **options)
     interrupt(run, **options)
     net, resumed, made = run(**options)
+    assert made == [3, 4]
+    assert_bitwise_equal(net, whole_net)
+    assert resumed.history == whole.history
+
+
+def test_draws_that_come_again_resume(run):
+    draws = Draws((0, "stored"), cycle=3)
+    whole_net, whole, _ = run(folder=None, draws=draws)
+    interrupt(run, draws=draws)
+    net, resumed, made = run(draws=draws)
     assert made == [3, 4]
     assert_bitwise_equal(net, whole_net)
     assert resumed.history == whole.history
@@ -165,7 +177,9 @@ def test_a_damaged_checkpoint_is_reported_and_not_used(run, tmp_path, caplog, da
     assert_bitwise_equal(net, run(folder=None)[0])
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"lr": 0.02}, {"epochs": 5}, {"ema_decay": 0.9}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"lr": 0.02}, {"epochs": 5}, {"ema_decay": 0.9}, {"draws": Draws((0, "stored"))}]
+)
 def test_the_checkpoint_of_another_training_is_not_used(run, caplog, change):
     interrupt(run)
     net, _, made = run(**change)
