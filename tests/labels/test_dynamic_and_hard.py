@@ -37,3 +37,10 @@ def test_the_loss_has_no_temperature_squared():
     student, teacher = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])
     wide, narrow = (SoftLabelLoss(t)(student, teacher).item() for t in (30.0, 1.0))
     assert wide < narrow / 100
+
+
+def test_the_loss_is_multiplied_by_the_temperature_squared_on_demand():
+    student, teacher = torch.randn(4, 3), torch.randn(4, 3)
+    plain, scaled = (SoftLabelLoss(20.0, times_t2)(student, teacher) for times_t2 in (False, True))
+    torch.testing.assert_close(scaled, 400 * plain)
+    assert SoftLabelLoss(20.0).settings != SoftLabelLoss(20.0, times_t2=True).settings
