@@ -12,11 +12,12 @@ from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.formats.distilled import read_manifest
 from infer.formats.folder import infer_folder
+from infer.inspect.naming import pick_run
 
 
 def evaluate_set(options: argparse.Namespace) -> NoReturn:
     """Run ``launch.py method=imported method.path=...``; leaves the process as launch.py does."""
-    words = launch_words(expand(str(options.path)), options.overrides)
+    words = launch_words(_path_of(str(options.path), options.outputs), options.settings)
     if options.outputs != Path("outputs"):
         words.append(f"outputs={_quoted(str(options.outputs))}")
     print(f"python launch.py {shlex.join(words)}")
@@ -40,6 +41,12 @@ def launch_words(path: Path, overrides: list[str]) -> list[str]:
     if folder is not None and "ipc" not in given:
         words.append(f"ipc={max(1, round(read_manifest(folder)['ipc_charged']))}")
     return [*words, *overrides]
+
+
+def _path_of(word: str, outputs: Path) -> Path:
+    """The path that ``word`` is, or the folder of the run that it names."""
+    path = expand(word)
+    return path if path.exists() or "/" in word else pick_run(word, outputs).folder.absolute()
 
 
 def _dataset_of(path: Path, folder: Path | None) -> str:

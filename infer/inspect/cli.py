@@ -32,7 +32,7 @@ def main() -> None:
 def run(words: Sequence[str]) -> int:
     """Carry out one command line and return its exit code: 2 for a usage error, else what the command says."""
     try:
-        options = _parser().parse_args(words)
+        options = _parsed(words)
         report = options.command(options)
         show(report, options.form)
     except Exception as error:
@@ -41,6 +41,17 @@ def run(words: Sequence[str]) -> int:
         print(f"infer: {describe(error)}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
     return report.code
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """``words`` taken apart; settings (key=value) may stand behind options too, which argparse does not see to."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(words)
+    if "settings" in options and not any(word.startswith("-") for word in rest):
+        options.settings += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
 
 
 class _Parser(argparse.ArgumentParser):

@@ -24,7 +24,7 @@ def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> 
     parser.add_argument(
         "path", metavar="PATH", type=Path, help="a run, or a folder or file in a format of infer import"
     )
-    parser.add_argument("overrides", metavar="SETTING", nargs="*", help="as for launch.py: evaluate=..., labeling=hard")
+    parser.add_argument("settings", metavar="SETTING", nargs="*", help="as for launch.py: evaluate=..., labeling=hard")
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:

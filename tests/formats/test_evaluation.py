@@ -49,6 +49,18 @@ def test_without_a_data_set_the_line_says_what_to_type(tmp_path, dataset_name, t
     assert f"infer evaluate {folder} dataset=<name>, one of cifar10" in str(caught.value)
 
 
+def test_a_run_is_named_as_elsewhere(tmp_path, monkeypatch, capsys):
+    own_folder_of_run = tmp_path / "outputs" / "runs" / "20260101-000000-000000-digits-infer-ipc4"
+    own_folder_of_run.mkdir(parents=True)
+    (own_folder_of_run / "result.json").write_text("{}")
+    own_folder(own_folder_of_run / "distilled", "digits")
+    monkeypatch.setattr("infer.cli.main", lambda: sys.exit(0))
+    monkeypatch.setattr(sys, "argv", [])
+    with pytest.raises(SystemExit):
+        run(["evaluate", "digits-infer", "--outputs", str(tmp_path / "outputs"), "labeling=hard"])
+    assert sys.argv[2] == f"method.path={own_folder_of_run}" and sys.argv[-1] == f"outputs={tmp_path / 'outputs'}"
+
+
 def test_what_is_not_there_is_said(tmp_path, capsys):
     assert run(["evaluate", str(tmp_path / "nothing")]) == 2
     assert "nothing does not exist" in capsys.readouterr().err

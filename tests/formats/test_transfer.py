@@ -175,6 +175,8 @@ def test_a_data_set_gives_names_and_statistics_and_checks_the_order(tmp_path, ca
         (["--dataset", "digits"], "images of 8x8 pixels"),
         (["--dataset", "nodata"], "there are cifar10"),
         (["dataset.root=x", *TYPED], "Type --dataset NAME"),
+        ([*TYPED, "--classes", "nowhere.txt", "dataset.root=x"], "Type --dataset NAME"),
+        (["--clases", "nowhere.txt"], "unrecognized arguments: --clases"),
         (["--format", "mtt"], "there is no images_best.pt"),
     ],
 )
