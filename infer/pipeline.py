@@ -40,7 +40,7 @@ def run(config: Config) -> None:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     with result.recorded():
-        context = prepare(config, folder, console, list(hydra.overrides.task))
+        context = prepare(config, folder, console, list(hydra.overrides.task), _own_device(config))
         if sweep:
             context.started = sweep.started
         result.add_environment(context)
@@ -62,10 +62,17 @@ def run(config: Config) -> None:
             report.summarise_job(context, result.content)
 
 
-def prepare(config: Config, folder: Path, console: Console, overrides: list[str]) -> Context:
-    """Device, data and store for ``config``."""
+def _own_device(config: Config) -> torch.device | None:
+    """The GPU that the cluster gives this process for itself, unless the settings name another device."""
     own_gpu = enter_job(config.cluster)
-    device = own_gpu if own_gpu and config.device in ("auto", "cuda") else environment.pick_device(config.device)
+    return own_gpu if config.device in ("auto", "cuda") else None
+
+
+def prepare(
+    config: Config, folder: Path, console: Console, overrides: list[str], device: torch.device | None = None
+) -> Context:
+    """Device (that of the settings, unless given), data and store for ``config``."""
+    device = device or environment.pick_device(config.device)
     outputs = Path(config.outputs)
     environment.make_repeatable()
     data = _loaded_once(config.dataset, outputs / ".cache")

@@ -56,7 +56,12 @@ def _start(sweep: DictConfig) -> None:
     )
     launcher = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)
     cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
-    _announce(sweep, configs, record)
+    console = Console()
+    console.say(_in_words(record), style="bold")
+    if configs[0].sweep.equal_steps:
+        configs = _with_equal_steps(sweep, configs, record.compares)
+        console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
+    _announce(console, configs, record.compares)
     record.write(folder)
     started_sweep = StartedSweep(folder, record, configs[0].cluster)
 
@@ -123,30 +128,32 @@ def _configs(
     return configs
 
 
-def _announce(sweep: DictConfig, configs: list[Config], record: SweepRecord) -> None:
-    """Say how many jobs there are and what they make; fix what equal steps need to know of all jobs."""
-    console = Console()
+def _in_words(record: SweepRecord) -> str:
     axes = " and ".join(f"{key} ({', '.join(values)})" for key, values in record.swept.items())
-    jobs = f"{len(configs)} job{'s' * (len(configs) > 1)}"
-    console.say(f"sweep over {axes}: {jobs}" if axes else f"a sweep of {jobs}", style="bold")
+    jobs = f"{len(record.jobs)} job{'s' * (len(record.jobs) > 1)}"
+    return f"sweep over {axes}: {jobs}" if axes else f"a sweep of {jobs}"
+
+
+def _with_equal_steps(sweep: DictConfig, configs: list[Config], compares: bool) -> list[Config]:
+    """The settings with as many student steps as the longest job has, which all jobs are then told."""
     from infer.sweep.planning import plan_sweep  # imports torch
 
-    equal_steps = configs[0].sweep.equal_steps
-    try:
-        plan = plan_sweep(configs, record.compares)
-        if equal_steps:
-            _pin_steps(sweep, plan.student_steps)
-            console.say(f"equal steps: the students of every job make {plan.student_steps} updates")
-            given = replace(configs[0].sweep, student_steps=plan.student_steps)
-            plan = plan_sweep([replace(config, sweep=given) for config in configs], record.compares)
-    except UsageError as error:
-        if equal_steps or configs[0].cluster.name != "slurm":
-            raise
-        console.say(f"what there is to make cannot be counted here: {describe(error)}")
-    else:
-        console.table(["stage", "units", "there", "to make"], plan.rows)
-
-
-def _pin_steps(sweep: DictConfig, steps: int) -> None:
+    steps = plan_sweep(configs, compares).student_steps
     with read_write(sweep), open_dict(sweep):
         sweep.hydra.overrides.hydra += [f"sweep.student_steps={steps}"]
+    given = replace(configs[0].sweep, student_steps=steps)
+    return [replace(config, sweep=given) for config in configs]
+
+
+def _announce(console: Console, configs: list[Config], compares: bool) -> None:
+    """Say what there is to make and what is there already."""
+    from infer.sweep.planning import plan_sweep  # imports torch
+
+    try:
+        plan = plan_sweep(configs, compares)
+    except UsageError as error:
+        if configs[0].cluster.name != "slurm":
+            raise
+        console.say(f"what there is to make cannot be counted on this machine: {describe(error)}")
+    else:
+        console.table(["stage", "units", "there", "to make"], plan.rows)
