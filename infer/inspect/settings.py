@@ -116,9 +116,10 @@ def variation(several: Sequence[Settings]) -> Variation:
     for key in dict.fromkeys(key for each in several for key in each.values):
         values = [each.values.get(key, ABSENT) for each in several]
         owner = None if key in typed else _owner(key, choices)
-        known = values if "." in key else [value for value in values if value != ABSENT]  # only K can be unknown
+        known = values if "." in key else [value for value in values if value != ABSENT]  # K, where there is none yet
         if all(value == known[0] for value in known):
-            found.equal[key] = known[0]
+            if len(known) == len(values):
+                found.equal[key] = known[0]
         elif not has_effect(key):
             found.without_effect[key] = values
         elif owner is not None:
