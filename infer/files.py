@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +48,22 @@ def canonical_json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_value)
 
 
+def digest_of(content: Any) -> str:
+    """Hex SHA-256 over the canonical JSON of ``content``."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def listing(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Checksum and size of every file, by name, as records and manifests hold them."""
+    return {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in sorted(paths)}
+
+
 def sealed(content: dict[str, Any]) -> dict[str, Any]:
     """``content`` with a checksum of itself under ``sha256``."""
     return content | {_SEAL: _checksum(content)}
@@ -60,8 +76,7 @@ def is_sealed(content: dict[str, Any]) -> bool:
 
 def _checksum(content: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of everything but the checksum."""
-    unsealed = {key: value for key, value in content.items() if key != _SEAL}
-    return hashlib.sha256(canonical_json(unsealed).encode()).hexdigest()
+    return digest_of({key: value for key, value in content.items() if key != _SEAL})
 
 
 def _value(content: Any) -> Any:

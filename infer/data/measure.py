@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from infer.data.base import Facts, Split
-from infer.files import canonical_json, read_json, write_json
+from infer.files import canonical_json, digest_of, read_json, write_json
 
 # Part of every fingerprint and cache key: raise it when the way in which files become pixels changes.
 _FORMAT = "infer data 1"
@@ -69,7 +69,7 @@ def cached_facts(cache_dir: Path, key: object, measure: Callable[[], Facts]) -> 
 
     A file that does not hold facts counts as none.
     """
-    path = cache_dir / f"{hashlib.sha256(canonical_json([_FORMAT, key]).encode()).hexdigest()}.json"
+    path = cache_dir / f"{digest_of([_FORMAT, key])}.json"
     try:
         return Facts(**read_json(path))
     except (OSError, ValueError, TypeError):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from infer.errors import UsageError
-from infer.files import read_json, write_json
+from infer.files import listing, read_json, sha256, write_json
 from infer.formats.pixels import (
     compose,
     composed_targets,
@@ -17,7 +17,7 @@ from infer.formats.pixels import (
     round_compensators,
     unround_compensators,
 )
-from infer.store.files import load_tensors, save_tensors, sha256
+from infer.store.files import load_tensors, save_tensors
 
 FORMAT = "infer"
 FORMAT_VERSION = 1
@@ -70,9 +70,8 @@ def write_labels(folder: Path, logits: Tensor) -> None:
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest over the folder's tensor files, with their checksums; to be called last."""
-    files = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in folder.glob("*.safetensors")}
     header = {"format": FORMAT, "version": FORMAT_VERSION}
-    write_json(folder / MANIFEST, header | manifest | {"files": dict(sorted(files.items()))})
+    write_json(folder / MANIFEST, header | manifest | {"files": listing(folder.glob("*.safetensors"))})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """``infer verify``: whether every stored file is what was written, by the checksums of its record."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from infer.console import size
 from infer.errors import UsageError
-from infer.files import is_sealed
+from infer.files import is_sealed, sha256
 from infer.inspect.artefacts import OF_RUNS, RECORD, short_signature
 from infer.inspect.render import Report, Section, count
 from infer.inspect.runs import RESULT
@@ -94,13 +93,10 @@ def _check(folder: Path, listing: str) -> Checked:
     return Checked(folder, num_bytes, None)
 
 
-def _fault(file: Path, sha256: str, num_bytes: int) -> str | None:
+def _fault(file: Path, checksum: str, num_bytes: int) -> str | None:
     if not file.is_file():
         return f"{file.name} is missing"
     found = file.stat().st_size
     if found != num_bytes:
         return f"{file.name} has {found} bytes instead of {num_bytes}"
-    with file.open("rb") as content:
-        if hashlib.file_digest(content, "sha256").hexdigest() != sha256:
-            return f"{file.name} is not what was written"
-    return None
+    return f"{file.name} is not what was written" if sha256(file) != checksum else None

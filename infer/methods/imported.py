@@ -1,6 +1,5 @@
 """Other people's distilled sets: read from their folder or file once, then labelled and trained on like any other."""
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,7 +15,7 @@ from infer.config.method import ImportedMethod
 from infer.context import Context
 from infer.data.paths import expand
 from infer.errors import UsageError
-from infer.files import canonical_json
+from infer.files import digest_of, sha256
 from infer.formats.catalogue import find_format
 from infer.formats.distilled import COMPENSATORS, IMAGES, NATURAL, read_manifest, read_parts, verify, write_manifest
 from infer.formats.finished import FinishedSet
@@ -26,7 +25,7 @@ from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import ipc_charged
 from infer.methods.image_set import ImageSet
 from infer.store import Artefact, Workspace
-from infer.store.files import load_tensors, save_tensors, sha256
+from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
 
 _STORED = {name: f"{name}.safetensors" for name in (IMAGES, NATURAL, COMPENSATORS)}
@@ -210,7 +209,7 @@ def _digest(files: Sequence[Path], root: Path) -> str:
     if absent:
         raise UsageError(f"{absent} is missing: {root} is no whole distilled set")
     listed = [[str(file.relative_to(root)) if file != root else "", sha256(file)] for file in files]
-    return hashlib.sha256(canonical_json(listed).encode()).hexdigest()
+    return digest_of(listed)
 
 
 def _shape(file: Path, name: str) -> list[int]:

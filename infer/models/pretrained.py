@@ -10,9 +10,9 @@ from torch import Tensor
 
 from infer.data.paths import expand
 from infer.errors import UsageError
+from infer.files import sha256
 from infer.models import names
 from infer.models.checkpoints import read_weights
-from infer.store.files import sha256
 
 DEFAULT = "DEFAULT"
 """Stands for the weights that a library itself would choose."""

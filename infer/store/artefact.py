@@ -1,6 +1,5 @@
 """What an artefact is: a class says what it depends on, how it is made, and so what it is called."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from infer.config import Stage
-from infer.files import canonical_json
+from infer.files import digest_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Artefact(ABC):
     @cached_property
     def signature(self) -> str:
         """SHA-256 over the canonical JSON of ``identity``."""
-        return hashlib.sha256(canonical_json(self.identity).encode()).hexdigest()
+        return digest_of(self.identity)
 
     @property
     def folder_name(self) -> str:

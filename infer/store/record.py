@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from infer.files import is_sealed, read_json, sealed, write_json
-from infer.store.files import sha256
+from infer.files import is_sealed, read_json, sealed, sha256, write_json
 
 RECORD = "record.json"
 

@@ -25,8 +25,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from infer.errors import RunError, UsageError
+from infer.files import listing
 from infer.store.artefact import Artefact, Workspace
-from infer.store.files import flush_to_disk, sha256
+from infer.store.files import flush_to_disk
 from infer.store.record import RECORD, DamagedArtefact, is_whole, read_record, write_record
 
 log = logging.getLogger(__name__)
@@ -161,8 +162,7 @@ class Store:
         write_record(making, self._new_record(artefact, making, facts, time.monotonic() - started))
 
     def _new_record(self, artefact: Artefact, folder: Path, facts: dict[str, Any], seconds: float) -> dict[str, Any]:
-        paths = sorted(path for path in folder.iterdir() if path.name != SCRATCH)
-        files = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in paths}
+        files = listing(path for path in folder.iterdir() if path.name != SCRATCH)
         return {
             "status": "done",
             "signature": artefact.signature,
