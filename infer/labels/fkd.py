@@ -22,6 +22,7 @@ from infer.labels.base import SoftLabelLoss, artefacts_of
 from infer.labels.ensemble import Ensemble
 from infer.methods.base import TrainingSet
 from infer.methods.budget import LOGIT_BYTES
+from infer.spans import spans
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
@@ -126,8 +127,8 @@ class FkdLabels:
         self.draws = replace(_draws(context), cycle=self.epochs)
         self._num_classes = num_classes
         self._loss = loss
-        bounds = [(e, min(e + _EPOCHS_PER_CHUNK, self.epochs)) for e in range(0, self.epochs, _EPOCHS_PER_CHUNK)]
-        self.chunks = [FkdChunk(context, images, teachers, plan, span) for span in bounds]
+        chunks = spans(self.epochs, _EPOCHS_PER_CHUNK)
+        self.chunks = [FkdChunk(context, images, teachers, plan, span) for span in chunks]
 
     @property
     def student_settings(self) -> Mapping[str, Any]:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
+from infer.config import Stage
 from infer.context import Context
 from infer.store import Artefact
 from infer.training.images import Images
@@ -90,14 +92,26 @@ class DistilledArtefact(Artefact):
     """A distilled set in the store: the folder of format ``infer`` 1, without labels."""
 
     kind = "distilled"
+    stage = Stage.generate
+    num_images: int
+    """Images that a student sees."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
 
     @property
+    def student_settings(self) -> Mapping[str, Any]:
+        """Nothing: the images are those of this artefact."""
+        return {}
+
+    @property
     @abstractmethod
     def blocks(self) -> list[Block]:
         """The set in parts that are labelled separately."""
+
+    def as_one_block(self, name: str, images: Callable[[], Tensor]) -> list[Block]:
+        """The whole set, labelled together; ``images`` as in ``Block``."""
+        return [Block(name, {}, {"images": self}, images, torch.arange(self.num_images))]
 
     def generation_curves(self) -> GenerationCurves | None:
         """Of what is there already; None where nothing is, or nothing was optimised."""

@@ -18,8 +18,9 @@ from infer.config.method import DwaMethod
 from infer.context import Context
 from infer.formats.pixels import normalise
 from infer.methods.optimisation import OptimisationSettings, Problem
-from infer.methods.syntheses import Syntheses, SynthesisedSet, spans
+from infer.methods.syntheses import Syntheses, SynthesisedSet
 from infer.methods.views import Augmentation
+from infer.spans import spans
 from infer.stages.squeeze import Teacher
 
 

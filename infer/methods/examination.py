@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.context import Context
+from infer.spans import Span, spans
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
@@ -24,7 +25,7 @@ class Examination(Artefact):
 
     stage = Stage.generate
 
-    def __init__(self, context: Context, teacher: Teacher, classes: tuple[int, int]) -> None:
+    def __init__(self, context: Context, teacher: Teacher, classes: Span) -> None:
         self.context = context
         self.teacher = teacher
         self.start, self.stop = classes
@@ -63,9 +64,9 @@ class Examination(Artefact):
         return load_tensors(self.context.folder(self) / _file_of(target))
 
 
-def spans_of_classes(num_classes: int) -> list[tuple[int, int]]:
+def spans_of_classes(num_classes: int) -> list[Span]:
     """All classes in groups of consecutive ones, as (start, stop)."""
-    return [(c, min(c + CLASSES_TOGETHER, num_classes)) for c in range(0, num_classes, CLASSES_TOGETHER)]
+    return spans(num_classes, CLASSES_TOGETHER)
 
 
 def _file_of(target: int) -> str:

@@ -1,19 +1,16 @@
 """A distilled set of finished images: every method but INFER ends with one."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from infer.config import Stage
 from infer.context import Context
 from infer.formats.distilled import IMAGES, write_images
 from infer.formats.pixels import normalise
 from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import image_bytes
-from infer.store import Artefact, Workspace
+from infer.store import Workspace
 from infer.store.files import load_tensors
 from infer.training.images import Images
 
@@ -25,7 +22,6 @@ class ImageSet(DistilledArtefact):
     what the images are (``finished_images``).
     """
 
-    stage = Stage.generate
     method: ClassVar[str]
 
     def __init__(self, context: Context, per_class: int) -> None:
@@ -61,29 +57,15 @@ class ImageSet(DistilledArtefact):
         return {"images": len(targets)}
 
     @property
-    def student_settings(self) -> Mapping[str, Any]:
-        return {}
-
-    @property
-    def parents(self) -> Mapping[str, Artefact]:
-        return {}
-
-    @property
     def bytes(self) -> Bytes:
         return Bytes(natural=self.num_images * image_bytes(self.context.data.image_size))
 
     @property
     def blocks(self) -> list[Block]:
         data = self.context.data
-        return [
-            Block(
-                name=f"{self.method}-{self.per_class}",
-                settings={},
-                parents={"images": self},
-                images=lambda: normalise(self._stored()[IMAGES], data.mean, data.std),
-                rows=torch.arange(self.num_images),
-            )
-        ]
+        return self.as_one_block(
+            f"{self.method}-{self.per_class}", lambda: normalise(self._stored()[IMAGES], data.mean, data.std)
+        )
 
     def images(self) -> Images:
         data = self.context.data

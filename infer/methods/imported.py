@@ -10,7 +10,6 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from infer.config import Stage
 from infer.config.method import ImportedMethod
 from infer.context import Context
 from infer.data.paths import expand
@@ -24,7 +23,7 @@ from infer.formats.pixels import channelwise, compose, composed_targets
 from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import ipc_charged
 from infer.methods.image_set import ImageSet
-from infer.store import Artefact, Workspace
+from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
 
@@ -112,8 +111,6 @@ class ImportedComposition(DistilledArtefact):
     Its bytes are those of what is stored, not of the composed images.
     """
 
-    stage = Stage.generate
-
     def __init__(self, context: Context, folder: Path) -> None:
         super().__init__(context)
         self._folder = folder
@@ -148,14 +145,6 @@ class ImportedComposition(DistilledArtefact):
             "normalised_by": {"mean": source["mean"], "std": source["std"]},
         }
 
-    @property
-    def student_settings(self) -> Mapping[str, Any]:
-        return {}
-
-    @property
-    def parents(self) -> Mapping[str, Artefact]:
-        return {}
-
     @cached_property
     def bytes(self) -> Bytes:
         return Bytes(*(_payload(self._folder / _STORED[name]) for name in (NATURAL, COMPENSATORS)))
@@ -183,15 +172,7 @@ class ImportedComposition(DistilledArtefact):
 
     @property
     def blocks(self) -> list[Block]:
-        return [
-            Block(
-                name=f"imported-M{self._blocks - 1}-K{self._subsets}",
-                settings={},
-                parents={"images": self},
-                images=self._composed,
-                rows=torch.arange(self.num_images),
-            )
-        ]
+        return self.as_one_block(f"imported-M{self._blocks - 1}-K{self._subsets}", self._composed)
 
     def images(self) -> Images:
         return Images(self._composed(), tuple(self.context.data.mean), tuple(self.context.data.std))

@@ -102,8 +102,6 @@ class CompensatorGroup(Artefact):
 class InferSet(DistilledArtefact):
     """K natural subsets and the M·K compensators for them."""
 
-    stage = Stage.generate
-
     def __init__(self, context: Context, method: InferMethod, teachers: list[Teacher], subsets: int) -> None:
         super().__init__(context)
         data = context.data
@@ -137,10 +135,6 @@ class InferSet(DistilledArtefact):
     @property
     def parents(self) -> Mapping[str, Artefact]:
         return {f"{m}/{g}": group for m, groups in enumerate(self.groups) for g, group in enumerate(groups)}
-
-    @property
-    def student_settings(self) -> Mapping[str, Any]:
-        return {}
 
     @property
     def bytes(self) -> Bytes:

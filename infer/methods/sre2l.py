@@ -10,9 +10,10 @@ from torch import Tensor
 
 from infer.config.method import Sre2lMethod
 from infer.context import Context
-from infer.methods.syntheses import Syntheses, SynthesisedSet, spans
+from infer.methods.syntheses import Syntheses, SynthesisedSet
 from infer.methods.views import Augmentation
 from infer.seeds import generator
+from infer.spans import spans
 from infer.stages.squeeze import Teacher
 
 

@@ -21,17 +21,10 @@ from infer.methods.curves import CURVES, side_by_side
 from infer.methods.image_set import ImageSet
 from infer.methods.optimisation import OptimisationSettings, Problem, optimise, settings_of
 from infer.methods.views import Augmentation
+from infer.spans import Span
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
-
-Span = tuple[int, int]
-"""First and one past the last."""
-
-
-def spans(count: int, size: int) -> list[Span]:
-    """``count`` things in consecutive parts of ``size``; the last may be smaller."""
-    return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 class Syntheses(Artefact):

@@ -12,8 +12,8 @@ from infer import preflight
 from infer.errors import UsageError
 from infer.formats.pixels import normalise
 from infer.methods.optimisation import Objective, OptimisationSettings, Problem, descend, optimise
-from infer.methods.syntheses import spans
 from infer.methods.views import Augmentation
+from infer.spans import spans
 from infer.stages.generate import distilled_set
 from infer.store import Workspace
 
