@@ -4,16 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from infer.config.checks import require
-from infer.config.evaluate import Mix, Normalise, TestCrop
+from infer.config.evaluate import Mix, TestCrop
 from infer.context import Context
 from infer.methods.base import TrainingSet
 from infer.training.images import LabelledImages, Units
 from infer.training.plan import Plan
-
-_PUBLISHED_UNITS = {
-    Normalise.cifar10: Units((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-    Normalise.imagenet: Units((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
+from infer.units import unit_settings, units_of
 
 
 def student_plan(context: Context, images: TrainingSet, steps: int | None = None, arch: str | None = None) -> Plan:
@@ -39,14 +35,9 @@ def student_plan(context: Context, images: TrainingSet, steps: int | None = None
     )
 
 
-def data_units(context: Context) -> Units:
-    """What the data set is normalised with, and so what its teachers see."""
-    return Units(tuple(context.data.mean), tuple(context.data.std))
-
-
 def student_units(context: Context) -> Units:
     """What the protocol normalises the pixels of students with."""
-    return _PUBLISHED_UNITS.get(context.config.evaluate.normalise) or data_units(context)
+    return units_of(context.config.evaluate.normalise, context.data)
 
 
 def as_tested(context: Context, images: LabelledImages) -> LabelledImages:
@@ -56,9 +47,7 @@ def as_tested(context: Context, images: LabelledImages) -> LabelledImages:
 
 def pixel_settings(context: Context) -> dict[str, Any]:
     """How the pixels that students see differ from the data set's own, for their signatures; JSON-ready."""
-    settings = {}
-    if (units := student_units(context)) != data_units(context):
-        settings["units"] = [list(units.mean), list(units.std)]
+    settings = unit_settings(student_units(context), context.data)
     if (enlarged := _enlarged_to(context)) is not None:
         settings["enlarged_to"] = enlarged
     return settings

@@ -35,14 +35,6 @@ class TeacherBn(str, Enum):
     batch = "batch"
 
 
-class Normalise(str, Enum):
-    """Whose mean and standard deviation the pixels that students see are normalised with."""
-
-    dataset = "dataset"
-    cifar10 = "cifar10"
-    imagenet = "imagenet"
-
-
 class TestCrop(str, Enum):
     """What a student sees of a test image."""
 
@@ -96,9 +88,6 @@ class EvaluateConfig(Training):
     made of it (dynamic, fkd)."""
     mix_alpha: float = 0.8
     """Both parameters of the Beta distribution that the mixing weight is drawn from."""
-    normalise: Normalise = Normalise.dataset
-    """``imagenet``: students are trained and tested with ImageNet's mean and std whatever the data set (RDED), or with
-    CIFAR-10's (SRe2L, on CIFAR-100 too). Teachers see what they were trained with."""
     test_crop: TestCrop = TestCrop.whole
     """``enlarged_centre``: test images are enlarged to size // 7 · 8 pixels and their centre is cut out (RDED: 32 stays
     32, 64 becomes 72)."""

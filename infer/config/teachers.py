@@ -16,7 +16,8 @@ class TeachersConfig(Training):
     checkpoints: Any = None  # Hydra cannot add keys to a typed dictionary, nor OmegaConf 2.3 replace a typed null
     """Teachers that are not trained but read, by architecture: a file, or the name that torchvision or timm gives to
     weights (``DEFAULT``: its own choice); null: none. ``'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'``.
-    Whether they have seen the images that ``evaluate.split=val`` holds out, nobody checks."""
+    Whether they have seen the images that ``evaluate.split=val`` holds out, nobody checks. ``teachers.normalise`` says
+    what they were trained with."""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
     """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance; of two classes 75) or
     null (off)."""

@@ -62,6 +62,14 @@ class Crop(str, Enum):
     resized = "resized"
 
 
+class Normalise(str, Enum):
+    """Whose mean and standard deviation the pixels that a network sees are normalised with."""
+
+    dataset = "dataset"
+    cifar10 = "cifar10"
+    imagenet = "imagenet"
+
+
 @dataclass
 class Training:
     """How a network is trained; exactly one of ``epochs`` and ``steps`` gives the length."""
@@ -107,6 +115,9 @@ class Training:
     """Of ``crop=resized``: width by height lies between 1 / crop_ratio_max and this."""
     flip: bool = True
     """Mirror half of the images left to right."""
+    normalise: Normalise = Normalise.dataset
+    """Whose mean and std the network is trained and tested with, whatever the data set: ImageNet's (RDED), or
+    CIFAR-10's on CIFAR-100 too (SRe2L). Teachers and students have a setting each, and each see their own."""
     test_every: int = 10
     """Epochs between two tests, or steps where the length is in steps; the end is always tested."""
     test_from: float = 0.0

@@ -10,9 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from infer.config.evaluate import TeacherBn
 from infer.context import Context
-from infer.protocol import data_units
 from infer.stages.squeeze import Teacher
-from infer.training.images import UnitChange, Units
+from infer.training.images import Units
 
 
 class Ensemble:
@@ -30,16 +29,14 @@ class Ensemble:
 
     def labeller(self, units: Units) -> Callable[[Tensor], Tensor]:
         """A function from images in ``units``, float32 [B, 3, H, W], to float32 logits [B, C], on the run's device."""
-        own, device = data_units(self._context), self._context.device
-        as_teachers_see = nn.Identity() if units == own else UnitChange(units, own, device)
-        networks = [teacher.network().to(device, memory_format=torch.channels_last) for teacher in self._teachers]
+        device = self._context.device
+        networks = [teacher.network(units).to(device, memory_format=torch.channels_last) for teacher in self._teachers]
         if self._teacher_bn is TeacherBn.batch:
             networks = [with_batch_statistics(network) for network in networks]
 
         @torch.no_grad()
         def logits(images: Tensor) -> Tensor:
-            seen = as_teachers_see(images)
-            return torch.stack([network(seen).float() for network in networks]).mean(dim=0)
+            return torch.stack([network(images).float() for network in networks]).mean(dim=0)
 
         return logits
 

@@ -15,9 +15,10 @@ from infer.models.pretrained import Weights, weights_for
 from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.trained import TrainedNetwork
-from infer.training.images import Images
+from infer.training.images import Images, LabelledImages, UnitChange, Units
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
+from infer.units import data_units, unit_settings, units_of
 
 _WEIGHTS = "model.safetensors"
 
@@ -35,11 +36,10 @@ class Teacher(TrainedNetwork):
     @property
     def settings(self) -> Mapping[str, Any]:
         context = self._context
+        common = {"arch": self.arch, "data": context.data.fingerprint} | unit_settings(self.units, context.data)
         if self.weights:
-            return {"arch": self.arch, "data": context.data.fingerprint, "weights": dict(self.weights.identity)}
-        return {
-            "arch": self.arch,
-            "data": context.data.fingerprint,
+            return common | {"weights": dict(self.weights.identity)}
+        return common | {
             "training": context.config.teachers.recipe(),
             "precision": context.precision,
             "seed": context.config.seed,
@@ -50,6 +50,11 @@ class Teacher(TrainedNetwork):
         """The weights that it is read from; None when it is trained."""
         given = self._context.config.teachers.checkpoint_of(self.arch)
         return None if given is None else weights_for(self.arch, given)
+
+    @property
+    def units(self) -> Units:
+        """What the pixels are normalised with that the network itself sees, the one it was trained on."""
+        return units_of(self._context.config.teachers.normalise, self._context.data)
 
     def fitted(self, network: nn.Module) -> dict[str, Tensor]:
         """The weights that it is read from, under the names of ``network``; UsageError where they do not fit."""
@@ -73,20 +78,35 @@ class Teacher(TrainedNetwork):
             workspace,
             task=f"squeeze {self.arch}",
             unit=(context.config.seed, "squeeze", self.arch),
-            images=Images(data.train.images, tuple(data.mean), tuple(data.std)),
+            images=Images(data.train.images, *self.units),
             objective=hard_label_objective(data.train.targets, settings.label_smoothing, context.device),
             plan=plan,
         )
         save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
         return {"scores": result.scores, "epochs": plan.epochs, "steps": result.steps}
 
+    def test_images(self) -> dict[str, LabelledImages]:
+        """What it is tested on, in the network's own units."""
+        return {name: images.renormalised(self.units) for name, images in super().test_images().items()}
+
     @property
     def top1(self) -> float:
         """Accuracy on the test split in percent, of the last epoch."""
         return self.facts["scores"]["test/top1"]
 
-    def network(self) -> nn.Module:
-        """The trained network on the run's device, in eval mode, its parameters frozen."""
+    def network(self, units: Units | None = None) -> nn.Module:
+        """The trained network on the run's device, in eval mode, its parameters frozen.
+
+        It takes pixels in ``units``, by default those of the data set; where its own are others, its first layer
+        changes them.
+        """
+        given = units or data_units(self._context.data)
+        if given == self.units:
+            return self._trained()
+        change = UnitChange(given, self.units).to(self._context.device)
+        return nn.Sequential(change, self._trained()).eval()
+
+    def _trained(self) -> nn.Module:
         loaded = self._context.networks
         if self.signature not in loaded:
             data = self._context.data
@@ -112,5 +132,8 @@ def check_teachers(context: Context, teachers: list[Teacher]) -> None:
 
 def _remedy(teacher: Teacher) -> str:
     if teacher.weights:
-        return "Give weights that were trained on these classes, in this order and normalised alike"
+        return (
+            "Give weights that were trained on these classes, in this order, and say whose mean and std their images "
+            "were normalised with, e.g. teachers.normalise=imagenet"
+        )
     return "Train longer (teachers.epochs=...)"

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import NamedTuple, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms.v2.functional import center_crop, resize
 
 
@@ -17,17 +17,19 @@ class Units(NamedTuple):
     std: tuple[float, ...]
 
 
-class UnitChange:
+class UnitChange(nn.Module):
     """From pixels normalised in ``old`` units to the same in ``new`` ones."""
 
-    def __init__(self, old: Units, new: Units, device: torch.device | str) -> None:
+    def __init__(self, old: Units, new: Units) -> None:
+        super().__init__()
         old_mean, old_std, new_mean, new_std = (
-            torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1) for values in (*old, *new)
+            torch.tensor(values, dtype=torch.float32).view(3, 1, 1) for values in (*old, *new)
         )
-        self._scale, self._shift = old_std / new_std, (old_mean - new_mean) / new_std
+        self.register_buffer("_scale", old_std / new_std)
+        self.register_buffer("_shift", (old_mean - new_mean) / new_std)
 
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Float32 ``pixels`` [B, 3, H, W] in the new units, in the same layout."""
+    def forward(self, pixels: Tensor) -> Tensor:
+        """``pixels`` [B, 3, H, W] in the new units, in the same layout."""
         return torch.addcmul(self._shift, pixels, self._scale)
 
 
@@ -56,7 +58,9 @@ class Images:
         """The same images as a network sees them that was trained with pixels in ``units``."""
         if units == self.units:
             return self
-        pixels = self.pixels if self.stored_as_bytes else UnitChange(self.units, units, self.pixels.device)(self.pixels)
+        pixels = self.pixels
+        if not self.stored_as_bytes:
+            pixels = UnitChange(self.units, units).to(pixels.device)(pixels)
         return replace(self, pixels=pixels, mean=units.mean, std=units.std)
 
     def chunk(self, rows: slice) -> Tensor:

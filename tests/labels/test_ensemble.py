@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from infer.labels.ensemble import Ensemble, with_batch_statistics
-from infer.protocol import data_units, student_units
+from infer.protocol import student_units
 from infer.stages.squeeze import Teacher
 from infer.training.images import Images, UnitChange, Units
+from infer.units import data_units
 
 OTHER = Units((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -43,7 +44,7 @@ def test_teachers_see_their_own_units(make_context, mode):
     raw = torch.rand(16, 3, 8, 8)
     own, seen = (
         torch.stack([(raw[:, c] - units.mean[c]) / units.std[c] for c in range(3)], dim=1)
-        for units in (data_units(context), OTHER)
+        for units in (data_units(context.data), OTHER)
     )
     assert student_units(context) == OTHER
     got = Ensemble(context, teachers).labeller(OTHER)(seen)
@@ -57,10 +58,10 @@ def test_teachers_see_their_own_units(make_context, mode):
 def test_units_change_there_and_back():
     raw, old = torch.rand(2, 3, 4, 4), Units((0.4, 0.5, 0.6), (0.2, 0.3, 0.1))
     normalised = (raw - torch.tensor(old.mean).view(3, 1, 1)) / torch.tensor(old.std).view(3, 1, 1)
-    changed = UnitChange(old, OTHER, "cpu")(normalised)
+    changed = UnitChange(old, OTHER)(normalised)
     expected = (raw - torch.tensor(OTHER.mean).view(3, 1, 1)) / torch.tensor(OTHER.std).view(3, 1, 1)
     torch.testing.assert_close(changed, expected)
-    torch.testing.assert_close(UnitChange(OTHER, old, "cpu")(changed), normalised)
+    torch.testing.assert_close(UnitChange(OTHER, old)(changed), normalised)
 
 
 def test_bytes_and_normalised_images_are_renormalised_alike():

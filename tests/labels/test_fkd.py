@@ -11,7 +11,7 @@ from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
 from infer.labels.fkd import FkdLabels, FkdReader, dense_logits, fkd_bytes
 from infer.labels.fkd_batches import fkd_batches
-from infer.protocol import data_units, student_plan, student_units
+from infer.protocol import student_plan, student_units
 from infer.stages.evaluate import Student
 from infer.stages.generate import distilled_set
 from infer.stages.relabel import labels_of
@@ -20,6 +20,7 @@ from infer.store.files import load_tensors
 from infer.training.batches import BatchSource
 from infer.training.plan import Plan
 from infer.trials import baseline_trials, main_trial
+from infer.units import data_units
 
 SHORT = ("labeling=fkd", "evaluate.steps=null", "evaluate.epochs=12", "evaluate.repeats=2")
 EVERYTHING = (
@@ -208,4 +209,4 @@ def test_random_images_with_fkd_labels_cost_no_more(make_context):
     per_class = baseline.material.images.num_images // 10
     one_more = (per_class + 1) * 10 * (3 * 64 + 5 * 20) + 8
     assert theirs["leftover_bytes"] >= 0 and one_more > ours["total_bytes"]
-    assert data_units(context) == student_units(context)
+    assert data_units(context.data) == student_units(context)

@@ -111,6 +111,14 @@ CHANGES = {
         Change("[convnet3_w32_batchnorm,resnet8_w8,resnet14_w8]", given="M=2"),
     ],
     "teachers.checkpoints": [Change("{{convnet3_w32_batchnorm:{weights}}}", ALL, given="M=1")],
+    "teachers.normalise": [
+        Change("imagenet", ALL),
+        Change("cifar10", ALL, given="M=1 teachers.checkpoints={{convnet3_w32_batchnorm:{weights}}}"),
+        Change("imagenet", SYNTHESISED | {"teachers"}, given="method=sre2l"),
+        Change("imagenet", CHOSEN | {"teachers", "features"}, given="method=herding"),
+        Change("imagenet", CHOSEN | {"teachers", "crops"}, given="method=rded"),
+        Change("imagenet", STUDENTS | {"teachers"}, given="labeling=dynamic method=random"),
+    ],
     "teachers.min_top1": [Change("null")],
     "method.path": [
         Change("{tree}/test", CHOSEN, given=f"{FOLDER} method=imported method.path={{tree}}/train"),
