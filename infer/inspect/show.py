@@ -8,6 +8,8 @@ from infer.inspect.render import Report, Section, or_dash, shown
 from infer.inspect.runs import Run
 from infer.inspect.settings import flatten, settings_of
 
+_SCORES = ("top1", "top5", "top1_best_epoch", "top1_last_epoch")
+
 
 def show_run(run: Run) -> Report:
     """Settings by group, stages, scores of every student and baseline, storage, environment, files."""
@@ -61,7 +63,7 @@ def _scores(run: Run) -> Section:
     }
     trials = {str(run.setting("method.name")): own} | run.record["baselines"]
     splits = sorted({key.split("/")[0] for metrics in own["per_student"].values() for key in metrics})
-    measures = [f"{split}/{score}" for split in splits for score in ("top1", "top5", "top1_best_epoch")]
+    measures = [f"{split}/{score}" for split in splits for score in _SCORES]
     present = [key for key in measures if any(key in metrics for metrics in own["per_student"].values())]
     rows = [row for name, trial in trials.items() for row in _score_rows(name, trial, present)]
     heads = [f"{key.replace('_', ' ')} %" for key in present]

@@ -42,6 +42,17 @@ def test_show_says_everything(infer, add_run):
     assert ["total_bytes", "26152"] in lines and ["git_commit", "a" * 40] in lines
 
 
+def test_show_of_a_protocol_that_reports_the_best_epoch_lists_the_last_beside_it(infer, add_run):
+    best, last = summarise([98.0, 99.0]), summarise([91.0, 92.0])
+    scores = {"test/top1": best, "test/top1_best_epoch": best, "test/top1_last_epoch": last}
+    add_run(RUN, metrics=scores, per_student={"resnet8": scores})
+    lines = infer("show", RUN)[1].splitlines()
+    (head,) = [line for line in lines if line.startswith("set ")]
+    assert "test/top1 %  " in head and head.index("test/top1 best epoch %") < head.index("test/top1 last epoch %")
+    (row,) = [line for line in lines if "resnet8 " in line and "91.50" in line]
+    assert row.split().index("98.50") < row.split().index("91.50") and row.count("98.50 ± 0.71 (2)") == 2
+
+
 def test_show_as_json_holds_the_whole_record(infer, add_run):
     folder = add_run(RUN)
     shown = json.loads(infer("show", RUN, "--json")[1])
