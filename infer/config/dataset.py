@@ -1,10 +1,11 @@
 """The data sets' settings: where the files lie and how they become square images."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least
+from infer.config.checks import require, require_at_least, require_distinct
 
 
 @dataclass
@@ -49,6 +50,9 @@ class FolderConfig:
     """Of each channel, for pixel values in [0, 1]; null: computed from the training images."""
     std: list[float] | None = None
     """Goes with ``mean``: both are given or neither."""
+    in_memory: bool | None = None
+    """Decode each split once and hold it (true), or decode images whenever they are used (false); null: hold what
+    takes at most a third of this machine's memory. Results are the same."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "dataset.resize", self.resize)
@@ -56,8 +60,69 @@ class FolderConfig:
             return
         require(self.mean is not None, "dataset.mean", None, "dataset.std is given, so give both or neither")
         require(self.std is not None, "dataset.std", None, "dataset.mean is given, so give both or neither")
-        mean_fits = len(self.mean) == 3 and all(0 <= value <= 1 for value in self.mean)
-        std_fits = len(self.std) == 3 and all(0 < value <= 1 for value in self.std)
-        per_channel = "give three numbers, one per channel, for pixel values in [0, 1], e.g. [0.5,0.5,0.5]"
-        require(mean_fits, "dataset.mean", self.mean, per_channel)
-        require(std_fits, "dataset.std", self.std, f"{per_channel}, each above 0")
+        _check_statistics(self.mean, self.std)
+
+
+@dataclass
+class WnidConfig:
+    """What the data sets have in common whose class folders are named by WordNet IDs."""
+
+    name: str = MISSING
+    root: str = MISSING
+    mean: list[float] = MISSING
+    """Of each channel, for pixel values in [0, 1]."""
+    std: list[float] = MISSING
+    in_memory: bool | None = None
+    """Decode each split once and hold it (true), or decode images whenever they are used (false); null: hold what
+    takes at most a third of this machine's memory. Results are the same."""
+    layout: ClassVar[str] = ""
+    """What ``root`` has to hold, for messages."""
+
+    def __post_init__(self) -> None:
+        _check_statistics(self.mean, self.std)
+
+
+@dataclass
+class ImagenetConfig(WnidConfig):
+    """ImageNet-1k or some of its classes: a tree of JPEG files, streamed where it does not fit in memory."""
+
+    name: str = "imagenet1k"
+    train: str = "train"
+    """Folder below ``root`` that holds the class folders of the training images; ``.``: root itself."""
+    test: str = "val"
+    """Folder below ``root`` that holds the class folders of the test images. The folder of ``train`` is allowed, to try
+    a pipeline on data without a validation split."""
+    wnids: list[str] | None = None
+    """The classes; other class folders are left alone. null: the 1,000 of ImageNet-1k."""
+    resize: int = 256
+    """Pixels that the shorter side of an image is resized to (bilinear, antialiased) ..."""
+    image_size: int = 224
+    """... before this many are cut out of its middle along both edges, of training and of test images."""
+    layout: ClassVar[str] = "give dataset.root=<folder> with train/ and val/, each with one folder of images per WNID"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, "dataset.image_size", self.image_size)
+        allowed = f"it must be at least dataset.image_size={self.image_size}, which is cut out of the resized image"
+        require(self.resize >= self.image_size, "dataset.resize", self.resize, allowed)
+        require_distinct("dataset.wnids", self.wnids or [])
+        require(self.wnids is None or len(self.wnids) > 1, "dataset.wnids", self.wnids, "name at least two classes")
+
+
+@dataclass
+class TinyImagenetConfig(WnidConfig):
+    """Tiny-ImageNet: 100,000 training and 10,000 validation images of 64x64 pixels in 200 classes."""
+
+    name: str = "tinyimagenet"
+    layout: ClassVar[str] = (
+        "give dataset.root=<the unpacked tiny-imagenet-200/>, with train/<WNID>/images/ and either val/images/ and "
+        "val/val_annotations.txt or val/<WNID>/"
+    )
+
+
+def _check_statistics(mean: list[float], std: list[float]) -> None:
+    mean_fits = len(mean) == 3 and all(0 <= value <= 1 for value in mean)
+    std_fits = len(std) == 3 and all(0 < value <= 1 for value in std)
+    per_channel = "give three numbers, one per channel, for pixel values in [0, 1], e.g. [0.5,0.5,0.5]"
+    require(mean_fits, "dataset.mean", mean, per_channel)
+    require(std_fits, "dataset.std", std, f"{per_channel}, each above 0")

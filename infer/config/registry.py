@@ -6,7 +6,14 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
-from infer.config.dataset import Cifar10Config, Cifar100Config, DigitsConfig, FolderConfig
+from infer.config.dataset import (
+    Cifar10Config,
+    Cifar100Config,
+    DigitsConfig,
+    FolderConfig,
+    ImagenetConfig,
+    TinyImagenetConfig,
+)
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig
 from infer.config.method import (
@@ -31,6 +38,8 @@ _SCHEMAS: dict[str, dict[str, type]] = {
         "cifar10": Cifar10Config,
         "cifar100": Cifar100Config,
         "folder": FolderConfig,
+        "imagenet": ImagenetConfig,
+        "tinyimagenet": TinyImagenetConfig,
     },
     "teachers": {"teachers": TeachersConfig},
     "method": {

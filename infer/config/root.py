@@ -107,7 +107,7 @@ class Config:
             f"the ensemble has {len(archs)} architectures, teachers.archs=[{','.join(archs)}]; "
             f"use M=1..{len(archs)} or lengthen teachers.archs",
         )
-        for arch in self.teachers.checkpoints or {}:
+        for arch in self.teachers.checkpoints_by_arch:
             require(
                 arch in (*archs, *self.teachers_that_label),
                 "teachers.checkpoints",

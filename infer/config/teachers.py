@@ -15,7 +15,8 @@ class TeachersConfig(Training):
     """Architectures in order; ``M`` takes the first M of them."""
     checkpoints: Any = None  # Hydra cannot add keys to a typed dictionary, nor OmegaConf 2.3 replace a typed null
     """Teachers that are not trained but read, by architecture: a file, or the name that torchvision or timm gives to
-    weights (``DEFAULT``: its own choice); null: none. ``'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'``.
+    weights (``DEFAULT``: its own choice); null: none. ``'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'``; a name
+    alone, ``teachers.checkpoints=IMAGENET1K_V1``, goes for every architecture.
     Whether they have seen the images that ``evaluate.split=val`` holds out, nobody checks. ``teachers.normalise`` says
     what they were trained with."""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
@@ -32,7 +33,7 @@ class TeachersConfig(Training):
         )
         require_distinct("teachers.archs", self.archs)
         require(
-            self.checkpoints is None or _maps_text_to_text(self.checkpoints),
+            self.checkpoints is None or isinstance(self.checkpoints, str) or _maps_text_to_text(self.checkpoints),
             "teachers.checkpoints",
             self.checkpoints,
             "give a file for an architecture, e.g. 'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'",
@@ -43,7 +44,12 @@ class TeachersConfig(Training):
 
     def checkpoint_of(self, arch: str) -> str | None:
         """What ``checkpoints`` says of ``arch``; None: it is trained."""
-        return (self.checkpoints or {}).get(arch)
+        return self.checkpoints if isinstance(self.checkpoints, str) else self.checkpoints_by_arch.get(arch)
+
+    @property
+    def checkpoints_by_arch(self) -> dict[str, str]:
+        """What ``checkpoints`` says of single architectures."""
+        return self.checkpoints if isinstance(self.checkpoints, dict) else {}
 
     def required_top1(self, num_classes: int) -> float:
         """The bar in percent that every teacher must clear; 0 when it is off."""

@@ -3,7 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infer.config.dataset import Cifar10Config, Cifar100Config, DigitsConfig, FolderConfig
+from infer.config.dataset import (
+    Cifar10Config,
+    Cifar100Config,
+    DigitsConfig,
+    FolderConfig,
+    ImagenetConfig,
+    TinyImagenetConfig,
+)
 
 if TYPE_CHECKING:
     from infer.data.base import ImageData, Source
@@ -27,5 +34,13 @@ def _sources() -> dict[type, type["Source"]]:
     from infer.data.cifar import Cifar
     from infer.data.digits import Digits
     from infer.data.folder import Folder
+    from infer.data.imagenet import Imagenet, TinyImagenet
 
-    return {DigitsConfig: Digits, Cifar10Config: Cifar, Cifar100Config: Cifar, FolderConfig: Folder}
+    return {
+        DigitsConfig: Digits,
+        Cifar10Config: Cifar,
+        Cifar100Config: Cifar,
+        FolderConfig: Folder,
+        ImagenetConfig: Imagenet,
+        TinyImagenetConfig: TinyImagenet,
+    }

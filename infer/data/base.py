@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from infer.data.on_demand import OnDemand, Pixels
 from infer.errors import UsageError
 from infer.seeds import generator
 
@@ -16,8 +17,13 @@ from infer.seeds import generator
 class Split:
     """Images uint8 [N,3,H,W] and their classes int64 [N]."""
 
-    images: torch.Tensor
+    images: Pixels
     targets: torch.Tensor
+
+    def only(self, rows: torch.Tensor) -> "Split":
+        """The images ``rows``, int64 [n], in that order; those that are made on demand are not made yet."""
+        images = self.images.only(rows) if isinstance(self.images, OnDemand) else self.images[rows]
+        return Split(images, self.targets[rows])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +14,21 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
 from infer.errors import UsageError
+from infer.spans import spans
 
 # Small images decode in less time than it takes to hand one of them to another thread.
 _FILES_PER_TASK = 64
+
+
+@dataclass(frozen=True)
+class Resizing:
+    """How images of any size become squares: the shorter side is resized, then the centre is cut out."""
+
+    shorter: int
+    """Pixels that the shorter side is resized to, antialiased."""
+    size: int
+    """Pixels along an edge of the square."""
+    interpolation: InterpolationMode
 
 
 @dataclass(frozen=True)
@@ -30,23 +43,25 @@ class DecodedImage:
     """Of the file's bytes."""
 
 
-def decode_images(paths: Sequence[Path], size: int | None, threads: int) -> Generator[DecodedImage, None, None]:
+def decode_images(
+    paths: Sequence[Path], resizing: Resizing | None, threads: int
+) -> Generator[DecodedImage, None, None]:
     """``decode_image`` of every path, in order. Closing the generator stops the threads."""
-    tasks = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
+    together = min(_FILES_PER_TASK, math.ceil(len(paths) / threads)) or 1
+    tasks = [paths[start:stop] for start, stop in spans(len(paths), together)]
     pool = ThreadPoolExecutor(threads)
     try:
-        for images in pool.map(lambda task: [decode_image(path, size) for path in task], tasks):
+        for images in pool.map(lambda task: [decode_image(path, resizing) for path in task], tasks):
             yield from images
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def decode_image(path: Path, size: int | None) -> DecodedImage:
-    """The image as RGB and, where ``size`` is given, as a square of that side.
+def decode_image(path: Path, resizing: Resizing | None) -> DecodedImage:
+    """The image as RGB and, where ``resizing`` is given, as a square.
 
-    The shorter side is then resized to ``size`` (bicubic, antialiased) and the centre cropped. As is usual in
-    this field, transparency is dropped, an EXIF rotation is ignored and of several frames the first counts;
-    16-bit grey is scaled to 8 bits. Raises UsageError when the file cannot be read.
+    As is usual in this field, transparency is dropped, an EXIF rotation is ignored and of several frames the first
+    counts; 16-bit grey is scaled to 8 bits. Raises UsageError when the file cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -55,8 +70,9 @@ def decode_image(path: Path, size: int | None) -> DecodedImage:
             image = _as_rgb(opened)
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
         raise _unreadable(path, error) from error
-    if size is not None:
-        image = center_crop(resize(image, [size], InterpolationMode.BICUBIC, antialias=True), [size])
+    if resizing is not None:
+        whole = resize(image, [resizing.shorter], resizing.interpolation, antialias=True)
+        image = center_crop(whole, [resizing.size])
     return DecodedImage(np.asarray(image), kind, hashlib.sha256(content).digest())
 
 

@@ -59,6 +59,6 @@ def _reader(data: ImageData, positions: dict[str, np.ndarray]) -> Callable[[str]
             return data.test
         by_class = torch.cat(data.class_indices)
         rows = by_class[torch.from_numpy(positions[name])].sort().values
-        return Split(data.train.images[rows], data.train.targets[rows])
+        return data.train.only(rows)
 
     return read

@@ -14,7 +14,7 @@ _LAYOUT = "give dataset.root=<folder> with train/ and test/ (or val/), each with
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """An image file: its path relative to the root, size in bytes, time of change and class number."""
 
@@ -33,43 +33,45 @@ class Listing:
     """Files of ``train`` and ``test``."""
     notes: list[str]
 
+    @property
+    def state(self) -> dict[str, list[list[str | int]]]:
+        """Path, size and time of change of every file by split, JSON-ready: what tells one state from another."""
+        return {name: [[file.path, file.size, file.mtime_ns] for file in files] for name, files in self.splits.items()}
+
 
 def list_tree(root: Path) -> Listing:
     """The images under ``root/train`` and ``root/test``, or ``root/val`` where ``test`` has no class folders.
 
-    Class folders may have folders of their own. Hidden files and folders are passed over, as are, with a
-    note, files whose ending torchvision does not count as an image's. Raises UsageError for any other tree.
+    Raises UsageError for any other tree, and as ``list_split``.
     """
     if not root.is_dir():
         raise UsageError(f"dataset.root={root} is not a folder: {_LAYOUT}")
-    classes = _class_folders(root / "train")
-    of_test = {name: folders for name in ("test", "val") if (folders := _class_folders(root / name))}
+    classes = class_folders(root / "train")
+    of_test = {name: folders for name in ("test", "val") if (folders := class_folders(root / name))}
     if not classes or not of_test:
         absent = "train/" if not classes else "test/ or val/"
-        raise UsageError(f"{root} has no class folders in {absent} (it holds {_some(_entries(root))}): {_LAYOUT}")
+        raise UsageError(f"{root} has no class folders in {absent} (it holds {some(_entries(root))}): {_LAYOUT}")
     test_name = next(iter(of_test))
     _check_same_classes(root, classes, test_name, of_test[test_name])
     passed_over: Counter[str] = Counter()
     splits = {
-        "train": _list_split(root, "train", classes, passed_over),
-        "test": _list_split(root, test_name, classes, passed_over),
+        "train": list_split(root, "train", classes, passed_over),
+        "test": list_split(root, test_name, classes, passed_over),
     }
-    return Listing(classes, splits, _notes(of_test, passed_over))
+    left_alone = ["test/ is the test split; val/ was left alone"] if len(of_test) > 1 else []
+    return Listing(classes, splits, [*left_alone, *note_of(passed_over)])
 
 
-def _check_same_classes(root: Path, train: list[str], test_name: str, test: list[str]) -> None:
-    differences = {"train": sorted(set(train) - set(test)), test_name: sorted(set(test) - set(train))}
-    if any(differences.values()):
-        told = "; ".join(f"only in {split}/: {_some(names)}" for split, names in differences.items() if names)
-        raise UsageError(f"train/ and {test_name}/ of {root} must have the same class folders ({told})")
+def list_split(root: Path, split: str, classes: list[str], passed_over: Counter[str]) -> list[ImageFile]:
+    """The images in ``root/split``, class by class as ``classes`` names their folders, each sorted by path.
 
-
-def _list_split(root: Path, split: str, classes: list[str], passed_over: Counter[str]) -> list[ImageFile]:
+    Class folders may have folders of their own. Hidden files and folders are passed over, as are, counted by ending in
+    ``passed_over``, files whose ending torchvision does not count as an image's. Raises UsageError for a class without
+    images and for a file that cannot be read.
+    """
     files = []
     for target, name in enumerate(classes):
-        found = [
-            _describe(root, entry, target) for entry in _walk(root / split / name) if _is_image(entry, passed_over)
-        ]
+        found = [describe(root, entry, target) for entry in _walk(root / split / name) if _is_image(entry, passed_over)]
         if not found:
             raise UsageError(
                 f"{root / split / name} has no images ({', '.join(IMG_EXTENSIONS)}): add some, or remove the "
@@ -77,6 +79,41 @@ def _list_split(root: Path, split: str, classes: list[str], passed_over: Counter
             )
         files += sorted(found, key=lambda file: file.path)
     return files
+
+
+def class_folders(split: Path) -> list[str]:
+    """Sorted names of the class folders; none where ``split`` is not there."""
+    return [name for name in _entries(split) if (split / name).is_dir()] if split.is_dir() else []
+
+
+def describe(root: Path, entry: os.DirEntry[str], target: int) -> ImageFile:
+    """A file under ``root`` that shows class ``target``. Raises UsageError for a link to nowhere."""
+    try:
+        status = entry.stat()
+    except OSError as error:
+        raise UsageError(f"{entry.path} cannot be read ({error.strerror}): replace it or remove it") from error
+    return ImageFile(entry.path.removeprefix(f"{root}{os.sep}"), status.st_size, status.st_mtime_ns, target)
+
+
+def note_of(passed_over: Counter[str]) -> list[str]:
+    """What a person should know of files that are not images, counted by their endings."""
+    if not passed_over:
+        return []
+    endings = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))
+    return [f"files that are not images by their ending were passed over: {endings}"]
+
+
+def some(names: list[str]) -> str:
+    """A few of ``names``, and how many more there are."""
+    shown = ", ".join(names[:_SHOWN]) or "nothing"
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+
+
+def _check_same_classes(root: Path, train: list[str], test_name: str, test: list[str]) -> None:
+    differences = {"train": sorted(set(train) - set(test)), test_name: sorted(set(test) - set(train))}
+    if any(differences.values()):
+        told = "; ".join(f"only in {split}/: {some(names)}" for split, names in differences.items() if names)
+        raise UsageError(f"train/ and {test_name}/ of {root} must have the same class folders ({told})")
 
 
 def _walk(folder: Path | str) -> Iterator[os.DirEntry[str]]:
@@ -98,33 +135,5 @@ def _is_image(entry: os.DirEntry[str], passed_over: Counter[str]) -> bool:
     return False
 
 
-def _describe(root: Path, entry: os.DirEntry[str], target: int) -> ImageFile:
-    try:
-        status = entry.stat()
-    except OSError as error:
-        raise UsageError(f"{entry.path} cannot be read ({error.strerror}): replace it or remove it") from error
-    return ImageFile(entry.path.removeprefix(f"{root}{os.sep}"), status.st_size, status.st_mtime_ns, target)
-
-
-def _notes(of_test: dict[str, list[str]], passed_over: Counter[str]) -> list[str]:
-    notes = []
-    if len(of_test) > 1:
-        notes.append("test/ is the test split; val/ was left alone")
-    if passed_over:
-        endings = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))
-        notes.append(f"files that are not images by their ending were passed over: {endings}")
-    return notes
-
-
-def _class_folders(split: Path) -> list[str]:
-    """Sorted names of the class folders; none where ``split`` is not there."""
-    return [name for name in _entries(split) if (split / name).is_dir()] if split.is_dir() else []
-
-
 def _entries(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_SHOWN]) or "nothing"
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

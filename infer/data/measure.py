@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 
 from infer.data.base import Facts, Split
+from infer.data.on_demand import Pixels
 from infer.files import canonical_json, digest_of, read_json, write_json
+from infer.spans import spans
 
 # Part of every fingerprint and cache key: raise it when the way in which files become pixels changes.
 _FORMAT = "infer data 1"
@@ -27,22 +29,24 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def channel_statistics(images: torch.Tensor) -> tuple[list[float], list[float]]:
+def channel_statistics(images: Pixels) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel of uint8 [N,3,H,W], for pixel values in [0, 1].
 
     Taken in float64 from exact counts of the 256 values, so that neither order nor threads matter, and
     rounded to the 6 decimals that every record shows.
     """
+    blocks = (images[start:stop] for start, stop in spans(len(images), _BLOCK))
+    counts = sum(torch.stack([_counts_of_values(channel) for channel in block.unbind(1)]) for block in blocks)
     values = torch.arange(256, dtype=torch.float64) / 255
-    means, stds = [], []
-    for channel in images.unbind(1):
-        blocks = channel.split(_BLOCK)
-        counts = sum(torch.bincount(block.reshape(-1), minlength=256) for block in blocks).double()
-        share = counts / counts.sum()
-        mean = share @ values
-        means.append(round(mean.item(), 6))
-        stds.append(round((share @ (values - mean) ** 2).sqrt().item(), 6))
-    return means, stds
+    share = counts.double() / counts.sum(1, keepdim=True)
+    mean = share @ values
+    std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
+    return tuple([round(value, 6) for value in of_channels.tolist()] for of_channels in (mean, std))
+
+
+def _counts_of_values(pixels: torch.Tensor) -> torch.Tensor:
+    """How often each of the 256 values stands in ``pixels``."""
+    return torch.bincount(pixels.reshape(-1), minlength=256)
 
 
 def facts_of_splits(

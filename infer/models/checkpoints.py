@@ -14,6 +14,7 @@ from infer.formats.foreign import load_foreign
 _WEIGHTS_UNDER = ("state_dict", "model", "net")
 _WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 _SYNONYMS = ({"linear", "fc", "classifier"}, {"shortcut", "downsample"})
+_IMAGENET_OUTPUTS = 1000
 _COUNTER = "num_batches_tracked"  # of batch norms; no output depends on it, and old files lack it
 
 
@@ -27,14 +28,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {_unwrapped(name): value for name, value in found.items()}
 
 
-def fitted_weights(target: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+def fitted_weights(
+    target: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str, imagenet_outputs: list[int] | None = None
+) -> dict[str, Tensor]:
     """``weights`` as a state for the network whose state is ``target``. Names are mapped where the network lacks them:
-    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``.
+    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``. Of the 1,000 outputs of an ImageNet-1k
+    network those are kept that ``imagenet_outputs`` lists, in that order.
 
     Raises UsageError naming ``source`` and the first weight that is missing, left over or of another shape.
     """
     mapped = {_name_in(target, name): (name, value) for name, value in weights.items()}
     _check_all_there(target, mapped, source)
+    if imagenet_outputs is not None:
+        mapped = {name: (own, _kept(value, target[name], imagenet_outputs)) for name, (own, value) in mapped.items()}
     for name, (own_name, value) in mapped.items():
         _check_shape(own_name, value, target[name], source)
     return {name: mapped[name][1] if name in mapped else value for name, value in target.items()}
@@ -91,6 +97,12 @@ def _check_all_there(target: Mapping[str, Tensor], mapped: Mapping[str, tuple], 
             f"{source} is of another architecture: {'; '.join(first)} ({len(missing)} missing, {len(left_over)} left "
             "over). Name the architecture that it was made with in teachers.archs and teachers.checkpoints"
         )
+
+
+def _kept(value: Tensor, wanted: Tensor, outputs: list[int]) -> Tensor:
+    """The rows ``outputs`` of a last layer's weight or bias for 1,000 classes; any other tensor as it is."""
+    is_head = value.shape[:1] == (_IMAGENET_OUTPUTS,) and wanted.shape == (len(outputs), *value.shape[1:])
+    return value[outputs] if is_head else value
 
 
 def _check_shape(name: str, value: Tensor, wanted: Tensor, source: str) -> None:

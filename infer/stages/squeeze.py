@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.context import Context
+from infer.data.imagenet import imagenet_outputs
 from infer.errors import RunError
 from infer.models import build
 from infer.models.checkpoints import fitted_weights
@@ -58,7 +59,8 @@ class Teacher(TrainedNetwork):
 
     def fitted(self, network: nn.Module) -> dict[str, Tensor]:
         """The weights that it is read from, under the names of ``network``; UsageError where they do not fit."""
-        return fitted_weights(network.state_dict(), self.weights.read(), self.weights.source)
+        outputs = imagenet_outputs(self._context.data.classes)
+        return fitted_weights(network.state_dict(), self.weights.read(), self.weights.source, outputs)
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         return self._read(workspace) if self.weights else self._train(workspace)

@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from infer.config.training import Crop
+from infer.data.on_demand import OnDemand
 from infer.errors import UsageError
 from infer.training.augment import crop_and_flip, pad_with_black, pick, resized_crop_and_flip, shuffled_lines
 from infer.training.draws import Draws, EpochDraws
 from infer.training.images import Images
 from infer.training.mixing import cut_and_paste, mix, share_kept
 from infer.training.plan import Plan
+from infer.training.prefetch import prefetched
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +55,18 @@ class Batch:
             )
 
 
+class _Canvas(NamedTuple):
+    """Where the images of a batch are."""
+
+    images: Tensor
+    """Padded with black: [n, H', W', 3], on the device."""
+    index: Tensor
+    """int64 [B]: the row of each."""
+
+
 class BatchSource:
-    """Forms the batches of any epoch from a training set that stays on its device, as a padded copy.
+    """Forms the batches of any epoch from a training set that stays on its device, as a padded copy, or from images
+    that are made on demand, ahead of the batch that they are for.
 
     Raises UsageError when the images cannot be divided into the patches that are to be shuffled.
     """
@@ -70,18 +84,34 @@ class BatchSource:
                 f"shuffle_patches={settings.shuffle_patches} is not possible: images of {self._size[0]}x{self._size[1]}"
                 " pixels do not divide into so many rows and columns of patches"
             )
-        self._canvas = pad_with_black(images, self._padding)
+        self._held = None if isinstance(images.pixels, OnDemand) else pad_with_black(images, self._padding)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of ``epoch``, as many of them as the plan takes."""
-        draws = self._draws.of(self._plan, epoch, self._size).to(self._canvas.device)
+        order = self._draws.of(self._plan, epoch, self._size)
+        draws = order.to(self._images.pixels.device)
         bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
+        batches = [slice(start, stop) for start, stop in islice(bounds, len(self._plan.steps_of(epoch)))]
         source = self._draws.stored_epoch(epoch)
-        for number, (start, stop) in enumerate(islice(bounds, len(self._plan.steps_of(epoch)))):
-            yield self._batch(draws, slice(start, stop), number, source)
+        canvases = self._canvases([order.order[rows] for rows in batches])
+        for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True)):
+            yield self._batch(draws, rows, canvas, number, source)
 
-    def _batch(self, draws: EpochDraws, rows: slice, number: int, epoch: int) -> Batch:
-        index, images = draws.order[rows], self._augmented(draws, rows)
+    def _canvases(self, batches: list[Tensor]) -> Iterator["_Canvas"]:
+        """For every batch of rows of the training set where its images are to be found."""
+        if self._held is not None:
+            device = self._held.device
+            return (_Canvas(self._held, index.to(device)) for index in batches)
+        return prefetched(self._made, batches)
+
+    def _made(self, index: Tensor) -> "_Canvas":
+        """The images ``index`` of a set that is made on demand, and nothing else."""
+        images = replace(self._images, pixels=self._images.pixels[index])
+        device = images.pixels.device
+        return _Canvas(pad_with_black(images, self._padding), torch.arange(len(index), device=device))
+
+    def _batch(self, draws: EpochDraws, rows: slice, canvas: "_Canvas", number: int, epoch: int) -> Batch:
+        index, images = draws.order[rows], self._augmented(draws, rows, canvas)
         if draws.partner is None:
             return Batch(images, index, None, 1.0, epoch, rows.start)
         partner, weight = draws.partner[rows], draws.weights[number]
@@ -92,13 +122,13 @@ class BatchSource:
             images, weight = cut_and_paste(images, partner, box), share_kept(box, self._size)
         return Batch(images, index, index[partner], weight, epoch, rows.start)
 
-    def _augmented(self, draws: EpochDraws, rows: slice) -> Tensor:
+    def _augmented(self, draws: EpochDraws, rows: slice, canvas: "_Canvas") -> Tensor:
         """Cropped and mirrored, not mixed yet: float32, normalised."""
-        index, top, left, flip = draws.order[rows], draws.top[rows], draws.left[rows], draws.flip[rows]
+        top, left, flip = draws.top[rows], draws.left[rows], draws.flip[rows]
         lines = self._lines(draws, rows)
         if not self._resizes:
-            return self._images.normalised(crop_and_flip(self._canvas, index, top, left, flip, self._size, lines))
-        whole = self._canvas[index].permute(0, 3, 1, 2) if lines is None else pick(self._canvas, index, *lines)
+            return self._images.normalised(crop_and_flip(*canvas, top, left, flip, self._size, lines))
+        whole = canvas.images[canvas.index].permute(0, 3, 1, 2) if lines is None else pick(*canvas, *lines)
         height, width = draws.height[rows], draws.width[rows]
         return resized_crop_and_flip(self._images.normalised(whole), top, left, height, width, flip)
 

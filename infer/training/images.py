@@ -1,4 +1,4 @@
-"""Images held in memory as one tensor, and the step from their stored form to what a network sees."""
+"""Images, and the step from their stored form to what a network sees."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import center_crop, resize
+
+from infer.data.on_demand import OnDemand, Pixels
 
 
 class Units(NamedTuple):
@@ -35,13 +37,13 @@ class UnitChange(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """N images as one tensor, on one device.
+    """N images, on one device or made on demand.
 
     uint8 pixels are real images, normalised batch by batch when they are used. float32 pixels are in
     normalised units already (composed images: clipped to the valid range, not quantised) and used as is.
     """
 
-    pixels: Tensor
+    pixels: Pixels
     """uint8 or float32 [N, 3, H, W]."""
     mean: Sequence[float]
     """Per channel, of pixel values in [0, 1]."""
@@ -60,7 +62,9 @@ class Images:
             return self
         pixels = self.pixels
         if not self.stored_as_bytes:
-            pixels = UnitChange(self.units, units).to(pixels.device)(pixels)
+            change = UnitChange(self.units, units)
+            on_demand = isinstance(pixels, OnDemand)
+            pixels = pixels.changed(change) if on_demand else change.to(pixels.device)(pixels)
         return replace(self, pixels=pixels, mean=units.mean, std=units.std)
 
     def chunk(self, rows: slice) -> Tensor:

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from infer.data.on_demand import OnDemand
+from infer.spans import spans
 from infer.training.execution import Precision, autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
+from infer.training.prefetch import prefetched
 
 
 def score(
@@ -46,9 +49,11 @@ def _chunks(
 ) -> Iterator[tuple[slice, Tensor]]:
     """Rows and their float32 logits on ``device``, ``batch_size`` images at a time."""
     layout = memory_format_of(model)
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        pixels = images.chunk(rows).to(device).contiguous(memory_format=layout)
+    chunks = [slice(start, stop) for start, stop in spans(len(images), batch_size)]
+    made_ahead = isinstance(images.pixels, OnDemand)
+    shown = prefetched(images.chunk, chunks) if made_ahead else map(images.chunk, chunks)
+    for rows, pixels in zip(chunks, shown, strict=True):
+        pixels = pixels.to(device).contiguous(memory_format=layout)
         with autocast(device, precision):
             logits = model(images.normalised(pixels))
         yield rows, logits.float()

@@ -92,7 +92,7 @@ def test_threads_do_not_matter(make_tree, tmp_path):
     assert len(one) == 150 and all(np.array_equal(x, y) for x, y in zip(one, four, strict=True))
 
 
-def refuse_to_decode(path: Path, size: int | None) -> None:
+def refuse_to_decode(path: Path, resizing: decode.Resizing | None) -> None:
     raise AssertionError(f"{path} was decoded")
 
 

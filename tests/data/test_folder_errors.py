@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infer.data import decode, folder
+from infer.data import decode, tree
 from infer.errors import UsageError
 
 
@@ -65,10 +65,10 @@ def test_an_error_stops_the_threads(make_tree, load_folder, monkeypatch):
     Image.new("RGB", (9, 9)).save(root / "train" / "a" / "1.png")
     decoded = []
 
-    def slowly(path: Path, size: int | None) -> decode.DecodedImage:
+    def slowly(path: Path, resizing: decode.Resizing | None) -> decode.DecodedImage:
         decoded.append(path)
         time.sleep(0.005)
-        return decode_image(path, size)
+        return decode_image(path, resizing)
 
     decode_image = decode.decode_image
     monkeypatch.setattr(decode, "decode_image", slowly)
@@ -116,9 +116,9 @@ def test_one_constant_value_cannot_be_normalised(small_tree, load_folder, refusa
 
 
 def test_more_pixels_than_memory(small_tree, load_folder, refusal, monkeypatch):
-    monkeypatch.setattr(folder.os, "sysconf", lambda name: 10)
-    told = refusal(load_folder, small_tree, resize=4)
-    assert "7 images of 4x4 pixels" in told and "dataset.resize" in told
+    monkeypatch.setattr(tree.os, "sysconf", lambda name: 10)
+    told = refusal(load_folder, small_tree, resize=4, in_memory=True)
+    assert "the train split of" in told and "dataset.in_memory=null" in told
 
 
 def test_files_that_vanish_after_the_facts_were_cached(small_tree, load_folder, refusal):

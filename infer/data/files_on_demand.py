@@ -1,0 +1,33 @@
+"""Image files that are decoded when they are asked for."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from infer.data.decode import Resizing, decode_images
+from infer.data.on_demand import OnDemand
+from infer.errors import UsageError
+
+
+class FilesOnDemand(OnDemand):
+    """uint8 images of ``size`` pixels along an edge, decoded by ``threads`` threads whenever they are asked for."""
+
+    def __init__(self, root: Path, paths: Sequence[str], size: int, resizing: Resizing | None, threads: int) -> None:
+        super().__init__(len(paths), size, torch.uint8)
+        self._root, self._paths = root, paths
+        self._resizing, self._threads = resizing, threads
+
+    def made(self, rows: Tensor) -> Tensor:
+        """Raises UsageError for a file that cannot be read or whose image is of another size."""
+        paths = [self._root / self._paths[row] for row in rows.tolist()]
+        images = torch.empty(len(paths), *self.shape[1:], dtype=torch.uint8)
+        with closing(decode_images(paths, self._resizing, self._threads)) as decoder:
+            for row, path, image in zip(images.numpy(), paths, decoder, strict=True):
+                if image.pixels.shape[:2] != self.shape[2:]:
+                    height, width = image.pixels.shape[:2]
+                    raise UsageError(f"{path} is {width}x{height} pixels now, not {self.shape[3]}x{self.shape[2]}")
+                row[:] = image.pixels.transpose(2, 0, 1)
+        return images

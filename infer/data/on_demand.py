@@ -1,0 +1,64 @@
+"""Images that are made when they are asked for, because all of them together would not fit in memory."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+class OnDemand(ABC):
+    """N square images [N, 3, S, S] that look like a tensor as far as this program indexes one.
+
+    A subclass says how images are made (``made``); they arrive on the device that ``to`` named.
+    """
+
+    def __init__(self, count: int, size: int, dtype: torch.dtype) -> None:
+        self.shape = torch.Size((count, 3, size, size))
+        self.dtype = dtype
+        self.device = torch.device("cpu")
+        self._rows: Tensor | None = None
+        self._change: Callable[[Tensor], Tensor] | None = None
+
+    @abstractmethod
+    def made(self, rows: Tensor) -> Tensor:
+        """Images ``rows``, int64 [n] on the CPU, as a tensor [n, 3, S, S] on the CPU."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
+        """The images of a slice or of int64 indices of any shape [...]: [..., 3, S, S]."""
+        index = torch.arange(len(self))[rows] if isinstance(rows, slice) else rows.cpu()
+        flat = index.flatten()
+        images = self.made(flat if self._rows is None else self._rows[flat])
+        if self._change:
+            images = self._change(images)
+        if self.device.type == "cuda":
+            images = images.pin_memory().to(self.device, non_blocking=True)
+        return images.unflatten(0, index.shape) if index.dim() != 1 else images
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same images, arriving on ``device``."""
+        return self._but(device=torch.device(device))
+
+    def only(self, rows: Tensor) -> Self:
+        """The images ``rows``, int64 [n], in that order; none of them is made yet."""
+        kept = rows if self._rows is None else self._rows[rows]
+        return self._but(_rows=kept, shape=torch.Size((len(kept), *self.shape[1:])))
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same images with ``change`` made to every batch of them, on the CPU."""
+        before = self._change
+        return self._but(_change=change if before is None else lambda images: change(before(images)))
+
+    def _but(self, **different: object) -> Self:
+        other = copy.copy(self)
+        vars(other).update(different)
+        return other
+
+
+Pixels = Tensor | OnDemand
+"""Images held in memory, or made when they are asked for."""

@@ -1,0 +1,109 @@
+"""The files of a tree as splits: decoded once and held, or decoded on demand where they would not fit in memory."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from infer.data.base import Split
+from infer.data.decode import DecodedImage, Resizing, decode_images
+from infer.data.files_on_demand import FilesOnDemand
+from infer.data.listing import ImageFile, Listing
+from infer.errors import UsageError
+from infer.spans import spans
+
+log = logging.getLogger(__name__)
+
+# Files decoded before the next are begun: what the threads are ahead of their reader has to be held.
+_BLOCK = 1024
+# Of the memory, what one split may take; training copies what is held.
+_HELD_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a decoded split is made of."""
+
+    digests: list[bytes]
+    """Of every file its path and the SHA-256 of its bytes, one after the other."""
+    kinds: Counter[str]
+    """How many images were not RGB, by kind."""
+
+
+class Tree:
+    """Image files whose squares have ``size`` pixels along an edge, as they are or by ``resizing``."""
+
+    def __init__(
+        self, root: Path, listing: Listing, size: int, resizing: Resizing | None, in_memory: bool | None, threads: int
+    ) -> None:
+        """``in_memory``: whether splits are held; None: those that take at most a third of this machine's memory."""
+        self._root, self._listing = root, listing
+        self._size, self._resizing = size, resizing
+        self._in_memory, self._threads = in_memory, threads
+
+    def split(self, name: str) -> Split:
+        """The split ``train`` or ``test``. Raises UsageError for images that cannot be read or are not squares of one
+        size: at once for a split that is held, else when they are asked for."""
+        files = self._listing.splits[name]
+        if self._is_held(name):
+            return self.examined(name)[0]
+        images = FilesOnDemand(self._root, [file.path for file in files], self._size, self._resizing, self._threads)
+        return Split(images, _targets(files))
+
+    def examined(self, name: str) -> tuple[Split, Contents]:
+        """The split and its contents: every file is decoded now, whether or not it is held. Raises as ``split``."""
+        files, contents = self._listing.splits[name], Contents([], Counter())
+        held = np.empty((len(files), 3, self._size, self._size), dtype=np.uint8) if self._is_held(name) else None
+        for row, (file, image) in enumerate(self._decoded(files)):
+            self._check_size(file, image)
+            if held is not None:
+                held[row] = image.pixels.transpose(2, 0, 1)
+            contents.digests.extend((os.fsencode(file.path), image.sha256))
+            contents.kinds.update([image.kind] if image.kind else [])
+        split = self.split(name) if held is None else Split(torch.from_numpy(held), _targets(files))
+        return split, contents
+
+    def _decoded(self, files: list[ImageFile]) -> Iterator[tuple[ImageFile, DecodedImage]]:
+        for start, stop in spans(len(files), _BLOCK):
+            paths = [self._root / file.path for file in files[start:stop]]
+            # Closed at once on an error, or the threads would go on decoding while the error is shown.
+            with closing(decode_images(paths, self._resizing, self._threads)) as decoder:
+                yield from zip(files[start:stop], decoder, strict=True)
+
+    def _check_size(self, file: ImageFile, image: DecodedImage) -> None:
+        height, width = image.pixels.shape[:2]
+        if (height, width) != (self._size, self._size):
+            first = self._listing.splits["train"][0].path
+            told = f"{first} is {self._size}x{self._size} pixels and {file.path} is {width}x{height}"
+            raise not_one_square(told, self._size)
+
+    def _is_held(self, name: str) -> bool:
+        needed = len(self._listing.splits[name]) * 3 * self._size**2
+        present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if self._in_memory and needed > present:
+            raise UsageError(
+                f"dataset.in_memory=true, but the {name} split of {self._root} takes {needed / 2**30:.0f} GiB and this "
+                f"machine has {present / 2**30:.0f} GiB of memory. Type dataset.in_memory=null, or a smaller size"
+            )
+        held = needed <= _HELD_SHARE * present if self._in_memory is None else self._in_memory
+        if not held:
+            log.info("The %s split (%.0f GiB) is decoded while it is used", name, needed / 2**30)
+        return held
+
+
+def not_one_square(found: str, side: int) -> UsageError:
+    """The error for images of several shapes; ``found`` says which, ``side`` is a size to propose in pixels."""
+    return UsageError(
+        f"{found}, but without dataset.resize all images must be squares of one size. Add for example "
+        f"dataset.resize={side} (shorter side to {side} pixels, then a centre crop)"
+    )
+
+
+def _targets(files: list[ImageFile]) -> torch.Tensor:
+    return torch.tensor([file.target for file in files])
