@@ -1,5 +1,6 @@
 """Faults of a store that are not kills: what is damaged is named, set aside and made again, and never used."""
 
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -7,55 +8,77 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from every_artefact import artefact_classes
 
 from infer import pipeline, trained
 from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
+from infer.pictures import draw
 from infer.training import checkpoint
 
 WORDS = (
     "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
     "teachers.epochs=4",
     "teachers.min_top1=null",
-    "method.iterations=3",
-    "method.group=2",
-    "K=3",
     "evaluate.steps=3",
     "evaluate.repeats=1",
     "baselines=[]",
     "device=cpu",
 )
-KINDS = ("teachers", "compensators", "distilled", "labels", "evals")
+OF_METHOD = {
+    "infer": ("method.iterations=3", "method.group=2", "K=3"),
+    "sre2l": ("method.iterations=3", "ipc=1"),
+    "herding": ("ipc=1",),
+    "rded": ("ipc=1", "method.images_per_class=5"),
+}
+KINDS = {
+    "teachers": "infer",
+    "compensators": "infer",
+    "distilled": "infer",
+    "labels": "infer",
+    "evals": "infer",
+    "reports": "infer",
+    "syntheses": "sre2l",
+    "features": "herding",
+    "crops": "rded",
+}
+"""Every kind of artefact, with a method that makes it."""
 RECORD = "record.json"
 
 
 @pytest.fixture(scope="module")
-def run(resolved) -> Callable[[Path], Context]:
+def run(resolved) -> Callable[..., Context]:
     """Makes everything that is not in the store yet, in this process."""
-    config = resolved(*WORDS)
+    configs = {method: resolved(f"method={method}", *WORDS, *words) for method, words in OF_METHOD.items()}
 
-    def run(outputs: Path) -> Context:
-        context = pipeline.prepare(replace(config, outputs=str(outputs)), outputs, Console(), [])
-        plan = pipeline.by_stage(pipeline.plan_trials(context, in_sweep=False))
-        pipeline.make_all(context, plan, on_stage_done=lambda: None)
+    def run(outputs: Path, method: str = "infer") -> Context:
+        context = pipeline.prepare(replace(configs[method], outputs=str(outputs)), outputs, Console(), [])
+        trials = pipeline.plan_trials(context, in_sweep=False)
+        pipeline.make_all(context, pipeline.by_stage(trials), on_stage_done=lambda: None)
+        draw(context, trials)
         return context
 
     return run
 
 
 @pytest.fixture(scope="module")
-def whole(run, tmp_path_factory) -> Path:
-    """A store in which nothing is damaged."""
-    outputs = tmp_path_factory.mktemp("whole")
-    run(outputs)
-    return outputs
+def whole(run, tmp_path_factory) -> Callable[[str], Path]:
+    """The store of a method's run, in which nothing is damaged."""
+
+    @functools.cache
+    def whole(method: str) -> Path:
+        outputs = tmp_path_factory.mktemp(method)
+        run(outputs, method)
+        return outputs
+
+    return whole
 
 
 @pytest.fixture
-def outputs(whole, tmp_path) -> Path:
-    """A copy to damage."""
-    return shutil.copytree(whole, tmp_path / "outputs")
+def outputs(whole, tmp_path, kind) -> Path:
+    """A copy to damage, which has artefacts of ``kind``."""
+    return shutil.copytree(whole(KINDS[kind]), tmp_path / "outputs")
 
 
 def checksums(outputs: Path) -> dict[str, dict]:
@@ -99,16 +122,20 @@ FAULTS = {
 }
 
 
+def test_no_kind_is_left_out():
+    assert {artefact.kind for artefact in artefact_classes()} == KINDS.keys()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("words", FAULTS)
 def test_a_damaged_artefact_is_made_again(run, whole, outputs, caplog, words, kind):
     folder = sorted((outputs / kind).iterdir())[0]
     FAULTS[words](folder)
     damaged = {path.name: path.read_bytes() for path in folder.iterdir()}
-    context = run(outputs)
+    context = run(outputs, KINDS[kind])
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert str(folder) in warning and words in warning and "made again" in warning
-    assert checksums(outputs) == checksums(whole)
+    assert checksums(outputs) == checksums(whole(KINDS[kind]))
     assert sum(account.made for account in context.account.values()) == 1
     (aside,) = (outputs / kind / ".set-aside").iterdir()
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == damaged
@@ -122,9 +149,9 @@ def test_what_an_interrupted_maker_left_is_not_used_although_it_looks_finished(r
     flip(payload(making))
     (making / ".record.json.abc").write_text("{")
     (making / "inner" / "folder").mkdir(parents=True)
-    run(outputs)
-    assert checksums(outputs) == checksums(whole)
-    assert {path.name for path in folder.iterdir()} == {RECORD, *checksums(whole)[folder.name]}
+    run(outputs, KINDS[kind])
+    assert checksums(outputs) == checksums(whole(KINDS[kind]))
+    assert {path.name for path in folder.iterdir()} == {RECORD, *checksums(outputs)[folder.name]}
 
 
 CHECKPOINT_FAULTS = {
@@ -149,7 +176,7 @@ def test_a_damaged_checkpoint_is_not_used(run, whole, tmp_path, monkeypatch, cap
     with monkeypatch.context() as patched:
         patched.setattr(trained, "fit", lambda *words, on_epoch, **more: fit(*words, on_epoch=epochs.append, **more))
         context = run(tmp_path)
-    assert checksums(tmp_path) == checksums(whole)
+    assert checksums(tmp_path) == checksums(whole("infer"))
     assert context.account[Stage.squeeze].made == 2
     assert epochs[0]["epoch"] == (3 if fault == "none" else 1)
     assert ("cannot be used" in caplog.text) == (fault != "none")

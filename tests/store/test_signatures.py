@@ -5,6 +5,7 @@ People have artefacts that took GPU days. A signature that changes by accident m
 
 import pytest
 import torch
+from every_artefact import artefact_classes
 from planning import PARTS, Signatures, planned
 
 from infer.formats.distilled import write_composable, write_images
@@ -158,11 +159,4 @@ def test_a_raised_version_of_imported_sets(resolved, monkeypatch, tmp_path, arte
 def test_every_artefact_is_tried():
     drawn_after_all = {Pictures}  # of whatever the others have given, by no setting of its own
     imported = {ImportedImages, ImportedComposition}
-    tried, found = {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, FkdChunk, *drawn_after_all}, set()
-    to_visit = [Artefact]
-    while to_visit:
-        artefact = to_visit.pop()
-        to_visit += artefact.__subclasses__()
-        if artefact.__module__.startswith("infer.") and not artefact.__abstractmethods__:
-            found.add(artefact)
-    assert found == tried
+    assert artefact_classes() == {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, FkdChunk, *drawn_after_all}

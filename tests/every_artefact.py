@@ -1,0 +1,16 @@
+"""Every kind of thing that the store can hold, so that a test cannot forget one."""
+
+import infer.pictures.drawn  # noqa: F401  the one module with an artefact that the pipeline imports late
+import infer.pipeline  # noqa: F401
+from infer.store import Artefact
+
+
+def artefact_classes() -> set[type[Artefact]]:
+    """The program's own classes of artefacts."""
+    found, to_visit = set(), [Artefact]
+    while to_visit:
+        artefact = to_visit.pop()
+        to_visit += artefact.__subclasses__()
+        if artefact.__module__.startswith("infer.") and not artefact.__abstractmethods__:
+            found.add(artefact)
+    return found
