@@ -12,6 +12,7 @@ from infer.stages.squeeze import Teacher
 from infer.statistics import Summary, as_text
 from infer.store import Artefact
 from infer.trials import Trial
+from infer.workload import COLUMNS, Workload
 
 
 def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artefact]]) -> None:
@@ -28,13 +29,9 @@ def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artef
         f"{budget}: {main.material.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
         f"students make {main.num_steps} steps on {main.material.images.num_images} images"
     )
-    rows = []
-    for stage, artefacts in plan.items():
-        there = sum(context.store.exists(artefact) for artefact in artefacts)
-        asked = stage in config.stages
-        to_make = len(artefacts) if stage in context.forced else len(artefacts) - there
-        rows.append([stage.value, str(len(artefacts)), str(there), str(to_make) if asked else "not asked for"])
-    context.console.table(["stage", "units", "there", "to make"], rows)
+    workload = Workload()
+    workload.add(context, plan)
+    context.console.table(COLUMNS, workload.rows)
     say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
 
 
