@@ -24,6 +24,13 @@ class GenerationPrecision(str, Enum):
     fp64 = "fp64"
 
 
+class ChunkStatistics(str, Enum):
+    """Whose batch-norm statistics are matched where the classes pass in chunks: of all classes, or of each chunk."""
+
+    all = "all"
+    each = "each"
+
+
 @dataclass
 class MethodConfig:
     """What every method has."""
@@ -76,13 +83,24 @@ class InferMethod(OptimisingMethod):
     compensator_dtype: CompensatorDtype = CompensatorDtype.int8
     group: int = 1
     """Consecutive subsets k optimised in one batch; a group is made whole or not at all."""
+    class_chunk: int | None = None
+    """Classes whose images pass the teacher together, for data sets that do not fit into memory otherwise; null: all.
+    The compensator is one for all classes either way."""
+    chunk_statistics: ChunkStatistics = ChunkStatistics.all
+    """Batch-norm statistics that are matched where class_chunk is given: those over all classes, as without chunks, at
+    the cost of another forward pass; or those of each chunk alone, whose penalties are averaged."""
 
     def matched_teachers(self, ensemble: list[str]) -> list[str]:
         return ensemble
 
+    def chunk_of(self, num_classes: int) -> int | None:
+        """``class_chunk``, or None where one chunk holds all of ``num_classes``."""
+        return None if self.class_chunk is None or self.class_chunk >= num_classes else self.class_chunk
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(1, "method.group", self.group)
+        require_at_least(1, "method.class_chunk", self.class_chunk)
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 The penalty of one group of images is sum_l w_l (||mean_l - running_mean_l||_2 + v ||var_l - running_var_l||_2) over the
 BatchNorm layers in the order in which they fire (Yin et al. 2020, "Dreaming to Distill", eq. 4; the weights w_l as in
-SRe2L and UFC, v as in DWA). Several groups share one batch, and each has statistics and a penalty of its own.
+SRe2L and UFC, v as in DWA). Several groups share one batch, and each has statistics and a penalty of its own. Images
+that are a part of larger groups can be matched by the statistics of the whole, so that it may pass in parts.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from infer.errors import UsageError
+from infer.methods.batch_statistics import Statistics, group_statistics
 
 
 class MatchedTeacher(nn.Module):
@@ -35,21 +38,37 @@ class MatchedTeacher(nn.Module):
         self.first_bn_multiplier = first_bn_multiplier
         network = copy.deepcopy(teacher).requires_grad_(False)
         network.to(dtype=dtype, memory_format=torch.channels_last)
-        self._penalties = _Penalties()
-        if not _replace_norms(network, self._penalties, variance_weight):
+        self._observed = _Observed()
+        if not _replace_norms(network, self._observed, variance_weight):
             raise self._without_norms("has no BatchNorm layer")
         self.network = network
         self.eval()
 
-    def forward(self, images: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-        """Logits [G*C, classes] and penalties [G] of ``groups`` = G groups of C consecutive images [G*C, 3, H, W]."""
-        self._penalties.start(groups)
+    def forward(
+        self, images: Tensor, groups: int, of_whole: Sequence[Statistics] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits [G*C, classes] and penalties [G] of ``groups`` = G groups of C consecutive images [G*C, 3, H, W].
+
+        ``of_whole`` are the statistics of larger groups that these are a part of, see ``matching_penalty``, of every
+        layer in the order in which they fire.
+        """
+        self._observed.start(groups, of_whole=of_whole)
         logits = self.network(images)
-        penalties = self._penalties.finish()
-        if not penalties:
-            raise self._without_norms("runs none of its BatchNorm layers")
+        penalties = self._finished()
         penalties[0] = penalties[0] * self.first_bn_multiplier
         return logits, torch.stack(penalties).sum(0)
+
+    def statistics(self, images: Tensor, groups: int) -> list[Statistics]:
+        """What every layer sees of the groups that ``forward`` is given, in the order in which the layers fire."""
+        self._observed.start(groups, only_statistics=True)
+        self.network(images)
+        return self._finished()
+
+    def _finished(self) -> list:
+        noted = self._observed.finish()
+        if not noted:
+            raise self._without_norms("runs none of its BatchNorm layers")
+        return noted
 
     def _without_norms(self, what: str) -> UsageError:
         return UsageError(
@@ -58,19 +77,25 @@ class MatchedTeacher(nn.Module):
         )
 
 
-class _Penalties:
-    """What the layers of one forward pass have noted, in the order in which they fired: a list of [G]."""
+class _Observed:
+    """What is looked for in one forward pass, and what the layers have noted, in the order in which they fired."""
 
     def __init__(self) -> None:
         self.start(1)
 
-    def start(self, groups: int) -> None:
-        self.groups = groups
-        self.noted: list[Tensor] = []
+    def start(self, groups: int, of_whole: Sequence[Statistics] | None = None, only_statistics: bool = False) -> None:
+        self.groups, self.only_statistics = groups, only_statistics
+        self._of_whole = of_whole
+        self.noted: list[Any] = []
 
-    def finish(self) -> list[Tensor]:
+    @property
+    def of_whole(self) -> Statistics | None:
+        """Those that the next layer is matched by in place of its own."""
+        return None if self._of_whole is None else self._of_whole[len(self.noted)]
+
+    def finish(self) -> list[Any]:
         # Nothing may stay behind: it would keep the graph of this pass, and its activations, in memory.
-        noted, self.noted = self.noted, []
+        noted, self.noted, self._of_whole = self.noted, [], None
         return noted
 
 
@@ -83,33 +108,38 @@ def _is_matchable(module: nn.Module) -> bool:
     return isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm) and module.running_mean is not None
 
 
-def _replace_norms(network: nn.Module, penalties: _Penalties, variance_weight: float) -> int:
+def _replace_norms(network: nn.Module, observed: _Observed, variance_weight: float) -> int:
     """Wraps every BatchNorm layer with running statistics in place; how many there were."""
     count = 0
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if _is_matchable(child):
-                setattr(module, name, _MatchedNorm(child, penalties, variance_weight))
+                setattr(module, name, _MatchedNorm(child, observed, variance_weight))
                 count += 1
     return count
 
 
 class _MatchedNorm(nn.Module):
-    """A BatchNorm layer that notes the penalty of its input and then does what it always did."""
+    """A BatchNorm layer that notes the penalty or statistics of its input and then does what it always did."""
 
-    def __init__(self, norm: nn.BatchNorm2d | nn.SyncBatchNorm, penalties: _Penalties, variance_weight: float) -> None:
+    def __init__(self, norm: nn.BatchNorm2d | nn.SyncBatchNorm, observed: _Observed, variance_weight: float) -> None:
         super().__init__()
         self.register_buffer("running_mean", norm.running_mean.clone())
         self.register_buffer("running_var", norm.running_var.clone())
-        self.penalties, self.variance_weight = penalties, variance_weight
+        self.observed, self.variance_weight = observed, variance_weight
         # A subclass may do more (timm's BatchNormAct2d also activates), so it is called as it is.
         self.norm = _FrozenNorm(norm) if type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm) else norm
 
     def forward(self, x: Tensor) -> Tensor:
-        statistics = self.running_mean, self.running_var
-        penalty = matching_penalty(x, *statistics, self.penalties.groups, self.variance_weight)
-        self.penalties.noted.append(penalty)
+        self.observed.noted.append(self._observe(x))
         return self.norm(x)
+
+    def _observe(self, x: Tensor) -> Tensor | Statistics:
+        groups = self.observed.groups
+        if self.observed.only_statistics:
+            return group_statistics(x, groups)
+        running, of_whole = (self.running_mean, self.running_var), self.observed.of_whole
+        return matching_penalty(x, *running, groups, self.variance_weight, of_whole)
 
 
 class _FrozenNorm(nn.Module):
@@ -132,15 +162,24 @@ class _FrozenNorm(nn.Module):
 
 
 def matching_penalty(
-    x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int, variance_weight: float = 1.0
+    x: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    groups: int,
+    variance_weight: float = 1.0,
+    of_whole: Statistics | None = None,
 ) -> Tensor:
     """||mean - running_mean||_2 + v ||var - running_var||_2 for each of the groups of ``x`` [G*C, channels, H, W]: [G].
 
-    Mean and (biased) variance are over the C images and all pixels of a group; v is ``variance_weight``.
+    Mean and (biased) variance are over the C images and all pixels of a group; v is ``variance_weight``. Given
+    ``of_whole``, the statistics of larger groups that those of x are a part of, the penalty is that of the whole. Its
+    gradient is then such that the mean over all parts of a whole, weighted by their number of images, has the gradient
+    of the whole's penalty.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() and of_whole is None:
         return one_pass_penalty(x, running_mean, running_var, groups, variance_weight)
-    return AnalyticPenalty.apply(x, running_mean, running_var, groups, variance_weight)
+    mean, var = of_whole or group_statistics(x.detach(), groups)
+    return AnalyticPenalty.apply(x, mean, var, running_mean, running_var, variance_weight)
 
 
 def one_pass_penalty(
@@ -158,24 +197,29 @@ def one_pass_penalty(
 
 
 class AnalyticPenalty(torch.autograd.Function):
-    """``matching_penalty`` without compilation: its gradient in closed form, a multiply-add over the input.
+    """``matching_penalty`` at given statistics: its gradient in closed form, a multiply-add over the input.
 
     With m of length 1 along mean - running_mean, v of length ``variance_weight`` along var - running_var, and n values
-    per channel and group, the gradient at one value x of a channel is (m + 2 v (x - mean)) / n.
+    per channel and group of x, the gradient at one value x of a channel is (m + 2 v (x - mean)) / n.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, running_mean: Tensor, running_var: Tensor, groups: int, variance_weight: float = 1.0
+        ctx: Any,
+        x: Tensor,
+        mean: Tensor,
+        var: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        variance_weight: float = 1.0,
     ) -> Tensor:
-        mean, var = group_statistics(x, groups)
         mean_gap, var_gap = mean - running_mean, var - running_var
         ctx.save_for_backward(x, mean, F.normalize(mean_gap, dim=1), variance_weight * F.normalize(var_gap, dim=1))
         return torch.linalg.vector_norm(mean_gap, dim=1) + variance_weight * torch.linalg.vector_norm(var_gap, dim=1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         x, mean, mean_direction, var_direction = ctx.saved_tensors
         groups, channels = mean.shape
         values = x.numel() // (groups * channels)
@@ -184,14 +228,4 @@ class AnalyticPenalty(torch.autograd.Function):
         broadcast = (groups, 1, channels, 1, 1)
         grouped = x.unflatten(0, (groups, -1))
         gradient = torch.addcmul(offset.view(broadcast), grouped, slope.view(broadcast))
-        return gradient.flatten(0, 1), None, None, None, None
-
-
-def group_statistics(x: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance [G, channels] of each group of ``x`` [G*C, channels, H, W]."""
-    if x.device.type == "cpu":
-        # On a CPU torch.var_mean is scalar code, 7 to 30 times slower than batch norm's own statistics.
-        parts = [torch.batch_norm_update_stats(part, None, None, 0.0) for part in x.chunk(groups)]
-        return torch.stack([mean for mean, _ in parts]), torch.stack([var for _, var in parts])
-    var, mean = torch.var_mean(x.unflatten(0, (groups, -1)), dim=(1, 3, 4), correction=0)
-    return mean, var
+        return gradient.flatten(0, 1), None, None, None, None, None

@@ -5,6 +5,8 @@ matching penalty over the C images of the subset (INFER, ICLR 2025, eq. 5; zhang
 ufc_generation/ufc_cifar.py).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,20 +14,29 @@ from infer.methods.optimisation import Problem
 from infer.methods.views import Views
 
 
-def compensation(natural: Tensor, views: Views, bounds: tuple[Tensor, Tensor] | None = None) -> Problem:
+def compensation(
+    natural: Tensor, views: Views, bounds: tuple[Tensor, Tensor] | None = None, class_chunk: int | None = None
+) -> Problem:
     """The problem whose solution [G, 1, 3, H, W] are the compensators of the subsets ``natural`` [G, C, 3, H, W].
 
     ``natural`` is normalised, image c of a subset of class c. Kept beside the losses: ``norm`` (||u||_2) and, given
-    ``bounds``, the lowest and highest valid value of each channel, ``clipped_share`` (of the values of P + u).
+    ``bounds``, the lowest and highest valid value of each channel, ``clipped_share`` (of the values of P + u), for
+    which no more than ``class_chunk`` images of a subset are composed at once.
     """
 
     def measure(u: Tensor) -> dict[str, Tensor]:
         values = {"norm": u.flatten(1).norm(dim=1)}
         if bounds:
-            low, high = (bound.to(u).view(3, 1, 1) for bound in bounds)
-            composed = natural.to(u.dtype) + u
-            values["clipped_share"] = ((composed < low) | (composed > high)).float().mean((1, 2, 3, 4))
+            values["clipped_share"] = _clipped_share(natural.split(class_chunk or natural.shape[1], dim=1), u, *bounds)
         return values
 
     classes = torch.arange(natural.shape[1])
     return Problem(natural.new_zeros(natural[:, :1].shape), classes, views, base=natural, measure=measure)
+
+
+def _clipped_share(chunks: Sequence[Tensor], u: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Of the values of all ``chunks`` [G, c, 3, H, W] + ``u``: float32 [G]."""
+    low, high = (bound.to(u).view(3, 1, 1) for bound in (low, high))
+    composed = (chunk.to(u.dtype) + u for chunk in chunks)
+    clipped = sum(((images < low) | (images > high)).sum((1, 2, 3, 4)) for images in composed)
+    return clipped / sum(chunk[0].numel() for chunk in chunks)

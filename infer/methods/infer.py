@@ -48,6 +48,7 @@ class CompensatorGroup(Artefact):
         self.teacher = teacher
         self.start, self.stop = subsets
         self._augmentation = Augmentation(method.jitter_px, crop_scale_min=method.crop_scale_min)
+        self._class_chunk = method.chunk_of(context.data.num_classes)
 
     @property
     def name(self) -> str:
@@ -56,7 +57,7 @@ class CompensatorGroup(Artefact):
     @property
     def settings(self) -> Mapping[str, Any]:
         method = self._method
-        return {
+        settings = {
             "data": self._context.data.fingerprint,
             "seed": self._context.config.seed,
             "subsets": [self.start, self.stop],
@@ -65,7 +66,11 @@ class CompensatorGroup(Artefact):
             "bn_weight": method.bn_weight,
             "first_bn_multiplier": method.first_bn_multiplier,
             "precision": method.precision,
-        } | self._augmentation.settings
+            **self._augmentation.settings,
+        }
+        if self._class_chunk is not None:
+            settings |= {"class_chunk": self._class_chunk, "chunk_statistics": method.chunk_statistics}
+        return settings
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
@@ -77,12 +82,19 @@ class CompensatorGroup(Artefact):
         natural = normalise(data.natural(seed, self.start, self.stop), data.mean, data.std).to(context.device)
         units = [(self.teacher.arch, k) for k in subsets]
         views = self._augmentation.draw(seed, units, method.iterations, data.image_size)
+        settings = settings_of(
+            method,
+            len(subsets) * data.num_classes,
+            data.image_size,
+            class_chunk=self._class_chunk,
+            chunk_statistics=method.chunk_statistics,
+        )
         description = f"generate {self.teacher.arch} k={self.start}..{self.stop - 1}"
         with context.console.progress(description, method.iterations) as ticker:
             found = optimise(
                 self.teacher.network(),
-                compensation(natural, views, valid_range(data.mean, data.std)),
-                settings_of(method, len(subsets) * data.num_classes, data.image_size),
+                compensation(natural, views, valid_range(data.mean, data.std), self._class_chunk),
+                settings,
                 on_progress=ticker.advance_to,
                 name=self.teacher.arch,
             )

@@ -20,6 +20,7 @@ from infer.errors import UsageError
         ("method.lr=0", "method.lr=0"),
         ("method.iterations=0", "method.iterations=0"),
         ("method.group=0", "method.group=0"),
+        ("method.class_chunk=0", "method.class_chunk=0"),
         ("teachers.archs=[]", "teachers.archs"),
         ("teachers.archs=[resnet19]", "resnet19"),
         ("student.archs=[vit]", "vit"),

@@ -28,8 +28,22 @@ def smooth_teacher() -> nn.Sequential:
     return network
 
 
+def trained(network: nn.Module, size: int = 8) -> nn.Module:
+    """``network`` in float64 with running statistics and affine parameters that are not those of a new one."""
+    torch.manual_seed(1)
+    network.double().train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randn(16, 3, size, size, dtype=torch.float64))
+    return network.eval()
+
+
 def loss_terms(
-    teacher: nn.Sequential, seen: Tensor, classes: list[int], first_bn_multiplier: float, variance_weight: float = 1.0
+    teacher: nn.Module, seen: Tensor, classes: list[int], first_bn_multiplier: float, variance_weight: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy [] and matching penalty [] of one group's images [n, 3, H, W] as the teacher sees them."""
     gaps = []
@@ -40,7 +54,7 @@ def loss_terms(
         variance_gap = (values.var(1, unbiased=False) - norm.running_var).square().sum().sqrt()
         gaps.append(mean_gap + variance_weight * variance_gap)
 
-    hooks = [norm.register_forward_hook(measure) for norm in teacher if isinstance(norm, nn.BatchNorm2d)]
+    hooks = [m.register_forward_hook(measure) for m in teacher.modules() if isinstance(m, nn.BatchNorm2d)]
     logits = teacher.eval()(seen)
     for hook in hooks:
         hook.remove()

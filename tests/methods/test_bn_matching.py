@@ -3,11 +3,13 @@
 import pytest
 import timm
 import torch
+from plain_optimisation import trained
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infer.errors import UsageError
-from infer.methods.bn_matching import AnalyticPenalty, MatchedTeacher, group_statistics, one_pass_penalty
+from infer.methods.batch_statistics import group_statistics
+from infer.methods.bn_matching import MatchedTeacher, matching_penalty, one_pass_penalty
 from infer.models import build
 
 CIFAR_TEACHERS = ["resnet18", "mobilenetv2", "efficientnet_b0", "shufflenet_g2"]
@@ -28,20 +30,6 @@ class Small(nn.Module):
         x = F.silu(self.first(self.conv1(x)))
         x = F.silu(self.second(self.conv2(x)))
         return self.fc(x.mean((2, 3)))
-
-
-def trained(network: nn.Module, size: int = 8) -> nn.Module:
-    """``network`` in float64 with running statistics and affine parameters that are not those of a new one."""
-    torch.manual_seed(1)
-    network.double().train()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-    with torch.no_grad():
-        for _ in range(3):
-            network(torch.randn(16, 3, size, size, dtype=torch.float64))
-    return network.eval()
 
 
 def reference(network: nn.Module, images: Tensor, multiplier: float) -> tuple[Tensor, Tensor]:
@@ -109,7 +97,7 @@ def test_first_layer_is_the_first_to_fire() -> None:
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("penalty", [AnalyticPenalty.apply, one_pass_penalty])
+@pytest.mark.parametrize("penalty", [matching_penalty, one_pass_penalty])
 @pytest.mark.parametrize("variance_weight", [1.0, 11.0])
 def test_gradient_of_both_forms_by_finite_differences(
     penalty, memory_format: torch.memory_format, variance_weight: float
@@ -125,21 +113,33 @@ def test_both_forms_agree() -> None:
     x = 3 + torch.randn(6, 5, 4, 4, dtype=torch.float64)
     mean, var = torch.randn(5, dtype=torch.float64), torch.rand(5, dtype=torch.float64)
     for weight in (1.0, 11.0):
-        forms = AnalyticPenalty.apply(x, mean, var, 3, weight), one_pass_penalty(x, mean, var, 3, weight)
+        forms = matching_penalty(x, mean, var, 3, weight), one_pass_penalty(x, mean, var, 3, weight)
         torch.testing.assert_close(*forms)
+
+
+def test_parts_of_a_group_have_its_penalty_and_together_its_gradient() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(5, 3, 2, 3, dtype=torch.float64)
+    running = torch.randn(3, dtype=torch.float64), torch.rand(3, dtype=torch.float64)
+    whole, parts = x.clone().requires_grad_(), [part.clone().requires_grad_() for part in (x[:3], x[3:])]
+    penalty = matching_penalty(whole, *running, 1, 11.0)
+    of_parts = [matching_penalty(part, *running, 1, 11.0, group_statistics(x, 1)) for part in parts]
+    torch.testing.assert_close(torch.cat(of_parts), penalty.expand(2), rtol=1e-13, atol=0)
+    (penalty + 3 / 5 * of_parts[0] + 2 / 5 * of_parts[1]).sum().backward()
+    torch.testing.assert_close(torch.cat([part.grad for part in parts]), whole.grad, rtol=1e-13, atol=1e-15)
 
 
 def test_gradient_is_zero_where_the_statistics_match() -> None:
     """A norm has no gradient at zero; the penalty takes zero there, not NaN."""
     x = torch.randn(4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
     mean, var = group_statistics(x.detach(), 1)
-    AnalyticPenalty.apply(x, mean[0], var[0], 1).sum().backward()
+    matching_penalty(x, mean[0], var[0], 1).sum().backward()
     assert torch.equal(x.grad, torch.zeros_like(x))
 
 
 def test_gradient_stays_channels_last() -> None:
     x = torch.randn(4, 8, 5, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
-    (gradient,) = torch.autograd.grad(AnalyticPenalty.apply(x, torch.zeros(8), torch.ones(8), 2).sum(), x)
+    (gradient,) = torch.autograd.grad(matching_penalty(x, torch.zeros(8), torch.ones(8), 2).sum(), x)
     assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 

@@ -146,6 +146,8 @@ CHANGES = {
         Change("1", GENERATED | {"logits/natural"}),
         Change("1", SYNTHESISED, given="method=sre2l"),
     ],
+    "method.class_chunk": [Change("3", GENERATED), Change("10"), Change("4", GENERATED, given="method.class_chunk=3")],
+    "method.chunk_statistics": [Change("each"), Change("each", GENERATED, given="method.class_chunk=3")],
     "method.precision": [Change("fp64", GENERATED)],
     "method.factor": [Change("2", CHOSEN | {"crops"}, given="method=rded")],
     "method.crops": [Change("3", CHOSEN | {"crops"}, given="method=rded")],

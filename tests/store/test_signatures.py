@@ -38,6 +38,10 @@ PINNED = {
     "method.lr=0.1": "81babb8f0f47 2ab493bc9cee 612fdd7c2207 881f3f6bb605 f9b2ccc77aa9",
     "method.compensator_dtype=float32": "81babb8f0f47 062fde1c5711 bffa3a80a0f3 55d8aafa3971 365045316058",
     "method.precision=fp64 method.group=2": "81babb8f0f47 085fa6816ac8 c4f9a1956803 2756a5ad08d5 c8a3c41ad05e",
+    "method.class_chunk=3": "81babb8f0f47 cbb10fd8fa0c 84f77a7500c8 af629017080a eef36ba573a9",
+    "method.class_chunk=3 method.chunk_statistics=each": (
+        "81babb8f0f47 4fe18fae4a8c 11a9346b9d7c 00ba0b900b7e 7728e9776354"
+    ),
     "precision=bf16": "92ba9c2f2a68 ae53cf62ecc9 7b8431b94764 eced998896a1 4bd8905d62e0",
     "labeling=hard": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e - 77802f58592f",
     "labeling=dynamic": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e - b77f7b42c470",
