@@ -148,7 +148,6 @@ def _with_equal_steps(sweep: DictConfig, configs: list[Config], compares: bool) 
 def _announce(console: Console, configs: list[Config], compares: bool) -> None:
     """Say what there is to make and what is there already."""
     from infer.sweep.planning import plan_sweep  # imports torch
-    from infer.workload import COLUMNS
 
     try:
         plan = plan_sweep(configs, compares)
@@ -157,4 +156,4 @@ def _announce(console: Console, configs: list[Config], compares: bool) -> None:
             raise
         console.say(f"what there is to make cannot be counted on this machine: {describe(error)}")
     else:
-        console.table(COLUMNS, plan.workload.rows)
+        plan.announce(console)

@@ -4,10 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infer.config import Config
+import torch
+
+from infer.config import Config, Precision
+from infer.config.cluster import SlurmCluster
 from infer.console import Console
 from infer.pipeline import by_stage, plan_trials, prepare
-from infer.workload import Workload
+from infer.workload import COLUMNS, Workload
+
+_PRECISION_UNKNOWN = (
+    "how many of them are there cannot be counted on this machine: with precision=auto a job computes in bf16 where "
+    "its GPU has it, else in fp32, and finds what was made in the same. To have them counted, type precision=bf16 or "
+    "precision=fp32"
+)
 
 
 @dataclass(frozen=True)
@@ -17,14 +26,37 @@ class SweepPlan:
     workload: Workload
     student_steps: int
     """Updates of the students of the job that has most."""
+    precision_known: bool
+    """Whether it is certain here in which precision jobs compute; what they find there depends on it."""
+
+    def announce(self, console: Console) -> None:
+        """Say what there is to make and, where that is known, what is there already."""
+        rows = self.workload.rows
+        if self.precision_known:
+            console.table(COLUMNS, rows)
+        else:
+            console.table(COLUMNS[:2], [row[:2] for row in rows])
+            console.say(_PRECISION_UNKNOWN)
 
 
 def plan_sweep(configs: Sequence[Config], compares: bool) -> SweepPlan:
     """Count what the jobs of ``configs`` rest on; ``compares`` as in ``SweepRecord``."""
     workload, most_steps = Workload(), 0
     for config in configs:
-        context = prepare(config, Path(config.outputs), Console(brief=True), [])
+        context = prepare(config, Path(config.outputs), Console(brief=True), [], _stand_in(config))
         trials = plan_trials(context, in_sweep=compares)
         most_steps = max(most_steps, trials[0].num_steps)
         workload.add(context, by_stage(trials))
-    return SweepPlan(workload, most_steps)
+    return SweepPlan(workload, most_steps, precision_known=all(map(_is_precision_known, configs)))
+
+
+def _stand_in(config: Config) -> torch.device | None:
+    """The CPU for a device of another machine, which this one need not have; None: jobs run on this machine's."""
+    return torch.device("cpu") if isinstance(config.cluster, SlurmCluster) else None
+
+
+def _is_precision_known(config: Config) -> bool:
+    """Whether no GPU of another machine decides between fp32 and bf16."""
+    if config.precision is not Precision.auto or not isinstance(config.cluster, SlurmCluster):
+        return True
+    return config.device == "cpu" or (config.device == "auto" and config.cluster.gpus == 0)
