@@ -69,8 +69,8 @@ class Config:
     force: list[Stage] = field(default_factory=list)
     """Stages to redo, and all after them, although their results are there."""
     baselines: list[Baseline] | None = None
-    """What the set is compared with; null: random images with the same and with hard labels, and all of the data, but
-    nothing in a sweep."""
+    """What the set is compared with; null: random images with the same labels (unless these were made elsewhere) and
+    with hard ones, and all of the data, but nothing in a sweep."""
     device: str = "auto"
     precision: Precision = Precision.auto
     worker: int = 0
@@ -129,8 +129,8 @@ class Config:
         """The baselines that are asked for."""
         if self.baselines is not None:
             return self.baselines
-        same_labels = Baseline(f"random_{self.labeling.mode.value}")
-        return [] if in_sweep else list(dict.fromkeys([same_labels, Baseline.random_hard, Baseline.full]))
+        by_teachers = [] if self.labeling.made_elsewhere else [Baseline(f"random_{self.labeling.mode.value}")]
+        return [] if in_sweep else list(dict.fromkeys([*by_teachers, Baseline.random_hard, Baseline.full]))
 
     def protocol_name_with(self, mode: LabelMode) -> str:
         """The protocol under labels of ``mode``: both are named where the protocol is made for another mode."""

@@ -54,7 +54,10 @@ def find_format(path: Path, given: str = AUTO) -> tuple[str, Format]:
         if candidate.recognises(path):
             return name, candidate
     if (path / _FKD).is_file():
-        raise UsageError(f"{path} holds FKD labels ({_FKD}) and no images. Give the folder of the images")
+        raise UsageError(
+            f"{path} holds FKD labels ({_FKD}) and no images. Give the folder of the images, and "
+            f"labeling=fkd labeling.path={path} beside it"
+        )
     looked_for = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
     raise UsageError(f"{path} holds no distilled images in a known format. Looked for: {looked_for}")
 

@@ -46,7 +46,7 @@ def import_set(options: argparse.Namespace) -> Report:
 
 def export_set(options: argparse.Namespace) -> Report:
     """Write the distilled set of a run, or of a folder, in another tool's format."""
-    folder = infer_folder(expand(options.set)) or _folder_of_run(options.set, options.outputs)
+    folder = _folder_of(options)
     if options.jpeg is not None and options.format not in HOLD_IMAGE_FILES:
         raise UsageError(f"--jpeg means nothing to the format {options.format}, which holds numbers. Leave it out")
     finished, manifest = read_folder(folder)
@@ -59,15 +59,15 @@ def export_set(options: argparse.Namespace) -> Report:
 
 
 def export_labels(options: argparse.Namespace) -> Report:
-    """Write the stored dynamic labels of a run as an FKD folder."""
+    """Write the stored dynamic labels of a run, or of a folder with a set, as an FKD folder."""
     from infer.formats.fkd_export import export_fkd
 
-    run = pick_run(options.set, options.outputs).folder
+    source = _folder_of(options)
     with new_folder(options.to) as new:
-        written = export_fkd(run, options.outputs, new)
-    note = "they count images in the order of the trees that infer export writes of this run: sre2l, rded, imagefolder"
+        written = export_fkd(source, new)
+    note = "they count images in the order of the trees that infer export writes of this set: sre2l, rded, imagefolder"
     data = {"folder": str(options.to), "batches": written, "notes": [note]}
-    return Report(data, lines=[f"{run}: {written} batches of labels", note], closing=[f"written to {options.to}"])
+    return Report(data, lines=[f"{source}: {written} batches of labels", note], closing=[f"written to {options.to}"])
 
 
 def _report(
@@ -150,8 +150,12 @@ def _names_in(file: Path) -> list[str]:
     return names
 
 
-def _folder_of_run(word: str, outputs: Path) -> Path:
-    run = pick_run(word, outputs)
+def _folder_of(options: argparse.Namespace) -> Path:
+    """The folder with a set that ``options.set`` is, or that the run of that name holds."""
+    folder = infer_folder(expand(options.set))
+    if folder is not None:
+        return folder
+    run = pick_run(options.set, options.outputs)
     folder = infer_folder(run.folder)
     if folder is None:
         raise UsageError(f"{run.folder} holds no distilled set: the run ended before generate. Start it again")

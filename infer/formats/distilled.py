@@ -17,6 +17,7 @@ from infer.formats.pixels import (
     round_compensators,
     unround_compensators,
 )
+from infer.formats.soft_labels import as_logits
 from infer.store.files import load_tensors, save_tensors
 
 FORMAT = "infer"
@@ -34,7 +35,8 @@ class DistilledSet(Dataset):
         self.targets = targets
         """int64 [N]."""
         self.logits = logits
-        """float32 [N, C], the teachers' mean logits, or None when the labels are not static."""
+        """float32 [N, C]: the teachers' mean logits, or the soft labels that the set came with (the logarithms of
+        probabilities); None with hard and dynamic labels, and with FKD labels, which belong to batches."""
         self.manifest = manifest
 
     def __len__(self) -> int:
@@ -100,7 +102,7 @@ def load(path: str | Path) -> DistilledSet:
     verify(folder, manifest)
     images, targets = _read_images(folder, manifest)
     labels = folder / f"{LABELS}.safetensors"
-    logits = load_tensors(labels)["logits"].float() if labels.is_file() else None
+    logits = as_logits(load_tensors(labels)["logits"]) if labels.is_file() else None
     return DistilledSet(images, targets, logits, manifest)
 
 

@@ -2,17 +2,23 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from infer.context import Context
-from infer.formats.distilled import read_manifest, write_labels, write_manifest
+from infer.formats.distilled import LABELS, read_manifest, write_labels, write_manifest
+from infer.labels.base import Labels
+from infer.labels.fkd import FkdLabels
+from infer.labels.fkd_own import write_own_labels
+from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
+from infer.store import Artefact
 from infer.trials import Trial
 
 _FOLDER = "distilled"
 
 
 def write_distilled_folder(context: Context, trial: Trial) -> Path | None:
-    """Write ``<run>/distilled``; None when the set has not been made. Static labels go along once they are there."""
+    """Write ``<run>/distilled``; None when the set has not been made. Stored labels go along once they are there."""
     images, labels = trial.material.images, trial.material.labels
     if not context.store.exists(images):
         return None
@@ -23,11 +29,29 @@ def write_distilled_folder(context: Context, trial: Trial) -> Path | None:
     for file in stored.glob("*.safetensors"):
         shutil.copyfile(file, folder / file.name)
     manifest = read_manifest(stored) | {"signature": images.signature, "storage": trial.storage()}
-    if isinstance(labels, StaticLabels):
-        if context.store.exists(labels):
-            write_labels(folder, labels.logits())
-            manifest["labels"] = {"mode": labels.mode, "signature": labels.signature}
-    else:
-        manifest["labels"] = {"mode": labels.mode}
+    if all(context.store.exists(part) for part in _stored_parts(labels)):
+        manifest["labels"] = _write_labels(context, labels, folder)
     write_manifest(folder, manifest)
     return folder
+
+
+def _stored_parts(labels: Labels) -> list[Artefact]:
+    """The artefacts that hold the labels; none where nothing of them is stored."""
+    if isinstance(labels, FkdLabels):
+        return list(labels.chunks)
+    return [labels] if isinstance(labels, Artefact) else []
+
+
+def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, Any]:
+    """Put what is stored of ``labels`` into ``folder``; gives what the manifest says of them."""
+    match labels:
+        case StaticLabels():
+            write_labels(folder, labels.logits())
+            return {"mode": labels.mode, "signature": labels.signature}
+        case SetLabels():
+            shutil.copyfile(labels.file, folder / f"{LABELS}.safetensors")
+            return {"mode": labels.mode, "signature": labels.signature, "are": labels.kind_of_values}
+        case FkdLabels():
+            return write_own_labels(context, labels, folder)
+        case _:
+            return {"mode": labels.mode}

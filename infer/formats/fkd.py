@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,17 @@ class LabelledBatch:
     index: Tensor | None = None
     """int64 [B]: rows of the set, in the order of ImageFolder; None where the file does not say."""
     patch_order: Tensor | None = None
-    """int64 [B, 2, 2], as EDC stores how the patches were shuffled; None elsewhere."""
+    """int64 [B, 2, 2], an order of patches that EDC stores; None elsewhere. EDC's code joins the patches in their old
+    order all the same (relabel/utils_fkd.py, ``shuffle_weight``), so what was labelled is unshuffled."""
 
     def __len__(self) -> int:
         return len(self.logits)
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of the tensors, and eight for each number beside them."""
+        numbers = (self.weight is not None) + len(self.box or ())
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, Tensor)) + 8 * numbers
 
 
 @dataclass(frozen=True)
@@ -62,23 +70,32 @@ class FkdFolder:
         epochs = _numbered(self.path, _EPOCH, "epoch_0/batch_0.tar")
         return [len(_numbered(epoch, _BATCH, "batch_0.tar")) for epoch in epochs]
 
+    @property
+    def files(self) -> list[Path]:
+        """All files, epoch by epoch. Raises UsageError as ``batches_per_epoch``."""
+        return [
+            self.path / f"epoch_{epoch}" / f"batch_{number}.tar"
+            for epoch, count in enumerate(self.batches_per_epoch)
+            for number in range(count)
+        ]
+
     def batch(self, epoch: int, number: int) -> LabelledBatch:
         """One file as it is. Raises UsageError where it is damaged, needs code or is of another format."""
         return read_batch(self.path / f"epoch_{epoch}" / f"batch_{number}.tar")
 
-    def batches(self, targets: Tensor) -> Iterator[tuple[int, LabelledBatch]]:
+    def batches(self, targets: Tensor, epochs: Iterable[int] | None = None) -> Iterator[tuple[int, LabelledBatch]]:
         """Every epoch's number and batch, in order, all with the rows of the images whose classes are ``targets``.
 
-        Raises UsageError where the labels are not those of these images.
+        ``epochs`` are those that are read; None: all. Raises UsageError where the labels are not those of these images.
         """
         counts = self.batches_per_epoch
         order = None if self.batch(0, 0).index is not None else replayed_order(self, targets)
-        for epoch, count in enumerate(counts):
+        for epoch in range(len(counts)) if epochs is None else epochs:
             rows = iter(order(epoch)) if order else None
-            for number in range(count):
+            for number in range(counts[epoch]):
                 batch = self.batch(epoch, number)
                 if rows is not None:
-                    batch = replace(batch, index=torch.tensor([next(rows) for _ in range(len(batch))]))
+                    batch = replace(batch, index=torch.tensor(list(islice(rows, len(batch)))))
                 _check_rows(batch, len(targets), self.path)
                 yield epoch, batch
 
@@ -105,6 +122,8 @@ def read_batch(file: Path) -> LabelledBatch:
     per_image = (batch.coords, batch.flip, batch.partner, batch.index, batch.patch_order)
     if any(tensor is not None and len(tensor) != len(batch) for tensor in per_image):
         raise UsageError(f"{file} has {len(batch)} rows of logits, and other numbers of crops, flips or partners")
+    if batch.partner is not None and not ((batch.partner >= 0) & (batch.partner < len(batch))).all():
+        raise UsageError(f"{file} mixes images with such as its {len(batch)} are not")
     return batch
 
 
@@ -134,6 +153,8 @@ def _numbered(folder: Path, form: re.Pattern[str], first: str) -> list[Path]:
 
 
 def _check_rows(batch: LabelledBatch, num_images: int, path: Path) -> None:
+    if len(batch.index) < len(batch):
+        raise UsageError(f"{path} labels more images in one epoch than the {num_images} of the set")
     if int(batch.index.max()) >= num_images:
         raise UsageError(f"{path} labels image {int(batch.index.max())}, and the set has {num_images} images")
 

@@ -42,15 +42,20 @@ def replayed_order(folder: "FkdFolder", targets: Tensor) -> Order:
     agreements = [_agreement(folder, epoch, order(epoch), targets) for order in orders]
     best = max(range(2), key=lambda variant: agreements[variant][0])
     share, compared, num_classes = agreements[best]
-    chance = 1 / num_classes
-    if share - chance < _DEVIATIONS * (chance * (1 - chance) / compared) ** 0.5:
+    if not agrees(share, compared, num_classes):
         told = " and ".join(f"{100 * agreement[0]:.1f} %" for agreement in agreements)
         raise UsageError(
             f"{folder.path} does not say which images it labels, and neither replay of SRe2L's sampler fits: the "
-            f"labels agree with the classes in {told} of {compared} cases, by chance {100 * chance:.1f} %. The images, "
-            "or their order, are not those that were labelled"
+            f"labels agree with the classes in {told} of {compared} cases, by chance {100 / num_classes:.1f} %. The "
+            "images, or their order, are not those that were labelled"
         )
     return orders[best]
+
+
+def agrees(share: float, compared: int, num_classes: int) -> bool:
+    """Whether more labels than by chance peak at the classes of their images: a ``share`` of so many ``compared``."""
+    chance = 1 / num_classes
+    return share - chance >= _DEVIATIONS * (chance * (1 - chance) / compared) ** 0.5
 
 
 def _order(num_images: int, drawn_per_epoch: int) -> Order:

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from infer.errors import UsageError
 from infer.formats.distilled import (
     IMAGES,
@@ -16,6 +14,7 @@ from infer.formats.distilled import (
     write_images,
 )
 from infer.formats.finished import FinishedSet, Rounding
+from infer.formats.soft_labels import are_probabilities
 from infer.store.files import load_tensors, save_tensors
 
 
@@ -67,7 +66,10 @@ def write_folder(
         manifest["student_lr"] = finished.student_lr
     if finished.soft_labels is not None:
         save_tensors(folder / f"{LABELS}.safetensors", {"logits": finished.soft_labels})
-        manifest["labels"] = {"mode": "imported", "are": "probabilities" if _sum_to_one(finished) else "logits"}
+        manifest["labels"] = {
+            "mode": "imported",
+            "are": "probabilities" if are_probabilities(finished.soft_labels) else "logits",
+        }
     write_images(folder, images, finished.targets, manifest)
     return loss
 
@@ -107,8 +109,3 @@ def _first_difference(named: Sequence[str], classes: Sequence[str], whose: str) 
     place = next(c for c, pair in enumerate(zip(named, classes, strict=True)) if pair[0] != pair[1])
     same = ", the same names in another order" if sorted(named) == sorted(classes) else ""
     return f"class {place} is {named[place]!r} there and {classes[place]!r} in {whose}{same}"
-
-
-def _sum_to_one(finished: FinishedSet) -> bool:
-    sums = finished.soft_labels.double().sum(dim=1)
-    return bool((finished.soft_labels >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))

@@ -11,6 +11,10 @@ from infer.inspect.render import Report
 
 _HOLDS = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
 _IMPORT_EPILOG = f"Formats, in the order in which they are looked for: {_HOLDS}."
+_EVALUATE_EPILOG = """labeling=hard needs nothing else; labeling=static and labeling=dynamic train teachers. Labels that
+were made elsewhere: labeling=static labeling.source=set (soft labels that the set came with), labeling=fkd
+labeling.source=set (those of a run, which lie with its set), labeling=fkd labeling.path=FOLDER (of epoch_0/batch_0.tar
+and so on; where the protocol asks for other batches than were labelled, the settings to type are said)."""
 _BEST_JPEG = 95
 
 
@@ -20,7 +24,8 @@ def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> 
         add(commands, "import", "take in a distilled set of another tool", _import, "json", epilog=_IMPORT_EPILOG)
     )
     _add_export(add(commands, "export", "write a distilled set in another tool's format", _export, "json"))
-    parser = add(commands, "evaluate", "train students on a distilled set, whoever made it", _evaluate)
+    about = "train students on a distilled set, whoever made it"
+    parser = add(commands, "evaluate", about, _evaluate, epilog=_EVALUATE_EPILOG)
     parser.add_argument(
         "path", metavar="PATH", type=Path, help="a run, or a folder or file in a format of infer import"
     )

@@ -6,8 +6,9 @@ the same batches in the same order; repeats differ in their first weights (and d
 smaller than that of dynamic labels for that reason.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,9 +21,10 @@ from infer.context import Context
 from infer.errors import UsageError
 from infer.labels.base import SoftLabelLoss, artefacts_of
 from infer.labels.ensemble import Ensemble
+from infer.labels.fkd_reader import EPOCHS_PER_CHUNK, FkdReader, dense_logits
 from infer.methods.base import TrainingSet
 from infer.methods.budget import LOGIT_BYTES
-from infer.spans import spans
+from infer.spans import Span, spans
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
@@ -32,27 +34,38 @@ from infer.training.images import Units
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
 
-_LOGITS = "logits.safetensors"
-_EPOCHS_PER_CHUNK = 10
+LOGITS = "logits.safetensors"
 _SEED_BYTES = 8
 
 
-class FkdChunk(Artefact):
-    """The ensemble's logits on the batches of the epochs ``range(start, stop)``, in the order of their images."""
+class StoredEpochs(Artefact):
+    """The logits of the batches of the epochs ``range(start, stop)``, in the order of their images."""
 
     kind = "labels"
     stage = Stage.relabel
 
-    def __init__(
-        self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, epochs: tuple[int, int]
-    ) -> None:
+    def __init__(self, context: Context, images: TrainingSet, epochs: Span) -> None:
         self._context = context
         self._images = images
+        self.start, self.stop = epochs
+
+    def tensors(self) -> dict[str, Tensor]:
+        """``logits`` float16 (as they came, where they were made elsewhere) [epochs, shown, C]; pruned: [epochs, shown,
+        k] and ``classes`` of the same shape, in the smallest integer type that holds them."""
+        return load_tensors(self._context.folder(self) / LOGITS)
+
+
+class FkdChunk(StoredEpochs):
+    """What the ensemble says of batches that are drawn from one seed."""
+
+    def __init__(
+        self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, epochs: Span
+    ) -> None:
+        super().__init__(context, images, epochs)
         self._teachers = teachers
         self._ensemble = Ensemble(context, teachers)
         self._topk = context.config.labeling.topk
-        self._plan = replace(plan, steps=epochs[1] * plan.steps_per_epoch)  # no epoch ends early
-        self.start, self.stop = epochs
+        self._plan = replace(plan, steps=self.stop * plan.steps_per_epoch)  # no epoch ends early
 
     @property
     def name(self) -> str:
@@ -89,13 +102,8 @@ class FkdChunk(Artefact):
                 parts = (part for batch in source.epoch(epoch) for part in batch.parts(self._plan.part_size))
                 epochs.append(self._pruned(torch.cat([labelled(part.images) for part in parts])))
                 ticker.advance_to(len(epochs))
-        save_tensors(workspace.folder / _LOGITS, {key: torch.stack([e[key] for e in epochs]) for key in epochs[0]})
+        save_tensors(workspace.folder / LOGITS, {key: torch.stack([e[key] for e in epochs]) for key in epochs[0]})
         return {"epochs": len(epochs), "images_per_epoch": epochs[0]["logits"].shape[0]}
-
-    def tensors(self) -> dict[str, Tensor]:
-        """``logits`` float16 [epochs, shown, C]; pruned: [epochs, shown, k] and ``classes`` of the same shape, in the
-        smallest integer type that holds them."""
-        return load_tensors(self._context.folder(self) / _LOGITS)
 
     def _pruned(self, logits: Tensor) -> dict[str, Tensor]:
         if self._topk is None:
@@ -107,28 +115,39 @@ class FkdChunk(Artefact):
         }
 
 
-class FkdLabels:
+@dataclass(frozen=True)
+class Price:
+    """What stored epochs cost in bytes."""
+
+    per_epoch: int
+    once: int
+
+    def of(self, epochs: int) -> int:
+        """What so many of them cost."""
+        return epochs * self.per_epoch + self.once
+
+
+class FkdLabels(ABC):
     """The stored logits of all epochs, and the draws that they belong to."""
 
     mode = "fkd"
 
     def __init__(
-        self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, loss: SoftLabelLoss
+        self, context: Context, plan: Plan, chunks: Sequence[StoredEpochs], price: Price, loss: SoftLabelLoss
     ) -> None:
-        labeling, num_classes = context.config.labeling, context.data.num_classes
-        if labeling.topk is not None and labeling.topk > num_classes:
-            raise UsageError(
-                f"labeling.topk={labeling.topk} is not possible: {context.data.name} has {num_classes} classes"
-            )
         self.plan = plan
-        self.epochs = epochs_stored(plan, labeling)
-        self.label_bytes = fkd_bytes(plan, num_classes, labeling)
+        self.chunks = chunks
+        self.epochs = chunks[-1].stop
+        self.price = price
+        self.label_bytes = price.of(self.epochs)
         self.image_size = (context.data.image_size, context.data.image_size)
-        self.draws = replace(_draws(context), cycle=self.epochs)
-        self._num_classes = num_classes
+        self._num_classes = context.data.num_classes
         self._loss = loss
-        chunks = spans(self.epochs, _EPOCHS_PER_CHUNK)
-        self.chunks = [FkdChunk(context, images, teachers, plan, span) for span in chunks]
+
+    @property
+    @abstractmethod
+    def draws(self) -> Draws:
+        """What students see; it begins again after ``epochs`` epochs."""
 
     @property
     def student_settings(self) -> Mapping[str, Any]:
@@ -148,31 +167,25 @@ class FkdLabels:
         return objective
 
 
-class FkdReader:
-    """Reads the stored logits of one epoch after the other; one chunk at a time is on ``device``."""
+class TeachersFkdLabels(FkdLabels):
+    """What the run's teachers say of batches that are drawn from one seed."""
 
-    def __init__(self, chunks: list[FkdChunk], device: torch.device) -> None:
-        self._chunks = chunks
-        self._device = device
-        self._loaded: tuple[int, dict[str, Tensor]] = (-1, {})
+    def __init__(
+        self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, loss: SoftLabelLoss
+    ) -> None:
+        labeling, num_classes = context.config.labeling, context.data.num_classes
+        if labeling.topk is not None and labeling.topk > num_classes:
+            raise UsageError(
+                f"labeling.topk={labeling.topk} is not possible: {context.data.name} has {num_classes} classes"
+            )
+        epochs = spans(epochs_stored(plan, labeling), EPOCHS_PER_CHUNK)
+        chunks = [FkdChunk(context, images, teachers, plan, span) for span in epochs]
+        super().__init__(context, plan, chunks, _price(plan, num_classes, labeling), loss)
+        self._draws = replace(_draws(context), cycle=self.epochs)
 
-    def rows(self, epoch: int, rows: slice) -> tuple[Tensor, Tensor | None]:
-        """Logits and, where they are pruned, their classes, of the images in ``rows`` of the order of ``epoch``."""
-        number, within = divmod(epoch, _EPOCHS_PER_CHUNK)
-        if self._loaded[0] != number:
-            tensors = self._chunks[number].tensors()
-            self._loaded = number, {name: tensor.to(self._device) for name, tensor in tensors.items()}
-        tensors = self._loaded[1]
-        classes = tensors["classes"][within, rows] if "classes" in tensors else None
-        return tensors["logits"][within, rows], classes
-
-
-def dense_logits(logits: Tensor, classes: Tensor | None, num_classes: int) -> Tensor:
-    """Float32 logits of all classes [B, C]: -inf, which softmax makes zero, where none was stored."""
-    if classes is None:
-        return logits.float()
-    dense = torch.full((len(logits), num_classes), -torch.inf, device=logits.device)
-    return dense.scatter_(1, classes.long(), logits.float())
+    @property
+    def draws(self) -> Draws:
+        return self._draws
 
 
 def epochs_stored(plan: Plan, labeling: LabelingConfig) -> int:
@@ -182,10 +195,14 @@ def epochs_stored(plan: Plan, labeling: LabelingConfig) -> int:
 
 def fkd_bytes(plan: Plan, num_classes: int, labeling: LabelingConfig) -> int:
     """What the labels cost: two bytes a logit, one to four more for its class where they are pruned, and one seed."""
+    return _price(plan, num_classes, labeling).of(epochs_stored(plan, labeling))
+
+
+def _price(plan: Plan, num_classes: int, labeling: LabelingConfig) -> Price:
     per_image = num_classes * LOGIT_BYTES
     if labeling.topk is not None:
         per_image = labeling.topk * (LOGIT_BYTES + _class_dtype(num_classes).itemsize)
-    return epochs_stored(plan, labeling) * sum(plan.batch_sizes) * per_image + _SEED_BYTES
+    return Price(sum(plan.batch_sizes) * per_image, _SEED_BYTES)
 
 
 def _class_dtype(num_classes: int) -> torch.dtype:

@@ -1,14 +1,17 @@
-"""FKD labels spelled out batch by batch, for formats that store coordinates instead of seeds."""
+"""FKD labels spelled out batch by batch: what files hold that store coordinates instead of seeds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
-from infer.labels.fkd import FkdLabels, FkdReader
+from infer.labels.fkd import FkdLabels
+from infer.labels.fkd_reader import FkdReader
+from infer.training.draws import Draws
 from infer.training.mixing import Box
+from infer.training.plan import Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class FkdBatch:
     cut_box: Box | None
     """Top, left, bottom, right of what CutMix takes from the partner, after crop and flip; None otherwise."""
     logits: Tensor
-    """float16 [B, C], or [B, k] where only the k highest are stored."""
+    """float16 or float32 [B, C], or [B, k] where only the k highest are stored."""
     classes: Tensor | None
     """int64 [B, k]: the classes of ``logits``; None where all are stored, in order."""
 
@@ -44,27 +47,36 @@ class FkdBatch:
 def fkd_batches(labels: FkdLabels) -> Iterator[FkdBatch]:
     """Every stored batch, epoch by epoch, in the order in which students see them."""
     reader = FkdReader(labels.chunks, torch.device("cpu"))
-    for epoch in range(labels.epochs):
-        yield from _batches_of(labels, epoch, reader)
+    return spelled_out(labels.draws, labels.plan, labels.image_size, reader, range(labels.epochs))
 
 
-def _batches_of(labels: FkdLabels, epoch: int, reader: FkdReader) -> Iterator[FkdBatch]:
-    draws = labels.draws.of(labels.plan, epoch, labels.image_size)
-    boxes = draws.crop_boxes(labels.plan.settings.crop_padding, labels.image_size)
-    for number, (start, stop) in enumerate(pairwise(accumulate(labels.plan.batch_sizes, initial=0))):
+def spelled_out(
+    draws: Draws, plan: Plan, image_size: tuple[int, int], reader: FkdReader, epochs: Iterable[int]
+) -> Iterator[FkdBatch]:
+    """The batches of ``epochs`` that ``draws`` make under ``plan``, with their logits."""
+    for epoch in epochs:
+        yield from _batches_of(draws, plan, image_size, reader, epoch)
+
+
+def _batches_of(
+    draws: Draws, plan: Plan, image_size: tuple[int, int], reader: FkdReader, epoch: int
+) -> Iterator[FkdBatch]:
+    drawn = draws.of(plan, epoch, image_size)
+    boxes = drawn.crop_boxes(plan.settings.crop_padding, image_size)
+    for number, (start, stop) in enumerate(pairwise(accumulate(plan.batch_sizes, initial=0))):
         rows = slice(start, stop)
         logits, classes = reader.rows(epoch, rows)
         yield FkdBatch(
             epoch=epoch,
             number=number,
-            index=draws.order[rows],
+            index=drawn.order[rows],
             boxes=boxes[rows],
-            flip=draws.flip[rows],
-            patch_rows=None if draws.patch_rows is None else draws.patch_rows[rows],
-            patch_columns=None if draws.patch_columns is None else draws.patch_columns[rows],
-            partner=None if draws.partner is None else draws.partner[rows],
-            weight=draws.weights[number],
-            cut_box=None if draws.boxes is None else draws.boxes[number],
+            flip=drawn.flip[rows],
+            patch_rows=None if drawn.patch_rows is None else drawn.patch_rows[rows],
+            patch_columns=None if drawn.patch_columns is None else drawn.patch_columns[rows],
+            partner=None if drawn.partner is None else drawn.partner[rows],
+            weight=drawn.weights[number],
+            cut_box=None if drawn.boxes is None else drawn.boxes[number],
             logits=logits,
             classes=None if classes is None else classes.long(),
         )

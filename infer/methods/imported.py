@@ -1,7 +1,8 @@
 """Other people's distilled sets: read from their folder or file once, then labelled and trained on like any other."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,18 @@ from torch import Tensor
 from infer.config.method import ImportedMethod
 from infer.context import Context
 from infer.data.paths import expand
-from infer.errors import UsageError
-from infer.files import digest_of, sha256
 from infer.formats.catalogue import find_format
-from infer.formats.distilled import COMPENSATORS, IMAGES, NATURAL, read_manifest, read_parts, verify, write_manifest
+from infer.formats.contents import content_digest
+from infer.formats.distilled import (
+    COMPENSATORS,
+    IMAGES,
+    LABELS,
+    NATURAL,
+    read_manifest,
+    read_parts,
+    verify,
+    write_manifest,
+)
 from infer.formats.finished import FinishedSet
 from infer.formats.folder import infer_folder, read_folder, require_classes, require_size
 from infer.formats.pixels import channelwise, compose, composed_targets
@@ -27,7 +36,7 @@ from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
 
-_STORED = {name: f"{name}.safetensors" for name in (IMAGES, NATURAL, COMPENSATORS)}
+_STORED = {name: f"{name}.safetensors" for name in (IMAGES, NATURAL, COMPENSATORS, LABELS)}
 
 
 def imported_set(context: Context, settings: ImportedMethod) -> DistilledArtefact:
@@ -39,20 +48,38 @@ def imported_set(context: Context, settings: ImportedMethod) -> DistilledArtefac
     return ImportedImages(context, folder or path, settings.format)
 
 
-class ImportedImages(ImageSet):
+class ImportedSet(DistilledArtefact):
+    """What every imported set can say of the soft labels that it came with."""
+
+    path: Path
+    """Where it was read."""
+
+    @property
+    @abstractmethod
+    def soft_labels(self) -> Tensor | None:
+        """float [N, C] as they were written, in the order of its images; None where it has none."""
+
+    @property
+    def soft_label_settings(self) -> Mapping[str, Any]:
+        """What its soft labels depend on, besides the set itself."""
+        file = self.path / _STORED[LABELS]
+        return {"files": content_digest([file], self.path)} if file.is_file() else {}
+
+
+class ImportedImages(ImageSet, ImportedSet):
     """Finished images in any format that can be read; what is no byte is rounded to one."""
 
     method = "imported"
 
     def __init__(self, context: Context, path: Path, given_format: str) -> None:
         self.context = context
-        self._path = path
+        self.path = path
         if infer_folder(path):
             self._format, files = "infer", [path / _STORED[IMAGES]]
         else:
             self._format, form = find_format(path, given_format)
             files = form.files(path)
-        self._digest = _digest(files, path)
+        self._digest = content_digest(files, path)
         stored = context.store.folder(self) / _STORED[IMAGES]
         num_images = _shape(stored, IMAGES)[0] if context.store.exists(self) else len(self._finished)
         super().__init__(context, num_images // context.data.num_classes)
@@ -88,24 +115,28 @@ class ImportedImages(ImageSet):
         data, console = self.context.data, self.context.console
         images, loss = self._finished.as_bytes(data.mean, data.std)
         for note in self._finished.notes:
-            console.say(f"{self._path}: {note}")
+            console.say(f"{self.path}: {note}")
         if loss:
-            console.say(f"{self._path}: taken to be normalised as {data.name} is (else: infer import), {loss.in_words}")
+            console.say(f"{self.path}: taken to be normalised as {data.name} is (else: infer import), {loss.in_words}")
         return images, self._finished.targets
+
+    @property
+    def soft_labels(self) -> Tensor | None:
+        return self._finished.soft_labels
 
     @cached_property
     def _finished(self) -> FinishedSet:
         data = self.context.data
         if self._format == "infer":
-            finished = read_folder(self._path)[0]
+            finished = read_folder(self.path)[0]
         else:
-            finished = find_format(self._path, self._format)[1].read(self._path, data.num_classes)
-        require_classes(self._path, finished, data.classes, data.name)
-        require_size(self._path, finished, data.image_size, data.name)
+            finished = find_format(self.path, self._format)[1].read(self.path, data.num_classes)
+        require_classes(self.path, finished, data.classes, data.name)
+        require_size(self.path, finished, data.image_size, data.name)
         return finished
 
 
-class ImportedComposition(DistilledArtefact):
+class ImportedComposition(ImportedSet):
     """An ``infer`` folder of natural images and compensators, kept as it is and composed when it is used.
 
     Its bytes are those of what is stored, not of the composed images.
@@ -113,11 +144,11 @@ class ImportedComposition(DistilledArtefact):
 
     def __init__(self, context: Context, folder: Path) -> None:
         super().__init__(context)
-        self._folder = folder
+        self.path = folder
         self._source = read_manifest(folder)
         verify(folder, self._source)
         data = context.data
-        self._digest = _digest([folder / _STORED[NATURAL], folder / _STORED[COMPENSATORS]], folder)
+        self._digest = content_digest([folder / _STORED[NATURAL], folder / _STORED[COMPENSATORS]], folder)
         self._subsets, classes, _, size, _ = _shape(folder / _STORED[NATURAL], NATURAL)
         self._blocks = _shape(folder / _STORED[COMPENSATORS], COMPENSATORS)[0] + 1
         outline = FinishedSet(
@@ -145,15 +176,20 @@ class ImportedComposition(DistilledArtefact):
             "normalised_by": {"mean": source["mean"], "std": source["std"]},
         }
 
+    @property
+    def soft_labels(self) -> Tensor | None:
+        file = self.path / _STORED[LABELS]
+        return load_tensors(file)["logits"] if file.is_file() else None
+
     @cached_property
     def bytes(self) -> Bytes:
-        return Bytes(*(_payload(self._folder / _STORED[name]) for name in (NATURAL, COMPENSATORS)))
+        return Bytes(*(_payload(self.path / _STORED[name]) for name in (NATURAL, COMPENSATORS)))
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         """Take over both files; the compensators are brought to the units of the run's data set."""
         natural, compensators = _STORED[NATURAL], _STORED[COMPENSATORS]
-        shutil.copyfile(self._folder / natural, workspace.folder / natural)
-        stored = load_tensors(self._folder / compensators)
+        shutil.copyfile(self.path / natural, workspace.folder / natural)
+        stored = load_tensors(self.path / compensators)
         ratio = channelwise(self._source["dataset"]["std"]) / channelwise(self.context.data.std)
         if "scales" in stored:
             stored["scales"] = stored["scales"] * ratio.flatten()
@@ -182,15 +218,6 @@ class ImportedComposition(DistilledArtefact):
 
     def _composed(self) -> Tensor:
         return compose(*read_parts(self.context.folder(self)), self.context.data.mean, self.context.data.std)
-
-
-def _digest(files: Sequence[Path], root: Path) -> str:
-    """Hex SHA-256 over the names, below ``root``, and contents of ``files``, wherever they lie."""
-    absent = next((file for file in files if not file.is_file()), None)
-    if absent:
-        raise UsageError(f"{absent} is missing: {root} is no whole distilled set")
-    listed = [[str(file.relative_to(root)) if file != root else "", sha256(file)] for file in files]
-    return digest_of(listed)
 
 
 def _shape(file: Path, name: str) -> list[int]:

@@ -1,9 +1,11 @@
-"""The random numbers of an epoch, all of them drawn at once and on the CPU."""
+"""The random numbers of an epoch, all of them drawn at once and on the CPU, or read where somebody else drew them."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from infer.config.training import Crop, Training
@@ -60,6 +62,15 @@ class EpochDraws:
         height, width = (torch.full_like(self.top, length) for length in size)
         return torch.stack([self.top - padding, self.left - padding, height, width], dim=1)
 
+    def fingerprint(self) -> str:
+        """Hex SHA-256 over every number."""
+        digest = hashlib.sha256(repr((self.weights, self.boxes)).encode())
+        for name, value in sorted(vars(self).items()):
+            if isinstance(value, Tensor):
+                digest.update(name.encode())
+                digest.update(value.numpy().tobytes())
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -76,6 +87,43 @@ class Draws:
     def stored_epoch(self, epoch: int) -> int:
         """The epoch whose draws ``epoch`` uses."""
         return epoch if self.cycle is None else epoch % self.cycle
+
+
+@dataclass(frozen=True)
+class StoredDraws(Draws):
+    """Draws that are read from files, whoever made them, instead of being drawn from a seed.
+
+    A file holds ``epochs_per_file`` epochs (the last what is left), every tensor with one entry per epoch: ``order``,
+    ``crops`` (top, left, height and width in pixels of the image, as `EpochDraws.crop_boxes` gives them), ``flip``
+    [E, shown], ``weights`` [E, batches] and, where there are such, ``partner``, ``boxes`` [E, batches, 4],
+    ``patch_rows`` and ``patch_columns``.
+    """
+
+    files: tuple[str, ...] = ()
+    epochs_per_file: int = 1
+
+    def of(self, plan: Plan, epoch: int, size: tuple[int, int]) -> EpochDraws:
+        """The draws of ``epoch``; the plan says from which border crops are cut, or that they are resized."""
+        number, within = divmod(self.stored_epoch(epoch), self.epochs_per_file)
+        with safe_open(self.files[number], framework="pt") as file:
+            stored = {name: file.get_slice(name)[within] for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        top, left, height, width = stored["crops"].long().unbind(dim=1)
+        if plan.settings.crop is Crop.padded:
+            top, left, height, width = top + plan.settings.crop_padding, left + plan.settings.crop_padding, None, None
+        whole = {name: stored[name].long() for name in ("partner", "patch_rows", "patch_columns") if name in stored}
+        return EpochDraws(
+            order=stored["order"].long(),
+            top=top,
+            left=left,
+            height=height,
+            width=width,
+            flip=stored["flip"].bool(),
+            patch_rows=whole.get("patch_rows"),
+            patch_columns=whole.get("patch_columns"),
+            partner=whole.get("partner"),
+            weights=stored["weights"].tolist(),
+            boxes=[tuple(box) for box in stored["boxes"].tolist()] if "boxes" in stored else None,
+        )
 
 
 def draw_epoch(plan: Plan, unit: Unit, epoch: int, size: tuple[int, int]) -> EpochDraws:

@@ -9,6 +9,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import hflip, normalize, resized_crop, to_tensor
 
+from infer.formats.distilled import write_images
 from infer.inspect.cli import run
 from infer.models import build
 from infer.store.files import load_tensors
@@ -79,20 +80,19 @@ def test_the_images_of_the_tree_are_those_of_the_run(ran, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("labels", "told"),
     [
-        (["labeling=static"], "has static labels"),
-        (["labeling=fkd", "labeling.topk=2"], "had labeling.topk=2"),
-        (["labeling=fkd", "evaluate.shuffle_patches=2"], "evaluate.shuffle_patches=2: FKD files have no place"),
-        (["labeling=fkd"], "has not been run"),
+        ({"labels": {"mode": "static"}}, "has static labels, and no FKD labels are stored in it"),
+        ({"labels": {"mode": "fkd"}}, "has fkd labels, and no FKD labels are stored in it"),
+        ({}, "has no labels"),
     ],
 )
-def test_what_cannot_be_exported_is_one_line(tmp_path, capsys, words, told):
-    (tmp_path / "run" / ".hydra").mkdir(parents=True)
-    (tmp_path / "run" / "result.json").write_text("{}")
-    (tmp_path / "run" / ".hydra" / "overrides.yaml").write_text("\n".join(f"- {word}" for word in [*SHORT, *words]))
-    words = ["export", str(tmp_path / "run"), "--format", "fkd", "--to", str(tmp_path / "to")]
-    assert run([*words, "--outputs", str(tmp_path / "outputs")]) == 2
+def test_a_set_without_such_labels_is_one_line(tmp_path, capsys, labels, told):
+    dataset = {"classes": ["a"], "mean": [0.5] * 3, "std": [0.5] * 3, "image_size": 8}
+    (tmp_path / "set").mkdir()
+    pixels, targets = torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+    write_images(tmp_path / "set", pixels, targets, {"dataset": dataset} | labels)
+    assert run(["export", str(tmp_path / "set"), "--format", "fkd", "--to", str(tmp_path / "to")]) == 2
     printed = capsys.readouterr().err
-    assert told in printed and printed.count("\n") == 1
+    assert told in printed and "labeling=fkd" in printed and printed.count("\n") == 1
     assert not (tmp_path / "to").exists()

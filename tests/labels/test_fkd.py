@@ -9,8 +9,9 @@ from infer.config.training import Training
 from infer.errors import UsageError
 from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, FkdReader, dense_logits, fkd_bytes
+from infer.labels.fkd import FkdLabels, fkd_bytes
 from infer.labels.fkd_batches import fkd_batches
+from infer.labels.fkd_reader import FkdReader, dense_logits
 from infer.protocol import student_plan, student_units
 from infer.stages.evaluate import Student
 from infer.stages.generate import distilled_set

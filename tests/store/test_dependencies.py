@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from PIL import Image
@@ -17,6 +18,8 @@ from planning import PARTS, Signatures, planned
 from infer.config import Config, register, registry, resolve
 from infer.config.method import InferMethod
 from infer.data import load
+from infer.formats.distilled import write_images, write_labels
+from infer.formats.fkd import LabelledBatch, write_batches
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SMALL = "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8] ipc=3 baselines=[] device=cpu"
@@ -49,6 +52,7 @@ class Change(NamedTuple):
 
 
 FOLDER = "dataset=folder dataset.root={tree} teachers.crop_padding=1"
+AS_LABELLED = "evaluate.batch_size=60 evaluate.mix=none labeling.epochs_stored=1"
 UNITS = frozenset({"teachers", "compensators", "logits/natural", "logits/composed"})
 BY_K = UNITS - {"teachers"}
 
@@ -163,6 +167,13 @@ CHANGES = {
         Change("[resnet8_w8]", LABELLED, frozenset({"logits/natural", "logits/composed"})),
         Change("[resnet8_w8]", LABELLED, given="labeling=fkd"),
     ],
+    "labeling.source": [
+        Change("set", LABELLED, frozenset({"teachers", "logits/natural"}), given="method=imported method.path={own}"),
+    ],
+    "labeling.path": [
+        Change("{fkd}", LABELLED, given=f"labeling=fkd {AS_LABELLED}"),
+        Change("{fkd_copy}", given=f"labeling=fkd labeling.path={{fkd}} {AS_LABELLED}"),
+    ],
     "labeling.epochs_stored": [Change("20"), Change("20", STUDENTS, frozenset({"labels"}), given="labeling=fkd")],
     "labeling.topk": [Change("3"), Change("3", LABELLED, given="labeling=fkd")],
     "student.archs": [Change("[resnet8]", STUDENTS), Change("[convnet3_w32_batchnorm,resnet8]", resizes=STUDENTS)],
@@ -260,7 +271,8 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory) -> dict[str, Path]:
-    """A small folder of images, another with the same content, and a file that stands for a teacher's weights."""
+    """A small folder of images, another with the same content, a file that stands for a teacher's weights, a set with
+    soft labels, and FKD labels of 60 images in two places."""
     tree, copy = (tmp_path_factory.mktemp(name) / name for name in ("tree", "copy"))
     drawn = np.random.default_rng(0)
     for split in ("train", "test"):
@@ -272,7 +284,16 @@ def trees(tmp_path_factory) -> dict[str, Path]:
     shutil.copytree(tree, copy)
     weights = tree.parent / "ckpt.pth"
     weights.write_bytes(b"planned, not read")
-    return {"tree": tree, "copy": copy, "weights": weights}
+    own, fkd, fkd_copy = (tree.parent / name for name in ("own", "fkd", "fkd_copy"))
+    own.mkdir()
+    dataset = {"classes": [str(digit) for digit in range(10)], "mean": [0.5] * 3, "std": [0.5] * 3}
+    write_labels(own, torch.eye(10))
+    write_images(own, torch.zeros(10, 3, 8, 8, dtype=torch.uint8), torch.arange(10), {"dataset": dataset})
+    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 60)
+    batch = LabelledBatch(whole, torch.zeros(60) > 0, None, None, None, torch.ones(60, 10), torch.arange(60))
+    write_batches(fkd, [[batch]])
+    shutil.copytree(fkd, fkd_copy)
+    return {"tree": tree, "copy": copy, "weights": weights, "own": own, "fkd": fkd, "fkd_copy": fkd_copy}
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,11 @@ import torch
 from every_artefact import artefact_classes
 from planning import PARTS, Signatures, planned
 
-from infer.formats.distilled import write_composable, write_images
+from infer.formats.distilled import write_composable, write_images, write_labels
+from infer.formats.fkd import LabelledBatch, write_batches
 from infer.labels.fkd import FkdChunk
+from infer.labels.fkd_imported import ImportedFkdChunk
+from infer.labels.from_set import SetLabels
 from infer.labels.static import BlockLogits, StaticLabels
 from infer.methods.dwa import DiversifiedImages
 from infer.methods.features import Features
@@ -160,7 +163,29 @@ def test_a_raised_version_of_imported_sets(resolved, monkeypatch, tmp_path, arte
     assert {part for part in before if before[part] != after[part]} == set(before) - {"teachers"}
 
 
+@pytest.mark.parametrize("artefact", [ImportedFkdChunk, SetLabels])
+def test_a_raised_version_of_labels_made_elsewhere(resolved, monkeypatch, tmp_path, artefact):
+    dataset = {"classes": [str(digit) for digit in range(10)], "mean": [0.5] * 3, "std": [0.5] * 3}
+    write_labels(tmp_path, torch.eye(10))
+    write_images(tmp_path, torch.zeros(10, 3, 8, 8, dtype=torch.uint8), torch.arange(10), {"dataset": dataset})
+    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 10)
+    batch = LabelledBatch(whole, torch.zeros(10) > 0, None, None, None, torch.eye(10), torch.arange(10))
+    write_batches(tmp_path / "fkd", [[batch]])
+    if artefact is SetLabels:
+        labeling = ("labeling=static", "labeling.source=set")
+    else:
+        made_of = ("labeling.epochs_stored=1", "evaluate.batch_size=10", "evaluate.mix=none")
+        labeling = ("labeling=fkd", f"labeling.path={tmp_path / 'fkd'}", *made_of)
+    words = ("method=imported", f"method.path={tmp_path}", *labeling)
+    before = _plan(resolved, *words)
+    monkeypatch.setattr(artefact, "version", artefact.version + 1)
+    after = _plan(resolved, *words)
+    assert "teachers" not in before
+    assert {part for part in before if before[part] != after[part]} == {"labels", "evals"}
+
+
 def test_every_artefact_is_tried():
     drawn_after_all = {Pictures}  # of whatever the others have given, by no setting of its own
     imported = {ImportedImages, ImportedComposition}
-    assert artefact_classes() == {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, FkdChunk, *drawn_after_all}
+    labels = {FkdChunk, ImportedFkdChunk, SetLabels}
+    assert artefact_classes() == {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, *labels, *drawn_after_all}

@@ -1,0 +1,35 @@
+"""Soft labels as files hold them, logits or probabilities, and as a loss wants them: logits.
+
+The labels of DD-Ranking, MTT and DATM are logits, which their losses put through a softmax; other sets hold
+probabilities. What a file holds is seen by its values: rows of probabilities have no negative entry and sum to one.
+"""
+
+import torch
+from torch import Tensor
+
+from infer.errors import UsageError
+
+_LEAST = 1e-30
+"""Stands for a probability of zero: a logit that is mixed with others has to be finite."""
+
+
+def are_probabilities(soft_labels: Tensor) -> bool:
+    """Whether the rows of ``soft_labels`` [N, C] are probabilities rather than logits."""
+    sums = soft_labels.double().sum(dim=1)
+    return bool((soft_labels >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
+
+
+def as_logits(soft_labels: Tensor) -> Tensor:
+    """float32 [N, C]: logits as they are, of probabilities the logarithms, so that softmax at T = 1 gives them back."""
+    values = soft_labels.float()
+    return values.clamp(min=_LEAST).log() if are_probabilities(soft_labels) else values
+
+
+def require_soft_labels(soft_labels: Tensor, num_images: int, num_classes: int, source: object) -> None:
+    """Raise UsageError unless these are finite logits, or probabilities, of so many images and classes."""
+    if list(soft_labels.shape) != [num_images, num_classes]:
+        raise UsageError(
+            f"{source} has soft labels {list(soft_labels.shape)}, and its images need [{num_images}, {num_classes}]"
+        )
+    if not soft_labels.isfinite().all():
+        raise UsageError(f"{source} has soft labels that are not finite: they are no logits and no probabilities")
