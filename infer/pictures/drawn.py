@@ -1,12 +1,11 @@
 """A run's pictures as an artefact: runs that show the same share them, which is most of what a finished job costs."""
 
-import logging
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from infer.config import Stage
 from infer.context import Context
+from infer.pictures.quiet import quiet_fonts
 from infer.store import Artefact, Workspace
 from infer.trials import Trial
 
@@ -38,13 +37,11 @@ class Pictures(Artefact):
         }
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a first import would tell of its font cache
-        from infer.pictures.curves import curves_of
-        from infer.pictures.samples import samples_of
-        from infer.pictures.style import save
+        with quiet_fonts():
+            from infer.pictures.curves import curves_of
+            from infer.pictures.samples import samples_of
+            from infer.pictures.style import save
 
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # class names of any script: boxes will do
             figures = {
                 "samples.png": samples_of(self._trials[0], self._title),
                 "curves.png": curves_of(self._context, self._trials, self._title),

@@ -1,7 +1,5 @@
 """The plots of a sweep: accuracy over every axis, over bytes and, of two axes, over both at once."""
 
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from matplotlib.figure import Figure
 from infer.inspect.points import Point, points_of
 from infer.inspect.render import count
 from infer.inspect.rows import Rows
+from infer.pictures.quiet import quiet_fonts
 from infer.pictures.style import STYLE, save_for_print
 from infer.sweep.axes import axes_of
 from infer.sweep.charts import over_axis, over_bytes
@@ -21,10 +20,8 @@ from infer.sweep.line_plot import Scale, line_plot
 
 def draw(rows: Rows, folder: Path) -> list[str]:
     """Write every plot that the jobs that are done make possible, as PNG and SVG; gives the names of the PNGs."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a first import would tell of its font cache
     written = []
-    with warnings.catch_warnings(), matplotlib.rc_context(STYLE | {"text.parse_math": False}):
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # names of any script: boxes will do
+    with quiet_fonts(), matplotlib.rc_context(STYLE | {"text.parse_math": False}):
         for name, figure in figures_of(rows):
             save_for_print(figure, folder / name)
             written.append(f"{name}.png")

@@ -14,6 +14,7 @@ from infer.inspect.render import Report, as_csv, as_markdown
 from infer.inspect.rows import Rows, side_by_side
 from infer.inspect.runs import sweep_jobs
 from infer.inspect.table import from_here, tabulate_rows
+from infer.pictures.quiet import quiet_fonts
 from infer.sweep.record import read_sweep
 
 TABLE_CSV, TABLE_MD = "table.csv", "table.md"
@@ -45,7 +46,8 @@ def _command(folder: Path) -> str | None:
 
 
 def _draw(rows: Rows, folder: Path) -> list[str]:
-    from infer.sweep.plots import draw  # matplotlib takes a second to import
+    with quiet_fonts():
+        from infer.sweep.plots import draw  # matplotlib takes a second to import
 
     return draw(rows, folder)
 
