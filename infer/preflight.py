@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from infer.config import Stage
-from infer.config.method import HerdingMethod, KCenterMethod
 from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.bn_matching import has_matchable_norms
@@ -38,8 +37,8 @@ def _check_networks(context: Context) -> None:
                 f"teacher {arch} has no batch-norm layers, and method={config.method.name} matches their statistics. "
                 "Choose another, e.g. teachers.archs=[resnet18] or convnet3_batchnorm"
             )
-    if isinstance(config.method, HerdingMethod | KCenterMethod):
-        head_of(_outline(context, config.ensemble[0]).eval(), config.ensemble[0], context.data.image_size)
+    for arch in config.method.teachers_with_features(config.ensemble):
+        head_of(_outline(context, arch).eval(), arch, context.data.image_size)
     for arch in {*config.teachers_that_label, *config.student.archs}:
         _outline(context, arch)
 

@@ -41,6 +41,10 @@ class MethodConfig:
         """Those of ``ensemble`` whose batch-norm statistics the method matches, so that they must have some."""
         return []
 
+    def teachers_with_features(self, ensemble: list[str]) -> list[str]:
+        """Those of ``ensemble`` whose features the method compares, so that they must end in a linear layer."""
+        return []
+
 
 @dataclass
 class OptimisingMethod(MethodConfig):
@@ -181,12 +185,20 @@ class ImportedMethod(MethodConfig):
 
 
 @dataclass
-class HerdingMethod(MethodConfig):
+class CoresetMethod(MethodConfig):
+    """What the methods have in common that choose real images by the features that the first teacher has of them."""
+
+    def teachers_with_features(self, ensemble: list[str]) -> list[str]:
+        return ensemble[:1]
+
+
+@dataclass
+class HerdingMethod(CoresetMethod):
     """``ipc`` real images per class whose mean feature follows that of the class (Welling 2009; iCaRL, CVPR 2017)."""
 
 
 @dataclass
-class KCenterMethod(MethodConfig):
+class KCenterMethod(CoresetMethod):
     """``ipc`` real images per class that leave none far from the nearest of them (Sener & Savarese, ICLR 2018)."""
 
 
