@@ -81,6 +81,11 @@ def is_summary(value: Any) -> bool:
     return isinstance(value, Mapping) and value.keys() >= set(_PARTS)
 
 
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def count(things: Collection[Any], noun: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -8,7 +8,7 @@ from typing import Any
 from infer.console import size
 from infer.errors import UsageError
 from infer.inspect.points import best_in_words, over_seeds, points_of
-from infer.inspect.render import Report, Section, count, is_summary, or_dash, shown
+from infer.inspect.render import Report, Section, count, is_number, is_summary, or_dash, shown
 from infer.inspect.rows import Rows, side_by_side
 from infer.inspect.runs import DONE, Run
 from infer.inspect.settings import ABSENT, Variation, has_effect
@@ -46,7 +46,7 @@ def tabulate_rows(rows: Rows, sort: str | None = None, reverse: bool = False) ->
 
 
 def _section(noun: str, rows: Rows, keys: list[str], facts: list[dict[str, Any]]) -> Section:
-    numbers = {key for key, values in rows.columns.items() if all(_is_number(v) or v in (None, ABSENT) for v in values)}
+    numbers = {key for key, values in rows.columns.items() if all(is_number(v) or v in (None, ABSENT) for v in values)}
     return Section(
         (noun, *map(_title, keys)),
         [
@@ -145,11 +145,7 @@ def _sorted(facts: list[dict[str, Any]], keys: list[str], sort: str, reverse: bo
 def _rank(value: Any) -> tuple[int, Any]:
     """Numbers by size and summaries by mean, before words by letter."""
     value = value["mean"] if is_summary(value) else value
-    return (0, value) if _is_number(value) else (1, shown(value))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return (0, value) if is_number(value) else (1, shown(value))
 
 
 def _title(key: str) -> str:
@@ -168,7 +164,7 @@ def _cell(key: str, value: Any) -> str:
 def _base_line(varying: Variation) -> str:
     """What all runs have in common: the options of every group, and the top-level numbers."""
     options = [f"{group}={option}" for group, option in varying.same_choices.items() if option and "/" not in group]
-    numbers = {key: value for key, value in varying.equal.items() if "." not in key and _is_number(value)}
+    numbers = {key: value for key, value in varying.equal.items() if "." not in key and is_number(value)}
     told = [f"{key}={shown(value)}" for key, value in numbers.items() if has_effect(key)]
     return " ".join([*options, *told]) or "nothing"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infer.inspect.points import REPLICATE
-from infer.inspect.render import shown
+from infer.inspect.render import is_number, shown
 from infer.inspect.rows import Rows, swept_keys
 from infer.inspect.settings import ABSENT
 
@@ -52,7 +52,7 @@ class Axis:
     @property
     def is_numeric(self) -> bool:
         """Whether its values lie on a scale; else they are names."""
-        return all(_is_number(value) for value in self.values)
+        return all(is_number(value) for value in self.values)
 
     @property
     def is_logarithmic(self) -> bool:
@@ -89,8 +89,4 @@ def _values(rows: Rows, key: str) -> list[Any]:
     column = rows.columns[key]
     known = [value for i, value in enumerate(column) if value != ABSENT or i in rows.done]
     values = list({shown(value): value for value in known}.values())
-    return sorted(values) if all(_is_number(value) for value in values) else values
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return sorted(values) if all(is_number(value) for value in values) else values
