@@ -25,6 +25,7 @@ from infer.formats.pixels import (
 from infer.methods.base import Block, Bytes, DistilledArtefact, GenerationCurves
 from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
 from infer.methods.compensators import compensation
+from infer.methods.composed import ComposedOnDemand
 from infer.methods.curves import CURVES, side_by_side
 from infer.methods.optimisation import optimise, settings_of
 from infer.methods.views import Augmentation
@@ -34,6 +35,8 @@ from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
 
 _COMPENSATORS = "compensators.safetensors"
+_COMPOSED_AT_ONCE = 2 * 2**30
+"""Bytes of composed images that are held together; of a larger set every batch is composed when it is used."""
 
 
 class CompensatorGroup(Artefact):
@@ -227,8 +230,10 @@ class InferSet(DistilledArtefact):
         return GenerationCurves("compensators", "subsets", by_teacher) if by_teacher else None
 
     def images(self) -> Images:
-        data = self.context.data
-        return Images(compose(*self.parts(), data.mean, data.std), tuple(data.mean), tuple(data.std))
+        data, parts = self.context.data, self.parts()
+        at_once = self.num_images * image_bytes(data.image_size) * torch.float32.itemsize <= _COMPOSED_AT_ONCE
+        pixels = (compose if at_once else ComposedOnDemand)(*parts, data.mean, data.std)
+        return Images(pixels, tuple(data.mean), tuple(data.std))
 
     def targets(self) -> Tensor:
         return composed_targets(self.subsets, len(self.teachers) + 1, self.context.data.num_classes)

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from infer.data.on_demand import OnDemand
 from infer.errors import UsageError
 from infer.formats.pixels import round_compensators, unround_compensators
+from infer.methods import infer
 from infer.stages.generate import distilled_set
 
 
@@ -65,6 +67,14 @@ def test_the_stored_parts_are_those_of_the_groups(make_context):
         free = torch.cat([group.compensators() for group in groups])[:3]
         assert torch.equal(compensators[m], unround_compensators(round_compensators(free, "int8")))
     assert len(images.images()) == images.num_images == len(images.targets()) == 3 * 3 * 10
+
+
+def test_a_set_too_large_to_be_composed_at_once_has_the_same_images(make_context, monkeypatch):
+    images = distilled_set(make_context())
+    at_once = images.images().pixels
+    monkeypatch.setattr(infer, "_COMPOSED_AT_ONCE", 0)
+    on_demand = images.images().pixels
+    assert isinstance(on_demand, OnDemand) and torch.equal(on_demand[:], at_once)
 
 
 def test_k_beyond_the_smallest_class_is_refused_before_any_work(make_context):
