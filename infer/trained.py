@@ -16,6 +16,7 @@ from infer.training.loop import FitResult, fit
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
 from infer.training.scoring import score
+from infer.units import data_units
 
 _HISTORY = "history.json"
 
@@ -91,7 +92,4 @@ class TrainedNetwork(Artefact):
         """What it is tested on: the test split and, where one is held out, the validation split."""
         data = self._context.data
         splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
-        return {
-            name: LabelledImages(split.images, tuple(data.mean), tuple(data.std), split.targets)
-            for name, split in splits.items()
-        }
+        return {name: LabelledImages(split.images, *data_units(data), split.targets) for name, split in splits.items()}

@@ -9,8 +9,7 @@ from infer.errors import UsageError
 from infer.methods.examination import Examination
 from infer.training.images import Images
 from infer.training.scoring import predict_logits
-
-_IMAGES_TOGETHER = 1000
+from infer.units import data_units
 
 
 class Features(Examination):
@@ -25,16 +24,9 @@ class Features(Examination):
     def examine(self, network: nn.Module, target: int) -> dict[str, Tensor]:
         data = self.context.data
         index = data.class_indices[target]
-        features = [
-            predict_logits(  # of a network without a head: its features
-                network,
-                Images(data.train.images[rows], tuple(data.mean), tuple(data.std)),
-                device=self.context.device,
-                batch_size=_IMAGES_TOGETHER,
-            )
-            for rows in index.split(_IMAGES_TOGETHER)
-        ]
-        return {"index": index, "features": torch.cat(features)}
+        images = Images(data.train.only(index).images, *data_units(data))
+        # Of a network without a head: its features.
+        return {"index": index, "features": predict_logits(network, images, device=self.context.device)}
 
 
 def without_head(network: nn.Module, arch: str, image_size: int) -> nn.Module:

@@ -13,6 +13,7 @@ from infer.methods.budget import image_bytes
 from infer.store import Workspace
 from infer.store.files import load_tensors
 from infer.training.images import Images
+from infer.units import data_units
 
 
 class ImageSet(DistilledArtefact):
@@ -69,7 +70,7 @@ class ImageSet(DistilledArtefact):
 
     def images(self) -> Images:
         data = self.context.data
-        return Images(self._stored()[IMAGES], tuple(data.mean), tuple(data.std))
+        return Images(self._stored()[IMAGES], *data_units(data))
 
     def targets(self) -> Tensor:
         return self._stored()["targets"]

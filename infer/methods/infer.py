@@ -33,6 +33,7 @@ from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
+from infer.units import data_units
 
 _COMPENSATORS = "compensators.safetensors"
 _COMPOSED_AT_ONCE = 2 * 2**30
@@ -233,7 +234,7 @@ class InferSet(DistilledArtefact):
         data, parts = self.context.data, self.parts()
         at_once = self.num_images * image_bytes(data.image_size) * torch.float32.itemsize <= _COMPOSED_AT_ONCE
         pixels = (compose if at_once else ComposedOnDemand)(*parts, data.mean, data.std)
-        return Images(pixels, tuple(data.mean), tuple(data.std))
+        return Images(pixels, *data_units(data))
 
     def targets(self) -> Tensor:
         return composed_targets(self.subsets, len(self.teachers) + 1, self.context.data.num_classes)

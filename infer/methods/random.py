@@ -10,6 +10,7 @@ from infer.methods.base import Bytes
 from infer.methods.image_set import ImageSet
 from infer.store import Artefact
 from infer.training.images import Images
+from infer.units import data_units
 
 
 class RandomSet(ImageSet):
@@ -59,7 +60,7 @@ class FullSet:
 
     def images(self) -> Images:
         data = self._context.data
-        return Images(data.train.images, tuple(data.mean), tuple(data.std))
+        return Images(data.train.images, *data_units(data))
 
     def targets(self) -> Tensor:
         return self._context.data.train.targets

@@ -18,10 +18,12 @@ from infer.methods.crops import random_squares, resized_crops
 from infer.methods.examination import Examination, spans_of_classes
 from infer.methods.image_set import ImageSet
 from infer.seeds import generator
+from infer.spans import spans
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact
 from infer.training.execution import memory_format_of
 from infer.training.images import Images
+from infer.units import data_units
 
 _CROPS_TOGETHER = 256
 
@@ -48,7 +50,8 @@ class CropScores(Examination):
 
     def examine(self, network: nn.Module, target: int) -> dict[str, Tensor]:
         index, squares = self._drawn(target)
-        losses = crop_losses(network, self._images(index), squares, self._patch_size, target, self.context.device)
+        images = Images(self.context.data.train.only(index).images, *data_units(self.context.data))
+        losses = crop_losses(network, images, squares, self._patch_size, target, self.context.device)
         lowest = losses.min(dim=1)
         return {
             "index": index,
@@ -74,10 +77,6 @@ class CropScores(Examination):
         order = generator(seed, "scored images", target).permutation(len(of_class))[: method.images_per_class]
         uniform = generator(seed, "scored crops", target).random((len(order), method.crops, 3))
         return of_class[torch.from_numpy(order)], random_squares(uniform, data.image_size, method.scale_min)
-
-    def _images(self, index: Tensor) -> Images:
-        data = self.context.data
-        return Images(data.train.images[index], tuple(data.mean), tuple(data.std))
 
     @property
     def _patch_size(self) -> int:
@@ -144,8 +143,9 @@ def crop_losses(
     layout, margin = memory_format_of(network), images.pixels.shape[-1] - patch_size
     border = [margin // 2, margin - margin // 2] * 2
     losses = []
+    rows = [slice(start, stop) for start, stop in spans(len(images), together)]
     with torch.no_grad():
-        for pixels, boxes in zip(images.pixels.split(together), squares.split(together), strict=True):
+        for pixels, boxes in zip(images.chunks(rows), squares.split(together), strict=True):
             crops = resized_crops(images.normalised(_sent(pixels, device)), _sent(boxes, device), patch_size)
             batch = F.pad(crops.flatten(0, 1), border).contiguous(memory_format=layout)
             of_batch = -network(batch).float().log_softmax(1)[:, target]

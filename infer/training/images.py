@@ -1,6 +1,6 @@
 """Images, and the step from their stored form to what a network sees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import center_crop, resize
 
 from infer.data.on_demand import OnDemand, Pixels
+from infer.training.prefetch import prefetched
 
 
 class Units(NamedTuple):
@@ -70,6 +71,10 @@ class Images:
     def chunk(self, rows: slice) -> Tensor:
         """The pixels of the images in ``rows``."""
         return self.pixels[rows]
+
+    def chunks(self, rows: Iterable[slice]) -> Iterator[Tensor]:
+        """``chunk`` of each of ``rows``; images that are made on demand are made ahead."""
+        return (prefetched if isinstance(self.pixels, OnDemand) else map)(self.chunk, rows)
 
     @property
     def units(self) -> Units:

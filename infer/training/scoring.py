@@ -6,11 +6,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from infer.data.on_demand import OnDemand
 from infer.spans import spans
 from infer.training.execution import Precision, autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
-from infer.training.prefetch import prefetched
+
+_MOST_IMAGES = 1000
+_MOST_PIXELS = 256 * 224**2
+"""Of a batch, where its size is not given: more would be no faster, and the activations of large images take memory."""
 
 
 def score(
@@ -18,7 +20,7 @@ def score(
     images: LabelledImages,
     device: torch.device | str = "cpu",
     precision: Precision = "fp32",
-    batch_size: int = 1000,
+    batch_size: int | None = None,
 ) -> dict[str, float]:
     """``top1`` and, with more than five classes, ``top5``: accuracies in percent."""
     hits = []
@@ -37,7 +39,7 @@ def predict_logits(
     images: Images,
     device: torch.device | str = "cpu",
     precision: Precision = "fp32",
-    batch_size: int = 1000,
+    batch_size: int | None = None,
 ) -> Tensor:
     """Logits of all images, un-augmented: float32 [N, classes] on the CPU."""
     with _evaluating(model):
@@ -45,14 +47,13 @@ def predict_logits(
 
 
 def _chunks(
-    model: nn.Module, images: Images, device: torch.device | str, precision: Precision, batch_size: int
+    model: nn.Module, images: Images, device: torch.device | str, precision: Precision, batch_size: int | None
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Rows and their float32 logits on ``device``, ``batch_size`` images at a time."""
+    """Rows and their float32 logits on ``device``, ``batch_size`` images at a time; None: as many as fit everywhere."""
     layout = memory_format_of(model)
+    batch_size = batch_size or min(_MOST_IMAGES, _MOST_PIXELS // images.pixels.shape[2:].numel()) or 1
     chunks = [slice(start, stop) for start, stop in spans(len(images), batch_size)]
-    made_ahead = isinstance(images.pixels, OnDemand)
-    shown = prefetched(images.chunk, chunks) if made_ahead else map(images.chunk, chunks)
-    for rows, pixels in zip(chunks, shown, strict=True):
+    for rows, pixels in zip(chunks, images.chunks(chunks), strict=True):
         pixels = pixels.to(device).contiguous(memory_format=layout)
         with autocast(device, precision):
             logits = model(images.normalised(pixels))
