@@ -12,13 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def _commands() -> list[str]:
     texts = [ROOT / "README.md", *(ROOT / "conf").rglob("*.yaml")]
     found = [line for text in texts for line in re.findall(r"python launch\.py[^\n`|]*", text.read_text())]
-    return sorted({line.split("#")[0].strip() for line in found if _names_known_data(line)})
-
-
-def _names_known_data(command: str) -> bool:
-    """The published settings of some methods are for data sets that cannot be read yet."""
-    named = re.search(r"dataset=(\w+)", command)
-    return named is None or (ROOT / "conf" / "dataset" / f"{named[1]}.yaml").is_file()
+    return sorted({line.split("#")[0].strip() for line in found})
 
 
 def _words(command: str) -> list[str]:
