@@ -52,6 +52,10 @@ class Change(NamedTuple):
 
 
 FOLDER = "dataset=folder dataset.root={tree} teachers.crop_padding=1"
+WNIDS = (
+    "dataset=imagenet1k dataset.root={wnids} dataset.wnids=[n01440764,n02102040,n03888257] dataset.image_size=9 "
+    "dataset.resize=9 teachers.checkpoints=null student.archs=[resnet8_w8]"
+)
 AS_LABELLED = "evaluate.batch_size=60 evaluate.mix=none labeling.epochs_stored=1"
 UNITS = frozenset({"teachers", "compensators", "logits/natural", "logits/composed"})
 BY_K = UNITS - {"teachers"}
@@ -83,10 +87,15 @@ CHANGES = {
     "outputs": [Change("elsewhere")],
     "dataset.name": [Change("numbers")],
     "dataset.root": [Change("{copy}", given=FOLDER)],
-    "dataset.resize": [Change("6", ALL, given=FOLDER)],
+    "dataset.resize": [Change("6", ALL, given=FOLDER), Change("10", ALL, given=WNIDS)],
     "dataset.mean": [Change("[.1,.1,.1]", ALL, given=FOLDER + " dataset.std=[.2,.2,.2] dataset.mean=[.2,.2,.2]")],
     "dataset.std": [Change("[.1,.1,.1]", ALL, given=FOLDER + " dataset.std=[.2,.2,.2] dataset.mean=[.2,.2,.2]")],
     "dataset.download": [Change("true", given="dataset=cifar10")],
+    "dataset.in_memory": [Change("false", given=FOLDER), Change("false", given=WNIDS)],
+    "dataset.train": [Change("val", ALL, given=WNIDS)],
+    "dataset.test": [Change("train", ALL, given=WNIDS)],
+    "dataset.wnids": [Change("[n01440764,n02102040]", ALL, given=WNIDS)],
+    "dataset.image_size": [Change("8", ALL, given=WNIDS)],
     "teachers.epochs": [Change("2", ALL)],
     "teachers.steps": [Change("9", ALL, along="teachers.epochs=null")],
     "teachers.batch_size": [Change("32", ALL)],
@@ -271,8 +280,8 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory) -> dict[str, Path]:
-    """A small folder of images, another with the same content, a file that stands for a teacher's weights, a set with
-    soft labels, and FKD labels of 60 images in two places."""
+    """A small folder of images, another with the same content, one of classes of ImageNet, a file that stands for a
+    teacher's weights, a set with soft labels, and FKD labels of 60 images in two places."""
     tree, copy = (tmp_path_factory.mktemp(name) / name for name in ("tree", "copy"))
     drawn = np.random.default_rng(0)
     for split in ("train", "test"):
@@ -282,6 +291,10 @@ def trees(tmp_path_factory) -> dict[str, Path]:
                 pixels = drawn.integers(0, 256, (8, 8, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(tree / split / name / f"{number}.png")
     shutil.copytree(tree, copy)
+    wnids = tree.parent / "wnids"
+    for split in ("train", "val"):
+        for wnid, name in (("n01440764", "cat"), ("n02102040", "dog"), ("n03888257", "cat")):
+            shutil.copytree(tree / "train" / name, wnids / split / wnid)
     weights = tree.parent / "ckpt.pth"
     weights.write_bytes(b"planned, not read")
     own, fkd, fkd_copy = (tree.parent / name for name in ("own", "fkd", "fkd_copy"))
@@ -293,7 +306,15 @@ def trees(tmp_path_factory) -> dict[str, Path]:
     batch = LabelledBatch(whole, torch.zeros(60) > 0, None, None, None, torch.ones(60, 10), torch.arange(60))
     write_batches(fkd, [[batch]])
     shutil.copytree(fkd, fkd_copy)
-    return {"tree": tree, "copy": copy, "weights": weights, "own": own, "fkd": fkd, "fkd_copy": fkd_copy}
+    return {
+        "tree": tree,
+        "copy": copy,
+        "wnids": wnids,
+        "weights": weights,
+        "own": own,
+        "fkd": fkd,
+        "fkd_copy": fkd_copy,
+    }
 
 
 @pytest.fixture(scope="module")
