@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 from own_slurm import Slurm, wait_until
+from small_run import SMALL_RUN
 
 ROOT = Path(__file__).resolve().parents[2]
-_SMALL = (
-    "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
-    "teachers.epochs=3",
-    "method.iterations=20",
-    "ipc=3",
-    "evaluate.steps=40",
-    "evaluate.repeats=1",
-)
+_SMALL = (*SMALL_RUN, "evaluate.repeats=1")
 _SLURM = ("cluster=slurm", "cluster.partition=debug", "cluster.memory_gb=1", "cluster.gpus=0", "cluster.cpus=1")
 
 

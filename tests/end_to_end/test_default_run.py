@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from small_run import SMALL_RUN
 
 import infer
 
-_SMALL = (
-    "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
-    "teachers.epochs=3",
-    "method.iterations=20",
-    "ipc=3",
-    "evaluate.steps=40",
-    "evaluate.repeats=2",
-)
+_SMALL = (*SMALL_RUN, "evaluate.repeats=2")
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,9 @@ import time
 
 import pytest
 from killing import Work, check, figures, kill_among, kill_in_every_stage, reference
+from small_run import SMALL_RUN
 
-WORDS = (
-    "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
-    "teachers.epochs=3",
-    "method.iterations=20",
-    "ipc=3",
-    "evaluate.steps=40",
-    "evaluate.repeats=2",
-    "baselines=[random_static]",
-)
+WORDS = (*SMALL_RUN, "evaluate.repeats=2", "baselines=[random_static]")
 
 
 @pytest.fixture(scope="module")

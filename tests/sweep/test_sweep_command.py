@@ -8,16 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_run import SMALL_TEACHERS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_SMALL = (
-    "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
-    "teachers.epochs=3",
-    "method.iterations=5",
-    "method.group=2",
-    "evaluate.steps=20",
-    "evaluate.repeats=1",
-)
+_SHORT = (*SMALL_TEACHERS, "evaluate.steps=20", "evaluate.repeats=1")
+_SMALL = (*_SHORT, "method.iterations=5", "method.group=2")
 _M_AND_K = ("-m", *_SMALL, "M=1,2", "K=1,2", "evaluate.lr=1e-3,5e-4")
 
 
@@ -126,7 +121,7 @@ def test_equal_steps(first, folder, launch_in):
 
 
 def test_jobs_of_different_methods_share_a_folder(first, folder, launch_in):
-    finished = launch_in(folder, "-m", *_SMALL[:2], *_SMALL[4:], "method=infer,random", "ipc=2")
+    finished = launch_in(folder, "-m", *_SHORT, "method=infer,random", "ipc=2")
     assert finished.returncode == 0, finished.stderr
     assert len(_results(_last_sweep(folder))) == 2
 
