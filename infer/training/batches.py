@@ -88,12 +88,12 @@ class BatchSource:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of ``epoch``, as many of them as the plan takes."""
-        order = self._draws.of(self._plan, epoch, self._size)
-        draws = order.to(self._images.pixels.device)
+        drawn = self._draws.of(self._plan, epoch, self._size)
+        draws = drawn.to(self._images.pixels.device)
         bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
         batches = [slice(start, stop) for start, stop in islice(bounds, len(self._plan.steps_of(epoch)))]
         source = self._draws.stored_epoch(epoch)
-        canvases = self._canvases([order.order[rows] for rows in batches])
+        canvases = self._canvases([drawn.order[rows] for rows in batches])
         for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True)):
             yield self._batch(draws, rows, canvas, number, source)
 
