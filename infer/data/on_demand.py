@@ -60,5 +60,17 @@ class OnDemand(ABC):
         return other
 
 
+class OnHost(OnDemand):
+    """Images of a tensor in the host's memory, of which only batches go to a device."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        super().__init__(len(pixels), pixels.shape[-1], pixels.dtype)
+        self._pixels = pixels
+
+    def made(self, rows: Tensor) -> Tensor:
+        """Rows of the tensor."""
+        return self._pixels[rows]
+
+
 Pixels = Tensor | OnDemand
 """Images held in memory, or made when they are asked for."""

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import center_crop, resize
 
-from infer.data.on_demand import OnDemand, Pixels
+from infer.data.on_demand import OnDemand, OnHost, Pixels
 from infer.training.prefetch import prefetched
+
+_DEVICE_SHARE = 1 / 8
+"""Of a GPU's memory, what images may take; training adds a padded copy, and the network needs the rest."""
 
 
 class Units(NamedTuple):
@@ -54,8 +57,8 @@ class Images:
         return len(self.pixels)
 
     def to(self, device: torch.device | str) -> Self:
-        """The same images on ``device``."""
-        return replace(self, pixels=self.pixels.to(device))
+        """The same images on ``device``, or batch by batch on their way to it where they would fill it."""
+        return replace(self, pixels=_sent(self.pixels, torch.device(device)))
 
     def renormalised(self, units: Units) -> Self:
         """The same images as a network sees them that was trained with pixels in ``units``."""
@@ -127,5 +130,13 @@ class LabelledImages(Images):
         return center_crop(resize(pixels, [self.enlarged_to], antialias=True), list(pixels.shape[2:]))
 
     def to(self, device: torch.device | str) -> Self:
-        """The same images and targets on ``device``."""
-        return replace(self, pixels=self.pixels.to(device), targets=self.targets.to(device))
+        """As those of ``Images``, and the targets on ``device``."""
+        return replace(super().to(device), targets=self.targets.to(device))
+
+
+def _sent(pixels: Pixels, device: torch.device) -> Pixels:
+    if isinstance(pixels, Tensor) and device.type == "cuda":
+        _, memory = torch.cuda.mem_get_info(device)
+        if pixels.nbytes > _DEVICE_SHARE * memory:
+            pixels = OnHost(pixels)
+    return pixels.to(device)

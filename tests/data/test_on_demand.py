@@ -6,7 +6,7 @@ import torch
 from infer.config.evaluate import EvaluateConfig, Mix
 from infer.config.training import Crop
 from infer.data.holdout import holdout
-from infer.data.on_demand import OnDemand
+from infer.data.on_demand import OnDemand, OnHost
 from infer.training.batches import BatchSource
 from infer.training.draws import Draws
 from infer.training.images import Images, LabelledImages
@@ -54,6 +54,18 @@ def test_only_what_is_asked_for_is_made():
 def test_changes_are_made_one_after_the_other():
     images = Squares(3).changed(lambda x: x + 1).changed(lambda x: 10 * x)
     assert images[slice(None)][:, 0, 0, 0].tolist() == [10, 20, 30]
+
+
+def test_a_tensor_that_would_fill_a_gpu_stays_on_the_host(monkeypatch):
+    pixels = torch.arange(5 * 12, dtype=torch.uint8).view(5, 3, 2, 2)
+    monkeypatch.setattr(OnDemand, "to", lambda images, device: images)
+    kept = {}
+    for share, memory in (("more", 8 * pixels.nbytes - 1), ("no more", 8 * pixels.nbytes)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, memory=memory: (0, memory))
+        monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+        kept[share] = Images(pixels, (0.5,) * 3, (0.5,) * 3).to("cuda").pixels
+    assert isinstance(kept["more"], OnHost) and kept["no more"] is pixels
+    assert torch.equal(kept["more"][torch.tensor([4, 1])], pixels[[4, 1]])
 
 
 def test_pixels_and_facts_are_those_of_the_held_set(both):
