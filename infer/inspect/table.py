@@ -132,8 +132,8 @@ def _counted(run: Run, what: str) -> Counter:
 
 
 def _sorted(facts: list[dict[str, Any]], keys: list[str], sort: str, reverse: bool) -> list[dict[str, Any]]:
-    """Rows by one column, those without a value last."""
-    short = {key.split("/")[-1]: key for key in reversed(keys)}
+    """Rows by one column, named in full, by its last part or as the table titles it; those without a value last."""
+    short = {name: key for key in reversed(keys) for name in (key.split("/")[-1], _title(key))}
     key = sort if sort in keys else short.get(sort)
     if key is None:
         raise UsageError(f"--sort {sort} is not a column of this table; there are {', '.join(keys)}")

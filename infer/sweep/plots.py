@@ -1,4 +1,4 @@
-"""The plots of a sweep: accuracy over every axis, over bytes and, of two axes, over both at once."""
+"""The plots of a sweep: accuracy over bytes, over every axis and, of two axes, over both at once."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,12 +35,12 @@ def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
     if not points or not axes:
         return
     words, y_title = _words(rows, points), _y_title(points)
-    for axis in axes:
-        if chart := over_axis(axis, axes, points):
-            yield f"accuracy_over_{axis.file_name}", line_plot(chart, Scale(axis.title, axis), y_title, words)
     if chart := over_bytes(axes, points):
         scale = Scale("bytes of the distilled set, labels included", None)
         yield "accuracy_over_bytes", line_plot(chart, scale, y_title, words)
+    for axis in axes:
+        if chart := over_axis(axis, axes, points):
+            yield f"accuracy_over_{axis.file_name}", line_plot(chart, Scale(axis.title, axis), y_title, words)
     if len(axes) == 2:
         yield f"heatmap_{axes[0].file_name}_{axes[1].file_name}", heat_map(axes, points, y_title, words)
 

@@ -94,6 +94,14 @@ def test_sorted(infer, sweep, words, order):
     assert {float(row["test/top1_mean"]) for row in rows} == {90, 95, 97, 91}
 
 
+@pytest.mark.parametrize("column", ["bytes", "total_bytes"])
+def test_sorted_by_bytes_however_the_column_is_called(infer, add_run, column):
+    for number, total in enumerate([3000, 800, 20000]):
+        add_run(f"{SWEEP}/{number}", f"M={number + 1}", storage={"total_bytes": total})
+    rows = list(csv.DictReader(io.StringIO(infer("table", SWEEP, "--csv", "--sort", column)[1])))
+    assert [row["total_bytes"] for row in rows] == ["800", "3000", "20000"]
+
+
 def test_an_unknown_column_lists_those_there_are(infer, sweep):
     code, _, err = infer("table", sweep, "--sort", "accuracy")
     assert code == 2 and "there are evaluate.lr, M, test/top1" in err
