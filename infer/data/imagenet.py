@@ -27,12 +27,9 @@ _TINY_CLASSES = 200
 _TINY_SIZE = 64
 
 
-@cache
 def imagenet_wnids() -> list[str]:
     """The WNIDs of ImageNet-1k's 1,000 classes, sorted: that of output 0, of output 1, ..."""
-    from timm.data import ImageNetInfo  # timm takes seconds to load
-
-    return ImageNetInfo("imagenet-1k").label_names()
+    return list(_imagenet_names())
 
 
 def imagenet_outputs(classes: list[str]) -> list[int] | None:
@@ -41,6 +38,13 @@ def imagenet_outputs(classes: list[str]) -> list[int] | None:
         return None
     place = {wnid: output for output, wnid in enumerate(imagenet_wnids())}
     return [place[wnid] for wnid in classes] if place.keys() >= set(classes) else None
+
+
+def in_words(classes: list[str]) -> list[str]:
+    """Class names for a person: where they are all of ImageNet-1k, the first word for each WNID."""
+    if imagenet_outputs(classes) is None:
+        return classes
+    return [_imagenet_names()[wnid] for wnid in classes]
 
 
 class WnidImages(ABC):
@@ -159,6 +163,15 @@ class TinyImagenet(WnidImages):
         """The validation images as many people sort them: a folder for each class."""
         self._check_classes("val", class_folders(self._root / "val"), classes)
         return list_split(self._root, "val", classes, Counter())
+
+
+@cache
+def _imagenet_names() -> dict[str, str]:
+    """The first word for each class of ImageNet-1k, by WNID, in their order."""
+    from timm.data import ImageNetInfo  # timm takes seconds to load
+
+    known = ImageNetInfo("imagenet-1k")
+    return {wnid: known.label_name_to_description(wnid).split(", ")[0] for wnid in known.label_names()}
 
 
 def _is_wnid(name: str) -> bool:

@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from infer.data.imagenet import in_words
 from infer.formats.pixels import channelwise, compose
 from infer.methods.infer import InferSet
 from infer.pictures.mosaic import Mosaic, Row
@@ -31,7 +32,7 @@ def samples_of(trial: Trial, title: str) -> Figure | None:
     shown = classes_shown(data.num_classes)
     if len(shown) < data.num_classes:
         title += f" ({len(shown)} of {data.num_classes} classes)"
-    heads = [data.classes[c] for c in shown]
+    heads = in_words([data.classes[c] for c in shown])
     if isinstance(images, InferSet):
         natural, compensators = images.parts()
         archs = [teacher.arch for teacher in images.teachers]

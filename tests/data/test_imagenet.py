@@ -196,3 +196,8 @@ def test_tiny_imagenet_with_a_class_too_few(tiny, load, refusal, monkeypatch):
 def test_annotations_of_images_that_are_not_there(tiny, load, refusal):
     (tiny / "val" / "images" / "val_1.JPEG").unlink()
     assert "names images that are not in val/images: val_1.JPEG" in refusal(load, tiny_config(tiny))
+
+
+def test_a_person_is_told_words_for_wnids_and_other_classes_as_they_are():
+    assert imagenet.in_words(["n03888257", "n01440764"]) == ["parachute", "tench"]
+    assert imagenet.in_words(["cat", "dog"]) == ["cat", "dog"]
