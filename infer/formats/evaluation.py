@@ -10,17 +10,20 @@ from typing import NoReturn
 from infer import cli
 from infer.data.paths import expand
 from infer.errors import UsageError
-from infer.formats.distilled import read_manifest
+from infer.formats.distilled import LABELS, holds_fkd_labels, read_manifest
 from infer.formats.folder import infer_folder
 from infer.inspect.naming import pick_run
 
 
 def evaluate_set(options: argparse.Namespace) -> NoReturn:
     """Run ``launch.py method=imported method.path=...``; leaves the process as launch.py does."""
-    words = launch_words(_path_of(str(options.path), options.outputs), options.settings)
+    path = _path_of(str(options.path), options.outputs)
+    words = launch_words(path, options.settings)
     if options.outputs != Path("outputs"):
         words.append(f"outputs={_quoted(str(options.outputs))}")
     print(f"python launch.py {shlex.join(words)}")
+    if hint := label_hint(path, words):
+        print(hint)
     sys.argv = ["launch.py", *words]
     cli.main()
     raise AssertionError("cli.main leaves the process")
@@ -41,6 +44,21 @@ def launch_words(path: Path, overrides: list[str]) -> list[str]:
     if folder is not None and "ipc" not in given:
         words.append(f"ipc={max(1, round(read_manifest(folder)['ipc_charged']))}")
     return [*words, *overrides]
+
+
+def label_hint(path: Path, words: list[str]) -> str | None:
+    """What to type so that students learn the labels that lie with the set; None where there are none, or it is."""
+    folder = infer_folder(path)
+    mode = _mode_of_stored_labels(folder) if folder is not None else None
+    if mode is None or any(word.startswith("labeling.") for word in words):
+        return None
+    return f"labels lie with this set, for other students to learn: labeling={mode} labeling.source=set"
+
+
+def _mode_of_stored_labels(folder: Path) -> str | None:
+    if (folder / f"{LABELS}.safetensors").is_file():
+        return "static"
+    return "fkd" if holds_fkd_labels(folder) else None
 
 
 def _path_of(word: str, outputs: Path) -> Path:

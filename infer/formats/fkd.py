@@ -155,7 +155,7 @@ def _numbered(folder: Path, form: re.Pattern[str], first: str) -> list[Path]:
 def _check_rows(batch: LabelledBatch, num_images: int, path: Path) -> None:
     if len(batch.index) < len(batch):
         raise UsageError(f"{path} labels more images in one epoch than the {num_images} of the set")
-    if int(batch.index.max()) >= num_images:
+    if not 0 <= int(batch.index.min()) <= int(batch.index.max()) < num_images:
         raise UsageError(f"{path} labels image {int(batch.index.max())}, and the set has {num_images} images")
 
 

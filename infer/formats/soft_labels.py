@@ -11,12 +11,14 @@ from infer.errors import UsageError
 
 _LEAST = 1e-30
 """Stands for a probability of zero: a logit that is mixed with others has to be finite."""
+_SUM_TOLERANCE = 1e-2
+"""How far rows of probabilities may miss a sum of one: bfloat16 rounds each to a part in 256."""
 
 
 def are_probabilities(soft_labels: Tensor) -> bool:
     """Whether the rows of ``soft_labels`` [N, C] are probabilities rather than logits."""
     sums = soft_labels.double().sum(dim=1)
-    return bool((soft_labels >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
+    return bool((soft_labels >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=_SUM_TOLERANCE))
 
 
 def as_logits(soft_labels: Tensor) -> Tensor:

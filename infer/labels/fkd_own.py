@@ -22,7 +22,7 @@ from infer.context import Context
 from infer.errors import UsageError
 from infer.files import digest_of
 from infer.formats.contents import content_digest
-from infer.formats.distilled import load, read_manifest
+from infer.formats.distilled import fkd_file, holds_fkd_labels, load, read_manifest
 from infer.labels.fkd import FkdLabels, Price
 from infer.labels.fkd_batches import FkdBatch, spelled_out
 from infer.labels.fkd_reader import EPOCHS_PER_CHUNK, FkdReader
@@ -37,7 +37,7 @@ def write_own_labels(context: Context, labels: FkdLabels, folder: Path) -> dict[
     """Put the files of ``labels`` into ``folder``; gives what the manifest says of them."""
     for chunk in labels.chunks:
         for file in context.folder(chunk).glob("*.safetensors"):
-            _link_or_copy(file, folder / f"fkd-{chunk.start:05d}-{file.name}")
+            _link_or_copy(file, folder / fkd_file(chunk.start, file.stem))
     first = labels.draws.of(labels.plan, 0, labels.image_size)
     return {
         "mode": labels.mode,
@@ -47,11 +47,6 @@ def write_own_labels(context: Context, labels: FkdLabels, folder: Path) -> dict[
         "first_epoch": first.fingerprint(),
         "bytes": {"per_epoch": labels.price.per_epoch, "once": labels.price.once},
     }
-
-
-def holds_own_labels(folder: Path) -> bool:
-    """Whether the ``infer`` folder holds FKD labels."""
-    return (folder / _file(0, _LOGITS)).is_file()
 
 
 @dataclass(frozen=True)
@@ -68,11 +63,11 @@ class OwnLabels:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._manifest = read_manifest(folder)
-        if not holds_own_labels(folder):
+        if not holds_fkd_labels(folder):
             mode = self._manifest.get("labels", {}).get("mode", "no")
             raise UsageError(
-                f"{folder} has {mode} labels, and no FKD labels are stored in it ({_file(0, _LOGITS)}). Make them with "
-                "the run's command and labeling=fkd"
+                f"{folder} has {mode} labels, and no FKD labels are stored in it ({fkd_file(0, _LOGITS)}). Make them "
+                "with the run's command and labeling=fkd"
             )
         self._said = self._manifest["labels"]
         self.epochs: int = self._said["epochs"]
@@ -125,11 +120,7 @@ class OwnLabels:
         return draws
 
     def _files(self, part: str) -> list[Path]:
-        return [self.folder / _file(start, part) for start in range(0, self.epochs, EPOCHS_PER_CHUNK)]
-
-
-def _file(start: int, part: str) -> str:
-    return f"fkd-{start:05d}-{part}.safetensors"
+        return [self.folder / fkd_file(start, part) for start in range(0, self.epochs, EPOCHS_PER_CHUNK)]
 
 
 def _plan_of(recipe: dict[str, Any]) -> Plan:

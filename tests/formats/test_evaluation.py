@@ -12,8 +12,9 @@ from foreign_writers import drawn_images, write_sre2l
 
 from infer.errors import UsageError
 from infer.formats.distilled import write_images
-from infer.formats.evaluation import launch_words
+from infer.formats.evaluation import label_hint, launch_words
 from infer.inspect.cli import run
+from infer.trials import main_trial
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,6 +60,33 @@ def test_a_run_is_named_as_elsewhere(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(["evaluate", "digits-infer", "--outputs", str(tmp_path / "outputs"), "labeling=hard"])
     assert sys.argv[2] == f"method.path={own_folder_of_run}" and sys.argv[-1] == f"outputs={tmp_path / 'outputs'}"
+
+
+@pytest.mark.parametrize(
+    ("file", "mode"), [("labels.safetensors", "static"), ("fkd-00000-logits.safetensors", "fkd"), ("x", None)]
+)
+def test_labels_that_lie_with_a_set_are_mentioned(tmp_path, file, mode):
+    folder = own_folder(tmp_path / "set", "digits")
+    (folder / file).touch()
+    words = f"labeling={mode} labeling.source=set"
+    hint = label_hint(folder, ["labeling=hard"])
+    assert hint is None if mode is None else hint.endswith(words)
+    assert label_hint(folder, words.split()) is None
+
+
+def test_folders_of_labels_alone_are_told_from_images(tmp_path, make_context):
+    (tmp_path / "epoch_0").mkdir()
+    (tmp_path / "epoch_0" / "batch_0.tar").touch()
+    with pytest.raises(UsageError, match=f"and labeling=fkd labeling.path={tmp_path} beside it"):
+        main_trial(make_context("method=imported", f"method.path={tmp_path}", "K=null"))
+
+
+def test_the_help_says_how_to_use_labels_that_were_made_elsewhere(capsys):
+    with pytest.raises(SystemExit):
+        run(["evaluate", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for words in ("labeling=static labeling.source=set", "labeling=fkd labeling.source=set", "labeling.path=FOLDER"):
+        assert words in told
 
 
 def test_what_is_not_there_is_said(tmp_path, capsys):
