@@ -39,12 +39,11 @@ class ChunkedObjective(Objective):
         slope = torch.zeros_like(seen)
         cross_entropy, penalty = self._start.new_zeros(2, len(seen))
         for chunk, share in zip(self._chunks, self._shares, strict=True):
-            terms = self._loss(
-                self.teacher, view(self._base[:, chunk]), seen, self._classes[chunk], self._bn_weight, of_whole
-            )
-            slope += share * torch.autograd.grad(terms[0], seen)[0]
-            cross_entropy += share * terms[1]
-            penalty += share * terms[2]
+            base, classes = view(self._base[:, chunk]), self._classes[chunk]
+            total, *values = self._loss(self.teacher, base, seen, classes, self._bn_weight, of_whole)
+            (gradient,) = torch.autograd.grad(total, seen)
+            for mean, value in zip((slope, cross_entropy, penalty), (gradient, *values), strict=True):
+                mean += share * value
         return slope, cross_entropy, penalty
 
     @torch.no_grad()
