@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from infer.methods.optimisation import Problem
+from infer.methods.objective import Problem
 from infer.methods.views import Views
 
 

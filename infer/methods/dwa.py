@@ -17,7 +17,7 @@ from torch.nn.utils import get_total_norm
 from infer.config.method import DwaMethod
 from infer.context import Context
 from infer.formats.pixels import normalise
-from infer.methods.optimisation import OptimisationSettings, Problem
+from infer.methods.objective import OptimisationSettings, Problem
 from infer.methods.syntheses import Syntheses, SynthesisedSet
 from infer.methods.views import Augmentation
 from infer.spans import spans

@@ -19,7 +19,8 @@ from infer.formats.pixels import normalise, to_bytes, valid_range
 from infer.methods.base import Block, GenerationCurves
 from infer.methods.curves import CURVES, side_by_side
 from infer.methods.image_set import ImageSet
-from infer.methods.optimisation import OptimisationSettings, Problem, optimise, settings_of
+from infer.methods.objective import OptimisationSettings, Problem
+from infer.methods.optimisation import optimise, settings_of
 from infer.methods.views import Augmentation
 from infer.spans import Span
 from infer.stages.squeeze import Teacher

@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infer.methods.compensators import compensation
-from infer.methods.optimisation import Objective, OptimisationSettings, Problem, descend
+from infer.methods.objective import Objective, OptimisationSettings, Problem
+from infer.methods.optimisation import descend
 from infer.methods.views import Augmentation
 from infer.models import build
 
