@@ -96,10 +96,14 @@ def _print_storage(context: Context, trials: list[Trial]) -> None:
             context.console.say(f"  {trial.material.name} leaves {trial.material.leftover_bytes} bytes of that unused")
 
 
+_NOT_OF_OTHER_LABELS = ("labeling=", "labeling.path=", "labeling.source=", "stages=", "force=")
+"""Beginnings of words that a command for other labels of the same images does without."""
+
+
 def _print_next(context: Context, has_set: bool) -> None:
     """The folder, and the command that a person is likely to want next."""
     say, folder = context.console.say, context.run_folder
-    typed = [word for word in context.overrides if not word.startswith(("labeling=", "stages=", "force="))]
+    typed = [word for word in context.overrides if not word.startswith(_NOT_OF_OTHER_LABELS)]
     other = LabelMode.static if context.config.labeling.mode is LabelMode.dynamic else LabelMode.dynamic
     say(f"pictures, record and distilled set: {folder}")
     if has_set:
