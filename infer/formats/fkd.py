@@ -7,10 +7,9 @@ are those of the batch as it was mixed. Files without indices mean the order of 
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from torch import Tensor
 
 from infer.errors import UsageError
 from infer.files import replaced_whole
-from infer.formats.fkd_order import replayed_order
 from infer.formats.foreign import load_foreign
 
 _EPOCH, _BATCH = re.compile(r"epoch_(\d+)"), re.compile(r"batch_(\d+)\.tar")
@@ -83,22 +81,6 @@ class FkdFolder:
         """One file as it is. Raises UsageError where it is damaged, needs code or is of another format."""
         return read_batch(self.path / f"epoch_{epoch}" / f"batch_{number}.tar")
 
-    def batches(self, targets: Tensor, epochs: Iterable[int] | None = None) -> Iterator[tuple[int, LabelledBatch]]:
-        """Every epoch's number and batch, in order, all with the rows of the images whose classes are ``targets``.
-
-        ``epochs`` are those that are read; None: all. Raises UsageError where the labels are not those of these images.
-        """
-        counts = self.batches_per_epoch
-        order = None if self.batch(0, 0).index is not None else replayed_order(self, targets)
-        for epoch in range(len(counts)) if epochs is None else epochs:
-            rows = iter(order(epoch)) if order else None
-            for number in range(counts[epoch]):
-                batch = self.batch(epoch, number)
-                if rows is not None:
-                    batch = replace(batch, index=torch.tensor(list(islice(rows, len(batch)))))
-                _check_rows(batch, len(targets), self.path)
-                yield epoch, batch
-
 
 def read_batch(file: Path) -> LabelledBatch:
     """The content of one ``batch_{b}.tar`` with 6, 7 or 8 items."""
@@ -150,13 +132,6 @@ def _numbered(folder: Path, form: re.Pattern[str], first: str) -> list[Path]:
         missing = first if not found else form.pattern.replace(r"(\d+)", str(absent)).replace("\\", "")
         raise UsageError(f"{folder} has no {missing}: it is no whole folder of FKD labels, or a pruned one")
     return [found[number] for number in sorted(found)]
-
-
-def _check_rows(batch: LabelledBatch, num_images: int, path: Path) -> None:
-    if len(batch.index) < len(batch):
-        raise UsageError(f"{path} labels more images in one epoch than the {num_images} of the set")
-    if not 0 <= int(batch.index.min()) <= int(batch.index.max()) < num_images:
-        raise UsageError(f"{path} labels image {int(batch.index.max())}, and the set has {num_images} images")
 
 
 def _tensor(value: Any) -> Tensor:

@@ -6,16 +6,16 @@ on under another torch. Both are replayed, and the labels themselves say which i
 agrees with the image's far more often than by chance.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from infer.errors import UsageError
-
-if TYPE_CHECKING:
-    from infer.formats.fkd import FkdFolder, LabelledBatch
+from infer.formats.fkd import FkdFolder, LabelledBatch
 
 _SEED = 42  # fixed in the published code, whatever its --fkd-seed says
 _ROWS_COMPARED = 2000
@@ -26,7 +26,26 @@ Order = Callable[[int], list[int]]
 """The rows of an epoch, all of them."""
 
 
-def replayed_order(folder: "FkdFolder", targets: Tensor) -> Order:
+def indexed_batches(
+    folder: FkdFolder, targets: Tensor, epochs: Iterable[int] | None = None
+) -> Iterator[tuple[int, LabelledBatch]]:
+    """Every epoch's number and batch, in order, all with the rows of the images whose classes are ``targets``.
+
+    ``epochs`` are those that are read; None: all. Raises UsageError where the labels are not those of these images.
+    """
+    counts = folder.batches_per_epoch
+    order = None if folder.batch(0, 0).index is not None else replayed_order(folder, targets)
+    for epoch in range(len(counts)) if epochs is None else epochs:
+        rows = iter(order(epoch)) if order else None
+        for number in range(counts[epoch]):
+            batch = folder.batch(epoch, number)
+            if rows is not None:
+                batch = replace(batch, index=torch.tensor(list(islice(rows, len(batch)))))
+            _check_rows(batch, len(targets), folder.path)
+            yield epoch, batch
+
+
+def replayed_order(folder: FkdFolder, targets: Tensor) -> Order:
     """The order in which ``folder`` goes through the images whose classes are ``targets``.
 
     Raises UsageError where the folder is not of as many images, or no order agrees with its labels.
@@ -71,12 +90,19 @@ def _order(num_images: int, drawn_per_epoch: int) -> Order:
     return order
 
 
-def _rows_of_epoch(folder: "FkdFolder", epoch: int) -> int:
+def _check_rows(batch: LabelledBatch, num_images: int, path: Path) -> None:
+    if len(batch.index) < len(batch):
+        raise UsageError(f"{path} labels more images in one epoch than the {num_images} of the set")
+    if not 0 <= int(batch.index.min()) <= int(batch.index.max()) < num_images:
+        raise UsageError(f"{path} labels image {int(batch.index.max())}, and the set has {num_images} images")
+
+
+def _rows_of_epoch(folder: FkdFolder, epoch: int) -> int:
     last = folder.batches_per_epoch[epoch] - 1
     return last * len(folder.batch(epoch, 0)) + len(folder.batch(epoch, last))
 
 
-def _agreement(folder: "FkdFolder", epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
+def _agreement(folder: FkdFolder, epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
     """The share of images whose label peaks at their class, of how many, and the number of classes."""
     agreeing = compared = num_classes = 0
     for number in range(folder.batches_per_epoch[epoch]):
@@ -90,7 +116,7 @@ def _agreement(folder: "FkdFolder", epoch: int, order: Sequence[int], targets: T
     return agreeing / compared, compared, num_classes
 
 
-def _expected(batch: "LabelledBatch", targets: Tensor) -> Tensor:
+def _expected(batch: LabelledBatch, targets: Tensor) -> Tensor:
     """The class of whichever of the two mixed images has the larger share."""
     if batch.partner is None or batch.weight is None or batch.weight >= 0.5:
         return targets

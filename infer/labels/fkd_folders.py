@@ -16,6 +16,7 @@ from torch import Tensor
 from infer.errors import UsageError
 from infer.formats.contents import content_digest
 from infer.formats.fkd import FkdFolder, LabelledBatch
+from infer.formats.fkd_order import indexed_batches
 from infer.formats.folder import infer_folder
 from infer.labels.fkd import Price
 from infer.labels.fkd_batches import FkdBatch
@@ -95,7 +96,7 @@ class ForeignLabelFolder(LabelFolder):
         )
 
     def epochs(self, targets: Tensor, span: range) -> Iterator[list[FkdBatch]]:
-        for epoch, numbered in groupby(self._folder.batches(targets, span), key=lambda pair: pair[0]):
+        for epoch, numbered in groupby(indexed_batches(self._folder, targets, span), key=lambda pair: pair[0]):
             batches = [self._converted(epoch, number, batch) for number, (_, batch) in enumerate(numbered)]
             if _stands_alone([len(batch.index) for batch in batches]):
                 batches[-1] = _twice(batches[-1])

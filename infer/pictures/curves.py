@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from infer.context import Context
 from infer.methods.base import DistilledArtefact, GenerationCurves
-from infer.pictures.drawn import with_ancestors
 from infer.pictures.panels import Curve, Panel, Section, sheet
 from infer.stages.squeeze import Teacher
+from infer.store.artefact import with_ancestors
 from infer.trials import Trial
 
 History = Sequence[Mapping[str, float]]

@@ -1,12 +1,13 @@
 """A run's pictures as an artefact: runs that show the same share them, which is most of what a finished job costs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from infer.config import Stage
 from infer.context import Context
 from infer.pictures.quiet import quiet_fonts
 from infer.store import Artefact, Workspace
+from infer.store.artefact import with_ancestors
 from infer.trials import Trial
 
 
@@ -57,10 +58,3 @@ class Pictures(Artefact):
         material = self._trials[0].material
         size = f"{material.images.in_words}, ipc charged {material.images.ipc_charged:.4g}"
         return f"{self._context.data.name}, {material.name}: {size}"
-
-
-def with_ancestors(artefacts: Iterable[Artefact]) -> Iterator[Artefact]:
-    """Everything that ``artefacts`` are made from, and they themselves, parents before children."""
-    for artefact in artefacts:
-        yield from with_ancestors(artefact.parents.values())
-        yield artefact

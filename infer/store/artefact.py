@@ -1,7 +1,7 @@
 """What an artefact is: a class says what it depends on, how it is made, and so what it is called."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,3 +72,10 @@ class Artefact(ABC):
     def folder_name(self) -> str:
         """Readable name and the first eight hex digits of the signature."""
         return f"{self.name.replace('/', '.')}-{self.signature[:8]}"
+
+
+def with_ancestors(artefacts: Iterable[Artefact]) -> Iterator[Artefact]:
+    """Everything that ``artefacts`` are made from, and they themselves, parents before children."""
+    for artefact in artefacts:
+        yield from with_ancestors(artefact.parents.values())
+        yield artefact

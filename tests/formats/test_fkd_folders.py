@@ -10,6 +10,7 @@ from torch.utils.data import BatchSampler, RandomSampler
 
 from infer.errors import UsageError
 from infer.formats.fkd import FkdFolder, LabelledBatch, read_batch, write_batches
+from infer.formats.fkd_order import indexed_batches
 
 NUM_IMAGES, NUM_CLASSES, BATCH, EPOCHS = 50, 10, 16, 3
 TARGETS = torch.arange(NUM_CLASSES).repeat_interleave(NUM_IMAGES // NUM_CLASSES)
@@ -61,7 +62,7 @@ def write_as_sre2l(root: Path, sampler: type, mix: str = "cutmix", items: int = 
 @pytest.mark.parametrize("mix", ["cutmix", "mixup", "none"])
 def test_the_order_is_found_by_replaying_both_samplers(tmp_path, sampler, mix):
     rows = write_as_sre2l(tmp_path, sampler, mix)
-    found = list(FkdFolder(tmp_path).batches(TARGETS))
+    found = list(indexed_batches(FkdFolder(tmp_path), TARGETS))
     assert [batch.index.tolist() for _, batch in found] == rows
     assert [epoch for epoch, _ in found] == [0] * 4 + [1] * 4 + [2] * 4
 
@@ -73,27 +74,27 @@ def test_both_samplers_differ_from_the_second_epoch_on(tmp_path):
 
 def test_stored_indices_are_believed(tmp_path):
     rows = write_as_sre2l(tmp_path, RandomSampler, items=7, seed=7)
-    assert [batch.index.tolist() for _, batch in FkdFolder(tmp_path).batches(TARGETS)] == rows
+    assert [batch.index.tolist() for _, batch in indexed_batches(FkdFolder(tmp_path), TARGETS)] == rows
 
 
 def test_labels_of_other_images_are_refused(tmp_path):
     write_as_sre2l(tmp_path, RandomSampler)
     with pytest.raises(UsageError, match="neither replay of SRe2L's sampler fits"):
-        list(FkdFolder(tmp_path).batches(TARGETS.roll(5)))
+        list(indexed_batches(FkdFolder(tmp_path), TARGETS.roll(5)))
     with pytest.raises(UsageError, match="labels 50 images per epoch .* the set has 60"):
-        list(FkdFolder(tmp_path).batches(torch.zeros(60, dtype=torch.int64)))
+        list(indexed_batches(FkdFolder(tmp_path), torch.zeros(60, dtype=torch.int64)))
 
 
 def test_an_order_of_another_seed_is_refused(tmp_path):
     write_as_sre2l(tmp_path, RandomSampler, seed=43)
     with pytest.raises(UsageError, match="neither replay"):
-        list(FkdFolder(tmp_path).batches(TARGETS))
+        list(indexed_batches(FkdFolder(tmp_path), TARGETS))
 
 
 def test_an_image_that_is_not_there_is_refused(tmp_path):
     write_as_sre2l(tmp_path, RandomSampler, items=7)
     with pytest.raises(UsageError, match="and the set has 9 images"):
-        list(FkdFolder(tmp_path).batches(TARGETS[:9]))
+        list(indexed_batches(FkdFolder(tmp_path), TARGETS[:9]))
 
 
 @pytest.mark.parametrize("items", [6, 7, 8])
@@ -149,7 +150,7 @@ def test_a_folder_with_a_gap_is_refused(tmp_path, name, told):
     write_as_sre2l(tmp_path, RandomSampler)
     (tmp_path / name).rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match=told):
-        list(FkdFolder(tmp_path).batches(TARGETS))
+        list(indexed_batches(FkdFolder(tmp_path), TARGETS))
 
 
 @pytest.mark.parametrize(
