@@ -1,1 +1,1 @@
-"""What a student is taught: hard, static or dynamic labels."""
+"""What a student is taught: hard, static, dynamic or stored-ahead (fkd) labels."""
