@@ -22,6 +22,7 @@ _RECIPE = (
     "flip",
 )
 _NAMED_WHEN_USED = (
+    "even_batches",
     "schedule",
     "warmup_start",
     "decay_norm_and_bias",
@@ -79,6 +80,10 @@ class Training:
     steps: int | None = None
     """Updates of the weights."""
     batch_size: int = 64
+    even_batches: bool = False
+    """Divide the images of an epoch into batches that are as equal as possible, none above ``batch_size``. false: the
+    last batch has what is left, as in the published codes, where the two images that are left of 130 weigh as much as
+    the 64 before them."""
     accumulate: int = 1
     """Parts in which a batch goes through the network, for batches that do not fit in memory. Batch norm sees a part;
     each part's loss is divided by this number, also where a short last batch has fewer (SRe2L, train_FKD.py:235)."""

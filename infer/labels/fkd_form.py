@@ -83,11 +83,15 @@ class Form:
 
 
 def batch_size_words(sizes: list[int], plan: Plan) -> list[str] | None:
-    """The setting to type so that the batches of ``plan`` have these ``sizes``; None where no setting does it."""
+    """The settings to type so that the batches of ``plan`` have these ``sizes``; None where no settings do it."""
     if sizes == plan.batch_sizes:
         return []
-    other = replace(plan, settings=replace(plan.settings, batch_size=sizes[0]))
-    return [f"evaluate.batch_size={sizes[0]}"] if sizes == other.batch_sizes else None
+    for even in (False, True):
+        other = replace(plan, settings=replace(plan.settings, batch_size=sizes[0], even_batches=even))
+        if sizes == other.batch_sizes:
+            words = [f"evaluate.even_batches={str(even).lower()}"] if even != plan.settings.even_batches else []
+            return [f"evaluate.batch_size={sizes[0]}", *words]
+    return None
 
 
 def _form_of(batch: FkdBatch, size: tuple[int, int]) -> Form:

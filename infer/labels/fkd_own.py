@@ -130,6 +130,7 @@ def _plan_of(recipe: dict[str, Any]) -> Plan:
     settings = Training(
         epochs=1,
         batch_size=recipe["batch_size"],
+        even_batches=recipe.get("even_batches", False),
         crop=Crop.padded if resized is None else Crop.resized,
         crop_padding=padding or 0,
         crop_scale_min=scale,

@@ -12,7 +12,7 @@ class Plan:
     """The length and the learning-rate schedule of one training.
 
     Updates ("steps") and epochs count from 0 in every method. An epoch shows each image once, in batches of
-    ``settings.batch_size``; the last batch holds what is left.
+    ``settings.batch_size``; the last batch holds what is left, unless ``settings.even_batches``.
     """
 
     settings: Training
@@ -31,6 +31,9 @@ class Plan:
         Batch normalisation cannot use a batch of one image, so a single image left over is joined by a second
         one, which that epoch then shows twice. Sets of one image and ``batch_size=1`` are left as asked.
         """
+        if self.settings.even_batches:
+            size, larger = divmod(self.num_images, self.steps_per_epoch)
+            return [size + 1] * larger + [size] * (self.steps_per_epoch - larger)
         full, left = divmod(self.num_images, self.settings.batch_size)
         if left == 1 and full > 0:
             left = 2
@@ -119,6 +122,7 @@ class Plan:
             "shuffle_patches": settings.shuffle_patches,
             "mix_alpha": self.mix_alpha,
             "cutmix": self.cutmix,
+            **({"even_batches": True} if settings.even_batches else {}),
         }
 
     @property
