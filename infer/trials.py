@@ -17,6 +17,7 @@ from infer.stages.evaluate import Material, Student, students_of
 from infer.stages.generate import distilled_set
 from infer.stages.relabel import labels_of
 from infer.stages.squeeze import Teacher
+from infer.training.plan import Plan
 
 _LABELS_OF = {
     Baseline.random_hard: LabelMode.hard,
@@ -45,15 +46,20 @@ class Trial:
         """Whether every student is trained."""
         return all(self.context.store.exists(s) for students in self.students.values() for s in students)
 
+    @cached_property
+    def plan(self) -> Plan:
+        """How its students are trained, but for the learning rate, which architectures may have of their own."""
+        return student_plan(self.context, self.material.images, self.material.steps)
+
     @property
     def num_steps(self) -> int:
         """Updates that each student makes."""
-        return student_plan(self.context, self.material.images, self.material.steps).total_steps
+        return self.plan.total_steps
 
     @property
     def samples_seen(self) -> int:
         """Images that each student is shown, each time counted."""
-        return student_plan(self.context, self.material.images, self.material.steps).samples_seen
+        return self.plan.samples_seen
 
     def storage(self) -> dict[str, Any]:
         """Tensor payloads in bytes, labels included, and their share of the uint8 training data in percent."""

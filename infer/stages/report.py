@@ -14,6 +14,9 @@ from infer.store import Artefact
 from infer.trials import Trial
 from infer.workload import COLUMNS, Workload
 
+_SMALL_BATCH = 8
+"""A last batch of so many times fewer images than the others is worth a word."""
+
 
 def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artefact]]) -> None:
     """Say what will run and what is there already."""
@@ -29,10 +32,22 @@ def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artef
         f"{budget}: {main.material.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
         f"students make {main.num_steps} steps on {main.material.images.num_images} images"
     )
+    for trial in trials:
+        _warn_of_small_batch(context, trial)
     workload = Workload()
     workload.add(context, plan)
     context.console.table(COLUMNS, workload.rows)
     say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
+
+
+def _warn_of_small_batch(context: Context, trial: Trial) -> None:
+    """Say so where the few images that are left of an epoch get an update of their own."""
+    whole, last = max(trial.plan.batch_sizes), trial.plan.batch_sizes[-1]
+    if _SMALL_BATCH * last <= whole:
+        context.console.say(
+            f"{trial.material.name}, {trial.plan.num_images} images: 1 in {trial.plan.steps_per_epoch} updates is made "
+            f"from the last {last}, as much as from {whole}; evaluate.even_batches=true divides them evenly"
+        )
 
 
 def run(context: Context, trials: list[Trial], teachers: list[Teacher]) -> None:

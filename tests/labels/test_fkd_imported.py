@@ -24,6 +24,7 @@ PROTOCOL = (
     "evaluate.steps=null",
     "evaluate.epochs=3",
     "evaluate.batch_size=16",
+    "evaluate.even_batches=false",
     "evaluate.crop=resized",
     "evaluate.flip=true",
     "evaluate.repeats=1",
@@ -157,6 +158,7 @@ def test_they_are_known_by_their_content(trial, tmp_path):
     ("words", "typed"),
     [
         (["evaluate.batch_size=32"], "Type evaluate.batch_size=16"),
+        (["evaluate.even_batches=true"], "Type evaluate.batch_size=16 evaluate.even_batches=false"),
         (["evaluate.mix=mixup"], "Type evaluate.mix=cutmix"),
         (["evaluate.mix=none", "evaluate.flip=false"], "Type evaluate.mix=cutmix evaluate.flip=true"),
         (["evaluate.crop=padded"], "Type evaluate.crop=resized"),

@@ -99,6 +99,7 @@ CHANGES = {
     "teachers.epochs": [Change("2", ALL)],
     "teachers.steps": [Change("9", ALL, along="teachers.epochs=null")],
     "teachers.batch_size": [Change("32", ALL)],
+    "teachers.even_batches": [Change("true", ALL)],
     "teachers.optimizer": [Change("adamw", ALL)],
     "teachers.lr": [Change("0.2", ALL), Change("1e-1")],
     "teachers.weight_decay": [Change("0", ALL)],
@@ -189,6 +190,7 @@ CHANGES = {
     "evaluate.epochs": [Change("2", STUDENTS, along="evaluate.steps=null")],
     "evaluate.steps": [Change("9", STUDENTS)],
     "evaluate.batch_size": [Change("32", STUDENTS), Change("32", LABELLED, given="labeling=fkd")],
+    "evaluate.even_batches": [Change("false", STUDENTS), Change("false", LABELLED, given="labeling=fkd")],
     "evaluate.batch_size_by_ipc": [
         Change("{{1:5}}", STUDENTS, given="evaluate=rded_cifar10"),
         Change("{{1:5}}", given="evaluate=rded_cifar10 evaluate.batch_size=9"),

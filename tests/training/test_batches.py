@@ -105,6 +105,17 @@ def test_batch_sizes_at_the_edges(count, batch_size, sizes):
     assert [len(batch.index) for batch in BatchSource(images, plan, Draws(UNIT)).epoch(0)] == sizes
 
 
+@pytest.mark.parametrize(
+    "count, sizes", [(17, [6, 6, 5]), (16, [8, 8]), (9, [5, 4]), (8, [8]), (1, [1])], ids=lambda value: str(value)
+)
+def test_even_batches_share_what_is_left(count, sizes):
+    images, _ = random_images("uint8", count=count)
+    plan = make_plan(num_images=count, batch_size=8, even_batches=True)
+    batches = list(BatchSource(images, plan, Draws(UNIT)).epoch(0))
+    assert [len(batch.index) for batch in batches] == sizes and plan.steps_per_epoch == len(sizes)
+    assert sorted(torch.cat([batch.index for batch in batches]).tolist()) == list(range(count))
+
+
 def test_a_length_in_steps_ends_inside_an_epoch():
     images, _ = random_images("uint8")
     source = BatchSource(images, make_plan(epochs=None, steps=5), Draws(UNIT))

@@ -1,0 +1,35 @@
+"""What a run says before it begins and when it ends."""
+
+import pytest
+
+from infer.stages import report
+from infer.trials import main_trial
+
+RANDOM = ("method=random", "K=null", "ipc=13", "M=1", "labeling=hard", "baselines=[]")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "evaluate.even_batches=false",
+            "random, 130 images: 1 in 3 updates is made from the last 2, as much as from 64",
+        ),
+        ("evaluate.even_batches=true", None),
+        ("evaluate.even_batches=false evaluate.batch_size=50", None),
+        ("evaluate.even_batches=false evaluate.batch_size=200", None),
+    ],
+)
+def test_a_last_batch_of_a_few_images_is_worth_a_word(make_context, capsys, words, told):
+    context = make_context(*RANDOM, *words.split())
+    trial = main_trial(context)
+    report.announce(context, [trial], {})
+    assert (told in capsys.readouterr().out) if told else ("updates is made" not in capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("word", ["labeling=fkd", "labeling.source=set", "labeling.path=somewhere", "stages=[report]"])
+def test_other_labels_are_proposed_without_the_words_of_these(make_context, capsys, word):
+    context = make_context(*RANDOM)
+    context.overrides = ["ipc=13", word, "seed=1"]
+    report._print_next(context, has_set=False)
+    assert "python launch.py ipc=13 seed=1 labeling=dynamic" in capsys.readouterr().out.replace("\n", " ")
