@@ -58,9 +58,10 @@ def _words(rows: Rows, points: Sequence[Point]) -> Words:
 
 def _title(rows: Rows) -> str:
     """What all points have in common."""
-    options = rows.variation.same_choices
+    options, equal = rows.variation.same_choices, rows.variation.equal
+    # A folder of images has a name of its own.
+    options = options | ({"dataset": equal["dataset.name"]} if "dataset.name" in equal else {})
     named = [str(options[group]) for group in ("dataset", "method", "labeling") if options.get(group)]
-    equal = rows.variation.equal
     numbers = [f"{key}={equal[key]}" for key in ("ipc", "M", "K") if key in equal]
     return ", ".join([*named, *numbers]) or "sweep"
 

@@ -26,8 +26,8 @@ def test_a_line_per_run_newest_last(infer, add_run):
     head, *lines = out.splitlines()
     assert code == 0
     assert head.split("  ")[0] == "run"
-    assert lines[0].split() == [RUN, *"done infer digits 4 7 10 static digits_static 98.00 ± 1.00 (3) 25.5 KiB".split()]
-    assert lines[1].split() == [VAL, *"done infer digits 1 4 5 static digits_static 90.00 (1) val 25.5 KiB".split()]
+    assert lines[0].split() == [RUN, *"done infer digits 4 7 10 static digits_static 98.00 ± 1.00 (3) 26.2 kB".split()]
+    assert lines[1].split() == [VAL, *"done infer digits 1 4 5 static digits_static 90.00 (1) val 26.2 kB".split()]
     assert lines[2].split() == [JOB, *"failed infer digits 2 7 10 dynamic digits_dynamic - -".split()]
     assert "not on the test split" in lines[3]
 

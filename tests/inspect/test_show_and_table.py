@@ -37,7 +37,7 @@ def test_show_says_everything(infer, add_run):
     assert ["squeeze", "1", "0", "1", "0.0", "s"] in lines and not any(line[:1] == ["generate"] for line in lines)
     own = "97.50 ± 0.71 (2)  98.50 ± 0.71 (2)"
     assert sum(own.split() == line[3:11] for line in lines) == 2  # both students
-    assert "random_hard digits_static+hard convnet3_w32_batchnorm 55.00 ± 7.07 (2) - 400 24.6 KiB".split() in lines
+    assert "random_hard digits_static+hard convnet3_w32_batchnorm 55.00 ± 7.07 (2) - 400 25.2 kB".split() in lines
     assert ["resnet8_w8", "98.00", "(1)"] in lines
     assert ["total_bytes", "26152"] in lines and ["git_commit", "a" * 40] in lines
 
@@ -81,7 +81,7 @@ def test_columns_are_what_varies(infer, sweep):
     assert base.startswith("in all: dataset=digits method=infer labeling=static")
     assert "ipc=10" in base.split() and "M=" not in base and "worker" not in base
     assert head.split() == "job evaluate.lr M test top-1 % test top-5 % steps bytes".split()
-    assert lines[1].split() == "1 0.001 2 95.00 ± 1.41 (2) 100.00 ± 0.00 (2) 400 25.5 KiB".split()
+    assert lines[1].split() == "1 0.001 2 95.00 ± 1.41 (2) 100.00 ± 0.00 (2) 400 26.2 kB".split()
 
 
 @pytest.mark.parametrize(
