@@ -29,7 +29,7 @@ def student_plan(context: Context, images: TrainingSet, steps: int | None = None
     return Plan(
         protocol,
         images.num_images,
-        steps=steps,
+        steps=None if steps == protocol.steps else steps,  # its own length: then the students are the protocol's own
         mix_alpha=None if protocol.mix is Mix.none else protocol.mix_alpha,
         cutmix=protocol.mix is Mix.cutmix,
     )

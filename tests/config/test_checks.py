@@ -63,6 +63,7 @@ def test_missing_settings_are_listed_together(resolved):
 
 
 OTHER_VALUES = {
+    "even_batches": True,
     "schedule": "half_cosine",
     "warmup_start": 0.01,
     "decay_norm_and_bias": False,
@@ -77,7 +78,7 @@ OTHER_VALUES = {
 
 def test_every_training_setting_is_part_of_the_recipe():
     """A setting that is added to ``Training`` must enter the signature of what is trained with it."""
-    not_of_weights = {"test_every", "test_from"}
+    not_of_weights = {"test_every", "test_from", "normalise"}  # what normalise means is in signatures, as units
     always, when_used = Training(epochs=1).recipe(), Training(epochs=1, warmup=0.1, **OTHER_VALUES).recipe()
     assert set(always) | set(OTHER_VALUES) | not_of_weights == set(Training.__dataclass_fields__)
     assert set(when_used) == set(always) | set(OTHER_VALUES)

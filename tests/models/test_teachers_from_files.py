@@ -96,7 +96,12 @@ def test_an_architecture_without_a_teacher_is_refused(make_context):
         make_context("teachers.checkpoints={resnet50: x.pth}")
 
 
-@pytest.mark.parametrize("given", ["7", "x.pth", f"{{{ARCH}: 7}}"])
+def test_a_name_goes_for_every_architecture(make_context):
+    config = make_context("teachers.checkpoints=IMAGENET1K_V1").config
+    assert [config.teachers.checkpoint_of(arch) for arch in config.ensemble] == ["IMAGENET1K_V1"] * 2
+
+
+@pytest.mark.parametrize("given", ["7", f"{{{ARCH}: 7}}"])
 def test_what_is_no_mapping_to_files_is_refused(make_context, given):
     with pytest.raises(UsageError, match="give a file for an architecture"):
         make_context(f"teachers.checkpoints={given}")
