@@ -126,19 +126,24 @@ class _LineTicker(Ticker):
     def __init__(self, console: Console, description: str, total: int) -> None:
         self._console, self._description, self._total = console, description, total
         self._started = self._last_line = time.monotonic()
-        self._found_done: int | None = None
+        self._seen_first: tuple[int, float] | None = None
+        """A count of steps and when it was reached, from which the speed is taken."""
 
     def advance_to(self, done: int, note: str = "") -> None:
-        if self._found_done is None:
-            self._found_done = done - 1  # a resumed piece of work starts in its middle
         now = time.monotonic()
+        if self._seen_first is None:
+            # Of work that begins with more than one step nobody knows whether it was resumed in its middle.
+            self._seen_first = (0, self._started) if done == 1 else (done, now)
         if now - self._last_line < _PLAIN_INTERVAL_S:
             return
         self._last_line = now
-        elapsed = now - self._started
-        left = elapsed / (done - self._found_done) * (self._total - done)
-        times = f"{duration(elapsed)}, {duration(left)} left"
+        times = duration(now - self._started) + self._left(done, now)
         self._console.say(f"  {self._description}  {done}/{self._total}  {times}  {note}".rstrip())
+
+    def _left(self, done: int, now: float) -> str:
+        """How long the rest will take; nothing while that cannot be said."""
+        before, then = self._seen_first
+        return f", {duration((now - then) / (done - before) * (self._total - done))} left" if done > before else ""
 
 
 class _ToConsole(logging.Handler):
