@@ -1,7 +1,6 @@
 """The data sets' settings: where the files lie and how they become square images."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from omegaconf import MISSING
 
@@ -75,8 +74,11 @@ class WnidConfig:
     in_memory: bool | None = None
     """Decode each split once and hold it (true), or decode images whenever they are used (false); null: hold what
     takes at most a third of this machine's memory. Results are the same."""
-    layout: ClassVar[str] = ""
-    """What ``root`` has to hold, for messages."""
+
+    @property
+    def layout(self) -> str:
+        """What to type, for messages: what ``root`` has to hold."""
+        raise NotImplementedError
 
     def __post_init__(self) -> None:
         _check_statistics(self.mean, self.std)
@@ -98,7 +100,14 @@ class ImagenetConfig(WnidConfig):
     """Pixels that the shorter side of an image is resized to (bilinear, antialiased) ..."""
     image_size: int = 224
     """... before this many are cut out of its middle along both edges, of training and of test images."""
-    layout: ClassVar[str] = "give dataset.root=<folder> with train/ and val/, each with one folder of images per WNID"
+
+    @property
+    def layout(self) -> str:
+        if self.train == self.test == ".":
+            return "give dataset.root=<folder> with one folder of images per WNID"
+        return (
+            f"give dataset.root=<folder> with {self.train}/ and {self.test}/, each with one folder of images per WNID"
+        )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,10 +123,13 @@ class TinyImagenetConfig(WnidConfig):
     """Tiny-ImageNet: 100,000 training and 10,000 validation images of 64x64 pixels in 200 classes."""
 
     name: str = "tinyimagenet"
-    layout: ClassVar[str] = (
-        "give dataset.root=<the unpacked tiny-imagenet-200/>, with train/<WNID>/images/ and either val/images/ and "
-        "val/val_annotations.txt or val/<WNID>/"
-    )
+
+    @property
+    def layout(self) -> str:
+        return (
+            "give dataset.root=<the unpacked tiny-imagenet-200/>, with train/<WNID>/images/ and either val/images/ and "
+            "val/val_annotations.txt or val/<WNID>/"
+        )
 
 
 def _check_statistics(mean: list[float], std: list[float]) -> None:
