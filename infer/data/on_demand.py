@@ -31,7 +31,7 @@ class OnDemand(ABC):
 
     def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """The images of a slice or of int64 indices of any shape [...]: [..., 3, S, S]."""
-        index = torch.arange(len(self))[rows] if isinstance(rows, slice) else rows.cpu()
+        index = torch.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows.cpu()
         flat = index.flatten()
         images = self.made(flat if self._rows is None else self._rows[flat])
         if self._change:

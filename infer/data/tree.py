@@ -50,11 +50,7 @@ class Tree:
     def split(self, name: str) -> Split:
         """The split ``train`` or ``test``. Raises UsageError for images that cannot be read or are not squares of one
         size: at once for a split that is held, else when they are asked for."""
-        files = self._listing.splits[name]
-        if self._is_held(name):
-            return self.examined(name)[0]
-        images = FilesOnDemand(self._root, [file.path for file in files], self._size, self._resizing, self._threads)
-        return Split(images, _targets(files))
+        return self.examined(name)[0] if self._is_held(name) else self._on_demand(name)
 
     def examined(self, name: str) -> tuple[Split, Contents]:
         """The split and its contents: every file is decoded now, whether or not it is held. Raises as ``split``."""
@@ -66,8 +62,14 @@ class Tree:
                 held[row] = image.pixels.transpose(2, 0, 1)
             contents.digests.extend((os.fsencode(file.path), image.sha256))
             contents.kinds.update([image.kind] if image.kind else [])
-        split = self.split(name) if held is None else Split(torch.from_numpy(held), _targets(files))
+        split = self._on_demand(name) if held is None else Split(torch.from_numpy(held), _targets(files))
         return split, contents
+
+    def _on_demand(self, name: str) -> Split:
+        files = self._listing.splits[name]
+        log.info("The %s split (%.0f GiB) is decoded while it is used", name, self._bytes(name) / 2**30)
+        images = FilesOnDemand(self._root, [file.path for file in files], self._size, self._resizing, self._threads)
+        return Split(images, _targets(files))
 
     def _decoded(self, files: list[ImageFile]) -> Iterator[tuple[ImageFile, DecodedImage]]:
         for start, stop in spans(len(files), _BLOCK):
@@ -84,17 +86,18 @@ class Tree:
             raise not_one_square(told, self._size)
 
     def _is_held(self, name: str) -> bool:
-        needed = len(self._listing.splits[name]) * 3 * self._size**2
+        needed = self._bytes(name)
         present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if self._in_memory and needed > present:
             raise UsageError(
                 f"dataset.in_memory=true, but the {name} split of {self._root} takes {needed / 2**30:.0f} GiB and this "
                 f"machine has {present / 2**30:.0f} GiB of memory. Type dataset.in_memory=null, or a smaller size"
             )
-        held = needed <= _HELD_SHARE * present if self._in_memory is None else self._in_memory
-        if not held:
-            log.info("The %s split (%.0f GiB) is decoded while it is used", name, needed / 2**30)
-        return held
+        return needed <= _HELD_SHARE * present if self._in_memory is None else self._in_memory
+
+    def _bytes(self, name: str) -> int:
+        """What the split takes when it is held."""
+        return len(self._listing.splits[name]) * 3 * self._size**2
 
 
 def not_one_square(found: str, side: int) -> UsageError:

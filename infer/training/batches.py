@@ -93,16 +93,12 @@ class BatchSource:
         bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
         batches = [slice(start, stop) for start, stop in islice(bounds, len(self._plan.steps_of(epoch)))]
         source = self._draws.stored_epoch(epoch)
-        canvases = self._canvases([drawn.order[rows] for rows in batches])
+        if self._held is None:
+            canvases = prefetched(self._made, [drawn.order[rows] for rows in batches])
+        else:
+            canvases = (_Canvas(self._held, draws.order[rows]) for rows in batches)
         for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True)):
             yield self._batch(draws, rows, canvas, number, source)
-
-    def _canvases(self, batches: list[Tensor]) -> Iterator["_Canvas"]:
-        """For every batch of rows of the training set where its images are to be found."""
-        if self._held is not None:
-            device = self._held.device
-            return (_Canvas(self._held, index.to(device)) for index in batches)
-        return prefetched(self._made, batches)
 
     def _made(self, index: Tensor) -> "_Canvas":
         """The images ``index`` of a set that is made on demand, and nothing else."""
