@@ -37,21 +37,28 @@ class Cifar100Config:
 
 
 @dataclass
-class FolderConfig:
+class TreeConfig:
+    """What the data sets have in common that are trees of image files."""
+
+    name: str = MISSING
+    root: str = MISSING
+    """Folder that holds the folders of the splits; ``~`` and ``$VARIABLES`` are expanded."""
+    in_memory: bool | None = None
+    """Decode each split once and hold it (true), or decode images whenever they are used (false); null: hold what
+    takes at most a third of this machine's memory. Results are the same."""
+
+
+@dataclass
+class FolderConfig(TreeConfig):
     """Any tree of image files: ``train/`` and ``test/`` or ``val/``, each with one folder per class."""
 
     name: str = "folder"
-    root: str = MISSING
-    """Folder that holds ``train/`` and ``test/`` or ``val/``; ``~`` and ``$VARIABLES`` are expanded."""
     resize: int | None = None
     """Shorter side to this many pixels, then a centre crop; null: the files are square and of one size."""
     mean: list[float] | None = None
     """Of each channel, for pixel values in [0, 1]; null: computed from the training images."""
     std: list[float] | None = None
     """Goes with ``mean``: both are given or neither."""
-    in_memory: bool | None = None
-    """Decode each split once and hold it (true), or decode images whenever they are used (false); null: hold what
-    takes at most a third of this machine's memory. Results are the same."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "dataset.resize", self.resize)
@@ -63,17 +70,12 @@ class FolderConfig:
 
 
 @dataclass
-class WnidConfig:
+class WnidConfig(TreeConfig):
     """What the data sets have in common whose class folders are named by WordNet IDs."""
 
-    name: str = MISSING
-    root: str = MISSING
     mean: list[float] = MISSING
     """Of each channel, for pixel values in [0, 1]."""
     std: list[float] = MISSING
-    in_memory: bool | None = None
-    """Decode each split once and hold it (true), or decode images whenever they are used (false); null: hold what
-    takes at most a third of this machine's memory. Results are the same."""
 
     @property
     def layout(self) -> str:
