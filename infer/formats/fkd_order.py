@@ -77,6 +77,11 @@ def agrees(share: float, compared: int, num_classes: int) -> bool:
     return share - chance >= _DEVIATIONS * (chance * (1 - chance) / compared) ** 0.5
 
 
+def of_leading(values: Tensor, partner: Tensor | None, weight: float | None) -> Tensor:
+    """Of the images of a batch and those mixed into them the ``values`` [B] of whichever has the larger share."""
+    return values if partner is None or weight is None or weight >= 0.5 else values[partner]
+
+
 def _order(num_images: int, drawn_per_epoch: int) -> Order:
     generator = torch.Generator().manual_seed(_SEED)
     replayed: list[list[int]] = []
@@ -107,17 +112,11 @@ def _agreement(folder: FkdFolder, epoch: int, order: Sequence[int], targets: Ten
     agreeing = compared = num_classes = 0
     for number in range(folder.batches_per_epoch[epoch]):
         batch = folder.batch(epoch, number)
-        expected = _expected(batch, targets[torch.tensor(order[compared : compared + len(batch)])])
+        rows = torch.tensor(order[compared : compared + len(batch)])
+        expected = of_leading(targets[rows], batch.partner, batch.weight)
         agreeing += int((batch.logits.argmax(dim=1) == expected).sum())
         compared += len(batch)
         num_classes = batch.logits.shape[1]
         if compared >= _ROWS_COMPARED:
             break
     return agreeing / compared, compared, num_classes
-
-
-def _expected(batch: LabelledBatch, targets: Tensor) -> Tensor:
-    """The class of whichever of the two mixed images has the larger share."""
-    if batch.partner is None or batch.weight is None or batch.weight >= 0.5:
-        return targets
-    return targets[batch.partner]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infer.context import Context
 from infer.errors import UsageError
-from infer.formats.fkd_order import agrees
+from infer.formats.fkd_order import agrees, of_leading
 from infer.labels.base import SoftLabelLoss, artefacts_of
 from infer.labels.fkd import LOGITS, FkdLabels, StoredEpochs
 from infer.labels.fkd_batches import FkdBatch
@@ -148,7 +148,7 @@ def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor)
     """What a person should know where labels do not peak at the classes of their images, class by class."""
     if batches[0].classes is not None:
         return None
-    expected = torch.cat([targets[_leading(batch)] for batch in batches])
+    expected = torch.cat([of_leading(targets[batch.index], batch.partner, batch.weight) for batch in batches])
     logits = torch.cat([batch.logits for batch in batches])
     share = (logits.argmax(dim=1) == expected).float().mean().item()
     if agrees(share, len(expected), logits.shape[1]):
@@ -157,11 +157,6 @@ def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor)
         f"{path}: its labels peak at the classes of {100 * share:.1f} % of their images, which chance would do. Are "
         "they labels of these images, and the classes in this order?"
     )
-
-
-def _leading(batch: FkdBatch) -> Tensor:
-    """Whichever of the two mixed images has the larger share."""
-    return batch.index if batch.partner is None or batch.weight >= 0.5 else batch.index[batch.partner]
 
 
 def _logits_of(epochs: Sequence[Sequence[FkdBatch]]) -> dict[str, Tensor]:
