@@ -109,7 +109,7 @@ class Imagenet(WnidImages):
     @property
     def _shape(self) -> tuple[int, Resizing | None]:
         config = self._config
-        # Bilinear, as torchvision's weights of 2014 to 2020 were tested with.
+        # Bilinear, as in the transforms of torchvision's first weights of ResNets; those of EfficientNets are bicubic.
         return config.image_size, Resizing(config.resize, config.image_size, InterpolationMode.BILINEAR)
 
     def _list(self) -> Listing:
