@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from infer.models import names
-from infer.models.names import check
+from infer.models.names import check, signature_settings
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["build", "check"]
+__all__ = ["build", "check", "signature_settings"]
 
 
 def build(arch: str, num_classes: int, image_size: int) -> "nn.Module":

@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import StochasticDepth
 
 from infer.models.layers import depthwise, pointwise
 
@@ -16,7 +15,6 @@ _STAGES = (
     (6, 192, 4, 5, 2),
     (6, 320, 1, 3, 1),
 )
-_DROP_CONNECT = 0.2
 _DROPOUT = 0.2
 _SQUEEZE = 4  # of the width of the block's input, not of the expanded one
 
@@ -24,7 +22,8 @@ _SQUEEZE = 4  # of the width of the block's input, not of the expanded one
 class EfficientNetB0(nn.Module):
     """The published EfficientNet-B0 for 32x32 images, named as in its checkpoints; 3.60 M parameters.
 
-    Initialised by torch's defaults. Drop-connect and dropout act in training mode only.
+    Initialised by torch's defaults. Dropout acts in training mode only. There is no drop-connect: the published code
+    means a rate that grows from block to block, but never counts the blocks, so every rate is 0.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -48,15 +47,7 @@ class MBConv(nn.Module):
     At expansion 1 the first convolution and its norm exist, as in the checkpoints, and are never called.
     """
 
-    def __init__(
-        self,
-        in_width: int,
-        out_width: int,
-        expansion: int,
-        kernel_size: int,
-        stride: int,
-        drop_connect: float,
-    ) -> None:
+    def __init__(self, in_width: int, out_width: int, expansion: int, kernel_size: int, stride: int) -> None:
         super().__init__()
         hidden = expansion * in_width
         self.conv1 = pointwise(in_width, hidden)
@@ -66,7 +57,6 @@ class MBConv(nn.Module):
         self.se = SqueezeExcitation(hidden, in_width // _SQUEEZE)
         self.conv3 = pointwise(hidden, out_width)
         self.bn3 = nn.BatchNorm2d(out_width)
-        self.drop_connect = StochasticDepth(drop_connect, mode="row")
         self.expands = expansion > 1
         self.adds_input = stride == 1 and in_width == out_width
 
@@ -74,7 +64,7 @@ class MBConv(nn.Module):
         out = F.silu(self.bn1(self.conv1(x))) if self.expands else x
         out = F.silu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(self.se(out)))
-        return self.drop_connect(out) + x if self.adds_input else out
+        return out + x if self.adds_input else out
 
 
 class SqueezeExcitation(nn.Module):
@@ -91,12 +81,9 @@ class SqueezeExcitation(nn.Module):
 
 
 def _blocks(in_width: int) -> nn.Sequential:
-    """All blocks; drop-connect grows linearly from 0 at the first one."""
-    total = sum(count for _, _, count, _, _ in _STAGES)
     blocks = []
     for expansion, width, count, kernel_size, first_stride in _STAGES:
         for stride in (first_stride, *[1] * (count - 1)):
-            drop_connect = _DROP_CONNECT * len(blocks) / total
-            blocks.append(MBConv(in_width, width, expansion, kernel_size, stride, drop_connect))
+            blocks.append(MBConv(in_width, width, expansion, kernel_size, stride))
             in_width = width
     return nn.Sequential(*blocks)

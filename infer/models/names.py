@@ -21,6 +21,9 @@ ALLOWED = (
     f"{', '.join(PUBLISHED_TEACHERS)}, timm/<name>, torchvision/<name>"
 )
 
+_REVISIONS = {"efficientnet_b0": 2}  # 2: trained without drop-connect, as published
+"""To be raised when training the network of a name gives other weights than before; 1 where none is given."""
+
 _WIDTH = r"(?:_w(?P<width>[1-9]\d{0,3}))?"
 _FORMS = {
     "resnet": r"resnet(?P<depth>18|34|50|101)",
@@ -51,6 +54,12 @@ def parse(arch: str) -> ParsedName:
             numbers = {option: int(given[option]) for option in ("depth", "width") if option in given}
             return ParsedName(family, given | numbers)
     raise UsageError(f"unknown architecture '{arch}'{nearest(arch, _own_names())}; allowed: {ALLOWED}")
+
+
+def signature_settings(arch: str) -> dict[str, str | int]:
+    """What identifies the network ``arch`` in the signature of what is trained from it."""
+    revision = _REVISIONS.get(arch, 1)
+    return {"arch": arch} | ({"revision": revision} if revision > 1 else {})
 
 
 def check(arch: str, image_size: int | None = None) -> None:

@@ -9,6 +9,7 @@ from infer.config.evaluate import Reported
 from infer.context import Context
 from infer.labels.base import Labels, artefacts_of
 from infer.methods.base import TrainingSet
+from infer.models import signature_settings
 from infer.protocol import as_tested, pixel_settings, student_plan, student_units
 from infer.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
@@ -53,7 +54,7 @@ class Student(TrainedNetwork):
         # what is not used is not named, so that students older than these settings keep their signatures
         later = {"test_from": plan.settings.test_from, "cutmix": plan.cutmix}
         return {
-            "arch": self.arch,
+            **signature_settings(self.arch),
             "data": context.data.fingerprint,
             "training": plan.settings.recipe() | {"label_smoothing": None},  # the labels say whether they use it
             "test_every": plan.settings.test_every,

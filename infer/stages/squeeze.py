@@ -10,7 +10,7 @@ from infer.config import Stage
 from infer.context import Context
 from infer.data.imagenet import imagenet_outputs
 from infer.errors import RunError
-from infer.models import build
+from infer.models import build, signature_settings
 from infer.models.checkpoints import fitted_weights
 from infer.models.pretrained import Weights, weights_for
 from infer.store import Workspace
@@ -40,7 +40,7 @@ class Teacher(TrainedNetwork):
         common = {"arch": self.arch, "data": context.data.fingerprint} | unit_settings(self.units, context.data)
         if self.weights:
             return common | {"weights": dict(self.weights.identity)}
-        return common | {
+        return common | signature_settings(self.arch) | {
             "training": context.config.teachers.recipe(),
             "precision": context.precision,
             "seed": context.config.seed,
