@@ -40,11 +40,15 @@ class Teacher(TrainedNetwork):
         common = {"arch": self.arch, "data": context.data.fingerprint} | unit_settings(self.units, context.data)
         if self.weights:
             return common | {"weights": dict(self.weights.identity)}
-        return common | signature_settings(self.arch) | {
-            "training": context.config.teachers.recipe(),
-            "precision": context.precision,
-            "seed": context.config.seed,
-        }
+        return (
+            common
+            | signature_settings(self.arch)
+            | {
+                "training": context.config.teachers.recipe(),
+                "precision": context.precision,
+                "seed": context.config.seed,
+            }
+        )
 
     @cached_property
     def weights(self) -> Weights | None:
