@@ -10,7 +10,7 @@ __all__ = ["load"]
 
 def __getattr__(name: str) -> Any:
     if name == "load":  # imported on use: the command line must start without torch
-        from infer.formats.distilled import load
+        from infer.distilled.folder import load
 
         return load
     raise AttributeError(f"module 'infer' has no attribute {name!r}")

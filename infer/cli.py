@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from infer import door, help
+from infer import exit_codes, help
 from infer.config import register, resolve
 from infer.sweep import callback, jobs
 
@@ -22,18 +22,18 @@ def conf_folder() -> str:
 
 @hydra.main(version_base="1.3", config_path=conf_folder(), config_name="config")
 def _launch(composed: DictConfig) -> None:
-    door.leave_on_error(lambda: _run(composed), keep_going=HydraConfig.get().mode is RunMode.MULTIRUN)
+    exit_codes.leave_on_error(lambda: _run(composed), keep_going=HydraConfig.get().mode is RunMode.MULTIRUN)
 
 
 def _run(composed: DictConfig) -> None:
-    door.end_well_on_sigterm()
+    exit_codes.end_well_on_sigterm()
     config = resolve(composed)  # before torch is imported: a wrong setting is refused at once
     if config.sweep_folder is not None:
         callback.rebuild(Path(config.sweep_folder))
         return
-    from infer import pipeline
+    from infer.pipeline.run import run
 
-    pipeline.run(config)
+    run(config)
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # wherever they were typed
     register()
     jobs.register()
-    code = door.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch)
+    code = exit_codes.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch)
     sys.exit(callback.exit_code_after(code))
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from infer.config import Config, Stage
 from infer.console import Console
-from infer.data.base import ImageData
+from infer.data.base import ImageDataset
 from infer.errors import UsageError
 from infer.store import Artefact, BusyArtefact, MissingArtefact, Store
 
@@ -36,7 +36,7 @@ class Context:
     """Everything that the stages of one run share."""
 
     config: Config
-    data: ImageData
+    data: ImageDataset
     store: Store
     device: torch.device
     precision: str

@@ -14,23 +14,24 @@ from PIL import Image
 from infer.config import Baseline, Config
 from infer.console import Console
 from infer.context import Context
-from infer.data.base import ImageData, Split
+from infer.data.base import ImageDataset, Split
+from infer.evaluation.comparison import baseline_evaluations, main_evaluation
+from infer.evaluation.student import Student
 from infer.files import write_json
-from infer.formats.pixels import normalise
 from infer.methods.base import GenerationCurves
 from infer.methods.infer import CompensatorGroup
+from infer.normalisation import Normalisation
 from infer.pictures import draw
 from infer.pictures.curves import curves_of, generation_section, student_section, teacher_section
 from infer.pictures.mosaic import Mosaic, Row
 from infer.pictures.panels import sheet
 from infer.pictures.samples import classes_shown, composition_rows, samples_of
 from infer.pictures.style import STYLE, save
-from infer.stages.evaluate import Student
-from infer.stages.squeeze import Teacher
 from infer.store import Store
-from infer.trials import baseline_trials, main_trial
+from infer.teachers.teacher import Teacher
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
+NORMALISATION = Normalisation.of(MEAN, STD)
 ITERATIONS = np.array([0, 50, 100])
 
 
@@ -51,11 +52,11 @@ def of_compensators(by_teacher: dict[str, dict[str, torch.Tensor]]) -> Generatio
     return GenerationCurves("compensators", "subsets", by_teacher)
 
 
-def make_data(classes: list[str], per_class: int, size: int) -> ImageData:
+def make_data(classes: list[str], per_class: int, size: int) -> ImageDataset:
     rng = np.random.default_rng(0)
     images = torch.from_numpy(rng.integers(0, 256, (len(classes) * per_class, 3, size, size), dtype=np.uint8))
     split = Split(images, torch.arange(len(classes)).repeat(per_class))
-    return ImageData(
+    return ImageDataset(
         name="noise",
         classes=classes,
         mean=MEAN,
@@ -79,14 +80,14 @@ def make_context(tmp_path: Path, resolved, monkeypatch):
     monkeypatch.setattr(Teacher, "make", leave_history)
     monkeypatch.setattr(Student, "make", leave_history)
     monkeypatch.setattr(CompensatorGroup, "make", lambda self, workspace: {})
-    monkeypatch.setattr(CompensatorGroup, "curves", lambda self: curves(self.stop - self.start))
+    monkeypatch.setattr(CompensatorGroup, "curves", lambda self: curves(len(self.subsets)))
     monkeypatch.setattr(
         CompensatorGroup,
         "compensators",
-        lambda self: torch.randn(self.stop - self.start, 3, 8, 8, generator=torch.Generator().manual_seed(0)),
+        lambda self: torch.randn(len(self.subsets), 3, 8, 8, generator=torch.Generator().manual_seed(0)),
     )
 
-    def make(*overrides: str, data: ImageData | None = None) -> Context:
+    def make(*overrides: str, data: ImageDataset | None = None) -> Context:
         config: Config = resolved("baselines=[]", "evaluate.repeats=2", *overrides)
         run_folder = tmp_path / "run"
         run_folder.mkdir()
@@ -133,19 +134,19 @@ def _tick_labels(axes):
 
 def test_a_whole_run_leaves_two_readable_pictures(make_context):
     context = make_context("M=2", "K=3", "method.group=2", "student.archs=[convnet3_w32,resnet8_w8]")
-    main = main_trial(context)
-    trials = [main, *baseline_trials(context, main, [Baseline.random_hard])]
-    images = main.material.images
-    students = [student for trial in trials for group in trial.students.values() for student in group]
+    main = main_evaluation(context)
+    evaluations = [main, *baseline_evaluations(context, main, [Baseline.random_hard])]
+    images = main.labelled.images
+    students = [student for evaluation in evaluations for group in evaluation.students.values() for student in group]
     for artefact in [images, *images.teachers, *chain(*images.groups), *students]:
         context.obtain(artefact)
-    draw(context, trials)
+    draw(context, evaluations)
     for name in ("samples.png", "curves.png"):
         with Image.open(context.run_folder / name) as picture:
             picture.verify()
             assert picture.format == "PNG"
             assert 800 < picture.width < 3000 and 400 < picture.height < 3000
-    figure = curves_of(context, trials, "title")
+    figure = curves_of(context, evaluations, "title")
     assert len(figure.axes) == 2 + 4 + 2 + 2
     assert {"infer", "random_hard", *context.config.ensemble} <= set(words(figure))
     assert "generate: compensators by teacher, median and range over 3 subsets" in words(figure)
@@ -153,35 +154,35 @@ def test_a_whole_run_leaves_two_readable_pictures(make_context):
 
 def test_nothing_to_draw_writes_nothing(make_context):
     context = make_context("M=2", "K=1")
-    draw(context, [main_trial(context)])
+    draw(context, [main_evaluation(context)])
     assert list(context.run_folder.iterdir()) == []
 
 
 def test_only_what_is_there_is_drawn(make_context):
     context = make_context("M=2", "K=3", "method.group=1")
-    trial = main_trial(context)
-    images = trial.material.images
+    evaluation = main_evaluation(context)
+    images = evaluation.labelled.images
     context.obtain(images.teachers[0])
-    draw(context, [trial])
+    draw(context, [evaluation])
     assert [path.name for path in context.run_folder.iterdir()] == ["curves.png"]
-    assert len(curves_of(context, [trial], "title").axes) == 2
+    assert len(curves_of(context, [evaluation], "title").axes) == 2
     context.obtain(images.groups[0][1])
-    figure = curves_of(context, [trial], "title")
+    figure = curves_of(context, [evaluation], "title")
     assert len(figure.axes) == 2 + 4
     assert images.teachers[1].arch not in words(figure)
 
 
 def test_samples_of_infer_show_what_is_stored(make_context):
     context = make_context("M=2", "K=2")
-    trial = main_trial(context)
-    context.obtain(trial.material.images)
-    natural, compensators = trial.material.images.parts()
-    shown = drawn_images(samples_of(trial, "title"))
+    evaluation = main_evaluation(context)
+    context.obtain(evaluation.labelled.images)
+    natural, compensators = evaluation.labelled.images.parts()
+    shown = drawn_images(samples_of(evaluation, "title"))
     assert len(shown) == 10 + 2 * 11 + 10
     assert shown[0].dtype == np.uint8 and np.array_equal(shown[0], natural[0, 0].permute(1, 2, 0))
     assert np.array_equal(shown[-10], natural[1, 0].permute(1, 2, 0))
     low, high = ((value - np.array(MEAN)) / STD for value in (0, 1))
-    composed = normalise(natural[0, 3], MEAN, STD).add(compensators[1, 0]).permute(1, 2, 0).numpy()
+    composed = NORMALISATION.normalise(natural[0, 3]).add(compensators[1, 0]).permute(1, 2, 0).numpy()
     expected = np.clip(composed, low, high) * STD + MEAN
     assert (composed < low).any() and (composed > high).any()
     assert np.allclose(shown[10 + 11 + 1 + 3], expected, atol=1e-6)
@@ -191,7 +192,7 @@ def test_a_compensator_has_a_symmetric_scale_of_its_own():
     natural = torch.zeros(1, 1, 3, 8, 8, dtype=torch.uint8)
     compensators = torch.zeros(2, 1, 3, 8, 8)
     compensators[0, 0, 0, 0, 0], compensators[0, 0, 1, 0, 0] = -3.0, 1.5
-    rows = composition_rows(natural, compensators, ["first", "second"], MEAN, STD)
+    rows = composition_rows(natural, compensators, ["first", "second"], NORMALISATION)
     assert [row.lead is None for row in rows] == [True, False, False]
     assert rows[1].lead[0, 0].tolist() == [0.0, 0.75, 0.5]
     assert "max |u| = 3.00" in rows[1].label and "‖u‖ = 3.35" in rows[1].label
@@ -225,12 +226,12 @@ def test_images_too_large_are_reduced():
 def test_many_classes_are_cut_to_ten(make_context):
     data = make_data([f"class_{c}" for c in range(100)], per_class=2, size=8)
     context = make_context("method=random", "ipc=2", "labeling=hard", data=data)
-    trial = main_trial(context)
-    context.obtain(trial.material.images)
-    figure = samples_of(trial, "title")
+    evaluation = main_evaluation(context)
+    context.obtain(evaluation.labelled.images)
+    figure = samples_of(evaluation, "title")
     assert "title (10 of 100 classes)" in words(figure)
     assert [word for word in words(figure) if word.startswith("class")] == [f"class {c}" for c in range(0, 100, 11)]
-    stored = trial.material.images.images().pixels
+    stored = evaluation.labelled.images.images().pixels
     assert len(drawn_images(figure)) == 20
     assert np.array_equal(drawn_images(figure)[1], stored[11 * 2].permute(1, 2, 0))
 
@@ -242,9 +243,9 @@ def test_few_classes_are_all_shown():
 
 def test_a_random_set_shows_up_to_six_images_of_a_class(make_context):
     context = make_context("method=random", "ipc=7", "labeling=hard", data=make_data(["a", "b"], 7, 8))
-    trial = main_trial(context)
-    context.obtain(trial.material.images)
-    assert len(drawn_images(samples_of(trial, "title"))) == 2 * 6
+    evaluation = main_evaluation(context)
+    context.obtain(evaluation.labelled.images)
+    assert len(drawn_images(samples_of(evaluation, "title"))) == 2 * 6
 
 
 @pytest.mark.parametrize("size", [8, 32, 224])
@@ -299,13 +300,13 @@ def test_a_label_looks_the_same_in_all_panels_and_unlike_any_other():
 def test_words_of_a_sheet_do_not_collide(scale):
     archs = [f"convnet3_w{w}_batchnorm" for w in (16, 32, 64, 128, 256)]
     made = of_compensators({arch: curves(3, scale) for arch in archs})
-    trials = {"infer": [history(400, 60.0)] * 2, "random_static": [history(400, 40.0)] * 2}
+    evaluations = {"infer": [history(400, 60.0)] * 2, "random_static": [history(400, 40.0)] * 2}
     figure = sheet(
         "title",
         [
             teacher_section({arch: history(20, 97.0, test_every=20) for arch in archs}, "test"),
             generation_section(made),
-            student_section("resnet18", trials, "test"),
+            student_section("resnet18", evaluations, "test"),
         ],
     )
     assert_tidy(figure)
@@ -330,9 +331,9 @@ def test_images_have_curves_of_their_own():
 
 def test_class_names_of_any_script_are_drawn_without_a_warning(make_context):
     context = make_context("method=random", "ipc=1", "labeling=hard", data=make_data(["猫", "$a_b$"], 2, 8))
-    trial = main_trial(context)
-    context.obtain(trial.material.images)
-    draw(context, [trial])
+    evaluation = main_evaluation(context)
+    context.obtain(evaluation.labelled.images)
+    draw(context, [evaluation])
     assert (context.run_folder / "samples.png").is_file()
 
 

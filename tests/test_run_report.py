@@ -2,8 +2,8 @@
 
 import pytest
 
+from infer.evaluation.comparison import main_evaluation
 from infer.stages import report
-from infer.trials import main_trial
 
 RANDOM = ("method=random", "K=null", "ipc=13", "M=1", "labeling=hard", "baselines=[]")
 
@@ -22,8 +22,8 @@ RANDOM = ("method=random", "K=null", "ipc=13", "M=1", "labeling=hard", "baseline
 )
 def test_a_last_batch_of_a_few_images_is_worth_a_word(make_context, capsys, words, told):
     context = make_context(*RANDOM, *words.split())
-    trial = main_trial(context)
-    report.announce(context, [trial], {})
+    evaluation = main_evaluation(context)
+    report.announce(context, [evaluation], {})
     assert (told in capsys.readouterr().out) if told else ("updates is made" not in capsys.readouterr().out)
 
 

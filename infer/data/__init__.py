@@ -13,20 +13,20 @@ from infer.config.dataset import (
 )
 
 if TYPE_CHECKING:
-    from infer.data.base import ImageData, Source
+    from infer.data.base import ImageDataset, Source
 
 
-def load(config: Any, cache_dir: Path, threads: int) -> "ImageData":
+def load(config: Any, cache_dir: Path, threads: int) -> "ImageDataset":
     """The data set that ``config``, one of the classes in ``infer.config.dataset``, describes.
 
     ``cache_dir`` keeps what was measured on its files; ``threads`` is how many decode images. Raises
     UsageError when files are missing, corrupt or do not make a data set.
     """
-    from infer.data.base import ImageData
+    from infer.data.base import ImageDataset
 
     source = _sources()[type(config)](config, threads)
     facts = source.facts(cache_dir)
-    return ImageData(**vars(facts), read=source.split)
+    return ImageDataset(**vars(facts), read=source.split)
 
 
 def _sources() -> dict[type, type["Source"]]:

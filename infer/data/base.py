@@ -8,8 +8,10 @@ from typing import Protocol
 
 import torch
 
+from infer.config.training import Normalise
 from infer.data.on_demand import OnDemand, Pixels
 from infer.errors import UsageError
+from infer.normalisation import CIFAR10, IMAGENET, Normalisation
 from infer.seeds import generator
 
 
@@ -49,6 +51,15 @@ class Facts:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    @cached_property
+    def normalisation(self) -> Normalisation:
+        """The normalisation by the data set's own mean and std, with which everything is stored and distilled."""
+        return Normalisation.of(self.mean, self.std)
+
+    def normalised_by(self, choice: Normalise) -> Normalisation:
+        """The normalisation that the setting ``normalise`` of teachers or of a protocol names."""
+        return {Normalise.cifar10: CIFAR10, Normalise.imagenet: IMAGENET}.get(choice, self.normalisation)
+
     @property
     def train_bytes(self) -> int:
         """Bytes of the uint8 training tensor."""
@@ -66,7 +77,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ImageData(Facts):
+class ImageDataset(Facts):
     """A data set: its facts and, decoded at first use and then held, its splits."""
 
     read: Callable[[str], Split] = field(repr=False)

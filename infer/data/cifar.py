@@ -11,16 +11,16 @@ from filelock import FileLock
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import calculate_md5, check_integrity, download_url, extract_archive
 
+from infer import normalisation
 from infer.config.dataset import Cifar10Config, Cifar100Config
 from infer.data.base import Facts, Split
 from infer.data.measure import cached_facts, facts_of_splits
 from infer.data.paths import expand
 from infer.errors import UsageError
 
-# With the mean and std of the published INFER code, which its teachers were trained with.
-_KINDS: dict[type, tuple[type[CIFAR10], tuple[list[float], list[float]]]] = {
-    Cifar10Config: (CIFAR10, ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010])),
-    Cifar100Config: (CIFAR100, ([0.5071, 0.4867, 0.4408], [0.2675, 0.2565, 0.2761])),
+_KINDS: dict[type, tuple[type[CIFAR10], normalisation.Normalisation]] = {
+    Cifar10Config: (CIFAR10, normalisation.CIFAR10),
+    Cifar100Config: (CIFAR100, normalisation.CIFAR100),
 }
 
 
@@ -29,7 +29,7 @@ class Cifar:
 
     def __init__(self, config: Cifar10Config | Cifar100Config, threads: int) -> None:
         self._name = config.name
-        self._reader, self._mean_std = _KINDS[type(config)]
+        self._reader, self._normalisation = _KINDS[type(config)]
         self._root = expand(config.root)
         self._download = config.download
         listed = [*self._reader.train_list, *self._reader.test_list]
@@ -52,7 +52,7 @@ class Cifar:
         opened = {name: self._open(name) for name in ("train", "test")}
         self._just_read = {name: _as_split(dataset) for name, dataset in opened.items()}
         classes = list(opened["train"].classes)
-        return facts_of_splits(self._name, classes, **self._just_read, mean_std=self._mean_std)
+        return facts_of_splits(self._name, classes, **self._just_read, mean_std=self._normalisation.as_lists)
 
     def _open(self, name: str) -> CIFAR10:
         """torchvision's reader, which checks the MD5 of every file before it unpickles any of it."""

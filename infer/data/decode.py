@@ -14,7 +14,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
 from infer.errors import UsageError
-from infer.spans import spans
+from infer.ranges import consecutive
 
 # Small images decode in less time than it takes to hand one of them to another thread.
 _FILES_PER_TASK = 64
@@ -48,7 +48,7 @@ def decode_images(
 ) -> Generator[DecodedImage, None, None]:
     """``decode_image`` of every path, in order. Closing the generator stops the threads."""
     together = min(_FILES_PER_TASK, math.ceil(len(paths) / threads)) or 1
-    tasks = [paths[start:stop] for start, stop in spans(len(paths), together)]
+    tasks = [paths[part.start : part.stop] for part in consecutive(len(paths), together)]
     pool = ThreadPoolExecutor(threads)
     try:
         for images in pool.map(lambda task: [decode_image(path, resizing) for path in task], tasks):

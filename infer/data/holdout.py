@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 
-from infer.data.base import ImageData, Split
+from infer.data.base import ImageDataset, Split
 from infer.errors import UsageError
 from infer.seeds import generator
 
 
-def holdout(data: ImageData, fraction: float, seed: int) -> ImageData:
+def holdout(data: ImageDataset, fraction: float, seed: int) -> ImageDataset:
     """``data`` with a fraction of its training images, alike in every class, moved from ``train`` to ``val``.
 
     The test split, mean and std stay; nothing is decoded before a split is asked for. Raises UsageError when
@@ -32,7 +32,7 @@ def holdout(data: ImageData, fraction: float, seed: int) -> ImageData:
     )
 
 
-def _stratified(data: ImageData, labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _stratified(data: ImageDataset, labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions kept and held out in ``labels``, the classes of the training data sorted by class."""
     state = int(generator(seed, "holdout").integers(2**32))
     smallest = min(data.train_counts)
@@ -51,7 +51,7 @@ def _stratified(data: ImageData, labels: np.ndarray, fraction: float, seed: int)
     return kept, held
 
 
-def _reader(data: ImageData, positions: dict[str, np.ndarray]) -> Callable[[str], Split]:
+def _reader(data: ImageDataset, positions: dict[str, np.ndarray]) -> Callable[[str], Split]:
     """Reads ``test`` as it is and the others as the given positions of the training data sorted by class."""
 
     def read(name: str) -> Split:

@@ -10,7 +10,7 @@ import torch
 from infer.data.base import Facts, Split
 from infer.data.on_demand import Pixels
 from infer.files import canonical_json, digest_of, read_json, write_json
-from infer.spans import spans
+from infer.ranges import consecutive
 
 # Part of every fingerprint and cache key: raise it when the way in which files become pixels changes.
 _FORMAT = "infer data 1"
@@ -35,7 +35,7 @@ def channel_statistics(images: Pixels) -> tuple[list[float], list[float]]:
     Taken in float64 from exact counts of the 256 values, so that neither order nor threads matter, and
     rounded to the 6 decimals that every record shows.
     """
-    blocks = (images[start:stop] for start, stop in spans(len(images), _BLOCK))
+    blocks = (images[block.start : block.stop] for block in consecutive(len(images), _BLOCK))
     counts = sum(torch.stack([_counts_of_values(channel) for channel in block.unbind(1)]) for block in blocks)
     values = torch.arange(256, dtype=torch.float64) / 255
     share = counts.double() / counts.sum(1, keepdim=True)

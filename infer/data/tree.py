@@ -16,7 +16,7 @@ from infer.data.decode import DecodedImage, Resizing, decode_images
 from infer.data.files_on_demand import FilesOnDemand
 from infer.data.listing import ImageFile, Listing
 from infer.errors import UsageError
-from infer.spans import spans
+from infer.ranges import consecutive
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,12 @@ class Tree:
         return Split(images, _targets(files))
 
     def _decoded(self, files: list[ImageFile]) -> Iterator[tuple[ImageFile, DecodedImage]]:
-        for start, stop in spans(len(files), _BLOCK):
-            paths = [self._root / file.path for file in files[start:stop]]
+        for block in consecutive(len(files), _BLOCK):
+            listed = files[block.start : block.stop]
+            paths = [self._root / file.path for file in listed]
             # Closed at once on an error, or the threads would go on decoding while the error is shown.
             with closing(decode_images(paths, self._resizing, self._threads)) as decoder:
-                yield from zip(files[start:stop], decoder, strict=True)
+                yield from zip(listed, decoder, strict=True)
 
     def _check_size(self, file: ImageFile, image: DecodedImage) -> None:
         height, width = image.pixels.shape[:2]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from infer.errors import UsageError
 from infer.formats import parquet, tensors, trees
-from infer.formats.finished import FinishedSet, Rounding
+from infer.formats.foreign_set import ForeignSet, Rounding
 from infer.formats.names import AUTO, FORMATS
+from infer.normalisation import Normalisation
 
 _FKD = "epoch_0/batch_0.tar"
 
@@ -20,8 +21,7 @@ class Target:
     folder: Path
     """There, and empty."""
     classes: Sequence[str]
-    mean: Sequence[float]
-    std: Sequence[float]
+    normalisation: Normalisation
     jpeg_quality: int | None = None
     """Of image files; None: PNG."""
 
@@ -33,9 +33,9 @@ class Format:
     recognises: Callable[[Path], bool]
     files: Callable[[Path], list[Path]]
     """All files that the content depends on, in a fixed order."""
-    read: Callable[[Path, int | None], FinishedSet]
+    read: Callable[[Path, int | None], ForeignSet]
     """The set at a path; the number of classes where it is known."""
-    write: Callable[[FinishedSet, Target], Rounding | None]
+    write: Callable[[ForeignSet, Target], Rounding | None]
     """Write a set; gives what rounding to bytes lost."""
 
 
@@ -62,34 +62,34 @@ def find_format(path: Path, given: str = AUTO) -> tuple[str, Format]:
     raise UsageError(f"{path} holds no distilled images in a known format. Looked for: {looked_for}")
 
 
-def write(name: str, finished: FinishedSet, target: Target) -> Rounding | None:
+def write(name: str, finished: ForeignSet, target: Target) -> Rounding | None:
     """Write ``finished`` in the format called ``name``; gives what rounding to bytes lost, None where nothing was."""
     return _CATALOGUE[name].write(finished, target)
 
 
-def _write_tree(layout: trees.Layout, finished: FinishedSet, target: Target) -> Rounding | None:
-    images, loss = finished.as_bytes(target.mean, target.std)
+def _write_tree(layout: trees.Layout, finished: ForeignSet, target: Target) -> Rounding | None:
+    images, loss = finished.as_bytes(target.normalisation)
     trees.write(layout, target.folder, images, finished, target.classes, target.jpeg_quality)
     return loss
 
 
-def _write_parquet(finished: FinishedSet, target: Target) -> Rounding | None:
-    images, loss = finished.as_bytes(target.mean, target.std)
+def _write_parquet(finished: ForeignSet, target: Target) -> Rounding | None:
+    images, loss = finished.as_bytes(target.normalisation)
     parquet.write(target.folder, images, finished, target.classes, target.jpeg_quality)
     return loss
 
 
-def _write_triple(suffix: str, finished: FinishedSet, target: Target) -> None:
-    tensors.write_triple(suffix, target.folder, finished.normalised(target.mean, target.std), finished)
+def _write_triple(suffix: str, finished: ForeignSet, target: Target) -> None:
+    tensors.write_triple(suffix, target.folder, finished.normalised(target.normalisation), finished)
 
 
-def _write_dc(finished: FinishedSet, target: Target) -> None:
-    images = finished.normalised(target.mean, target.std)
+def _write_dc(finished: ForeignSet, target: Target) -> None:
+    images = finished.normalised(target.normalisation)
     tensors.write_dc(target.folder / "data.pt", images, finished)
 
 
-def _write_initial(finished: FinishedSet, target: Target) -> None:
-    images = finished.normalised(target.mean, target.std)
+def _write_initial(finished: ForeignSet, target: Target) -> None:
+    images = finished.normalised(target.normalisation)
     tensors.write_initial(target.folder, images, finished, len(target.classes))
 
 

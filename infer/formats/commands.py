@@ -15,12 +15,13 @@ from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.files import read_json
 from infer.formats.catalogue import Target, find_format, write
-from infer.formats.finished import FinishedSet
 from infer.formats.folder import infer_folder, read_folder, require_classes, require_size, write_folder
+from infer.formats.foreign_set import ForeignSet
 from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS
 from infer.inspect.configs import settings_of_words
 from infer.inspect.naming import pick_run
 from infer.inspect.render import Report
+from infer.normalisation import Normalisation
 
 
 def import_set(options: argparse.Namespace) -> Report:
@@ -36,7 +37,7 @@ def import_set(options: argparse.Namespace) -> Report:
     expected = typed_names or (facts and facts.classes)
     finished = form.read(source, len(expected) if expected else None)
     dataset = _dataset(source, finished, facts, typed_names, options)
-    normalised_by = (options.mean or dataset["mean"], options.std or dataset["std"])
+    normalised_by = Normalisation.of(options.mean or dataset["mean"], options.std or dataset["std"])
     with new_folder(options.to) as folder:
         loss = write_folder(folder, finished, dataset, normalised_by, name)
     notes = [*finished.notes, *([loss.in_words] if loss else [])]
@@ -52,7 +53,7 @@ def export_set(options: argparse.Namespace) -> Report:
     finished, manifest = read_folder(folder)
     dataset = manifest["dataset"]
     with new_folder(options.to) as new:
-        target = Target(new, dataset["classes"], dataset["mean"], dataset["std"], options.jpeg)
+        target = Target(new, dataset["classes"], Normalisation.of(dataset["mean"], dataset["std"]), options.jpeg)
         loss = write(options.format, finished, target)
     notes = [*([loss.in_words] if loss else []), *_not_kept(options, finished)]
     return _report(f"{folder}, as {options.format}", finished, dataset, options.to, notes)
@@ -71,7 +72,7 @@ def export_labels(options: argparse.Namespace) -> Report:
 
 
 def _report(
-    what: str, finished: FinishedSet, dataset: dict[str, Any], to: Path, notes: list[str], *closing: str
+    what: str, finished: ForeignSet, dataset: dict[str, Any], to: Path, notes: list[str], *closing: str
 ) -> Report:
     size, classes = finished.image_size, len(dataset["classes"])
     return Report(
@@ -109,7 +110,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
 
 
 def _dataset(
-    source: Path, finished: FinishedSet, facts: Facts | None, typed: list[str] | None, options: argparse.Namespace
+    source: Path, finished: ForeignSet, facts: Facts | None, typed: list[str] | None, options: argparse.Namespace
 ) -> dict[str, Any]:
     """What the manifest says of the data set, checked against the images."""
     classes = facts.classes if facts else typed or finished.classes
@@ -122,7 +123,7 @@ def _dataset(
             "students need the mean and std of the channels, in [0, 1]. Type --dataset NAME, or both --mean and --std"
         )
     whose = facts.name if facts else str(options.classes)
-    named = finished if typed is None else FinishedSet(finished.pixels, finished.targets, typed, finished.soft_labels)
+    named = finished if typed is None else ForeignSet(finished.pixels, finished.targets, typed, finished.soft_labels)
     require_classes(options.classes if typed and facts else source, named, classes, whose)
     if facts:
         require_size(source, finished, facts.image_size, whose)
@@ -162,7 +163,7 @@ def _folder_of(options: argparse.Namespace) -> Path:
     return folder
 
 
-def _not_kept(options: argparse.Namespace, finished: FinishedSet) -> list[str]:
+def _not_kept(options: argparse.Namespace, finished: ForeignSet) -> list[str]:
     """What the format cannot hold of this set."""
     notes = []
     if options.jpeg is not None:

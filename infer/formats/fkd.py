@@ -18,7 +18,7 @@ from torch import Tensor
 
 from infer.errors import UsageError
 from infer.files import replaced_whole
-from infer.formats.foreign import load_foreign
+from infer.torch_load import load_foreign
 
 _EPOCH, _BATCH = re.compile(r"epoch_(\d+)"), re.compile(r"batch_(\d+)\.tar")
 _ITEMS = (6, 7, 8)

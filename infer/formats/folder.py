@@ -5,16 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from infer.errors import UsageError
-from infer.formats.distilled import (
+from infer.distilled.folder import (
     IMAGES,
     LABELS,
     MANIFEST,
     load,
     write_images,
 )
-from infer.formats.finished import FinishedSet, Rounding
-from infer.formats.soft_labels import are_probabilities
+from infer.distilled.soft_labels import are_probabilities
+from infer.errors import UsageError
+from infer.formats.foreign_set import ForeignSet, Rounding
+from infer.normalisation import Normalisation
 from infer.store.files import load_tensors, save_tensors
 
 
@@ -23,12 +24,12 @@ def infer_folder(path: Path) -> Path | None:
     return next((folder for folder in (path, path / "distilled") if (folder / MANIFEST).is_file()), None)
 
 
-def read_folder(folder: Path) -> tuple[FinishedSet, Mapping[str, Any]]:
+def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:
     """The set in a folder, verified, and its manifest: bytes where bytes are stored, else the composed images."""
     opened = load(folder)
     manifest = opened.manifest
     labels = folder / f"{LABELS}.safetensors"
-    finished = FinishedSet(
+    finished = ForeignSet(
         opened.images,
         opened.targets,
         opened.classes,
@@ -41,17 +42,17 @@ def read_folder(folder: Path) -> tuple[FinishedSet, Mapping[str, Any]]:
 
 def write_folder(
     folder: Path,
-    finished: FinishedSet,
+    finished: ForeignSet,
     dataset: dict[str, Any],
-    normalised_by: tuple[Sequence[float], ...],
+    normalised_by: Normalisation,
     source: str,
 ) -> Rounding | None:
     """Write ``finished`` as an ``infer`` folder of bytes; gives what rounding to them lost.
 
-    ``dataset`` is what the manifest says of the data set, ``normalised_by`` the mean and std of the values that are no
-    bytes, ``source`` the name of the format that they come from.
+    ``dataset`` is what the manifest says of the data set, ``normalised_by`` the normalisation of the values that are
+    no bytes, ``source`` the name of the format that they come from.
     """
-    images, loss = finished.as_bytes(*normalised_by)
+    images, loss = finished.as_bytes(normalised_by)
     manifest: dict[str, Any] = {
         "method": "imported",
         "source": source,
@@ -74,7 +75,7 @@ def write_folder(
     return loss
 
 
-def require_classes(source: object, finished: FinishedSet, classes: Sequence[str], whose: str) -> None:
+def require_classes(source: object, finished: ForeignSet, classes: Sequence[str], whose: str) -> None:
     """Raise UsageError where the set's classes are not ``classes``, those of ``whose``, by name or by number."""
     named = finished.classes
     if named is not None and list(named) != list(classes):
@@ -94,7 +95,7 @@ def require_classes(source: object, finished: FinishedSet, classes: Sequence[str
         )
 
 
-def require_size(source: object, finished: FinishedSet, image_size: int, whose: str) -> None:
+def require_size(source: object, finished: ForeignSet, image_size: int, whose: str) -> None:
     """Raise UsageError where the images are not as large as those of ``whose``."""
     if finished.image_size != image_size:
         raise UsageError(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
-from infer.formats.finished import FinishedSet, counted_by_class
+from infer.formats.foreign_set import ForeignSet, counted_by_class
 
 _ROWS_PER_GROUP = 1000  # what datasets' viewer expects to read at once
 _LABELS = ("label", "fine_label")  # of several columns of classes, the first of these
@@ -38,7 +38,7 @@ def files(path: Path) -> list[Path]:
     return [file for file in found if file.name.startswith("train")] or found
 
 
-def read(path: Path, num_classes: int | None) -> FinishedSet:
+def read(path: Path, num_classes: int | None) -> ForeignSet:
     """The images, decoded, their classes and class names, and soft labels where there is such a column."""
     parquet = _pyarrow().parquet
     tables = [parquet.read_table(file) for file in files(path)]
@@ -55,12 +55,10 @@ def read(path: Path, num_classes: int | None) -> FinishedSet:
     if _SOFT_LABEL in tables[0].column_names:
         soft_labels = torch.tensor([row for table in tables for row in table[_SOFT_LABEL].to_pylist()])
     names = features.get(label, {}).get("names")
-    return FinishedSet(torch.from_numpy(np.stack(pixels)), targets, names, soft_labels).require_square(path)
+    return ForeignSet(torch.from_numpy(np.stack(pixels)), targets, names, soft_labels).require_square(path)
 
 
-def write(
-    folder: Path, images: Tensor, finished: FinishedSet, classes: Sequence[str], jpeg_quality: int | None
-) -> None:
+def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[str], jpeg_quality: int | None) -> None:
     """Write ``images`` uint8 [N, 3, H, H] of the set ``finished`` into ``data/train-00000-of-00001.parquet``."""
     pyarrow = _pyarrow()
     schema = _schema(pyarrow, classes, finished.soft_labels is not None)

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from infer.errors import UsageError
-from infer.formats.finished import FinishedSet, class_major_targets, counted_by_class
-from infer.formats.foreign import load_foreign
+from infer.formats.foreign_set import ForeignSet, class_major_targets, counted_by_class
+from infer.torch_load import load_foreign
 
 DDRANKING, MTT = "", "_best"
 """What stands behind ``images``, ``labels`` and ``lr`` in the names of the files."""
@@ -38,14 +38,14 @@ def triple_files(suffix: str, path: Path) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
-def read_triple(suffix: str, path: Path, num_classes: int | None) -> FinishedSet:
+def read_triple(suffix: str, path: Path, num_classes: int | None) -> ForeignSet:
     """The set in the files of DD-Ranking or MTT."""
     parts = {file.stem.removesuffix(suffix): load_foreign(file) for file in triple_files(suffix, path)}
     lr = parts.get("lr")
     return _labelled(parts["images"], parts.get("labels"), num_classes, path, None if lr is None else float(lr))
 
 
-def write_triple(suffix: str, folder: Path, images: Tensor, finished: FinishedSet) -> None:
+def write_triple(suffix: str, folder: Path, images: Tensor, finished: ForeignSet) -> None:
     """Write normalised ``images`` float32, class by class, with soft labels where there are some, else classes.
 
     The learning rate is written where it is known.
@@ -63,7 +63,7 @@ def recognises_dc(path: Path) -> bool:
     return path.is_file() and path.suffix in (".pt", ".pth")
 
 
-def read_dc(path: Path, num_classes: int | None) -> FinishedSet:
+def read_dc(path: Path, num_classes: int | None) -> ForeignSet:
     """The last of the sets in a file of DC, DSA or DM."""
     content = load_foreign(path)
     pairs = content.get("data") if isinstance(content, dict) else None
@@ -77,7 +77,7 @@ def read_dc(path: Path, num_classes: int | None) -> FinishedSet:
     return _labelled(*pairs[-1][:2], num_classes, path)
 
 
-def write_dc(file: Path, images: Tensor, finished: FinishedSet) -> None:
+def write_dc(file: Path, images: Tensor, finished: ForeignSet) -> None:
     """Write normalised ``images`` float32 and classes, in the order that they have."""
     torch.save({"data": [[images, finished.targets]], "accs_all_exps": {}}, file)
 
@@ -96,16 +96,16 @@ def initial_files(path: Path) -> list[Path]:
     return [numbered[k] for k in sorted(numbered)]
 
 
-def read_initial(path: Path, num_classes: int | None) -> FinishedSet:
+def read_initial(path: Path, num_classes: int | None) -> ForeignSet:
     """The images of all files, one file after the other."""
     subsets = [_images(load_foreign(file), file) for file in initial_files(path)]
     if len({subset.shape for subset in subsets}) > 1:
         raise UsageError(f"the files tensor_<k>.pt in {path} differ in shape: {[list(s.shape) for s in subsets]}")
     targets = torch.arange(len(subsets[0])).repeat(len(subsets))
-    return FinishedSet(torch.cat(subsets), targets).require_square(path)
+    return ForeignSet(torch.cat(subsets), targets).require_square(path)
 
 
-def write_initial(folder: Path, images: Tensor, finished: FinishedSet, num_classes: int) -> None:
+def write_initial(folder: Path, images: Tensor, finished: ForeignSet, num_classes: int) -> None:
     """Write normalised ``images`` float32; UsageError unless there are as many of each class."""
     counts = torch.bincount(finished.targets, minlength=num_classes)
     if counts.min() != counts.max():
@@ -121,7 +121,7 @@ def write_initial(folder: Path, images: Tensor, finished: FinishedSet, num_class
 
 def _labelled(
     images: Any, labels: Any, num_classes: int | None, source: Path, student_lr: float | None = None
-) -> FinishedSet:
+) -> ForeignSet:
     images = _images(images, source)
     if labels is None:
         targets, soft_labels, notes = class_major_targets(len(images), num_classes, source), None, ()
@@ -132,7 +132,7 @@ def _labelled(
         targets, notes = _classes_of(soft_labels)
     else:
         targets, soft_labels, notes = labels.long().flatten(), None, ()
-    return FinishedSet(images, targets, None, soft_labels, student_lr, notes).require_square(source)
+    return ForeignSet(images, targets, None, soft_labels, student_lr, notes).require_square(source)
 
 
 def _images(images: Any, source: Path) -> Tensor:

@@ -23,7 +23,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from infer.data.decode import decode_images
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
-from infer.formats.finished import FinishedSet, counted_by_class
+from infer.formats.foreign_set import ForeignSet, counted_by_class
 
 _CLASS_IN_NAME = re.compile(r"class(\d+)_id\d+")
 
@@ -58,7 +58,7 @@ def files(layout: Layout, path: Path) -> list[Path]:
     return [file for name in _class_folders(root) for file in _images(root / name)]
 
 
-def read(layout: Layout, path: Path, num_classes: int | None) -> FinishedSet:
+def read(layout: Layout, path: Path, num_classes: int | None) -> ForeignSet:
     """The images of a tree, decoded; UsageError unless they are squares of one size in folders as ``layout`` says."""
     root = _root(path)
     names = _class_folders(root)
@@ -70,14 +70,14 @@ def read(layout: Layout, path: Path, num_classes: int | None) -> FinishedSet:
         _check_class_in_name(layout, file, class_of[_top(file, root)])
     targets = torch.tensor([class_of[_top(file, root)] for file in paths])
     classes = names if layout.numbered is None else None
-    return FinishedSet(_decoded(paths), targets, classes).require_square(path)
+    return ForeignSet(_decoded(paths), targets, classes).require_square(path)
 
 
 def write(
     layout: Layout,
     folder: Path,
     images: Tensor,
-    finished: FinishedSet,
+    finished: ForeignSet,
     classes: Sequence[str],
     jpeg_quality: int | None,
 ) -> None:

@@ -9,8 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from infer.cli import conf_folder
 from infer.config import Config, as_plain, register, resolve
-from infer.door import explain
 from infer.errors import UsageError
+from infer.exit_codes import explain
 from infer.inspect.settings import Settings, resolved, typed_keys
 
 

@@ -61,24 +61,24 @@ def _scores(run: Run) -> Section:
         "student_steps": run.record["environment"].get("student_steps"),
         "storage": run.record["storage"],
     }
-    trials = {str(run.setting("method.name")): own} | run.record["baselines"]
+    evaluations = {str(run.setting("method.name")): own} | run.record["baselines"]
     splits = sorted({key.split("/")[0] for metrics in own["per_student"].values() for key in metrics})
     measures = [f"{split}/{score}" for split in splits for score in _SCORES]
     present = [key for key in measures if any(key in metrics for metrics in own["per_student"].values())]
-    rows = [row for name, trial in trials.items() for row in _score_rows(name, trial, present)]
+    rows = [row for name, evaluation in evaluations.items() for row in _score_rows(name, evaluation, present)]
     heads = [f"{key.replace('_', ' ')} %" for key in present]
     return Section(("set", "protocol", "student", *heads, "steps", "bytes"), rows, {"steps", "bytes"})
 
 
-def _score_rows(name: str, trial: dict[str, Any], measures: list[str]) -> Iterator[list[str]]:
-    total = trial["storage"].get("total_bytes")
-    for arch, metrics in trial["per_student"].items():
+def _score_rows(name: str, evaluation: dict[str, Any], measures: list[str]) -> Iterator[list[str]]:
+    total = evaluation["storage"].get("total_bytes")
+    for arch, metrics in evaluation["per_student"].items():
         yield [
             name,
-            or_dash(trial["protocol"]),
+            or_dash(evaluation["protocol"]),
             arch,
             *(or_dash(metrics.get(key)) for key in measures),
-            or_dash(trial["student_steps"]),
+            or_dash(evaluation["student_steps"]),
             "-" if total is None else size(total),
         ]
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, softmax
 
 from infer.methods.base import TrainingSet
+from infer.normalisation import Normalisation
 from infer.store import Artefact
 from infer.training.draws import Draws
-from infer.training.images import Units
 from infer.training.objectives import Objective
 
 
@@ -35,8 +35,11 @@ class Labels(Protocol):
     def draws(self) -> Draws | None:
         """The draws that a student has to use, where the targets are bound to them."""
 
-    def objective(self, device: torch.device, units: Units) -> Objective:
-        """The loss of the logits of a student that sees images in ``units``, with everything it needs on ``device``."""
+    def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
+        """The loss of a student's logits, with everything it needs on ``device``.
+
+        ``normalisation`` is that of the images that the student sees.
+        """
 
 
 @dataclass(frozen=True)

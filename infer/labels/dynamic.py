@@ -9,10 +9,10 @@ from torch import Tensor
 from infer.context import Context
 from infer.labels.base import SoftLabelLoss
 from infer.labels.ensemble import Ensemble
-from infer.stages.squeeze import Teacher
+from infer.normalisation import Normalisation
 from infer.store import Artefact
+from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
-from infer.training.images import Units
 from infer.training.objectives import Objective
 
 
@@ -36,8 +36,8 @@ class DynamicLabels:
     def parents(self) -> Mapping[str, Artefact]:
         return {f"teacher/{number}": teacher for number, teacher in enumerate(self._teachers)}
 
-    def objective(self, device: torch.device, units: Units) -> Objective:
-        teachers_logits = self._ensemble.labeller(units)
+    def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
+        teachers_logits = self._ensemble.labeller(normalisation)
 
         def objective(student: Tensor, batch: Batch) -> Tensor:
             return self._loss(student, teachers_logits(batch.images))

@@ -10,8 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from infer.config.evaluate import TeacherBn
 from infer.context import Context
-from infer.stages.squeeze import Teacher
-from infer.training.images import Units
+from infer.normalisation import Normalisation
+from infer.teachers.teacher import Teacher
 
 
 class Ensemble:
@@ -27,10 +27,13 @@ class Ensemble:
         """What the logits depend on besides images and teachers; only what differs from the default."""
         return {} if self._teacher_bn is TeacherBn.eval else {"teacher_bn": self._teacher_bn.value}
 
-    def labeller(self, units: Units) -> Callable[[Tensor], Tensor]:
-        """A function from images in ``units``, float32 [B, 3, H, W], to float32 logits [B, C], on the run's device."""
+    def labeller(self, normalisation: Normalisation) -> Callable[[Tensor], Tensor]:
+        """A function from float32 images [B, 3, H, W] with ``normalisation`` to float32 logits [B, C], on the run's
+        device."""
         device = self._context.device
-        networks = [teacher.network(units).to(device, memory_format=torch.channels_last) for teacher in self._teachers]
+        networks = [
+            teacher.network(normalisation).to(device, memory_format=torch.channels_last) for teacher in self._teachers
+        ]
         if self._teacher_bn is TeacherBn.batch:
             networks = [with_batch_statistics(network) for network in networks]
 

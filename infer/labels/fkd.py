@@ -24,13 +24,13 @@ from infer.labels.ensemble import Ensemble
 from infer.labels.fkd_reader import EPOCHS_PER_CHUNK, FkdReader, dense_logits
 from infer.methods.base import TrainingSet
 from infer.methods.budget import LOGIT_BYTES
-from infer.spans import Span, spans
-from infer.stages.squeeze import Teacher
+from infer.normalisation import Normalisation
+from infer.ranges import consecutive
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
+from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch, BatchSource
 from infer.training.draws import Draws
-from infer.training.images import Units
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
 
@@ -44,10 +44,10 @@ class StoredEpochs(Artefact):
     kind = "labels"
     stage = Stage.relabel
 
-    def __init__(self, context: Context, images: TrainingSet, epochs: Span) -> None:
+    def __init__(self, context: Context, images: TrainingSet, epochs: range) -> None:
         self._context = context
         self._images = images
-        self.start, self.stop = epochs
+        self.start, self.stop = epochs.start, epochs.stop
 
     def tensors(self) -> dict[str, Tensor]:
         """``logits`` float16 (as they came, where they were made elsewhere) [epochs, shown, C]; pruned: [epochs, shown,
@@ -59,7 +59,7 @@ class FkdChunk(StoredEpochs):
     """What the ensemble says of batches that are drawn from one seed."""
 
     def __init__(
-        self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, epochs: Span
+        self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, epochs: range
     ) -> None:
         super().__init__(context, images, epochs)
         self._teachers = teachers
@@ -95,7 +95,7 @@ class FkdChunk(StoredEpochs):
     def make(self, workspace: Workspace) -> dict[str, Any]:
         images = self._images.images().to(self._context.device)
         source = BatchSource(images, self._plan, _draws(self._context))
-        labelled = self._ensemble.labeller(images.units)
+        labelled = self._ensemble.labeller(images.normalisation)
         epochs = []
         with self._context.console.progress(f"relabel {self.name}", self.stop - self.start) as ticker:
             for epoch in range(self.start, self.stop):
@@ -157,7 +157,7 @@ class FkdLabels(ABC):
     def parents(self) -> Mapping[str, Artefact]:
         return {f"epochs/{chunk.start}": chunk for chunk in self.chunks}
 
-    def objective(self, device: torch.device, units: Units) -> Objective:
+    def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
         reader = FkdReader(self.chunks, device)
 
         def objective(student: Tensor, batch: Batch) -> Tensor:
@@ -178,7 +178,7 @@ class TeachersFkdLabels(FkdLabels):
             raise UsageError(
                 f"labeling.topk={labeling.topk} is not possible: {context.data.name} has {num_classes} classes"
             )
-        epochs = spans(epochs_stored(plan, labeling), EPOCHS_PER_CHUNK)
+        epochs = consecutive(epochs_stored(plan, labeling), EPOCHS_PER_CHUNK)
         chunks = [FkdChunk(context, images, teachers, plan, span) for span in epochs]
         super().__init__(context, plan, chunks, _price(plan, num_classes, labeling), loss)
         self._draws = replace(_draws(context), cycle=self.epochs)

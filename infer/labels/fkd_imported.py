@@ -17,7 +17,7 @@ from infer.labels.fkd_folders import LabelFolder
 from infer.labels.fkd_form import Form, batch_size_words
 from infer.labels.fkd_reader import EPOCHS_PER_CHUNK
 from infer.methods.base import TrainingSet
-from infer.spans import Span, spans
+from infer.ranges import consecutive
 from infer.store import Artefact, Workspace
 from infer.store.files import save_tensors
 from infer.training.draws import Draws, StoredDraws
@@ -29,7 +29,7 @@ _DRAWS = "draws.safetensors"
 class ImportedFkdChunk(StoredEpochs):
     """What a folder of labels says of some of its epochs, with the draws of their batches spelled out."""
 
-    def __init__(self, context: Context, images: TrainingSet, folder: LabelFolder, epochs: Span) -> None:
+    def __init__(self, context: Context, images: TrainingSet, folder: LabelFolder, epochs: range) -> None:
         super().__init__(context, images, epochs)
         self._folder = folder
 
@@ -86,7 +86,7 @@ class ImportedFkdLabels(FkdLabels):
         self, context: Context, images: TrainingSet, folder: LabelFolder, plan: Plan, loss: SoftLabelLoss
     ) -> None:
         _check(context, folder, plan)
-        epochs = spans(_epochs_used(context, folder, plan), EPOCHS_PER_CHUNK)
+        epochs = consecutive(_epochs_used(context, folder, plan), EPOCHS_PER_CHUNK)
         chunks = [ImportedFkdChunk(context, images, folder, span) for span in epochs]
         super().__init__(context, plan, chunks, folder.outline.price, loss)
         self._folder = folder

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from infer.config.training import Crop, Training
 from infer.context import Context
+from infer.distilled.folder import fkd_file, holds_fkd_labels, load, read_manifest
 from infer.errors import UsageError
 from infer.files import digest_of
 from infer.formats.contents import content_digest
-from infer.formats.distilled import fkd_file, holds_fkd_labels, load, read_manifest
 from infer.labels.fkd import FkdLabels, Price
 from infer.labels.fkd_batches import FkdBatch, spelled_out
 from infer.labels.fkd_reader import EPOCHS_PER_CHUNK, FkdReader
@@ -43,7 +43,7 @@ def write_own_labels(context: Context, labels: FkdLabels, folder: Path) -> dict[
         "mode": labels.mode,
         "epochs": labels.epochs,
         "batches": labels.plan.draws_recipe(),
-        "drawn_by": None if isinstance(labels.draws, StoredDraws) else list(labels.draws.unit),
+        "drawn_by": None if isinstance(labels.draws, StoredDraws) else list(labels.draws.stream),
         "first_epoch": first.fingerprint(),
         "bytes": {"per_epoch": labels.price.per_epoch, "once": labels.price.once},
     }

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from infer.config import Stage
 from infer.context import Context
+from infer.distilled.folder import LABELS
+from infer.distilled.soft_labels import are_probabilities, as_logits, require_soft_labels
 from infer.errors import UsageError
-from infer.formats.distilled import LABELS
-from infer.formats.soft_labels import are_probabilities, as_logits, require_soft_labels
 from infer.labels.base import SoftLabelLoss
 from infer.labels.static import static_label_objective
 from infer.methods.base import DistilledArtefact
 from infer.methods.imported import ImportedSet
+from infer.normalisation import Normalisation
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
-from infer.training.images import Units
 from infer.training.objectives import Objective
 
 _FILE = f"{LABELS}.safetensors"
@@ -90,7 +90,7 @@ class SetLabels(Artefact):
     def student_settings(self) -> Mapping[str, Any]:
         return self._loss.settings
 
-    def objective(self, device: torch.device, units: Units) -> Objective:
+    def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
         return static_label_objective(self.logits(), self._loss, device)
 
     def _as_they_came(self) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 
 from infer.methods.base import TrainingSet
 from infer.methods.budget import HARD_LABEL_BYTES
+from infer.normalisation import Normalisation
 from infer.store import Artefact
-from infer.training.images import Units
 from infer.training.objectives import Objective, hard_label_objective
 
 
@@ -31,5 +31,5 @@ class HardLabels:
     def parents(self) -> Mapping[str, Artefact]:
         return {}
 
-    def objective(self, device: torch.device, units: Units) -> Objective:
+    def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
         return hard_label_objective(self._images.targets(), self._label_smoothing, device)

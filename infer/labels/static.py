@@ -12,15 +12,16 @@ from torch import Tensor
 
 from infer.config import Stage
 from infer.context import Context
-from infer.formats.distilled import LABELS, write_labels
+from infer.distilled.folder import LABELS, write_labels
 from infer.labels.base import SoftLabelLoss
 from infer.methods.base import Block, DistilledArtefact
 from infer.methods.budget import LOGIT_BYTES
-from infer.stages.squeeze import Teacher
+from infer.normalisation import Normalisation
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
+from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
-from infer.training.images import Images, Units
+from infer.training.images import Images
 from infer.training.objectives import Objective
 from infer.training.scoring import predict_logits
 
@@ -52,7 +53,7 @@ class BlockLogits(Artefact):
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         data = self._context.data
-        images = Images(self._block.images(), tuple(data.mean), tuple(data.std))
+        images = Images(self._block.images(), data.normalisation)
         logits = predict_logits(self._teacher.network(), images, device=self._context.device, precision="fp32")
         save_tensors(workspace.folder / _LOGITS, {"logits": logits})
         return {"images": len(images)}
@@ -114,7 +115,7 @@ class StaticLabels(Artefact):
     def student_settings(self) -> Mapping[str, Any]:
         return self._loss.settings
 
-    def objective(self, device: torch.device, units: Units) -> Objective:
+    def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
         return static_label_objective(self.logits(), self._loss, device)
 
 

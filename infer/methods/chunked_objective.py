@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from infer.config.method import ChunkStatistics
+from infer.methods.augmentation import Transform
 from infer.methods.batch_statistics import Statistics, pooled
 from infer.methods.bn_matching import MatchedTeacher
 from infer.methods.objective import Objective, OptimisationSettings, Problem, as_one_batch
-from infer.methods.views import View
-from infer.spans import spans
+from infer.ranges import consecutive
 
 
 class ChunkedObjective(Objective):
@@ -26,7 +26,9 @@ class ChunkedObjective(Objective):
     def __init__(self, teacher: nn.Module, problem: Problem, settings: OptimisationSettings, name: str = "") -> None:
         super().__init__(teacher, problem, settings, name)
         self._over_all = settings.chunk_statistics is ChunkStatistics.all
-        self._chunks = [slice(*span) for span in spans(len(problem.classes), settings.class_chunk)]
+        self._chunks = [
+            slice(part.start, part.stop) for part in consecutive(len(problem.classes), settings.class_chunk)
+        ]
         sizes = [chunk.stop - chunk.start for chunk in self._chunks]
         self._shares = self._start.new_tensor(sizes) / len(problem.classes)
 
@@ -34,12 +36,12 @@ class ChunkedObjective(Objective):
         super()._run_by(form)
         self._statistics = form(_statistics)
 
-    def _gradient_at(self, seen: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
-        of_whole = self._statistics_over_all(seen, view) if self._over_all else None
+    def _gradient_at(self, seen: Tensor, transform: Transform) -> tuple[Tensor, Tensor, Tensor]:
+        of_whole = self._statistics_over_all(seen, transform) if self._over_all else None
         slope = torch.zeros_like(seen)
         cross_entropy, penalty = self._start.new_zeros(2, len(seen))
         for chunk, share in zip(self._chunks, self._shares, strict=True):
-            base, classes = view(self._base[:, chunk]), self._classes[chunk]
+            base, classes = transform(self._base[:, chunk]), self._classes[chunk]
             total, *values = self._loss(self.teacher, base, seen, classes, self._bn_weight, of_whole)
             (gradient,) = torch.autograd.grad(total, seen)
             for mean, value in zip((slope, cross_entropy, penalty), (gradient, *values), strict=True):
@@ -47,9 +49,9 @@ class ChunkedObjective(Objective):
         return slope, cross_entropy, penalty
 
     @torch.no_grad()
-    def _statistics_over_all(self, seen: Tensor, view: View) -> list[Statistics]:
+    def _statistics_over_all(self, seen: Tensor, transform: Transform) -> list[Statistics]:
         """Of every layer, in the order in which they fire."""
-        chunks = [self._statistics(self.teacher, view(self._base[:, chunk]), seen) for chunk in self._chunks]
+        chunks = [self._statistics(self.teacher, transform(self._base[:, chunk]), seen) for chunk in self._chunks]
         return [pooled(layer, self._shares) for layer in zip(*chunks, strict=True)]
 
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from infer.methods.augmentation import Transforms
 from infer.methods.objective import Problem
-from infer.methods.views import Views
 
 
 def compensation(
-    natural: Tensor, views: Views, bounds: tuple[Tensor, Tensor] | None = None, class_chunk: int | None = None
+    natural: Tensor, transforms: Transforms, bounds: tuple[Tensor, Tensor] | None = None, class_chunk: int | None = None
 ) -> Problem:
     """The problem whose solution [G, 1, 3, H, W] are the compensators of the subsets ``natural`` [G, C, 3, H, W].
 
@@ -31,7 +31,7 @@ def compensation(
         return values
 
     classes = torch.arange(natural.shape[1])
-    return Problem(natural.new_zeros(natural[:, :1].shape), classes, views, base=natural, measure=measure)
+    return Problem(natural.new_zeros(natural[:, :1].shape), classes, transforms, base=natural, measure=measure)
 
 
 def _clipped_share(chunks: Sequence[Tensor], u: Tensor, low: Tensor, high: Tensor) -> Tensor:

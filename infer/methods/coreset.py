@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from infer.context import Context
-from infer.methods.examination import spans_of_classes
 from infer.methods.features import Features
-from infer.methods.image_set import ImageSet
-from infer.stages.squeeze import Teacher
+from infer.methods.image_set import DistilledImages
+from infer.methods.teacher_outputs import class_groups
 from infer.store import Artefact
+from infer.teachers.teacher import Teacher
 
 
-class Coreset(ImageSet):
+class Coreset(DistilledImages):
     """``per_class`` training images of each class; a smaller set holds the first images of a larger one."""
 
     def __init__(self, context: Context, per_class: int, teacher: Teacher) -> None:
         super().__init__(context, per_class)
-        spans = spans_of_classes(context.data.num_classes)
-        self._features = [Features(context, teacher, classes) for classes in spans]
+        groups = class_groups(context.data.num_classes)
+        self._features = [Features(context, teacher, classes) for classes in groups]
 
     @staticmethod
     @abstractmethod
@@ -37,7 +37,7 @@ class Coreset(ImageSet):
         return {f"features/{number}": features for number, features in enumerate(self._features)}
 
     def finished_images(self) -> tuple[Tensor, Tensor]:
-        rows = torch.cat([self._chosen(part, c) for part in self._features for c in range(part.start, part.stop)])
+        rows = torch.cat([self._chosen(part, c) for part in self._features for c in part.classes])
         train = self.context.data.train
         return train.images[rows], train.targets[rows]
 

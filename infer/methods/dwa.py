@@ -16,15 +16,14 @@ from torch.nn.utils import get_total_norm
 
 from infer.config.method import DwaMethod
 from infer.context import Context
-from infer.formats.pixels import normalise
+from infer.methods.augmentation import Augmentation
 from infer.methods.objective import OptimisationSettings, Problem
-from infer.methods.syntheses import Syntheses, SynthesisedSet
-from infer.methods.views import Augmentation
-from infer.spans import spans
-from infer.stages.squeeze import Teacher
+from infer.methods.synthesis import SynthesisedBatch, SynthesisedSet
+from infer.ranges import consecutive
+from infer.teachers.teacher import Teacher
 
 
-class DiversifiedImages(Syntheses):
+class DiversifiedImages(SynthesisedBatch):
     """A batch of images that begin as real ones, the i-th natural subset, with a perturbed teacher of its own."""
 
     method_name = "dwa"
@@ -33,7 +32,7 @@ class DiversifiedImages(Syntheses):
     def start(self) -> Tensor:
         data = self.context.data
         natural = data.natural(self.context.config.seed, self.indices.start, self.indices.stop)
-        return normalise(natural[:, self.classes.start : self.classes.stop], data.mean, data.std)
+        return data.normalisation.normalise(natural[:, self.classes.start : self.classes.stop])
 
     @property
     def augmentation(self) -> Augmentation:
@@ -41,8 +40,8 @@ class DiversifiedImages(Syntheses):
 
     def prepared(self, network: nn.Module, problem: Problem, settings: OptimisationSettings) -> nn.Module:
         """Perturbed with what the first iteration shows of the images."""
-        first_view = problem.views.to(problem.start.device)[0]
-        seen = first_view(problem.start.to(settings.dtype)).flatten(0, 1)
+        first_transform = problem.transforms.to(problem.start.device)[0]
+        seen = first_transform(problem.start.to(settings.dtype)).flatten(0, 1)
         classes = problem.classes.to(seen.device).repeat(len(self.indices))
         return perturbed(network, seen, classes, self.method.perturbation_steps, self.method.perturbation_radius)
 
@@ -61,9 +60,11 @@ class DiversifiedImages(Syntheses):
 
 def dwa_set(context: Context, method: DwaMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
     """``per_class`` diversified images of each class. Indices share no batch, for each has a teacher of its own."""
-    chunks = spans(context.data.num_classes, method.batch_size)
+    chunks = consecutive(context.data.num_classes, method.batch_size)
     batches = [
-        DiversifiedImages(context, method, teacher, (i, i + 1), chunk) for i in range(per_class) for chunk in chunks
+        DiversifiedImages(context, method, teacher, range(i, i + 1), chunk)
+        for i in range(per_class)
+        for chunk in chunks
     ]
     return SynthesisedSet(context, "dwa", per_class, batches)
 

@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from infer.errors import UsageError
-from infer.methods.examination import Examination
+from infer.methods.teacher_outputs import TeacherOutputs
 from infer.training.images import Images
 from infer.training.scoring import predict_logits
-from infer.units import data_units
 
 
-class Features(Examination):
+class Features(TeacherOutputs):
     """float32 features of all training images, un-augmented, the teacher in eval mode."""
 
     kind = "features"
@@ -21,10 +20,10 @@ class Features(Examination):
         """The teacher without its last layer."""
         return without_head(self.teacher.network(), self.teacher.arch, self.context.data.image_size)
 
-    def examine(self, network: nn.Module, target: int) -> dict[str, Tensor]:
+    def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
         data = self.context.data
         index = data.class_indices[target]
-        images = Images(data.train.only(index).images, *data_units(data))
+        images = Images(data.train.only(index).images, data.normalisation)
         # Of a network without a head: its features.
         return {"index": index, "features": predict_logits(network, images, device=self.context.device)}
 

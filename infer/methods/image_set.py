@@ -6,17 +6,15 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from infer.context import Context
-from infer.formats.distilled import IMAGES, write_images
-from infer.formats.pixels import normalise
+from infer.distilled.folder import IMAGES, write_images
 from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import image_bytes
 from infer.store import Workspace
 from infer.store.files import load_tensors
 from infer.training.images import Images
-from infer.units import data_units
 
 
-class ImageSet(DistilledArtefact):
+class DistilledImages(DistilledArtefact):
     """``per_class`` images of each class, stored as bytes and labelled as one block.
 
     A method is a subclass that says its name (``method``), what the content depends on (``settings``, ``parents``) and
@@ -65,12 +63,12 @@ class ImageSet(DistilledArtefact):
     def blocks(self) -> list[Block]:
         data = self.context.data
         return self.as_one_block(
-            f"{self.method}-{self.per_class}", lambda: normalise(self._stored()[IMAGES], data.mean, data.std)
+            f"{self.method}-{self.per_class}", lambda: data.normalisation.normalise(self._stored()[IMAGES])
         )
 
     def images(self) -> Images:
         data = self.context.data
-        return Images(self._stored()[IMAGES], *data_units(data))
+        return Images(self._stored()[IMAGES], data.normalisation)
 
     def targets(self) -> Tensor:
         return self._stored()["targets"]

@@ -14,9 +14,8 @@ from torch import Tensor
 from infer.config.method import ImportedMethod
 from infer.context import Context
 from infer.data.paths import expand
-from infer.formats.catalogue import find_format
-from infer.formats.contents import content_digest
-from infer.formats.distilled import (
+from infer.distilled.compose import compose, composed_targets
+from infer.distilled.folder import (
     COMPENSATORS,
     IMAGES,
     LABELS,
@@ -26,12 +25,14 @@ from infer.formats.distilled import (
     verify,
     write_manifest,
 )
-from infer.formats.finished import FinishedSet
+from infer.formats.catalogue import find_format
+from infer.formats.contents import content_digest
 from infer.formats.folder import infer_folder, read_folder, require_classes, require_size
-from infer.formats.pixels import channelwise, compose, composed_targets
+from infer.formats.foreign_set import ForeignSet
 from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import ipc_charged
-from infer.methods.image_set import ImageSet
+from infer.methods.image_set import DistilledImages
+from infer.normalisation import channelwise
 from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
@@ -66,7 +67,7 @@ class ImportedSet(DistilledArtefact):
         return {"files": content_digest([file], self.path)} if file.is_file() else {}
 
 
-class ImportedImages(ImageSet, ImportedSet):
+class ImportedImages(DistilledImages, ImportedSet):
     """Finished images in any format that can be read; what is no byte is rounded to one."""
 
     method = "imported"
@@ -113,7 +114,7 @@ class ImportedImages(ImageSet, ImportedSet):
 
     def finished_images(self) -> tuple[Tensor, Tensor]:
         data, console = self.context.data, self.context.console
-        images, loss = self._finished.as_bytes(data.mean, data.std)
+        images, loss = self._finished.as_bytes(data.normalisation)
         for note in self._finished.notes:
             console.say(f"{self.path}: {note}")
         if loss:
@@ -125,7 +126,7 @@ class ImportedImages(ImageSet, ImportedSet):
         return self._finished.soft_labels
 
     @cached_property
-    def _finished(self) -> FinishedSet:
+    def _finished(self) -> ForeignSet:
         data = self.context.data
         if self._format == "infer":
             finished = read_folder(self.path)[0]
@@ -151,7 +152,7 @@ class ImportedComposition(ImportedSet):
         self._digest = content_digest([folder / _STORED[NATURAL], folder / _STORED[COMPENSATORS]], folder)
         self._subsets, classes, _, size, _ = _shape(folder / _STORED[NATURAL], NATURAL)
         self._blocks = _shape(folder / _STORED[COMPENSATORS], COMPENSATORS)[0] + 1
-        outline = FinishedSet(
+        outline = ForeignSet(
             torch.empty(1, 3, size, size), torch.tensor([classes - 1]), self._source["dataset"]["classes"]
         )
         require_classes(folder, outline, data.classes, data.name)
@@ -211,13 +212,13 @@ class ImportedComposition(ImportedSet):
         return self.as_one_block(f"imported-M{self._blocks - 1}-K{self._subsets}", self._composed)
 
     def images(self) -> Images:
-        return Images(self._composed(), tuple(self.context.data.mean), tuple(self.context.data.std))
+        return Images(self._composed(), self.context.data.normalisation)
 
     def targets(self) -> Tensor:
         return composed_targets(self._subsets, self._blocks, self.context.data.num_classes)
 
     def _composed(self) -> Tensor:
-        return compose(*read_parts(self.context.folder(self)), self.context.data.mean, self.context.data.std)
+        return compose(*read_parts(self.context.folder(self)), self.context.data.normalisation)
 
 
 def _shape(file: Path, name: str) -> list[int]:

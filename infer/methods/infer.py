@@ -13,27 +13,24 @@ from torch import Tensor
 from infer.config import Stage
 from infer.config.method import InferMethod
 from infer.context import Context
-from infer.formats.distilled import read_parts, write_composable
-from infer.formats.pixels import (
+from infer.distilled.compose import (
+    ComposedOnDemand,
     compose,
     composed_targets,
-    normalise,
     round_compensators,
     unround_compensators,
-    valid_range,
 )
+from infer.distilled.folder import read_parts, write_composable
+from infer.methods.augmentation import Augmentation
 from infer.methods.base import Block, Bytes, DistilledArtefact, GenerationCurves
 from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
 from infer.methods.compensators import compensation
-from infer.methods.composed import ComposedOnDemand
 from infer.methods.curves import CURVES, side_by_side
 from infer.methods.optimisation import optimise, settings_of
-from infer.methods.views import Augmentation
-from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
+from infer.teachers.teacher import Teacher
 from infer.training.images import Images
-from infer.units import data_units
 
 _COMPENSATORS = "compensators.safetensors"
 _COMPOSED_AT_ONCE = 2 * 2**30
@@ -41,22 +38,22 @@ _COMPOSED_AT_ONCE = 2 * 2**30
 
 
 class CompensatorGroup(Artefact):
-    """The float32 compensators of one teacher for the subsets k in ``range(start, stop)``, optimised in one batch."""
+    """The float32 compensators of one teacher for consecutive subsets k, optimised in one batch."""
 
     kind = "compensators"
     stage = Stage.generate
 
-    def __init__(self, context: Context, method: InferMethod, teacher: Teacher, subsets: tuple[int, int]) -> None:
+    def __init__(self, context: Context, method: InferMethod, teacher: Teacher, subsets: range) -> None:
         self._context = context
         self._method = method
         self.teacher = teacher
-        self.start, self.stop = subsets
+        self.subsets = subsets
         self._augmentation = Augmentation(method.jitter_px, crop_scale_min=method.crop_scale_min)
         self._class_chunk = method.chunk_of(context.data.num_classes)
 
     @property
     def name(self) -> str:
-        return f"{self._context.data.name}-{self.teacher.arch}-k{self.start}-{self.stop - 1}"
+        return f"{self._context.data.name}-{self.teacher.arch}-k{self.subsets.start}-{self.subsets.stop - 1}"
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -64,7 +61,7 @@ class CompensatorGroup(Artefact):
         settings = {
             "data": self._context.data.fingerprint,
             "seed": self._context.config.seed,
-            "subsets": [self.start, self.stop],
+            "subsets": [self.subsets.start, self.subsets.stop],
             "iterations": method.iterations,
             "lr": method.lr,
             "bn_weight": method.bn_weight,
@@ -82,10 +79,10 @@ class CompensatorGroup(Artefact):
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         context, method, data = self._context, self._method, self._context.data
-        seed, subsets = context.config.seed, range(self.start, self.stop)
-        natural = normalise(data.natural(seed, self.start, self.stop), data.mean, data.std).to(context.device)
-        units = [(self.teacher.arch, k) for k in subsets]
-        views = self._augmentation.draw(seed, units, method.iterations, data.image_size)
+        seed, subsets = context.config.seed, self.subsets
+        natural = data.normalisation.normalise(data.natural(seed, subsets.start, subsets.stop)).to(context.device)
+        streams = [(self.teacher.arch, k) for k in subsets]
+        transforms = self._augmentation.draw(seed, streams, method.iterations, data.image_size)
         settings = settings_of(
             method,
             len(subsets) * data.num_classes,
@@ -93,11 +90,11 @@ class CompensatorGroup(Artefact):
             class_chunk=self._class_chunk,
             chunk_statistics=method.chunk_statistics,
         )
-        description = f"generate {self.teacher.arch} k={self.start}..{self.stop - 1}"
+        description = f"generate {self.teacher.arch} k={self.subsets.start}..{self.subsets.stop - 1}"
         with context.console.progress(description, method.iterations) as ticker:
             found = optimise(
                 self.teacher.network(),
-                compensation(natural, views, valid_range(data.mean, data.std), self._class_chunk),
+                compensation(natural, transforms, data.normalisation.valid_range, self._class_chunk),
                 settings,
                 on_progress=ticker.advance_to,
                 name=self.teacher.arch,
@@ -107,11 +104,11 @@ class CompensatorGroup(Artefact):
         return {"compiled": found.compiled, "final": found.last_values}
 
     def compensators(self) -> Tensor:
-        """float32 [stop - start, 3, H, W], normalised units, free of any clipping."""
+        """float32 [subsets, 3, H, W], normalised units, free of any clipping."""
         return load_tensors(self._context.folder(self) / _COMPENSATORS)["compensators"]
 
     def curves(self) -> dict[str, Tensor]:
-        """How the optimisation went: ``iteration`` [points] and the other curves [points, stop - start]."""
+        """How the optimisation went: ``iteration`` [points] and the other curves [points, subsets]."""
         return load_tensors(self._context.folder(self) / CURVES)
 
 
@@ -128,9 +125,9 @@ class InferSet(DistilledArtefact):
         self.teachers = teachers
         self._dtype = method.compensator_dtype.value
         limit = min(data.train_counts)
-        self._ranges = [(k, min(k + method.group, limit)) for k in range(0, subsets, method.group)]
+        self._ranges = [range(k, min(k + method.group, limit)) for k in range(0, subsets, method.group)]
         self.groups = [
-            [CompensatorGroup(context, method, teacher, span) for span in self._ranges] for teacher in teachers
+            [CompensatorGroup(context, method, teacher, group) for group in self._ranges] for teacher in teachers
         ]
         self.num_images = subsets * (len(teachers) + 1) * data.num_classes
 
@@ -188,8 +185,8 @@ class InferSet(DistilledArtefact):
         """For every range of subsets the natural images, then the images composed with each teacher's compensators."""
         made_by: list[list[CompensatorGroup | None]] = [[None] * len(self._ranges), *self.groups]
         return [
-            self._block(number, groups[g], start, stop)
-            for g, (start, stop) in enumerate(self._ranges)
+            self._block(number, groups[g], subsets.start, subsets.stop)
+            for g, subsets in enumerate(self._ranges)
             for number, groups in enumerate(made_by)
         ]
 
@@ -199,9 +196,9 @@ class InferSet(DistilledArtefact):
         def images() -> Tensor:
             natural = data.natural(seed, start, stop)
             if group is None:
-                return normalise(natural, data.mean, data.std).flatten(0, 1)
+                return data.normalisation.normalise(natural).flatten(0, 1)
             stored = unround_compensators(round_compensators(group.compensators(), self._dtype))
-            both = compose(natural, stored.unsqueeze(0), data.mean, data.std)
+            both = compose(natural, stored.unsqueeze(0), data.normalisation)
             return both.unflatten(0, (stop - start, 2, -1))[:, 1].flatten(0, 1)
 
         settings = {"data": data.fingerprint, "seed": seed, "subsets": [start, stop]}
@@ -233,8 +230,8 @@ class InferSet(DistilledArtefact):
     def images(self) -> Images:
         data, parts = self.context.data, self.parts()
         at_once = self.num_images * image_bytes(data.image_size) * torch.float32.itemsize <= _COMPOSED_AT_ONCE
-        pixels = (compose if at_once else ComposedOnDemand)(*parts, data.mean, data.std)
-        return Images(pixels, *data_units(data))
+        pixels = (compose if at_once else ComposedOnDemand)(*parts, data.normalisation)
+        return Images(pixels, data.normalisation)
 
     def targets(self) -> Tensor:
         return composed_targets(self.subsets, len(self.teachers) + 1, self.context.data.num_classes)

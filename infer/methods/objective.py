@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infer.config.method import ChunkStatistics
+from infer.methods.augmentation import Transform, Transforms
 from infer.methods.batch_statistics import Statistics
 from infer.methods.bn_matching import MatchedTeacher
-from infer.methods.views import View, Views
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class OptimisationSettings:
-    """What ``optimise`` does with the images and views that it is given."""
+    """What ``optimise`` does with the images and transforms that it is given."""
 
     iterations: int
     lr: float
@@ -48,7 +48,7 @@ class Problem:
     """x before the first step, normalised units: [G, C, 3, H, W], or [G, 1, 3, H, W] for all images of a group."""
     classes: Tensor
     """int64 [C]: of the images of every group."""
-    views: Views
+    transforms: Transforms
     base: Tensor | None = None
     """[G, C, 3, H, W]: what x is added to; None: x is the images."""
     project: Callable[[Tensor], object] | None = None
@@ -72,15 +72,15 @@ class Objective:
         self._bn_weight = self._start.new_tensor(settings.bn_weight)
         self._run_by(as_it_is)
 
-    def gradient(self, free: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradient at x = ``free``, in its shape, cross-entropy [G] and matching penalty [G] under ``view``.
+    def gradient(self, free: Tensor, transform: Transform) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient at x = ``free``, in its shape, cross-entropy [G] and matching penalty [G] under ``transform``.
 
-        A view is linear: what is seen of base + x is the sum of what is seen of each.
+        A transform is linear: what is seen of base + x is the sum of what is seen of each.
         """
         free = free.detach().requires_grad_()
-        seen = view(free)
+        seen = transform(free)
         leaf = seen.detach().requires_grad_()  # what is compiled takes no tensor in the middle of a graph
-        slope, cross_entropy, penalty = self._gradient_at(leaf, view)
+        slope, cross_entropy, penalty = self._gradient_at(leaf, transform)
         (gradient,) = torch.autograd.grad(seen, free, slope)
         return gradient, cross_entropy, penalty
 
@@ -92,7 +92,7 @@ class Objective:
         try:
             # Each teacher and shape is compiled once per process: eight, the default limit, is two per teacher.
             with torch._dynamo.config.patch(recompile_limit=256):
-                self.gradient(self._start, View(self._classes.new_zeros(len(self._start), 2)))
+                self.gradient(self._start, Transform(self._classes.new_zeros(len(self._start), 2)))
         except torch._dynamo.exc.TorchDynamoException as error:
             log.warning("Teacher %r is not compiled: %s", self.teacher.name, f"{error}".strip().partition("\n")[0])
             self._run_by(as_it_is)
@@ -102,9 +102,9 @@ class Objective:
     def _run_by(self, form: Callable[[Callable], Callable]) -> None:
         self._loss = form(loss)
 
-    def _gradient_at(self, seen: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
+    def _gradient_at(self, seen: Tensor, transform: Transform) -> tuple[Tensor, Tensor, Tensor]:
         """What ``gradient`` gives, with the gradient at what is ``seen`` of x."""
-        base = None if self._base is None else view(self._base)
+        base = None if self._base is None else transform(self._base)
         total, cross_entropy, penalty = self._loss(self.teacher, base, seen, self._classes, self._bn_weight)
         (slope,) = torch.autograd.grad(total, seen)
         return slope, cross_entropy, penalty

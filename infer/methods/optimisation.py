@@ -1,8 +1,8 @@
 """Images optimised through a frozen teacher: the one loop of every method that does so.
 
 A tensor x of G groups is fitted by Adam so that the teacher recognises images and finds in them the statistics of its
-training data (``objective``), with a new random view in every iteration (``views``). The images are x itself (SRe2L,
-DWA), or x is added to given ones (INFER, one x for all images of a group).
+training data (``objective``), with a new random transform in every iteration. The images are x itself (SRe2L, DWA), or
+x is added to given ones (INFER, one x for all images of a group).
 """
 
 import math
@@ -90,12 +90,12 @@ def descend(
 
     ``observe`` is given every iteration, its x before the step, its cross-entropy and its matching penalty.
     """
-    views = problem.views.to(problem.start.device)
+    transforms = problem.transforms.to(problem.start.device)
     free = problem.start.to(settings.dtype, copy=True).requires_grad_()
     adam = torch.optim.Adam([free], lr=settings.lr, betas=(0.5, 0.9), eps=1e-8)
     cosine = torch.optim.lr_scheduler.LambdaLR(adam, lambda t: 0.5 * (1 + math.cos(math.pi * t / settings.iterations)))
     for iteration in range(settings.iterations):
-        free.grad, cross_entropy, penalty = objective.gradient(free, views[iteration])
+        free.grad, cross_entropy, penalty = objective.gradient(free, transforms[iteration])
         if observe:
             observe(iteration, free.detach(), cross_entropy, penalty)
         adam.step()

@@ -7,13 +7,12 @@ from torch import Tensor
 
 from infer.context import Context
 from infer.methods.base import Bytes
-from infer.methods.image_set import ImageSet
+from infer.methods.image_set import DistilledImages
 from infer.store import Artefact
 from infer.training.images import Images
-from infer.units import data_units
 
 
-class RandomSet(ImageSet):
+class RandomSet(DistilledImages):
     """``per_class`` training images of each class, drawn without replacement; class c's draw is nested in size."""
 
     method = "random"
@@ -60,7 +59,7 @@ class FullSet:
 
     def images(self) -> Images:
         data = self._context.data
-        return Images(data.train.images, *data_units(data))
+        return Images(data.train.images, data.normalisation)
 
     def targets(self) -> Tensor:
         return self._context.data.train.targets

@@ -15,25 +15,24 @@ from infer.config.method import RdedMethod
 from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.crops import random_squares, resized_crops
-from infer.methods.examination import Examination, spans_of_classes
-from infer.methods.image_set import ImageSet
+from infer.methods.image_set import DistilledImages
+from infer.methods.teacher_outputs import TeacherOutputs, class_groups
+from infer.ranges import consecutive
 from infer.seeds import generator
-from infer.spans import spans
-from infer.stages.squeeze import Teacher
 from infer.store import Artefact
+from infer.teachers.teacher import Teacher
 from infer.training.execution import memory_format_of
 from infer.training.images import Images
-from infer.units import data_units
 
 _CROPS_TOGETHER = 256
 
 
-class CropScores(Examination):
+class CropScores(TeacherOutputs):
     """The best crop of each image that is scored, at most ``images_per_class`` of a class, and its cross-entropy."""
 
     kind = "crops"
 
-    def __init__(self, context: Context, method: RdedMethod, teacher: Teacher, classes: tuple[int, int]) -> None:
+    def __init__(self, context: Context, method: RdedMethod, teacher: Teacher, classes: range) -> None:
         super().__init__(context, teacher, classes)
         self._method = method
 
@@ -48,9 +47,9 @@ class CropScores(Examination):
             "scale_min": method.scale_min,
         }
 
-    def examine(self, network: nn.Module, target: int) -> dict[str, Tensor]:
+    def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
         index, squares = self._drawn(target)
-        images = Images(self.context.data.train.only(index).images, *data_units(self.context.data))
+        images = Images(self.context.data.train.only(index).images, self.context.data.normalisation)
         losses = crop_losses(network, images, squares, self._patch_size, target, self.context.device)
         lowest = losses.min(dim=1)
         return {
@@ -83,7 +82,7 @@ class CropScores(Examination):
         return self.context.data.image_size // self._method.factor
 
 
-class RdedSet(ImageSet):
+class RdedSet(DistilledImages):
     """``per_class`` images of each class, each made of factor² patches."""
 
     method = "rded"
@@ -93,8 +92,8 @@ class RdedSet(ImageSet):
         self._factor = method.factor
         self._check_size()
         self._check_patches(min(method.images_per_class, min(context.data.train_counts)))
-        spans = spans_of_classes(context.data.num_classes)
-        self._scores = [CropScores(context, method, teacher, classes) for classes in spans]
+        groups = class_groups(context.data.num_classes)
+        self._scores = [CropScores(context, method, teacher, classes) for classes in groups]
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -107,9 +106,7 @@ class RdedSet(ImageSet):
     def finished_images(self) -> tuple[Tensor, Tensor]:
         count = self.per_class * self._factor**2
         images = [
-            tile(part.best_patches(target, count), self._factor)
-            for part in self._scores
-            for target in range(part.start, part.stop)
+            tile(part.best_patches(target, count), self._factor) for part in self._scores for target in part.classes
         ]
         return torch.cat(images), torch.arange(len(images)).repeat_interleave(self.per_class)
 
@@ -143,7 +140,7 @@ def crop_losses(
     layout, margin = memory_format_of(network), images.pixels.shape[-1] - patch_size
     border = [margin // 2, margin - margin // 2] * 2
     losses = []
-    rows = [slice(start, stop) for start, stop in spans(len(images), together)]
+    rows = [slice(part.start, part.stop) for part in consecutive(len(images), together)]
     with torch.no_grad():
         for pixels, boxes in zip(images.chunks(rows), squares.split(together), strict=True):
             crops = resized_crops(images.normalised(_sent(pixels, device)), _sent(boxes, device), patch_size)

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from infer.config.method import Sre2lMethod
 from infer.context import Context
-from infer.methods.syntheses import Syntheses, SynthesisedSet
-from infer.methods.views import Augmentation
+from infer.methods.augmentation import Augmentation
+from infer.methods.synthesis import SynthesisedBatch, SynthesisedSet
+from infer.ranges import consecutive
 from infer.seeds import generator
-from infer.spans import spans
-from infer.stages.squeeze import Teacher
+from infer.teachers.teacher import Teacher
 
 
-class RecoveredImages(Syntheses):
+class RecoveredImages(SynthesisedBatch):
     """A batch of images that begin as noise."""
 
     method_name = "sre2l"
@@ -41,7 +41,7 @@ class RecoveredImages(Syntheses):
 
 def sre2l_set(context: Context, method: Sre2lMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
     """``per_class`` recovered images of each class; CDA's where the crops follow its curriculum."""
-    indices = [(i, i + method.group) for i in range(0, per_class, method.group)]
-    chunks = spans(context.data.num_classes, method.batch_size)
-    batches = [RecoveredImages(context, method, teacher, span, chunk) for span in indices for chunk in chunks]
+    groups = [range(i, i + method.group) for i in range(0, per_class, method.group)]  # the last one whole, too
+    chunks = consecutive(context.data.num_classes, method.batch_size)
+    batches = [RecoveredImages(context, method, teacher, group, chunk) for group in groups for chunk in chunks]
     return SynthesisedSet(context, "cda" if method.crop_milestone else "sre2l", per_class, batches)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infer.errors import UsageError
-from infer.formats.foreign import load_foreign
+from infer.torch_load import load_foreign
 
 _WEIGHTS_UNDER = ("state_dict", "model", "net")
 _WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name

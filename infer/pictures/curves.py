@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from infer.context import Context
+from infer.evaluation.comparison import Evaluation
 from infer.methods.base import DistilledArtefact, GenerationCurves
 from infer.pictures.panels import Curve, Panel, Section, sheet
-from infer.stages.squeeze import Teacher
 from infer.store.artefact import with_ancestors
-from infer.trials import Trial
+from infer.teachers.teacher import Teacher
 
 History = Sequence[Mapping[str, float]]
 """A record per epoch, see ``infer.training.loop.FitResult.history``."""
@@ -26,14 +26,14 @@ _GENERATION = {
 """The curves of an optimisation: the label of their axis, the factor to its unit, its scale."""
 
 
-def curves_of(context: Context, trials: Sequence[Trial], title: str) -> Figure | None:
-    """All curves that the store has for ``trials``; None when it has none."""
+def curves_of(context: Context, evaluations: Sequence[Evaluation], title: str) -> Figure | None:
+    """All curves that the store has for ``evaluations``; None when it has none."""
     split = context.config.evaluate.split.value
     sections = [
-        teacher_section(_teacher_histories(context, trials), split),
-        generation_section(_generation_curves(trials[0])),
+        teacher_section(_teacher_histories(context, evaluations), split),
+        generation_section(_generation_curves(evaluations[0])),
         *(
-            student_section(arch, _student_histories(context, trials, arch), split)
+            student_section(arch, _student_histories(context, evaluations, arch), split)
             for arch in context.config.student.archs
         ),
     ]
@@ -70,7 +70,7 @@ def generation_section(curves: GenerationCurves | None) -> Section | None:
 
 
 def student_section(arch: str, histories: Mapping[str, Sequence[History]], split: str) -> Section | None:
-    """Loss and accuracy by trial, one history per repeat, over the steps; None without students."""
+    """Loss and accuracy by evaluation, one history per repeat, over the steps; None without students."""
     if not histories:
         return None
     repeats = max(map(len, histories.values()))
@@ -103,23 +103,25 @@ def _curve(label: str, histories: Sequence[History], x_key: str, y_key: str) -> 
     return Curve.mean(label, np.array([row[x_key] for row in rows[0]]), values.T)
 
 
-def _teacher_histories(context: Context, trials: Sequence[Trial]) -> dict[str, History]:
-    """Of every teacher that a trial rests on and that is there."""
-    students = [next(iter(trial.students.values()))[0] for trial in trials]
+def _teacher_histories(context: Context, evaluations: Sequence[Evaluation]) -> dict[str, History]:
+    """Of every teacher that a evaluation rests on and that is there."""
+    students = [next(iter(evaluation.students.values()))[0] for evaluation in evaluations]
     teachers = {artefact.arch: artefact for artefact in with_ancestors(students) if isinstance(artefact, Teacher)}
     return {arch: teacher.history() for arch, teacher in teachers.items() if context.store.exists(teacher)}
 
 
-def _generation_curves(trial: Trial) -> GenerationCurves | None:
+def _generation_curves(evaluation: Evaluation) -> GenerationCurves | None:
     """Those of a distilled set; real images have none."""
-    images = trial.material.images
+    images = evaluation.labelled.images
     return images.generation_curves() if isinstance(images, DistilledArtefact) else None
 
 
-def _student_histories(context: Context, trials: Sequence[Trial], arch: str) -> dict[str, list[History]]:
-    """By trial, the histories of the students that are there."""
+def _student_histories(context: Context, evaluations: Sequence[Evaluation], arch: str) -> dict[str, list[History]]:
+    """By evaluation, the histories of the students that are there."""
     found = {
-        trial.material.name: [student.history() for student in trial.students[arch] if context.store.exists(student)]
-        for trial in trials
+        evaluation.labelled.name: [
+            student.history() for student in evaluation.students[arch] if context.store.exists(student)
+        ]
+        for evaluation in evaluations
     }
     return {name: histories for name, histories in found.items() if histories}

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from infer.data.imagenet import in_words
-from infer.formats.pixels import channelwise, compose
+from infer.distilled.compose import compose
+from infer.evaluation.comparison import Evaluation
 from infer.methods.infer import InferSet
+from infer.normalisation import Normalisation, channelwise
 from infer.pictures.mosaic import Mosaic, Row
 from infer.training.images import Images
-from infer.trials import Trial
 
 _MAX_CLASSES = 10
 _MAX_IMAGES = 6
@@ -23,9 +24,9 @@ _NOTE = (
 )
 
 
-def samples_of(trial: Trial, title: str) -> Figure | None:
+def samples_of(evaluation: Evaluation, title: str) -> Figure | None:
     """The distilled set of ``trial`` under ``title``; None when it has not been made."""
-    context, images = trial.context, trial.material.images
+    context, images = evaluation.context, evaluation.labelled.images
     if not context.store.exists(images):
         return None
     data = context.data
@@ -36,7 +37,7 @@ def samples_of(trial: Trial, title: str) -> Figure | None:
     if isinstance(images, InferSet):
         natural, compensators = images.parts()
         archs = [teacher.arch for teacher in images.teachers]
-        rows = composition_rows(natural[:, shown], compensators, archs, data.mean, data.std)
+        rows = composition_rows(natural[:, shown], compensators, archs, data.normalisation)
         return Mosaic(title, heads, rows, "compensator u", _NOTE).figure()
     stored, targets = images.images(), images.targets()
     rows = image_rows([displayed(_first_of_class(c, stored, targets)) for c in shown])
@@ -49,21 +50,21 @@ def classes_shown(num_classes: int) -> list[int]:
 
 
 def composition_rows(
-    natural: Tensor, compensators: Tensor, archs: Sequence[str], mean: Sequence[float], std: Sequence[float]
+    natural: Tensor, compensators: Tensor, archs: Sequence[str], normalisation: Normalisation
 ) -> list[Row]:
     """P_0, for each teacher its compensator before the images composed with it, and P_1 where there is one.
 
     ``natural`` is uint8 [K, C, 3, H, W], ``compensators`` float32 [M, K, 3, H, W] in normalised units.
     """
     classes = natural.shape[1]
-    composed = displayed(Images(compose(natural[:1], compensators[:, :1], mean, std), mean, std))
-    rows = [Row("real images\nP₀", displayed(Images(natural[0], mean, std)))]
+    composed = displayed(Images(compose(natural[:1], compensators[:, :1], normalisation), normalisation))
+    rows = [Row("real images\nP₀", displayed(Images(natural[0], normalisation)))]
     for block, (arch, u) in enumerate(zip(archs, compensators[:, 0], strict=True), start=1):
         label = f"{arch}\nclip(P₀ + u)\n‖u‖ = {u.norm():.2f}\nmax |u| = {u.abs().max():.2f}"
         images = composed[block * classes : (block + 1) * classes]
         rows.append(Row(label, images, lead=displayed_compensator(u)))
     if len(natural) > 1:
-        rows.append(Row("real images\nP₁", displayed(Images(natural[1], mean, std)), apart=True))
+        rows.append(Row("real images\nP₁", displayed(Images(natural[1], normalisation)), apart=True))
     return rows
 
 
@@ -83,7 +84,7 @@ def displayed(images: Images) -> list[np.ndarray]:
     """Every image as [H, W, 3]: bytes as they are, normalised values as float32 in [0, 1]."""
     pixels = images.pixels
     if not images.stored_as_bytes:
-        pixels = (pixels * channelwise(images.std) + channelwise(images.mean)).clamp(0, 1)
+        pixels = (pixels * channelwise(images.normalisation.std) + channelwise(images.normalisation.mean)).clamp(0, 1)
     return list(pixels.permute(0, 2, 3, 1).numpy())
 
 

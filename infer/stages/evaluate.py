@@ -1,120 +1,13 @@
-"""Evaluate: train students on a labelled set and test them on real images, several seeds per architecture."""
+"""Evaluate: train the students."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from infer.config import Stage
-from infer.config.evaluate import Reported
 from infer.context import Context
-from infer.labels.base import Labels, artefacts_of
-from infer.methods.base import TrainingSet
-from infer.models import signature_settings
-from infer.protocol import as_tested, pixel_settings, student_plan, student_units
-from infer.statistics import Summary, summarise
-from infer.store import Artefact, Workspace
-from infer.trained import TrainedNetwork
-from infer.training.images import LabelledImages
+from infer.stages.making import make_stage
+from infer.store import Artefact
 
 
-@dataclass(frozen=True)
-class Material:
-    """What students are trained on: images, their labels, and for how long."""
-
-    name: str
-    images: TrainingSet
-    labels: Labels
-    protocol: str
-    """The name that stands beside its numbers."""
-    steps: int | None = None
-    """Updates, where they are those of another material; None: the protocol's own length."""
-    leftover_bytes: int = 0
-    """Of the budget that it shares with another material, the bytes it could not use."""
-
-
-class Student(TrainedNetwork):
-    """One student: an architecture trained from one seed on one material. Its scores are kept, its weights are not."""
-
-    kind = "evals"
-    stage = Stage.evaluate
-
-    def __init__(self, context: Context, material: Material, arch: str, repeat: int) -> None:
-        super().__init__(context, arch)
-        self._material = material
-        self.repeat = repeat
-        self.plan = student_plan(context, material.images, material.steps, arch)
-
-    @property
-    def name(self) -> str:
-        return f"{self._material.images.name}-{self._material.labels.mode}-{self.arch}-{self.repeat}"
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        context, plan = self._context, self.plan
-        # what is not used is not named, so that students older than these settings keep their signatures
-        later = {"test_from": plan.settings.test_from, "cutmix": plan.cutmix}
-        return {
-            **signature_settings(self.arch),
-            "data": context.data.fingerprint,
-            "training": plan.settings.recipe() | {"label_smoothing": None},  # the labels say whether they use it
-            "test_every": plan.settings.test_every,
-            "mix_alpha": plan.mix_alpha,
-            "steps": plan.steps,
-            "precision": context.precision,
-            "seed": context.config.seed,
-            "repeat": self.repeat,
-            **{key: value for key, value in later.items() if value},
-            **pixel_settings(context),
-            "images": dict(self._material.images.student_settings),
-            "labels": dict(self._material.labels.student_settings),
-        }
-
-    @property
-    def parents(self) -> Mapping[str, Artefact]:
-        return artefacts_of("images", self._material.images) | artefacts_of("labels", self._material.labels)
-
-    def make(self, workspace: Workspace) -> dict[str, Any]:
-        units = student_units(self._context)
-        _, result = self.train(
-            workspace,
-            task=f"evaluate {self._material.name}, {self.arch} #{self.repeat + 1}",
-            unit=(self._context.config.seed, "evaluate", self.arch, self.repeat),
-            images=self._material.images.images().renormalised(units),
-            objective=self._material.labels.objective(self._context.device, units),
-            plan=self.plan,
-            draws=self._material.labels.draws,
-        )
-        return {
-            "scores": result.scores,
-            "best": result.best,
-            "steps": result.steps,
-            "samples_seen": result.samples_seen,
-            "seconds": result.seconds,
-        }
-
-    def test_images(self) -> dict[str, LabelledImages]:
-        """The test images as the protocol shows them."""
-        return {name: as_tested(self._context, images) for name, images in super().test_images().items()}
-
-
-def students_of(context: Context, material: Material) -> dict[str, list[Student]]:
-    """The students of one material, by architecture; nothing is trained yet."""
-    repeats = range(context.config.evaluate.repeats)
-    return {arch: [Student(context, material, arch, r) for r in repeats] for arch in context.config.student.archs}
-
-
-def metrics_of(students: list[Student], reported: Reported) -> dict[str, Summary]:
-    """Mean, spread and values of every score over the students of one architecture.
-
-    ``test/top1`` is that of the last epoch and ``test/top1_best_epoch`` stands beside it; where the best is reported it
-    is the best epoch's, and ``test/top1_last_epoch`` stands beside it as well.
-    """
-    facts = [student.facts for student in students]
-    last = {key: summarise([fact["scores"][key] for fact in facts]) for key in facts[0]["scores"]}
-    best = {
-        f"{key}_best_epoch": summarise([fact["best"][f"{key}_best_epoch"]["value"] for fact in facts]) for key in last
-    }
-    if reported is Reported.last:
-        return last | best
-    leading = {key: best[f"{key}_best_epoch"] for key in last}
-    return leading | best | {f"{key}_last_epoch": score for key, score in last.items()}
+def run(context: Context, artefacts: Sequence[Artefact]) -> None:
+    """Train the students, if the stage was asked for."""
+    make_stage(context, Stage.evaluate, artefacts)

@@ -1,65 +1,13 @@
-"""Relabel: the labels of a training set, by mode: hard, static, dynamic or fkd; made here, or elsewhere."""
+"""Relabel: make the labels that are stored."""
 
-from infer.config.labeling import LabelMode
+from collections.abc import Sequence
+
+from infer.config import Stage
 from infer.context import Context
-from infer.data.paths import expand
-from infer.errors import UsageError
-from infer.labels.base import Labels, SoftLabelLoss
-from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, TeachersFkdLabels
-from infer.labels.fkd_folders import open_labels
-from infer.labels.fkd_imported import ImportedFkdLabels
-from infer.labels.from_set import SetLabels
-from infer.labels.hard import HardLabels
-from infer.labels.static import StaticLabels
-from infer.methods.base import DistilledArtefact, TrainingSet
-from infer.methods.imported import ImportedSet
-from infer.protocol import student_plan
-from infer.stages.generate import distilled_set
-from infer.stages.squeeze import Teacher
-from infer.training.plan import Plan
+from infer.stages.making import make_stage
+from infer.store import Artefact
 
 
-def labels_of(
-    context: Context, images: TrainingSet, mode: LabelMode, teachers: list[Teacher], steps: int | None = None
-) -> Labels:
-    """The labels of ``images``; nothing is made yet. ``teachers`` give the soft ones, unless ``labeling`` says that
-    those of the run's own set were made elsewhere.
-
-    ``steps`` are the updates of students where they do not follow from the protocol: labels that are stored per epoch
-    are made for so many.
-    """
-    protocol = context.config.evaluate
-    loss = SoftLabelLoss(protocol.temperature, protocol.loss_times_t2)
-    given = context.config.labeling.made_elsewhere and _is_the_runs_own(context, images)
-    match mode:
-        case LabelMode.hard:
-            return HardLabels(images, protocol.label_smoothing)
-        case LabelMode.static if given:
-            return SetLabels(context, images, loss)
-        case LabelMode.static:
-            return StaticLabels(context, images, teachers, loss)
-        case LabelMode.dynamic:
-            return DynamicLabels(context, teachers, loss)
-        case LabelMode.fkd:
-            plan = student_plan(context, images, steps)
-            if given:
-                return _fkd_made_elsewhere(context, images, plan, loss)
-            return TeachersFkdLabels(context, images, teachers, plan, loss)
-
-
-def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan: Plan, loss: SoftLabelLoss) -> FkdLabels:
-    path = context.config.labeling.path
-    if path is None and not isinstance(images, ImportedSet):
-        raise UsageError(
-            f"labeling.source=set takes the labels of an imported set, and method={context.config.method.name} makes "
-            "one of its own. Type labeling.path=<folder of FKD labels>, or method=imported method.path=..."
-        )
-    size = context.data.image_size
-    folder = open_labels(expand(path) if path else images.path, (size, size))
-    return ImportedFkdLabels(context, images, folder, plan, loss)
-
-
-def _is_the_runs_own(context: Context, images: TrainingSet) -> bool:
-    """Whether ``images`` are the distilled set that the settings ask for, and no baseline."""
-    return isinstance(images, DistilledArtefact) and images.signature == distilled_set(context).signature
+def run(context: Context, artefacts: Sequence[Artefact]) -> None:
+    """Make the labels that are stored, if the stage was asked for."""
+    make_stage(context, Stage.relabel, artefacts)

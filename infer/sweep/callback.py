@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from infer import cluster, door
+from infer import cluster, exit_codes
 from infer.config import Config, resolve
 from infer.config.cluster import ClusterConfig
 from infer.console import Console
@@ -40,7 +40,7 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check all jobs, write down what is planned, and say so."""
-        door.leave_on_error(lambda: _start(config))
+        exit_codes.leave_on_error(lambda: _start(config))
 
 
 def _start(sweep: DictConfig) -> None:
@@ -70,8 +70,8 @@ def exit_code_after(code: int) -> int:
     """The exit code of the process whose jobs ended with ``code``; a sweep's table is written and printed first."""
     if started_sweep is None:
         return code
-    interrupted = code in (door.INTERRUPTED, door.TERMINATED)
-    table_code = door.exit_code_of(lambda: _finish(started_sweep, interrupted))
+    interrupted = code in (exit_codes.INTERRUPTED, exit_codes.TERMINATED)
+    table_code = exit_codes.exit_code_of(lambda: _finish(started_sweep, interrupted))
     return code or table_code
 
 

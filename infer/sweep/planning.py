@@ -9,8 +9,9 @@ import torch
 from infer.config import Config, Precision
 from infer.config.cluster import SlurmCluster
 from infer.console import Console
-from infer.pipeline import by_stage, plan_trials, prepare
-from infer.workload import COLUMNS, Workload
+from infer.pipeline.inventory import COLUMNS, Inventory
+from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.prepare import prepare
 
 _PRECISION_UNKNOWN = (
     "how many of them are there cannot be counted on this machine: with precision=auto a job computes in bf16 where "
@@ -23,7 +24,7 @@ _PRECISION_UNKNOWN = (
 class SweepPlan:
     """The work of all jobs together."""
 
-    workload: Workload
+    inventory: Inventory
     student_steps: int
     """Updates of the students of the job that has most."""
     precision_known: bool
@@ -31,7 +32,7 @@ class SweepPlan:
 
     def announce(self, console: Console) -> None:
         """Say what there is to make and, where that is known, what is there already."""
-        rows = self.workload.rows
+        rows = self.inventory.rows
         if self.precision_known:
             console.table(COLUMNS, rows)
         else:
@@ -41,13 +42,13 @@ class SweepPlan:
 
 def plan_sweep(configs: Sequence[Config], compares: bool) -> SweepPlan:
     """Count what the jobs of ``configs`` rest on; ``compares`` as in ``SweepRecord``."""
-    workload, most_steps = Workload(), 0
+    inventory, most_steps = Inventory(), 0
     for config in configs:
         context = prepare(config, Path(config.outputs), Console(brief=True), [], _stand_in(config))
-        trials = plan_trials(context, in_sweep=compares)
-        most_steps = max(most_steps, trials[0].num_steps)
-        workload.add(context, by_stage(trials))
-    return SweepPlan(workload, most_steps, precision_known=all(map(_is_precision_known, configs)))
+        evaluations = plan_evaluations(context, in_sweep=compares)
+        most_steps = max(most_steps, evaluations[0].num_steps)
+        inventory.add(context, by_stage(evaluations))
+    return SweepPlan(inventory, most_steps, precision_known=all(map(_is_precision_known, configs)))
 
 
 def _stand_in(config: Config) -> torch.device | None:

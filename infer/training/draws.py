@@ -9,15 +9,10 @@ from safetensors import safe_open
 from torch import Tensor
 
 from infer.config.training import Crop, Training
-from infer.seeds import generator
+from infer.seeds import StreamKey, generator
 from infer.training.mixing import Box, draw_boxes, draw_partners, draw_weights
 from infer.training.plan import Plan
-
-Unit = tuple[int | str, ...]
-"""(seed, purpose, id ...): names a training for `infer.seeds`."""
-
-_ATTEMPTS = 10
-"""Boxes that RandomResizedCrop tries before it takes the middle of the image."""
+from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +69,15 @@ class EpochDraws:
 
 @dataclass(frozen=True)
 class Draws:
-    """Where the draws of a training come from: the unit that they belong to, and how often they begin again."""
+    """The source of a training's draws: their stream, and the epochs after which they begin again."""
 
-    unit: Unit
+    stream: StreamKey
     cycle: int | None = None
     """Epochs after which the draws of the first come again; None: never."""
 
     def of(self, plan: Plan, epoch: int, size: tuple[int, int]) -> EpochDraws:
         """The draws of ``epoch`` for images of ``size`` (H, W)."""
-        return draw_epoch(plan, self.unit, self.stored_epoch(epoch), size)
+        return draw_epoch(plan, self.stream, self.stored_epoch(epoch), size)
 
     def stored_epoch(self, epoch: int) -> int:
         """The epoch whose draws ``epoch`` uses."""
@@ -126,13 +121,13 @@ class StoredDraws(Draws):
         )
 
 
-def draw_epoch(plan: Plan, unit: Unit, epoch: int, size: tuple[int, int]) -> EpochDraws:
+def draw_epoch(plan: Plan, stream: StreamKey, epoch: int, size: tuple[int, int]) -> EpochDraws:
     """The random numbers of ``epoch`` (from 0), which depend on nothing else than the arguments.
 
     ``size`` is the images' (H, W). An image that joins a single one in the last batch (`Plan.batch_sizes`) is the first
     of the epoch's order, with a crop of its own.
     """
-    rng, settings = generator(*unit, epoch), plan.settings
+    rng, settings = generator(*stream, epoch), plan.settings
     shown = sum(plan.batch_sizes)
     order = rng.permutation(plan.num_images)
     order = np.append(order, order[: shown - plan.num_images])
@@ -176,27 +171,11 @@ def _resized_crops(
     rng: np.random.Generator, shown: int, settings: Training, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Top, left, height and width of ``shown`` crops, int64 each, distributed as torchvision's RandomResizedCrop."""
-    image_height, image_width = size
-    area = image_height * image_width * rng.uniform(settings.crop_scale_min, 1, (_ATTEMPTS, shown))
+    share = rng.uniform(settings.crop_scale_min, 1, (ATTEMPTS, shown))
     limit = np.log(settings.crop_ratio_max)
-    ratio = np.exp(rng.uniform(-limit, limit, (_ATTEMPTS, shown)))
-    height, width = (np.rint(np.sqrt(x)).astype(np.int64) for x in (area / ratio, area * ratio))
-    fits = (0 < height) & (height <= image_height) & (0 < width) & (width <= image_width)
-    first = fits.argmax(axis=0), np.arange(shown)
-    middle_height, middle_width = _middle(settings.crop_ratio_max, size)
-    height = np.where(fits.any(axis=0), height[first], middle_height)
-    width = np.where(fits.any(axis=0), width[first], middle_width)
-    top, left = rng.integers(0, image_height - height + 1), rng.integers(0, image_width - width + 1)
-    top = np.where(fits.any(axis=0), top, (image_height - middle_height) // 2)
-    left = np.where(fits.any(axis=0), left, (image_width - middle_width) // 2)
+    ratio = np.exp(rng.uniform(-limit, limit, (ATTEMPTS, shown)))
+    height, width, fits = crop_sizes(share, ratio, size, settings.crop_ratio_max)
+    top, left = rng.integers(0, size[0] - height + 1), rng.integers(0, size[1] - width + 1)
+    top = np.where(fits, top, (size[0] - height) // 2)
+    left = np.where(fits, left, (size[1] - width) // 2)
     return top, left, height, width
-
-
-def _middle(ratio_max: float, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the largest crop of an allowed ratio, which is taken where no drawn one fits."""
-    height, width = size
-    if width / height < 1 / ratio_max:
-        return round(width * ratio_max), width
-    if width / height > ratio_max:
-        return height, round(height * ratio_max)
-    return height, width

@@ -1,57 +1,34 @@
 """Images, and the step from their stored form to what a network sees."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, resize
 
 from infer.data.on_demand import OnDemand, OnHost, Pixels
+from infer.normalisation import Normalisation, Renormalise
 from infer.training.prefetch import prefetched
 
 _DEVICE_SHARE = 1 / 8
 """Of a GPU's memory, what images may take; training adds a padded copy, and the network needs the rest."""
 
 
-class Units(NamedTuple):
-    """What pixel values are normalised with, per channel, as values in [0, 1]."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-class UnitChange(nn.Module):
-    """From pixels normalised in ``old`` units to the same in ``new`` ones."""
-
-    def __init__(self, old: Units, new: Units) -> None:
-        super().__init__()
-        old_mean, old_std, new_mean, new_std = (
-            torch.tensor(values, dtype=torch.float32).view(3, 1, 1) for values in (*old, *new)
-        )
-        self.register_buffer("_scale", old_std / new_std)
-        self.register_buffer("_shift", (old_mean - new_mean) / new_std)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """``pixels`` [B, 3, H, W] in the new units, in the same layout."""
-        return torch.addcmul(self._shift, pixels, self._scale)
-
-
 @dataclass(frozen=True, eq=False)
 class Images:
     """N images, on one device or made on demand.
 
-    uint8 pixels are real images, normalised batch by batch when they are used. float32 pixels are in
-    normalised units already (composed images: clipped to the valid range, not quantised) and used as is.
+    uint8 pixels are real images, normalised batch by batch when they are used. float32 pixels are normalised already
+    (composed images: clipped to the valid range, not quantised) and used as they are.
     """
 
     pixels: Pixels
     """uint8 or float32 [N, 3, H, W]."""
-    mean: Sequence[float]
-    """Per channel, of pixel values in [0, 1]."""
-    std: Sequence[float]
+    normalisation: Normalisation
+    """How a network sees the pixels that are stored as bytes, and how the others are normalised already."""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -60,16 +37,16 @@ class Images:
         """The same images on ``device``, or batch by batch on their way to it where they would fill it."""
         return replace(self, pixels=_sent(self.pixels, torch.device(device)))
 
-    def renormalised(self, units: Units) -> Self:
-        """The same images as a network sees them that was trained with pixels in ``units``."""
-        if units == self.units:
+    def renormalised(self, normalisation: Normalisation) -> Self:
+        """The same images for a network that was trained on pixels with ``normalisation``."""
+        if normalisation == self.normalisation:
             return self
         pixels = self.pixels
         if not self.stored_as_bytes:
-            change = UnitChange(self.units, units)
+            change = Renormalise(self.normalisation, normalisation)
             on_demand = isinstance(pixels, OnDemand)
             pixels = pixels.changed(change) if on_demand else change.to(pixels.device)(pixels)
-        return replace(self, pixels=pixels, mean=units.mean, std=units.std)
+        return replace(self, pixels=pixels, normalisation=normalisation)
 
     def chunk(self, rows: slice) -> Tensor:
         """The pixels of the images in ``rows``."""
@@ -80,36 +57,27 @@ class Images:
         return (prefetched if isinstance(self.pixels, OnDemand) else map)(self.chunk, rows)
 
     @property
-    def units(self) -> Units:
-        """What the images are normalised with."""
-        return Units(tuple(self.mean), tuple(self.std))
-
-    @property
     def stored_as_bytes(self) -> bool:
         """Whether the pixels are uint8 and still to be normalised."""
         return self.pixels.dtype == torch.uint8
 
     @property
     def black(self) -> Tensor:
-        """A black pixel in the units of ``pixels``, [3]: 0 as uint8, (0 - mean) / std when normalised."""
-        return torch.zeros_like(self._shift.flatten()) if self.stored_as_bytes else self._shift.flatten()
+        """A black pixel as ``pixels`` hold it, [3]: 0 as uint8, (0 - mean) / std when normalised."""
+        shift = self._scale_and_shift[1].flatten()
+        return torch.zeros_like(shift) if self.stored_as_bytes else shift
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """``pixels`` [B, 3, H, W] of this set as the float32 that a network sees, in the same layout."""
         if not self.stored_as_bytes:
             return pixels
-        return torch.addcmul(self._shift.to(pixels.device), pixels, self._scale.to(pixels.device))
+        scale, shift = (values.to(pixels.device) for values in self._scale_and_shift)
+        return torch.addcmul(shift, pixels, scale)
 
     @cached_property
-    def _scale(self) -> Tensor:
-        return 1 / (255 * self._per_channel(self.std))
-
-    @cached_property
-    def _shift(self) -> Tensor:
-        return -self._per_channel(self.mean) / self._per_channel(self.std)
-
-    def _per_channel(self, values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=self.pixels.device).view(3, 1, 1)
+    def _scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        scale, shift = self.normalisation.scale_and_shift
+        return scale.to(self.pixels.device), shift.to(self.pixels.device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from infer.errors import RunError
-from infer.seeds import torch_seed
+from infer.seeds import StreamKey, torch_seed
 from infer.training.batches import Batch, BatchSource
 from infer.training.checkpoint import Checkpoint
-from infer.training.draws import Draws, Unit
+from infer.training.draws import Draws
 from infer.training.execution import Precision, autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
 from infer.training.objectives import Objective
@@ -68,7 +68,7 @@ def fit(
     objective: Objective,
     plan: Plan,
     *,
-    unit: Unit,
+    stream: StreamKey,
     draws: Draws | None = None,
     tests: Mapping[str, LabelledImages] | None = None,
     device: torch.device | str = "cpu",
@@ -78,8 +78,8 @@ def fit(
 ) -> FitResult:
     """Train ``model`` in place; it ends with the weights to keep, in eval mode, on ``device``.
 
-    Every random number comes from ``unit`` and the epoch's number, except that those of the batches come from ``draws``
-    where it is given; the caller's random state stays as it is.
+    Every random number comes from ``stream`` and the epoch's number, except that those of the batches come from
+    ``draws`` where it is given; the caller's random state stays as it is.
     ``on_epoch`` receives each new record of the history. With ``checkpoint_dir``, a folder for this training
     alone, an interrupted call made again goes on after the last stored epoch and ends with the same weights,
     bit for bit on the same device and number of threads; the folder is the caller's to remove.
@@ -88,14 +88,14 @@ def fit(
     device = torch.device(device)
     layout = memory_format_of(model)
     model.to(device=device, memory_format=layout)
-    draws = draws or Draws(unit)
+    draws = draws or Draws(stream)
     training = _Run(
         state=TrainingState.start(model, plan.settings),
         batches=BatchSource(images.to(device), plan, draws),
         tests={name: test.to(device) for name, test in (tests or {}).items()},
         objective=objective,
         plan=plan,
-        unit=unit,
+        stream=stream,
         draws=draws,
         device=device,
         precision=precision,
@@ -129,7 +129,7 @@ class _Run:
     tests: dict[str, LabelledImages]
     objective: Objective
     plan: Plan
-    unit: Unit
+    stream: StreamKey
     draws: Draws
     device: torch.device
     precision: Precision
@@ -139,7 +139,7 @@ class _Run:
         """Names this training: two with the same key, images and objective make the same weights."""
         shapes = {name: list(tensor.shape) for name, tensor in self.state.model.state_dict().items()}
         plan = [self.plan.settings.recipe(), self.plan.steps, self.plan.draws_recipe()]
-        named = [self.unit, vars(self.draws), plan, self.precision, sorted(self.tests), shapes]
+        named = [self.stream, vars(self.draws), plan, self.precision, sorted(self.tests), shapes]
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
     def run_epoch(self, epoch: int) -> float:
@@ -149,7 +149,7 @@ class _Run:
         """
         model = self.state.model.train()
         loss_sum, shown = torch.zeros((), device=self.device), 0
-        with _seeded(torch_seed(*self.unit, epoch), self.device):
+        with _seeded(torch_seed(*self.stream, epoch), self.device):
             for step, batch in zip(self.plan.steps_of(epoch), self.batches.epoch(epoch), strict=True):
                 set_lr(self.state.optimizer, self.plan.lr_at(step))
                 self.state.update(self._losses(batch, loss_sum))
@@ -178,7 +178,7 @@ class _Run:
 
     def not_finite(self, epoch: int) -> str:
         """The message when ``epoch`` ends with a loss or a weight that is not finite."""
-        seed, *name = self.unit
+        seed, *name = self.stream
         lr = self.plan.lr_at(self.plan.steps_of(epoch)[-1])
         advice = " or precision=fp32" if self.precision == "bf16" else ""
         return (

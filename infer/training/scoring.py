@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from infer.spans import spans
+from infer.ranges import consecutive
 from infer.training.execution import Precision, autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
 
@@ -52,7 +52,7 @@ def _chunks(
     """Rows and their float32 logits on ``device``, ``batch_size`` images at a time; None: as many as fit everywhere."""
     layout = memory_format_of(model)
     batch_size = batch_size or min(_MOST_IMAGES, _MOST_PIXELS // images.pixels.shape[2:].numel()) or 1
-    chunks = [slice(start, stop) for start, stop in spans(len(images), batch_size)]
+    chunks = [slice(part.start, part.stop) for part in consecutive(len(images), batch_size)]
     for rows, pixels in zip(chunks, images.chunks(chunks), strict=True):
         pixels = pixels.to(device).contiguous(memory_format=layout)
         with autocast(device, precision):

@@ -24,6 +24,7 @@ from infer.config.training import Training
 from infer.labels.base import SoftLabelLoss
 from infer.labels.static import static_label_objective
 from infer.models import build
+from infer.normalisation import Normalisation
 from infer.training.batches import BatchSource
 from infer.training.draws import Draws
 from infer.training.execution import autocast, memory_format_of
@@ -35,6 +36,7 @@ from infer.training.plan import Plan
 STUDENTS = ["convnet3", "resnet18"]
 NUM_IMAGES, NUM_CLASSES, IMAGE_SIZE, BATCH_SIZE = 450, 10, 32, 64
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+NORMALISATION = Normalisation.of(MEAN, STD)
 LOSS = SoftLabelLoss(30.0)
 TARGET = 1.15
 UNIT = (0, "benchmark")
@@ -99,7 +101,7 @@ def new_student(arch: str, device: torch.device) -> nn.Module:
 def measure(arch: str, epochs: int, device: torch.device, precision: str) -> dict[str, float | str]:
     """Median milliseconds of a step of the loop, of a bare step and of forming a batch."""
     torch.manual_seed(0)
-    images = Images(torch.randn(NUM_IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE), MEAN, STD).to(device)
+    images = Images(torch.randn(NUM_IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE), NORMALISATION).to(device)
     objective = static_label_objective(10 * torch.randn(NUM_IMAGES, NUM_CLASSES), LOSS, device)
     plan = Plan(Training(epochs=epochs, batch_size=BATCH_SIZE), NUM_IMAGES, mix_alpha=0.8)
     source = BatchSource(images, plan, Draws(UNIT))

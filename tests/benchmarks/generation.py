@@ -28,10 +28,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from infer.methods.augmentation import Augmentation
 from infer.methods.compensators import compensation
 from infer.methods.objective import Objective, OptimisationSettings, Problem
 from infer.methods.optimisation import descend
-from infer.methods.views import Augmentation
 from infer.models import build
 
 TEACHERS = ["resnet18", "mobilenetv2", "efficientnet_b0", "shufflenet_g2"]
@@ -121,9 +121,9 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
     """Median seconds per compensator and iteration of the plain side and of each of ``forms``."""
     teacher = random_teacher(arch, num_classes)
     natural = torch.randn(group, num_classes, 3, IMAGE_SIZE, IMAGE_SIZE)
-    views = Augmentation(JITTER_PX).draw(0, [(arch, k) for k in range(group)], ITERATIONS, IMAGE_SIZE)
-    compensators = compensation(natural, views)
-    images = Problem(natural, torch.arange(num_classes), views, project=lambda x: x.clamp_(-2, 2))
+    transforms = Augmentation(JITTER_PX).draw(0, [(arch, k) for k in range(group)], ITERATIONS, IMAGE_SIZE)
+    compensators = compensation(natural, transforms)
+    images = Problem(natural, torch.arange(num_classes), transforms, project=lambda x: x.clamp_(-2, 2))
     row: dict[str, float | str] = {"teacher": arch}
     runs: dict[str, tuple[Run, int]] = {}
     for form in forms:  # before the plain side, whose hooks must not be copied
@@ -138,7 +138,7 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
                 sys.exit("The loss could not be compiled (see the warning above). Type --eager to measure without")
             row["compile_s"] = time.perf_counter() - start
         runs[form] = partial(descend, objective, problem, SETTINGS), group
-    runs = {"plain": (PlainRun(teacher, natural[0], views.rolls), 1)} | runs
+    runs = {"plain": (PlainRun(teacher, natural[0], transforms.rolls), 1)} | runs
     return row | take_turns(runs, rounds)
 
 

@@ -24,6 +24,7 @@ from infer.methods.crops import random_squares
 from infer.methods.features import without_head
 from infer.methods.rded import crop_losses
 from infer.models import build
+from infer.normalisation import Normalisation
 from infer.seeds import generator
 from infer.training.execution import memory_format_of
 from infer.training.images import Images
@@ -32,6 +33,7 @@ from infer.training.scoring import predict_logits
 NUM_CLASSES, CROPS, SCALE_MIN = 10, 5, 0.08
 CROPS_TOGETHER, IMAGES_TOGETHER = 255, 1000
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+NORMALISATION = Normalisation.of(MEAN, STD)
 TARGET = 80  # percent
 
 Run = Callable[[], object]
@@ -55,7 +57,7 @@ def measure(arch: str, options: argparse.Namespace) -> dict[str, float | str]:
     device, size, count = torch.device(options.device), options.image_size, options.images
     torch.manual_seed(0)
     teacher = build(arch, NUM_CLASSES, size).eval().requires_grad_(False).to(device)
-    images = Images(torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8), MEAN, STD)
+    images = Images(torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8), NORMALISATION)
 
     def score() -> Tensor:
         uniform = generator(0, "benchmark").random((count, CROPS, 3))

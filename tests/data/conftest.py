@@ -14,7 +14,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 
 import infer.data
 from infer.config.dataset import FolderConfig
-from infer.data.base import ImageData, Split
+from infer.data.base import ImageDataset, Split
 from infer.data.measure import channel_statistics, facts_of_splits
 from infer.errors import UsageError
 
@@ -51,10 +51,10 @@ def small_tree(make_tree: MakeTree) -> Path:
 
 
 @pytest.fixture
-def load_folder(tmp_path: Path) -> Callable[..., ImageData]:
+def load_folder(tmp_path: Path) -> Callable[..., ImageDataset]:
     """Loads a tree with the settings given, with one cache for the test."""
 
-    def load(root: Path | str, **settings: object) -> ImageData:
+    def load(root: Path | str, **settings: object) -> ImageDataset:
         return infer.data.load(FolderConfig(root=str(root), **settings), tmp_path / "cache", threads=2)
 
     return load
@@ -74,16 +74,16 @@ def refusal() -> Callable[..., str]:
 
 
 @pytest.fixture
-def labelled() -> Callable[[list[int]], ImageData]:
+def labelled() -> Callable[[list[int]], ImageDataset]:
     """A data set in memory whose image i has the value i everywhere, its classes mixed, of the counts given."""
 
-    def make(counts: list[int]) -> ImageData:
+    def make(counts: list[int]) -> ImageDataset:
         targets = torch.from_numpy(np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts)))
         images = torch.arange(len(targets), dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 2, 2).contiguous()
         splits = {"train": Split(images, targets), "test": Split(images[:2], targets[:2])}
         names = [f"class {c}" for c in range(len(counts))]
         facts = facts_of_splits("made", names, **splits, mean_std=channel_statistics(images))
-        return ImageData(**vars(facts), read=splits.__getitem__)
+        return ImageDataset(**vars(facts), read=splits.__getitem__)
 
     return make
 

@@ -15,7 +15,7 @@ from torchvision.datasets import cifar as torchvision_cifar
 import infer.data
 from infer.config.dataset import Cifar10Config, Cifar100Config
 from infer.data import cifar as reader_module
-from infer.data.base import ImageData
+from infer.data.base import ImageDataset
 
 
 class CreatesFile:
@@ -35,7 +35,7 @@ class Warns:
         return warnings.warn, ("dtype(): align should be passed as Python or NumPy boolean", UserWarning)
 
 
-def load(layout, root: Path, cache: Path | None = None, **settings) -> ImageData:
+def load(layout, root: Path, cache: Path | None = None, **settings) -> ImageDataset:
     config_class = Cifar10Config if layout.reader is CIFAR10 else Cifar100Config
     return infer.data.load(config_class(root=str(root), **settings), cache or root / "cache", threads=1)
 

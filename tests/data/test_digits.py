@@ -8,11 +8,11 @@ from sklearn.datasets import load_digits
 
 import infer.data
 from infer.config.dataset import DigitsConfig
-from infer.data.base import ImageData
+from infer.data.base import ImageDataset
 
 
 @pytest.fixture(scope="module")
-def digits() -> ImageData:
+def digits() -> ImageDataset:
     return infer.data.load(DigitsConfig(), Path("unused"), threads=1)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from infer.data.base import ImageData
+from infer.data.base import ImageDataset
 from infer.data.holdout import holdout
 
 
@@ -46,7 +46,7 @@ def test_nothing_is_read_before_a_split_is_asked_for(labelled):
         raise AssertionError(f"{name} was read")
 
     known = labelled([10, 10])
-    data = ImageData(**{**vars(known), "read": refuse})
+    data = ImageDataset(**{**vars(known), "read": refuse})
     held = holdout(data, 0.5, seed=0)
     assert held.train_counts == [5, 5]
     with pytest.raises(AssertionError, match="train was read"):

@@ -41,7 +41,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def load(tmp_path: Path):
-    def load(config: object) -> infer.data.base.ImageData:
+    def load(config: object) -> infer.data.base.ImageDataset:
         return infer.data.load(config, tmp_path / "cache", threads=2)
 
     return load

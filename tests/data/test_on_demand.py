@@ -7,13 +7,13 @@ from infer.config.evaluate import EvaluateConfig, Mix
 from infer.config.training import Crop
 from infer.data.holdout import holdout
 from infer.data.on_demand import OnDemand, OnHost
+from infer.normalisation import Normalisation
 from infer.training.batches import BatchSource
 from infer.training.draws import Draws
 from infer.training.images import Images, LabelledImages
 from infer.training.plan import Plan
 from infer.training.prefetch import prefetched
 from infer.training.scoring import predict_logits
-from infer.units import Units
 
 TREE = {"train": {"cat": 5, "dog": 6}, "test": {"cat": 2, "dog": 3}}
 
@@ -63,7 +63,7 @@ def test_a_tensor_that_would_fill_a_gpu_stays_on_the_host(monkeypatch):
     for share, memory in (("more", 8 * pixels.nbytes - 1), ("no more", 8 * pixels.nbytes)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, memory=memory: (0, memory))
         monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
-        kept[share] = Images(pixels, (0.5,) * 3, (0.5,) * 3).to("cuda").pixels
+        kept[share] = Images(pixels, Normalisation((0.5,) * 3, (0.5,) * 3)).to("cuda").pixels
     assert isinstance(kept["more"], OnHost) and kept["no more"] is pixels
     assert torch.equal(kept["more"][torch.tensor([4, 1])], pixels[[4, 1]])
 
@@ -97,13 +97,13 @@ def test_a_large_split_is_decoded_on_demand_and_a_small_one_is_held(make_tree, l
     [{"crop_padding": 2}, {"crop": Crop.resized}, {"crop_padding": 2, "shuffle_patches": 2, "mix": Mix.cutmix}],
     ids=["padded", "resized", "shuffled"],
 )
-@pytest.mark.parametrize("units", [None, Units((0.5,) * 3, (0.25,) * 3)], ids=["bytes", "renormalised"])
+@pytest.mark.parametrize("units", [None, Normalisation((0.5,) * 3, (0.25,) * 3)], ids=["bytes", "renormalised"])
 def test_batches_are_those_of_the_held_set(both, settings, units):
     protocol = EvaluateConfig(protocol="p", epochs=2, batch_size=4, temperature=1, repeats=1, **settings)
     plan = Plan(protocol, 11, mix_alpha=1.0, cutmix=protocol.mix is Mix.cutmix)
     sources = []
     for data in both:
-        images = Images(data.train.images, tuple(data.mean), tuple(data.std))
+        images = Images(data.train.images, data.normalisation)
         sources.append(BatchSource(images.renormalised(units) if units else images, plan, Draws((0, "test"))))
     for epoch in range(2):
         for held, streamed in zip(*(source.epoch(epoch) for source in sources), strict=True):
@@ -112,17 +112,17 @@ def test_batches_are_those_of_the_held_set(both, settings, units):
 
 
 def test_float_images_change_units_as_held_ones_do():
-    units = Units((0.5,) * 3, (0.25,) * 3), Units((0.4,) * 3, (0.2,) * 3)
-    streamed = Images(Squares(4), *units[0]).renormalised(units[1])
-    held = Images(Squares(4)[:], *units[0]).renormalised(units[1])
-    assert torch.equal(streamed.pixels[:], held.pixels) and streamed.units == held.units == units[1]
+    units = Normalisation((0.5,) * 3, (0.25,) * 3), Normalisation((0.4,) * 3, (0.2,) * 3)
+    streamed = Images(Squares(4), units[0]).renormalised(units[1])
+    held = Images(Squares(4)[:], units[0]).renormalised(units[1])
+    assert torch.equal(streamed.pixels[:], held.pixels) and streamed.normalisation == held.normalisation == units[1]
 
 
 def test_logits_are_those_of_the_held_set(both):
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     logits = [
         predict_logits(
-            network, LabelledImages(d.test.images, d.mean, d.std, d.test.targets, enlarged_to=12), batch_size=2
+            network, LabelledImages(d.test.images, d.normalisation, d.test.targets, enlarged_to=12), batch_size=2
         )
         for d in both
     ]

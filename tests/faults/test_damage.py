@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from every_artefact import artefact_classes
+from infer.prepare import prepare
 
-from infer import pipeline, trained
 from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
 from infer.pictures import draw
+from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.run import make_all
+from infer.teachers import network
 from infer.training import checkpoint
 
 WORDS = (
@@ -53,10 +56,10 @@ def run(resolved) -> Callable[..., Context]:
     configs = {method: resolved(f"method={method}", *WORDS, *words) for method, words in OF_METHOD.items()}
 
     def run(outputs: Path, method: str = "infer") -> Context:
-        context = pipeline.prepare(replace(configs[method], outputs=str(outputs)), outputs, Console(), [])
-        trials = pipeline.plan_trials(context, in_sweep=False)
-        pipeline.make_all(context, pipeline.by_stage(trials), on_stage_done=lambda: None)
-        draw(context, trials)
+        context = prepare(replace(configs[method], outputs=str(outputs)), outputs, Console(), [])
+        evaluations = plan_evaluations(context, in_sweep=False)
+        make_all(context, by_stage(evaluations), on_stage_done=lambda: None)
+        draw(context, evaluations)
         return context
 
     return run
@@ -168,13 +171,13 @@ CHECKPOINT_FAULTS = {
 def test_a_damaged_checkpoint_is_not_used(run, whole, tmp_path, monkeypatch, caplog, fault):
     monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_WRITES", 0.0)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(trained, "fit", _interrupted_after_two_epochs)
+        patched.setattr(network, "fit", _interrupted_after_two_epochs)
         run(tmp_path)
     (scratch,) = tmp_path.glob("teachers/.making-*/scratch")
     CHECKPOINT_FAULTS[fault](scratch)
     epochs = []
     with monkeypatch.context() as patched:
-        patched.setattr(trained, "fit", lambda *words, on_epoch, **more: fit(*words, on_epoch=epochs.append, **more))
+        patched.setattr(network, "fit", lambda *words, on_epoch, **more: fit(*words, on_epoch=epochs.append, **more))
         context = run(tmp_path)
     assert checksums(tmp_path) == checksums(whole("infer"))
     assert context.account[Stage.squeeze].made == 2
@@ -182,7 +185,7 @@ def test_a_damaged_checkpoint_is_not_used(run, whole, tmp_path, monkeypatch, cap
     assert ("cannot be used" in caplog.text) == (fault != "none")
 
 
-fit = trained.fit
+fit = network.fit
 
 
 def _interrupted_after_two_epochs(*words, on_epoch, **more):

@@ -10,11 +10,11 @@ import pytest
 import torch
 from foreign_writers import drawn_images, write_sre2l
 
+from infer.distilled.folder import write_images
 from infer.errors import UsageError
-from infer.formats.distilled import write_images
+from infer.evaluation.comparison import main_evaluation
 from infer.formats.evaluation import label_hint, launch_words
 from infer.inspect.cli import run
-from infer.trials import main_trial
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,7 +78,7 @@ def test_folders_of_labels_alone_are_told_from_images(tmp_path, make_context):
     (tmp_path / "epoch_0").mkdir()
     (tmp_path / "epoch_0" / "batch_0.tar").touch()
     with pytest.raises(UsageError, match=f"and labeling=fkd labeling.path={tmp_path} beside it"):
-        main_trial(make_context("method=imported", f"method.path={tmp_path}", "K=null"))
+        main_evaluation(make_context("method=imported", f"method.path={tmp_path}", "K=null"))
 
 
 def test_the_help_says_how_to_use_labels_that_were_made_elsewhere(capsys):

@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import hflip, normalize, resized_crop, to_tensor
 
-from infer.formats.distilled import write_images
+from infer.distilled.folder import write_images
 from infer.inspect.cli import run
 from infer.models import build
 from infer.store.files import load_tensors

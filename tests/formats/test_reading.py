@@ -12,23 +12,24 @@ from torchvision.datasets import ImageFolder
 
 from infer.errors import UsageError
 from infer.formats.catalogue import find_format
-from infer.formats.finished import FinishedSet
-from infer.formats.foreign import load_foreign
+from infer.formats.foreign_set import ForeignSet
+from infer.normalisation import Normalisation
+from infer.torch_load import load_foreign
 
 TARGETS = [0, 0, 0, 1, 1, 2]
 IMAGES = drawn_images(len(TARGETS))
 NAMES = ["ant", "bee", "cat"]
 
 
-def read(path: Path, expected_format: str, num_classes: int | None = None) -> FinishedSet:
+def read(path: Path, expected_format: str, num_classes: int | None = None) -> ForeignSet:
     """The set at ``path``, whose format is found by looking."""
     name, form = find_format(path)
     assert name == expected_format
     return form.read(path, num_classes)
 
 
-def assert_same_images(found: FinishedSet, images: np.ndarray = IMAGES, targets: list[int] = TARGETS) -> None:
-    pixels, _ = found.as_bytes(MEAN, STD)
+def assert_same_images(found: ForeignSet, images: np.ndarray = IMAGES, targets: list[int] = TARGETS) -> None:
+    pixels, _ = found.as_bytes(Normalisation.of(MEAN, STD))
     assert np.array_equal(pixels.numpy().transpose(0, 2, 3, 1), images)
     assert found.targets.tolist() == targets and found.targets.dtype == torch.int64
 
@@ -176,14 +177,14 @@ def test_values_far_outside_are_counted(tmp_path: Path) -> None:
     images = normalised(IMAGES)
     images[0] += 100
     torch.save(images, tmp_path / "images.pt")
-    _, loss = read(tmp_path, "ddranking", 3).as_bytes(MEAN, STD)
+    _, loss = read(tmp_path, "ddranking", 3).as_bytes(Normalisation.of(MEAN, STD))
     assert loss.clipped == pytest.approx(1 / 6) and loss.largest_error > 1000
     assert "another mean and std" in loss.in_words
 
 
 def test_rounding_of_bytes_that_were_normalised_is_next_to_nothing(tmp_path: Path) -> None:
     torch.save(normalised(IMAGES), tmp_path / "images.pt")
-    _, loss = read(tmp_path, "ddranking", 3).as_bytes(MEAN, STD)
+    _, loss = read(tmp_path, "ddranking", 3).as_bytes(Normalisation.of(MEAN, STD))
     assert loss.largest_error < 1e-4 and loss.clipped == 0 and "another mean" not in loss.in_words
 
 

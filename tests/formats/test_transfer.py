@@ -13,15 +13,17 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 import infer
-from infer.formats.distilled import write_composable, write_images, write_labels
+from infer.distilled.compose import compose
+from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.formats.names import FORMATS
-from infer.formats.pixels import compose
 from infer.inspect.cli import run
+from infer.normalisation import Normalisation
 
 NAMES = ["ant", "bee", "cat"]
 TARGETS = [0, 1, 2, 2, 1, 0]  # not class by class
 IMAGES = drawn_images(6)
 SOFT = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+NORMALISATION = Normalisation.of(MEAN, STD)
 DATASET = {"name": None, "classes": NAMES, "mean": list(MEAN), "std": list(STD), "image_size": 8, "fingerprint": None}
 TYPED = ["--mean", *map(str, MEAN), "--std", *map(str, STD)]
 
@@ -141,7 +143,7 @@ def test_composed_images_keep_their_exact_values_in_tensors_and_are_rounded_in_f
     folder = tmp_path / "composed"
     folder.mkdir()
     write_composable(folder, natural, compensators, "float32", {"dataset": DATASET, "ipc_charged": 2.7})
-    composed = compose(natural, compensators, MEAN, STD)
+    composed = compose(natural, compensators, NORMALISATION)
     order = (torch.arange(12) % 3).argsort(stable=True)
     assert torch.equal(torch.load(exported(folder, "ddranking") / "images.pt", weights_only=True), composed[order])
     capsys.readouterr()

@@ -5,10 +5,9 @@ import torch
 from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
 from infer.labels.hard import HardLabels
-from infer.stages.generate import distilled_set
-from infer.stages.squeeze import Teacher
+from infer.methods.registry import distilled_set
+from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
-from infer.units import data_units
 
 
 def test_dynamic_labels_look_at_the_mixed_images(make_context):
@@ -18,7 +17,7 @@ def test_dynamic_labels_look_at_the_mixed_images(make_context):
     images = torch.randn(4, 3, 8, 8)
     student = torch.randn(4, 10, requires_grad=True)
     batch = Batch(images, torch.arange(4), torch.arange(4), 0.5)
-    loss = labels.objective(context.device, data_units(context.data))(student, batch)
+    loss = labels.objective(context.device, context.data.normalisation)(student, batch)
     with torch.no_grad():
         expected = sum(teacher.network()(images) for teacher in teachers) / len(teachers)
     torch.testing.assert_close(loss, SoftLabelLoss(5.0)(student, expected), rtol=1e-4, atol=1e-6)

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from infer.evaluation.protocol import student_normalisation
 from infer.labels.ensemble import Ensemble, with_batch_statistics
-from infer.protocol import student_units
-from infer.stages.squeeze import Teacher
-from infer.training.images import Images, UnitChange, Units
-from infer.units import data_units
+from infer.normalisation import IMAGENET, Normalisation, Renormalise
+from infer.teachers.teacher import Teacher
+from infer.training.images import Images
 
-OTHER = Units((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+OTHER = IMAGENET
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def test_teachers_see_their_own_units(make_context, mode):
     raw = torch.rand(16, 3, 8, 8)
     own, seen = (
         torch.stack([(raw[:, c] - units.mean[c]) / units.std[c] for c in range(3)], dim=1)
-        for units in (data_units(context.data), OTHER)
+        for units in (context.data.normalisation, OTHER)
     )
-    assert student_units(context) == OTHER
+    assert student_normalisation(context) == OTHER
     got = Ensemble(context, teachers).labeller(OTHER)(seen)
     networks = [with_batch_statistics(t.network()) if mode == "batch" else t.network() for t in teachers]
     with torch.no_grad():
@@ -56,19 +56,19 @@ def test_teachers_see_their_own_units(make_context, mode):
 
 
 def test_units_change_there_and_back():
-    raw, old = torch.rand(2, 3, 4, 4), Units((0.4, 0.5, 0.6), (0.2, 0.3, 0.1))
+    raw, old = torch.rand(2, 3, 4, 4), Normalisation((0.4, 0.5, 0.6), (0.2, 0.3, 0.1))
     normalised = (raw - torch.tensor(old.mean).view(3, 1, 1)) / torch.tensor(old.std).view(3, 1, 1)
-    changed = UnitChange(old, OTHER)(normalised)
+    changed = Renormalise(old, OTHER)(normalised)
     expected = (raw - torch.tensor(OTHER.mean).view(3, 1, 1)) / torch.tensor(OTHER.std).view(3, 1, 1)
     torch.testing.assert_close(changed, expected)
-    torch.testing.assert_close(UnitChange(OTHER, old)(changed), normalised)
+    torch.testing.assert_close(Renormalise(OTHER, old)(changed), normalised)
 
 
 def test_bytes_and_normalised_images_are_renormalised_alike():
     pixels = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
-    stored = Images(pixels, (0.4, 0.5, 0.6), (0.2, 0.3, 0.1))
-    ready = Images(stored.normalised(pixels), stored.mean, stored.std)
+    stored = Images(pixels, Normalisation((0.4, 0.5, 0.6), (0.2, 0.3, 0.1)))
+    ready = Images(stored.normalised(pixels), stored.normalisation)
     a, b = stored.renormalised(OTHER), ready.renormalised(OTHER)
     torch.testing.assert_close(a.normalised(a.pixels), b.normalised(b.pixels), rtol=1e-5, atol=1e-5)
-    assert a.units == b.units == OTHER and stored.renormalised(stored.units) is stored
+    assert a.normalisation == b.normalisation == OTHER and stored.renormalised(stored.normalisation) is stored
     torch.testing.assert_close(b.black, (0 - torch.tensor(OTHER.mean)) / torch.tensor(OTHER.std))

@@ -7,21 +7,20 @@ import torchvision.transforms.v2.functional as F
 from infer.config.labeling import LabelingConfig, LabelMode
 from infer.config.training import Training
 from infer.errors import UsageError
+from infer.evaluation.comparison import baseline_evaluations, main_evaluation
+from infer.evaluation.protocol import student_normalisation, student_plan
+from infer.evaluation.student import Student
 from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
 from infer.labels.fkd import FkdLabels, fkd_bytes
 from infer.labels.fkd_batches import fkd_batches
 from infer.labels.fkd_reader import FkdReader, dense_logits
-from infer.protocol import student_plan, student_units
-from infer.stages.evaluate import Student
-from infer.stages.generate import distilled_set
-from infer.stages.relabel import labels_of
-from infer.stages.squeeze import Teacher
+from infer.labels.registry import labels_of
+from infer.methods.registry import distilled_set
 from infer.store.files import load_tensors
+from infer.teachers.teacher import Teacher
 from infer.training.batches import BatchSource
 from infer.training.plan import Plan
-from infer.trials import baseline_trials, main_trial
-from infer.units import data_units
 
 SHORT = ("labeling=fkd", "evaluate.steps=null", "evaluate.epochs=12", "evaluate.repeats=2")
 EVERYTHING = (
@@ -39,7 +38,8 @@ def fkd(make_context):
 
     def make(*words: str):
         context = make_context(*SHORT, *words)
-        return context, labels_of(context, distilled_set(context), LabelMode.fkd, _teachers(context))
+        images = distilled_set(context)
+        return context, labels_of(context, images, LabelMode.fkd, _teachers(context), student_plan(context, images))
 
     return make
 
@@ -50,7 +50,7 @@ def _teachers(context) -> list[Teacher]:
 
 def _batches(context, labels: FkdLabels, epoch: int):
     """What a student sees, in its own units."""
-    images = distilled_set(context).images().renormalised(student_units(context))
+    images = distilled_set(context).images().renormalised(student_normalisation(context))
     return list(BatchSource(images, student_plan(context, distilled_set(context)), labels.draws).epoch(epoch))
 
 
@@ -59,7 +59,7 @@ def _batches(context, labels: FkdLabels, epoch: int):
 )
 def test_stored_logits_are_the_dynamic_ones_of_what_the_student_sees(fkd, words):
     context, labels = fkd(*words)
-    units, loss = student_units(context), SoftLabelLoss(context.config.evaluate.temperature)
+    units, loss = student_normalisation(context), SoftLabelLoss(context.config.evaluate.temperature)
     dynamic = DynamicLabels(context, _teachers(context), loss).objective(context.device, units)
     stored = labels.objective(context.device, units)
     for epoch in (0, 11):
@@ -83,7 +83,7 @@ def test_bytes_are_those_of_the_stored_tensors_and_one_seed(fkd):
         tensors = [tensor for chunk in labels.chunks for tensor in chunk.tensors().values()]
         assert labels.label_bytes == sum(tensor.nbytes for tensor in tensors) + 8
         assert labels.label_bytes == labels.epochs * 90 * per_image + 8
-        assert main_trial(context).storage()["label_bytes"] == labels.label_bytes
+        assert main_evaluation(context).storage()["label_bytes"] == labels.label_bytes
 
 
 def test_chunks_are_shared_by_trainings_of_other_lengths(fkd):
@@ -143,8 +143,8 @@ def test_more_logits_than_classes_are_refused(fkd):
 
 def test_repeats_and_architectures_see_the_same_batches_and_start_differently(fkd):
     context, _ = fkd("student.archs=[convnet3_w32_batchnorm,resnet8_w8]")
-    students = main_trial(context).students
-    draws = {student._material.labels.draws for each in students.values() for student in each}
+    students = main_evaluation(context).students
+    draws = {student._labelled.labels.draws for each in students.values() for student in each}
     assert len(draws) == 1
     first, second = students["convnet3_w32_batchnorm"]
     weights = [s.untrained((0, "evaluate", s.arch, s.repeat)).state_dict() for s in (first, second)]
@@ -155,8 +155,8 @@ def test_repeats_and_architectures_see_the_same_batches_and_start_differently(fk
 def test_a_student_is_trained_on_stored_labels_alone(fkd, monkeypatch):
     """The teachers are not asked again, and the same draws give the same student twice."""
     context, labels = fkd("evaluate.epochs=11", "student.archs=[convnet3_w32_batchnorm]", "evaluate.repeats=1")
-    student = main_trial(context).students["convnet3_w32_batchnorm"][0]
-    for chunk in student._material.labels.chunks:
+    student = main_evaluation(context).students["convnet3_w32_batchnorm"][0]
+    for chunk in student._labelled.labels.chunks:
         context.obtain(chunk)
     monkeypatch.setattr(Teacher, "network", lambda _: pytest.fail("a teacher was asked"))
     assert student.facts["steps"] == 22
@@ -202,12 +202,12 @@ def test_batches_spelled_out_give_the_stored_logits(fkd, mix):
 
 def test_random_images_with_fkd_labels_cost_no_more(make_context):
     context = make_context(*SHORT, "labeling.epochs_stored=5")
-    main = main_trial(context)
-    (baseline,) = baseline_trials(context, main, context.config.baselines_of(in_sweep=False)[:1])
+    main = main_evaluation(context)
+    (baseline,) = baseline_evaluations(context, main, context.config.baselines_of(in_sweep=False)[:1])
     ours, theirs = main.storage(), baseline.storage()
-    assert baseline.material.name == "random_fkd" and baseline.num_steps == main.num_steps
+    assert baseline.labelled.name == "random_fkd" and baseline.num_steps == main.num_steps
     assert theirs["total_bytes"] + theirs["leftover_bytes"] == ours["total_bytes"]
-    per_class = baseline.material.images.num_images // 10
+    per_class = baseline.labelled.images.num_images // 10
     one_more = (per_class + 1) * 10 * (3 * 64 + 5 * 20) + 8
     assert theirs["leftover_bytes"] >= 0 and one_more > ours["total_bytes"]
-    assert data_units(context.data) == student_units(context)
+    assert context.data.normalisation == student_normalisation(context)

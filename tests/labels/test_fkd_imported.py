@@ -12,13 +12,13 @@ from torch.nn.functional import kl_div, log_softmax
 import infer
 from infer.context import Context
 from infer.errors import UsageError
-from infer.formats.export import write_distilled_folder
+from infer.evaluation.comparison import Evaluation, main_evaluation
+from infer.evaluation.protocol import student_normalisation
 from infer.inspect.cli import run
 from infer.labels.fkd_imported import ImportedFkdLabels
-from infer.protocol import student_units
-from infer.stages.squeeze import Teacher
+from infer.pipeline.run_folder import write_distilled_folder
+from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch, BatchSource
-from infer.trials import Trial, main_trial
 
 PROTOCOL = (
     "evaluate.steps=null",
@@ -35,14 +35,14 @@ CLASSES = torch.arange(10).repeat_interleave(5)
 
 
 @pytest.fixture
-def trial(make_context, monkeypatch):
+def evaluation(make_context, monkeypatch):
     """The distilled set and its labels, under a protocol that asks for cropped and mirrored batches of 16.
 
     No teacher may be asked.
     """
 
-    def make(*words: str) -> Trial:
-        return main_trial(make_context(*words))
+    def make(*words: str) -> Evaluation:
+        return main_evaluation(make_context(*words))
 
     monkeypatch.setattr(Teacher, "make", lambda *_: pytest.fail("a teacher was trained"))
     return make
@@ -52,30 +52,30 @@ def labelled(path: Path, mix: str) -> tuple[str, ...]:
     return (*RANDOM, "labeling=fkd", f"labeling.path='{path}'", f"evaluate.mix={mix}")
 
 
-def batches_of(trial: Trial, epoch: int) -> list[Batch]:
+def batches_of(evaluation: Evaluation, epoch: int) -> list[Batch]:
     """What a student sees, in its own units."""
-    student = next(iter(trial.students.values()))[0]
-    images = trial.material.images.images().renormalised(student_units(trial.context))
-    return list(BatchSource(images, student.plan, trial.material.labels.draws).epoch(epoch))
+    student = next(iter(evaluation.students.values()))[0]
+    images = evaluation.labelled.images.images().renormalised(student_normalisation(evaluation.context))
+    return list(BatchSource(images, student.plan, evaluation.labelled.labels.draws).epoch(epoch))
 
 
-def pixels_of(trial: Trial) -> torch.Tensor:
-    images = trial.material.images.images()
+def pixels_of(evaluation: Evaluation) -> torch.Tensor:
+    images = evaluation.labelled.images.images()
     return images.normalised(images.pixels)
 
 
-def scores_of(trial: Trial) -> dict[str, float]:
-    (students,) = trial.students.values()
+def scores_of(evaluation: Evaluation) -> dict[str, float]:
+    (students,) = evaluation.students.values()
     return students[0].facts["scores"]
 
 
 @pytest.mark.parametrize("items", [6, 7, 8])
 @pytest.mark.parametrize("mix", ["cutmix", "mixup", "none"])
-def test_students_see_the_stored_batches_and_learn_the_stored_logits(trial, tmp_path, mix, items):
+def test_students_see_the_stored_batches_and_learn_the_stored_logits(evaluation, tmp_path, mix, items):
     written = write_folder(tmp_path, CLASSES, mix, items=items)
-    found = trial(*labelled(tmp_path, mix))
+    found = evaluation(*labelled(tmp_path, mix))
     pixels, context = pixels_of(found), found.context
-    objective = found.material.labels.objective(context.device, student_units(context))
+    objective = found.labelled.labels.objective(context.device, student_normalisation(context))
     temperature = context.config.evaluate.temperature
     for epoch in (0, 2):
         for batch, (rows, content) in zip(batches_of(found, epoch), written[epoch], strict=True):
@@ -87,44 +87,44 @@ def test_students_see_the_stored_batches_and_learn_the_stored_logits(trial, tmp_
             torch.testing.assert_close(objective(student, batch), expected)
 
 
-def test_they_cost_their_tensors_and_numbers(trial, tmp_path):
+def test_they_cost_their_tensors_and_numbers(evaluation, tmp_path):
     written = write_folder(tmp_path, CLASSES, "cutmix", items=7)
-    found = trial(*labelled(tmp_path, "cutmix"))
-    assert found.material.labels.label_bytes == payload(written, items=7)
-    assert found.material.labels.label_bytes == 3 * (50 * (2 * 10 + 25 + 8) + 4 * 5 * 8)
-    fewer = trial(*labelled(tmp_path, "cutmix"), "labeling.epochs_stored=2")
-    assert fewer.material.labels.label_bytes == payload(written[:2], items=7)
+    found = evaluation(*labelled(tmp_path, "cutmix"))
+    assert found.labelled.labels.label_bytes == payload(written, items=7)
+    assert found.labelled.labels.label_bytes == 3 * (50 * (2 * 10 + 25 + 8) + 4 * 5 * 8)
+    fewer = evaluation(*labelled(tmp_path, "cutmix"), "labeling.epochs_stored=2")
+    assert fewer.labelled.labels.label_bytes == payload(written[:2], items=7)
 
 
-def test_a_student_is_trained_on_them_without_teachers(trial, tmp_path):
+def test_a_student_is_trained_on_them_without_teachers(evaluation, tmp_path):
     write_folder(tmp_path, CLASSES, "cutmix")
-    found = trial(*labelled(tmp_path, "cutmix"))
+    found = evaluation(*labelled(tmp_path, "cutmix"))
     assert scores_of(found)["test/top1"] > 10
-    assert [stage.value for stage in {parent.stage for parent in found.material.labels.parents.values()}] == ["relabel"]
+    assert [stage.value for stage in {parent.stage for parent in found.labelled.labels.parents.values()}] == ["relabel"]
 
 
-def test_fewer_stored_epochs_come_again(trial, tmp_path):
+def test_fewer_stored_epochs_come_again(evaluation, tmp_path):
     write_folder(tmp_path, CLASSES, "mixup", epochs=2)
-    found = trial(*labelled(tmp_path, "mixup"), "labeling.epochs_stored=2", "evaluate.epochs=5")
+    found = evaluation(*labelled(tmp_path, "mixup"), "labeling.epochs_stored=2", "evaluate.epochs=5")
     for first, again in zip(batches_of(found, 1), batches_of(found, 3), strict=True):
         assert torch.equal(first.images, again.images) and (first.epoch, first.first) == (again.epoch, again.first)
 
 
-def test_more_epochs_than_a_chunk_holds(trial, tmp_path):
+def test_more_epochs_than_a_chunk_holds(evaluation, tmp_path):
     written = write_folder(tmp_path, CLASSES, "mixup", epochs=12)
-    found = trial(*labelled(tmp_path, "mixup"), "evaluate.epochs=12")
-    assert [(chunk.start, chunk.stop) for chunk in found.material.labels.chunks] == [(0, 10), (10, 12)]
+    found = evaluation(*labelled(tmp_path, "mixup"), "evaluate.epochs=12")
+    assert [(chunk.start, chunk.stop) for chunk in found.labelled.labels.chunks] == [(0, 10), (10, 12)]
     assert [batch.index.tolist() for batch in batches_of(found, 11)] == [rows for rows, _ in written[11]]
     content = torch.cat([batch[5] for _, batch in written[11]])
-    assert torch.equal(found.material.labels.chunks[1].tensors()["logits"][1], content)
+    assert torch.equal(found.labelled.labels.chunks[1].tensors()["logits"][1], content)
 
 
 def test_images_are_counted_class_by_class_whatever_the_order_of_the_set(make_context, tmp_path):
     classes = torch.arange(10).repeat_interleave(4)
     written = write_folder(tmp_path, classes, "mixup", items=7)
     words = ("M=1", "K=2", *PROTOCOL, "labeling=fkd", f"labeling.path='{tmp_path}'", "evaluate.mix=mixup")
-    found = main_trial(make_context(*words))  # natural and composed images in turn
-    targets = found.material.images.targets()
+    found = main_evaluation(make_context(*words))  # natural and composed images in turn
+    targets = found.labelled.images.targets()
     assert not torch.equal(targets, classes)
     for batch, (rows, _) in zip(batches_of(found, 0), written[0], strict=True):
         assert torch.equal(targets[batch.index], classes[rows])
@@ -132,18 +132,18 @@ def test_images_are_counted_class_by_class_whatever_the_order_of_the_set(make_co
     assert shown.sort().values.tolist() == list(range(40))
 
 
-def test_a_last_batch_of_one_image_is_shown_as_two(trial, tmp_path):
+def test_a_last_batch_of_one_image_is_shown_as_two(evaluation, tmp_path):
     write_folder(tmp_path, CLASSES, "cutmix", batch_size=7)
-    *_, last = batches_of(trial(*labelled(tmp_path, "cutmix"), "evaluate.batch_size=7"), 0)
+    *_, last = batches_of(evaluation(*labelled(tmp_path, "cutmix"), "evaluate.batch_size=7"), 0)
     assert len(last.index) == 2 and torch.equal(last.images[0], last.images[1])
 
 
-def test_they_are_known_by_their_content(trial, tmp_path):
+def test_they_are_known_by_their_content(evaluation, tmp_path):
     write_folder(tmp_path / "a", CLASSES, "mixup")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
 
     def signature(name: str) -> str:
-        found = trial(*labelled(tmp_path / name, "mixup"))
+        found = evaluation(*labelled(tmp_path / name, "mixup"))
         return next(iter(found.students.values()))[0].signature
 
     assert signature("a") == signature("b")
@@ -169,10 +169,10 @@ def test_they_are_known_by_their_content(trial, tmp_path):
         (["ipc=6"], "labels 50 images per epoch, 16 in a batch, and the set has 60"),
     ],
 )
-def test_another_protocol_is_told_what_to_type(trial, tmp_path, words, typed):
+def test_another_protocol_is_told_what_to_type(evaluation, tmp_path, words, typed):
     write_folder(tmp_path, CLASSES, "cutmix")
     with pytest.raises(UsageError) as caught:
-        trial(*labelled(tmp_path, "cutmix"), *words)
+        evaluation(*labelled(tmp_path, "cutmix"), *words)
     assert typed in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -193,22 +193,22 @@ def _change(file: Path, item: int, value) -> None:
         (5, lambda logits: logits / 0, "not finite"),
     ],
 )
-def test_a_damaged_batch_is_named_before_anything_is_trained(trial, tmp_path, item, value, told):
+def test_a_damaged_batch_is_named_before_anything_is_trained(evaluation, tmp_path, item, value, told):
     write_folder(tmp_path, CLASSES, "cutmix")
     _change(tmp_path / "epoch_1" / "batch_0.tar", item, value)
-    found = trial(*labelled(tmp_path, "cutmix"))
+    found = evaluation(*labelled(tmp_path, "cutmix"))
     with pytest.raises(UsageError) as caught:
         scores_of(found)
     assert told in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_labels_of_other_images_are_said_where_the_folder_names_rows(trial, tmp_path, capsys):
+def test_labels_of_other_images_are_said_where_the_folder_names_rows(evaluation, tmp_path, capsys):
     write_folder(tmp_path, CLASSES.roll(5), "none", items=7)
-    batches_of(trial(*labelled(tmp_path, "none")), 0)
+    batches_of(evaluation(*labelled(tmp_path, "none")), 0)
     assert "which chance would do" in capsys.readouterr().out
     shutil.rmtree(tmp_path)
     write_folder(tmp_path, CLASSES, "none", items=7)
-    batches_of(trial(*labelled(tmp_path, "none")), 0)
+    batches_of(evaluation(*labelled(tmp_path, "none")), 0)
     assert "which chance would do" not in capsys.readouterr().out
 
 
@@ -223,18 +223,18 @@ def test_labels_of_other_images_are_said_where_the_folder_names_rows(trial, tmp_
         ([*RANDOM, "labeling=fkd", "labeling.source=set"], "method=random makes one of its own"),
     ],
 )
-def test_settings_that_do_not_go_together_are_refused(trial, words, told):
+def test_settings_that_do_not_go_together_are_refused(evaluation, words, told):
     with pytest.raises(UsageError, match=told):
-        trial(*words)
+        evaluation(*words)
 
 
 # A run's labels leave with its set, and come back as they went.
 
 
-def _stored(context: Context, to: Path) -> tuple[Trial, Path]:
+def _stored(context: Context, to: Path) -> tuple[Evaluation, Path]:
     """A finished run of ``context`` and its self-contained folder."""
     to.mkdir()
-    ran = main_trial(replace(context, run_folder=to))
+    ran = main_evaluation(replace(context, run_folder=to))
     scores_of(ran)
     return ran, write_distilled_folder(ran.context, ran)
 
@@ -257,12 +257,12 @@ def test_exported_and_imported_labels_make_the_same_student(make_context, tmp_pa
     ran, folder = _stored(make_context("method=random", "K=null", "ipc=5", *words), tmp_path / "run")
     images, labels = _exported(folder, "sre2l"), _exported(folder, "fkd")
     imported = ("method=imported", "K=null", f"method.path='{images}'", f"labeling.path='{labels}'")
-    again = main_trial(make_context(*imported, *words))
-    assert isinstance(again.material.labels, ImportedFkdLabels)
+    again = main_evaluation(make_context(*imported, *words))
+    assert isinstance(again.labelled.labels, ImportedFkdLabels)
     for epoch in (0, 10):
         for ours, theirs in zip(batches_of(ran, epoch), batches_of(again, epoch), strict=True):
             assert torch.equal(ours.images, theirs.images) and torch.equal(ours.index, theirs.index)
-    for ours, theirs in zip(ran.material.labels.chunks, again.material.labels.chunks, strict=True):
+    for ours, theirs in zip(ran.labelled.labels.chunks, again.labelled.labels.chunks, strict=True):
         assert torch.equal(ours.tensors()["logits"], theirs.tensors()["logits"])
     assert scores_of(again) == scores_of(ran)
 
@@ -271,7 +271,7 @@ def test_composed_images_come_back_to_half_a_level(make_context, tmp_path):
     words = (*PROTOCOL, *MIXES["cutmix"], "M=1", "labeling=fkd")
     ran, folder = _stored(make_context("K=2", *words), tmp_path / "run")
     imported = ("method=imported", "K=null", f"method.path='{_exported(folder, 'rded')}'")
-    again = main_trial(make_context(*imported, f"labeling.path='{_exported(folder, 'fkd')}'", *words))
+    again = main_evaluation(make_context(*imported, f"labeling.path='{_exported(folder, 'fkd')}'", *words))
     std = torch.tensor(again.context.data.std).view(3, 1, 1)
     for ours, theirs in zip(batches_of(ran, 0), batches_of(again, 0), strict=True):
         assert ((ours.images - theirs.images) * std * 255).abs().max() <= 0.51
@@ -288,7 +288,7 @@ def test_a_runs_folder_holds_its_labels(make_context, tmp_path, more):
     moved = shutil.move(folder, tmp_path / "elsewhere")
     kept = [word for word in more if "topk" not in word]
     imported = ("method=imported", "K=null", f"method.path='{moved}'", "labeling.source=set", *words, *kept)
-    again = main_trial(make_context(*imported))
+    again = main_evaluation(make_context(*imported))
     assert again.storage() == ran.storage()
     assert scores_of(again) == scores_of(ran)
 
@@ -302,11 +302,11 @@ def test_what_fkd_files_have_no_place_for_is_not_exported(make_context, tmp_path
     assert f"has {told}, which FKD files have no place for" in capsys.readouterr().err
 
 
-def test_imported_labels_leave_with_the_set_too(trial, tmp_path):
+def test_imported_labels_leave_with_the_set_too(evaluation, tmp_path):
     write_folder(tmp_path / "fkd", CLASSES, "mixup")
-    ran, folder = _stored(trial(*labelled(tmp_path / "fkd", "mixup")).context, tmp_path / "run")
+    ran, folder = _stored(evaluation(*labelled(tmp_path / "fkd", "mixup")).context, tmp_path / "run")
     imported = ("method=imported", "K=null", f"method.path='{folder}'", "labeling=fkd", "labeling.source=set")
-    again = trial(*imported, *PROTOCOL, "evaluate.mix=mixup")
+    again = evaluation(*imported, *PROTOCOL, "evaluate.mix=mixup")
     assert scores_of(again) == scores_of(ran) and again.storage() == ran.storage()
     exported = _exported(folder, "fkd")
     for name in ("epoch_0/batch_0.tar", "epoch_2/batch_3.tar"):
@@ -319,6 +319,8 @@ def test_imported_labels_leave_with_the_set_too(trial, tmp_path):
 def test_a_folder_whose_seed_draws_other_batches_is_refused(make_context, tmp_path, monkeypatch):
     words = (*PROTOCOL, *MIXES["cutmix"], "M=1", "labeling=fkd")
     _, folder = _stored(make_context("K=2", *words), tmp_path / "run")
-    monkeypatch.setattr("infer.training.draws._ATTEMPTS", 3)
+    monkeypatch.setattr("infer.training.draws.ATTEMPTS", 3)
     with pytest.raises(UsageError, match="draws others from it"):
-        main_trial(make_context("method=imported", "K=null", f"method.path='{folder}'", "labeling.source=set", *words))
+        main_evaluation(
+            make_context("method=imported", "K=null", f"method.path='{folder}'", "labeling.source=set", *words)
+        )

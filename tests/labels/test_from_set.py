@@ -10,17 +10,16 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, softmax
 
 import infer
+from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.errors import UsageError
-from infer.formats.distilled import write_composable, write_images, write_labels
-from infer.formats.export import write_distilled_folder
-from infer.formats.pixels import normalise
+from infer.evaluation.comparison import Evaluation, main_evaluation
 from infer.labels.base import SoftLabelLoss
 from infer.labels.from_set import SetLabels
 from infer.labels.static import static_label_objective
-from infer.stages.squeeze import Teacher
+from infer.pipeline.run_folder import write_distilled_folder
 from infer.store.files import load_tensors, save_tensors
+from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
-from infer.trials import Trial, main_trial
 
 CLASSES = torch.arange(10).repeat_interleave(2)
 LOGITS = torch.randn(20, 10, generator=torch.Generator().manual_seed(0)) + 4 * torch.eye(10)[CLASSES]
@@ -32,9 +31,9 @@ def judged(make_context, monkeypatch):
     """The set at ``path`` with the labels that it came with; no teacher may be asked."""
     monkeypatch.setattr(Teacher, "make", lambda *_: pytest.fail("a teacher was trained"))
 
-    def make(path: Path, *words: str) -> Trial:
+    def make(path: Path, *words: str) -> Evaluation:
         imported = ("method=imported", f"method.path='{path}'", "K=null", "labeling=static", "labeling.source=set")
-        return main_trial(make_context(*imported, *SHORT, *words))
+        return main_evaluation(make_context(*imported, *SHORT, *words))
 
     return make
 
@@ -49,7 +48,7 @@ def as_ddranking(folder: Path, data, labels: Tensor, suffix: str = "") -> Path:
     pixels = torch.stack(
         [data.train.images[data.train.targets == target][number] for target in range(10) for number in (0, 1)]
     )
-    torch.save(normalise(pixels, data.mean, data.std), folder / f"images{suffix}.pt")
+    torch.save(data.normalisation.normalise(pixels), folder / f"images{suffix}.pt")
     torch.save(labels, folder / f"labels{suffix}.pt")
     return folder
 
@@ -70,14 +69,14 @@ WRITERS = {
 
 @pytest.mark.parametrize("form", WRITERS)
 def test_logits_are_taken_as_they_are(judged, data, tmp_path, form):
-    found = judged(WRITERS[form](tmp_path / "set", data, LOGITS)).material.labels
+    found = judged(WRITERS[form](tmp_path / "set", data, LOGITS)).labelled.labels
     assert isinstance(found, SetLabels)
     assert torch.equal(found.logits(), LOGITS) and found.label_bytes == 20 * 10 * 4
 
 
 def test_probabilities_come_back_at_a_temperature_of_one(judged, data, tmp_path, capsys):
     probabilities = softmax(LOGITS, dim=1).half()
-    found = judged(as_ddranking(tmp_path / "set", data, probabilities)).material.labels
+    found = judged(as_ddranking(tmp_path / "set", data, probabilities)).labelled.labels
     torch.testing.assert_close(softmax(found.logits(), dim=1), probabilities.float(), rtol=0, atol=1e-3)
     assert found.label_bytes == 20 * 10 * 2
     assert "evaluate.temperature=1 takes them as they are" in capsys.readouterr().out
@@ -86,7 +85,7 @@ def test_probabilities_come_back_at_a_temperature_of_one(judged, data, tmp_path,
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 def test_probabilities_of_zero_can_be_mixed(judged, data, tmp_path, weight):
     found = judged(as_ddranking(tmp_path / "set", data, torch.eye(10)[CLASSES]), "evaluate.temperature=1")
-    objective = found.material.labels.objective(torch.device("cpu"), None)
+    objective = found.labelled.labels.objective(torch.device("cpu"), None)
     batch = Batch(torch.empty(2, 3, 8, 8), torch.tensor([0, 7]), torch.tensor([7, 19]), weight)
     student = torch.randn(2, 10, requires_grad=True)
     loss = objective(student, batch)
@@ -98,7 +97,7 @@ def test_probabilities_of_zero_can_be_mixed(judged, data, tmp_path, weight):
 
 
 def test_they_are_mixed_in_logit_space_like_static_labels(judged, data, tmp_path):
-    found = judged(as_ddranking(tmp_path / "set", data, LOGITS), "evaluate.temperature=3").material.labels
+    found = judged(as_ddranking(tmp_path / "set", data, LOGITS), "evaluate.temperature=3").labelled.labels
     batch = Batch(torch.empty(2, 3, 8, 8), torch.tensor([0, 7]), torch.tensor([7, 19]), 0.3)
     student = torch.randn(2, 10)
     expected = static_label_objective(LOGITS, SoftLabelLoss(3.0), torch.device("cpu"))(student, batch)
@@ -109,7 +108,7 @@ def test_a_students_scores_are_those_of_the_labels_that_the_teachers_made(make_c
     """A run's own folder, natural images and compensators with static logits."""
     monkeypatch.undo()
     context = make_context("M=1", "K=2", *SHORT)
-    ran = main_trial(replace(context, run_folder=tmp_path))
+    ran = main_evaluation(replace(context, run_folder=tmp_path))
     scores = _scores(ran)
     folder = shutil.move(write_distilled_folder(ran.context, ran), tmp_path / "elsewhere")
     monkeypatch.setattr(Teacher, "make", lambda *_: pytest.fail("a teacher was trained"))
@@ -143,14 +142,14 @@ def test_other_labels_of_the_same_images_are_others(judged, data, tmp_path):
     folder.mkdir()
     dataset = {"classes": list(data.classes), "mean": list(data.mean), "std": list(data.std)}
 
-    def found(labels: Tensor) -> Trial:
+    def found(labels: Tensor) -> Evaluation:
         save_tensors(folder / "labels.safetensors", {"logits": labels})
         write_images(folder, data.train.images[:20], data.train.targets[:20], {"dataset": dataset})
         return judged(folder)
 
     first, second = found(LOGITS), found(LOGITS + 1)
-    assert first.material.images.signature == second.material.images.signature
-    assert first.material.labels.signature != second.material.labels.signature
+    assert first.labelled.images.signature == second.labelled.images.signature
+    assert first.labelled.labels.signature != second.labelled.labels.signature
 
 
 @pytest.mark.parametrize(
@@ -178,9 +177,9 @@ def test_too_few_labels_of_a_composed_set_are_refused(judged, data, tmp_path):
 
 def test_a_set_that_the_run_makes_itself_has_none(make_context):
     with pytest.raises(UsageError, match="method=infer makes a set of its own"):
-        main_trial(make_context("labeling=static", "labeling.source=set"))
+        main_evaluation(make_context("labeling=static", "labeling.source=set"))
 
 
-def _scores(trial: Trial) -> dict[str, float]:
-    (students,) = trial.students.values()
+def _scores(evaluation: Evaluation) -> dict[str, float]:
+    (students,) = evaluation.students.values()
     return students[0].facts["scores"]

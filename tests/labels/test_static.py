@@ -6,8 +6,8 @@ import torch
 
 from infer.labels.base import SoftLabelLoss
 from infer.labels.static import StaticLabels, static_label_objective
-from infer.stages.generate import distilled_set
-from infer.stages.squeeze import Teacher
+from infer.methods.registry import distilled_set
+from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
 
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from infer.config.method import ChunkStatistics
+from infer.methods.augmentation import Augmentation, Transform
 from infer.methods.chunked_objective import ChunkedObjective
 from infer.methods.compensators import compensation
 from infer.methods.objective import Objective, OptimisationSettings, Problem
 from infer.methods.optimisation import descend, optimise
-from infer.methods.views import Augmentation, View
 from infer.models import build
 
 GROUPS, CHUNK = 2, 3
@@ -50,8 +50,8 @@ def problem_of(size: int, crop_scale_min: float | None = None, class_chunk: int 
     drawn = torch.Generator().manual_seed(2)
     natural = torch.randn(GROUPS, CLASSES, 3, size, size, dtype=torch.float64, generator=drawn)
     units = [("small", k) for k in range(GROUPS)]
-    views = Augmentation(3, crop_scale_min=crop_scale_min).draw(0, units, UNCHUNKED.iterations, size)
-    return compensation(natural, views, BOUNDS, class_chunk)
+    transforms = Augmentation(3, crop_scale_min=crop_scale_min).draw(0, units, UNCHUNKED.iterations, size)
+    return compensation(natural, transforms, BOUNDS, class_chunk)
 
 
 def size_for(teacher: nn.Module) -> int:
@@ -80,7 +80,7 @@ def plain_terms(teacher: nn.Module, natural: Tensor, u: Tensor, shift: list[int]
 def test_as_written_out_plainly(teacher: nn.Module, settings: OptimisationSettings, parts: list[range]) -> None:
     size = size_for(teacher)
     problem, u, shifts = problem_of(size), compensators(size), torch.tensor([[1, 3], [2, 0]])
-    found = ChunkedObjective(teacher, problem, settings).gradient(u, View(shifts))
+    found = ChunkedObjective(teacher, problem, settings).gradient(u, Transform(shifts))
     for g, shift in enumerate(shifts.tolist()):
         expected = plain_terms(teacher, problem.base[g], u[g, 0], shift, parts)
         of_group = found[0][g, 0], found[1][g], found[2][g]
@@ -90,14 +90,14 @@ def test_as_written_out_plainly(teacher: nn.Module, settings: OptimisationSettin
 @pytest.mark.parametrize("class_chunk", [1, CHUNK, CLASSES, CLASSES + 1])
 def test_statistics_over_all_make_the_gradient_of_one_pass(smooth: nn.Module, class_chunk: int) -> None:
     problem, u = problem_of(SIZE, crop_scale_min=0.3), compensators(SIZE)
-    expected = Objective(smooth, problem, UNCHUNKED).gradient(u, problem.views[0])
-    found = ChunkedObjective(smooth, problem, replace(ALL, class_chunk=class_chunk)).gradient(u, problem.views[0])
+    expected = Objective(smooth, problem, UNCHUNKED).gradient(u, problem.transforms[0])
+    found = ChunkedObjective(smooth, problem, replace(ALL, class_chunk=class_chunk)).gradient(u, problem.transforms[0])
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
 
 
 def test_statistics_of_each_chunk_are_something_else(smooth: nn.Module) -> None:
     problem, u = problem_of(SIZE), compensators(SIZE)
-    over_all, each = (ChunkedObjective(smooth, problem, s).gradient(u, problem.views[0]) for s in (ALL, EACH))
+    over_all, each = (ChunkedObjective(smooth, problem, s).gradient(u, problem.transforms[0]) for s in (ALL, EACH))
     torch.testing.assert_close(each[1], over_all[1])
     assert (each[2] > 1.001 * over_all[2]).all()
     assert (each[0] - over_all[0]).norm() > 0.03 * over_all[0].norm()
@@ -114,7 +114,7 @@ def test_trajectory_with_statistics_of_each_chunk(smooth: nn.Module) -> None:
     problem = problem_of(SIZE)
     end = descend(ChunkedObjective(smooth, problem, EACH), problem, EACH)
     for g, natural in enumerate(problem.base):
-        shifts = problem.views.rolls[:, g].tolist()
+        shifts = problem.transforms.rolls[:, g].tolist()
         alone = adam(
             lambda u, t, natural=natural, shifts=shifts: plain_terms(smooth, natural, u, shifts[t], CHUNKS)[0],
             torch.zeros_like(natural[0]),
@@ -127,9 +127,9 @@ def test_trajectory_with_statistics_of_each_chunk(smooth: nn.Module) -> None:
 @BOTH
 def test_in_float32(smooth: nn.Module, settings: OptimisationSettings) -> None:
     problem, u = problem_of(SIZE), compensators(SIZE)
-    exact = ChunkedObjective(smooth, problem, settings).gradient(u, problem.views[0])
+    exact = ChunkedObjective(smooth, problem, settings).gradient(u, problem.transforms[0])
     single = replace(settings, dtype=torch.float32)
-    found = ChunkedObjective(smooth, problem, single).gradient(u.float(), problem.views[0])
+    found = ChunkedObjective(smooth, problem, single).gradient(u.float(), problem.transforms[0])
     for value, expected in zip(found, exact, strict=True):
         assert (value - expected).norm() < 1e-5 * expected.norm()
 
@@ -165,7 +165,7 @@ def test_nothing_of_the_size_of_all_classes_is_computed(settings: OptimisationSe
     problem, u = problem_of(SIZE, crop_scale_min=0.3, class_chunk=1), compensators(SIZE)
     objective = ChunkedObjective(teacher, problem, replace(settings, class_chunk=1))
     with LargestTensor() as largest:
-        objective.gradient(u, problem.views[0])
+        objective.gradient(u, problem.transforms[0])
         problem.measure(u)
     assert largest.values == GROUPS * 3 * SIZE**2
 
@@ -196,7 +196,7 @@ def assert_compiled_equals_eager(teacher: nn.Module, settings: OptimisationSetti
     problem, u = problem_of(SIZE), compensators(SIZE)
     eager, compiled = (ChunkedObjective(teacher, problem, settings) for _ in range(2))
     assert compiled.compile()
-    found, expected = (objective.gradient(u, problem.views[0]) for objective in (compiled, eager))
+    found, expected = (objective.gradient(u, problem.transforms[0]) for objective in (compiled, eager))
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 

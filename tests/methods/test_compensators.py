@@ -11,6 +11,7 @@ from plain_optimisation import CLASSES, SIZE, adam, loss_terms, smooth_teacher
 from torch import Tensor, nn
 
 from infer.errors import RunError, UsageError
+from infer.methods.augmentation import Augmentation, Transform
 from infer.methods.compensators import compensation
 from infer.methods.curves import CURVE_POINTS
 from infer.methods.optimisation import (
@@ -21,7 +22,6 @@ from infer.methods.optimisation import (
     descend,
     optimise,
 )
-from infer.methods.views import Augmentation, View
 
 JITTER_PX = 3
 SETTINGS = OptimisationSettings(iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, dtype=torch.float64)
@@ -71,7 +71,7 @@ def objective_of(teacher: nn.Module, natural: Tensor) -> Objective:
 def test_loss_and_gradient_at_given_compensators(teacher: nn.Module, natural: Tensor) -> None:
     torch.manual_seed(3)
     u, shifts = 0.5 * torch.randn(3, 1, 3, SIZE, SIZE, dtype=torch.float64), torch.tensor([[0, 0], [1, 3], [2, 0]])
-    gradient, cross_entropy, penalty = objective_of(teacher, natural).gradient(u, View(shifts))
+    gradient, cross_entropy, penalty = objective_of(teacher, natural).gradient(u, Transform(shifts))
     for g, shift in enumerate(shifts.tolist()):
         expected = reference_terms(teacher, natural[g], u[g, 0], shift)
         torch.testing.assert_close((cross_entropy[g], penalty[g]), expected, rtol=1e-12, atol=1e-12)
@@ -82,13 +82,17 @@ def test_loss_and_gradient_at_given_compensators(teacher: nn.Module, natural: Te
 def test_gradient_by_central_differences(teacher: nn.Module, natural: Tensor) -> None:
     torch.manual_seed(4)
     objective = objective_of(teacher, natural[:1])
-    u, view, step = 0.5 * torch.randn(1, 1, 3, SIZE, SIZE, dtype=torch.float64), View(torch.tensor([[2, 1]])), 1e-5
+    u, transform, step = (
+        0.5 * torch.randn(1, 1, 3, SIZE, SIZE, dtype=torch.float64),
+        Transform(torch.tensor([[2, 1]])),
+        1e-5,
+    )
 
     def loss(u: Tensor) -> float:
-        _, cross_entropy, penalty = objective.gradient(u, view)
+        _, cross_entropy, penalty = objective.gradient(u, transform)
         return (cross_entropy + SETTINGS.bn_weight * penalty).item()
 
-    gradient, _, _ = objective.gradient(u, view)
+    gradient, _, _ = objective.gradient(u, transform)
     for index in [(0, 0, 0, 0, 0), (0, 0, 1, 3, 7), (0, 0, 2, 7, 4)]:
         nudge = torch.zeros_like(u)
         nudge[index] = step
@@ -99,7 +103,7 @@ def test_gradient_by_central_differences(teacher: nn.Module, natural: Tensor) ->
 def test_trajectories_of_a_group_are_those_of_each_compensator_alone(teacher: nn.Module, natural: Tensor) -> None:
     problem = problem_of(natural)
     together = descend(objective_of(teacher, natural), problem, SETTINGS).squeeze(1)
-    alone = torch.stack([reference_run(teacher, natural[g], problem.views.rolls[:, g]) for g in range(3)])
+    alone = torch.stack([reference_run(teacher, natural[g], problem.transforms.rolls[:, g]) for g in range(3)])
     assert together.abs().max() > 0.5
     assert (together - alone).abs().max() < 1e-9
 
@@ -121,7 +125,7 @@ def test_curves_hold_the_state_before_each_noted_step(teacher: nn.Module, natura
     assert set(curves) == {"iteration", "cross_entropy", "bn_penalty", "norm", "clipped_share"}
     for t, u in enumerate(states):
         for g in range(3):
-            shift = problem.views.rolls[t, g].tolist()
+            shift = problem.transforms.rolls[t, g].tolist()
             cross_entropy, penalty = reference_terms(teacher, natural[g], u[g], shift)
             assert curves["cross_entropy"][t, g].item() == pytest.approx(cross_entropy.item(), rel=1e-6)
             assert curves["bn_penalty"][t, g].item() == pytest.approx(penalty.item(), rel=1e-6)
@@ -196,8 +200,8 @@ def test_compiled_equals_eager(teacher: nn.Module, natural: Tensor) -> None:
     assert compiled.compile()
     torch.manual_seed(5)
     problem = problem_of(natural)
-    u, view = torch.randn(3, 1, 3, SIZE, SIZE, dtype=torch.float64), problem.views[0]
-    torch.testing.assert_close(compiled.gradient(u, view), eager.gradient(u, view), rtol=1e-10, atol=1e-12)
+    u, transform = torch.randn(3, 1, 3, SIZE, SIZE, dtype=torch.float64), problem.transforms[0]
+    torch.testing.assert_close(compiled.gradient(u, transform), eager.gradient(u, transform), rtol=1e-10, atol=1e-12)
     ends = [descend(objective, problem, SETTINGS) for objective in (compiled, eager)]
     assert (ends[0] - ends[1]).abs().max() < 1e-9
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from infer import preflight
 from infer.errors import UsageError
 from infer.methods.features import Features, head_of, without_head
 from infer.methods.herding import herd
 from infer.methods.kcenter import k_centers
+from infer.methods.registry import distilled_set
 from infer.models import build
-from infer.stages.generate import distilled_set
-from infer.stages.squeeze import Teacher
+from infer.pipeline import preflight
+from infer.teachers.teacher import Teacher
 
 
 def reference_herding(features: np.ndarray, count: int) -> list[int]:
@@ -108,7 +108,7 @@ def coreset_of(make_context, method: str, ipc: int):
 def test_the_features_of_a_run(make_context):
     context = make_context("method=herding", "K=null")
     data, teacher = context.data, Teacher(context, context.config.ensemble[0])
-    known = Features(context, teacher, (0, 10)).of_class(3)
+    known = Features(context, teacher, range(0, 10)).of_class(3)
     assert torch.equal(known["index"], data.class_indices[3])
     images = data.train.images[known["index"]].double() / 255
     images = (images - torch.tensor(data.mean).view(3, 1, 1)) / torch.tensor(data.std).view(3, 1, 1)

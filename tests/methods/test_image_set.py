@@ -4,13 +4,13 @@ import pytest
 import torch
 
 import infer
-from infer import pipeline, preflight
 from infer.errors import UsageError
-from infer.formats.export import write_distilled_folder
-from infer.formats.pixels import normalise
+from infer.methods.registry import distilled_set
 from infer.pictures.samples import samples_of
-from infer.result import outcome_of
-from infer.stages.generate import distilled_set
+from infer.pipeline import preflight
+from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.run import make_all
+from infer.pipeline.run_folder import write_distilled_folder
 from infer.store.files import load_tensors
 
 METHODS = ["random", "herding", "kcenter", "rded"]
@@ -23,17 +23,17 @@ def test_the_whole_pipeline(make_context, tmp_path, method, labeling):
     words = ("K=null", "ipc=2", "evaluate.steps=3", "evaluate.repeats=1", "baselines=[]", "teachers.min_top1=null")
     context = make_context(f"method={method}", f"labeling={labeling}", *words)
     context.run_folder = tmp_path
-    (trial,) = pipeline.plan_trials(context, in_sweep=False)
-    plan = pipeline.by_stage([trial])
+    (evaluation,) = plan_evaluations(context, in_sweep=False)
+    plan = by_stage([evaluation])
     preflight.check(context, plan)
-    pipeline.make_all(context, plan, on_stage_done=lambda: None)
+    make_all(context, plan, on_stage_done=lambda: None)
 
-    assert 0 <= outcome_of(trial)["metrics"]["test/top1"]["mean"] <= 100
-    assert samples_of(trial, "title") is not None
-    folder = write_distilled_folder(context, trial)
+    assert 0 <= evaluation.outcome()["metrics"]["test/top1"]["mean"] <= 100
+    assert samples_of(evaluation, "title") is not None
+    folder = write_distilled_folder(context, evaluation)
     files = [load_tensors(path) for path in folder.glob("*.safetensors")]
     payload = sum(t.numel() * t.element_size() for file in files for name, t in file.items() if name != "targets")
-    storage = trial.storage()
+    storage = evaluation.storage()
     assert storage["natural_bytes"] == 2 * 10 * 3 * 64 and storage["ipc_charged"] == 2
     assert storage["label_bytes"] == 2 * 10 * (10 * 2 if labeling == "static" else 2)
     assert payload == storage["total_bytes"] - (storage["label_bytes"] if labeling == "hard" else 0)
@@ -41,9 +41,9 @@ def test_the_whole_pipeline(make_context, tmp_path, method, labeling):
     opened, data = infer.load(tmp_path), context.data
     assert opened.manifest["method"] == method and opened.manifest["sizes"] == {"N": 20, "C": 10, "per_class": 2}
     assert torch.equal(opened.targets, TWO_PER_CLASS)
-    stored = trial.material.images.images()
+    stored = evaluation.labelled.images.images()
     assert stored.pixels.dtype == torch.uint8
-    assert torch.equal(opened.images, normalise(stored.pixels, data.mean, data.std))
+    assert torch.equal(opened.images, data.normalisation.normalise(stored.pixels))
     assert (opened[3][2] is None) == (labeling == "hard")
 
 
@@ -64,5 +64,5 @@ def test_a_set_is_one_block_of_all_its_images(make_context, method):
     images = distilled_set(make_context(f"method={method}", "K=null", "ipc=2"))
     (block,) = images.blocks
     data = images.context.data
-    assert torch.equal(block.images(), normalise(images.images().pixels, data.mean, data.std))
+    assert torch.equal(block.images(), data.normalisation.normalise(images.images().pixels))
     assert torch.equal(block.rows, torch.arange(20)) and block.parents == {"images": images}

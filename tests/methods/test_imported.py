@@ -10,14 +10,15 @@ from PIL import Image
 
 import infer
 from infer.context import Context
+from infer.distilled.compose import compose
+from infer.distilled.folder import write_composable, write_images
 from infer.errors import UsageError
-from infer.formats.distilled import write_composable, write_images
-from infer.formats.pixels import compose, normalise
+from infer.evaluation.comparison import main_evaluation
 from infer.labels.static import StaticLabels
 from infer.methods.imported import ImportedComposition, ImportedImages
-from infer.stages.generate import distilled_set
-from infer.stages.squeeze import Teacher
-from infer.trials import main_trial
+from infer.methods.registry import distilled_set
+from infer.normalisation import Normalisation
+from infer.teachers.teacher import Teacher
 
 DIGITS = [str(digit) for digit in range(10)]
 
@@ -55,7 +56,7 @@ def composed(make_context, tmp_path):
         dataset = {"name": "digits", "classes": DIGITS, "mean": mean, "std": std, "image_size": 8, "fingerprint": None}
         manifest = {"dataset": dataset, "compensator_dtype": dtype, "ipc_charged": 2.6}
         write_composable(folder, natural, compensators, dtype, manifest)
-        return folder, compose(natural, compensators, mean, std)
+        return folder, compose(natural, compensators, Normalisation.of(mean, std))
 
     return make
 
@@ -118,7 +119,7 @@ def test_a_composed_set_is_seen_as_it_was_and_costs_what_is_stored(importing, co
     scale_bytes = 3 * 4 if dtype == "int8" else 0
     assert found.bytes.natural == 2 * 10 * 3 * 8 * 8
     assert found.bytes.compensators == 3 * 2 * (3 * 8 * 8 * value_bytes + scale_bytes)
-    storage = main_trial(importing(folder, "labeling=hard")).storage()
+    storage = main_evaluation(importing(folder, "labeling=hard")).storage()
     assert storage["total_bytes"] == found.bytes.total + 2 * 20
     assert torch.equal(infer.load(context.folder(found)).images, infer.load(folder).images)
 
@@ -136,17 +137,17 @@ def test_a_composed_set_of_other_statistics_shows_the_same_pixels(importing, com
 @pytest.mark.parametrize("kind", ["tree", "composed"])
 def test_it_is_labelled_like_any_other(importing, composed, tree, kind):
     context = importing(tree if kind == "tree" else composed("int8")[0], "M=1", "teachers.min_top1=null")
-    trial = main_trial(context)
-    assert isinstance(trial.material.labels, StaticLabels) and trial.material.labels.mode == "static"
+    evaluation = main_evaluation(context)
+    assert isinstance(evaluation.labelled.labels, StaticLabels) and evaluation.labelled.labels.mode == "static"
     teacher = Teacher(context, context.config.ensemble[0])
     expected = teacher.network()(images_of(context))
-    torch.testing.assert_close(trial.material.labels.logits().float(), expected, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(evaluation.labelled.labels.logits().float(), expected, rtol=1e-2, atol=1e-2)
 
 
 def test_floats_are_taken_to_be_normalised_as_the_data_set(importing, tmp_path, capsys):
     data = importing(tmp_path).data
     pixels = data.train.images[:20]
-    torch.save(normalise(pixels, data.mean, data.std), tmp_path / "images.pt")
+    torch.save(data.normalisation.normalise(pixels), tmp_path / "images.pt")
     torch.save(data.train.targets[:20], tmp_path / "labels.pt")
     found = distilled_set(importing(tmp_path))
     assert torch.equal(found.images().pixels, pixels)

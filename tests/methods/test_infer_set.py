@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from infer.data.on_demand import OnDemand
+from infer.distilled.compose import round_compensators, unround_compensators
 from infer.errors import UsageError
-from infer.formats.pixels import round_compensators, unround_compensators
 from infer.methods import infer
-from infer.stages.generate import distilled_set
+from infer.methods.registry import distilled_set
 
 
 def _groups(images) -> set[str]:
@@ -85,7 +85,7 @@ def test_k_beyond_the_smallest_class_is_refused_before_any_work(make_context):
 def test_the_last_group_ends_with_the_smallest_class(make_context):
     smallest = min(make_context().data.train_counts)
     images = distilled_set(make_context(f"K={smallest}", "method.group=100"))
-    assert images.groups[0][-1].stop == smallest
+    assert images.groups[0][-1].subsets.stop == smallest
 
 
 def test_random_takes_ipc_and_no_k(make_context):

@@ -13,11 +13,13 @@ from infer.errors import UsageError
 from infer.methods import rded
 from infer.methods.crops import random_squares, resized_crops
 from infer.methods.rded import crop_losses, tile
-from infer.stages.generate import distilled_set
-from infer.stages.squeeze import Teacher
+from infer.methods.registry import distilled_set
+from infer.normalisation import Normalisation
+from infer.teachers.teacher import Teacher
 from infer.training.images import Images
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+NORMALISATION = Normalisation.of(MEAN, STD)
 
 
 def reference_crop(image: Tensor, square: list[int], size: int) -> Tensor:
@@ -75,7 +77,7 @@ def test_losses_are_those_of_one_crop_at_a_time(observer, patch_size, monkeypatc
     drawn = np.random.default_rng(0)
     pixels = torch.from_numpy(drawn.integers(0, 256, (5, 3, 8, 8), dtype=np.uint8))
     squares = random_squares(drawn.random((5, 3, 3)), 8, 0.1)
-    losses = crop_losses(observer, Images(pixels, MEAN, STD), squares, patch_size, 2, torch.device("cpu"))
+    losses = crop_losses(observer, Images(pixels, NORMALISATION), squares, patch_size, 2, torch.device("cpu"))
     exact = observer.double()
     before = (8 - patch_size) // 2
     for i, j in np.ndindex(5, 3):
@@ -113,7 +115,7 @@ def test_every_scored_image_keeps_its_best_crop(make_context):
     context, known = images.context, scores_of(images).of_class(7)
     assert len(known["index"].unique()) == 40 and (context.data.train.targets[known["index"]] == 7).all()
     network = Teacher(context, context.config.ensemble[0]).network()
-    pixels = Images(context.data.train.images[known["index"]], context.data.mean, context.data.std)
+    pixels = Images(context.data.train.images[known["index"]], context.data.normalisation)
     again = crop_losses(network, pixels, known["square"].unsqueeze(1), 8, 7, context.device)
     torch.testing.assert_close(again[:, 0], known["cross_entropy"])
     more = scores_of(rded_set(make_context, "method.images_per_class=40", "method.crops=1")).of_class(7)
@@ -131,7 +133,7 @@ def test_fewer_scored_images_are_the_first_of_more(make_context):
 
 def test_scoring_again_gives_the_same_bits(make_context):
     scores = scores_of(rded_set(make_context))
-    stored, again = scores.of_class(5), scores.examine(scores.network(), 5)
+    stored, again = scores.of_class(5), scores.outputs_for(scores.network(), 5)
     assert stored.keys() == again.keys() and all(torch.equal(stored[key], again[key]) for key in stored)
 
 
@@ -181,7 +183,7 @@ def test_settings_out_of_range(setting, value):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_losses_on_a_gpu(observer):
     drawn = np.random.default_rng(0)
-    images = Images(torch.from_numpy(drawn.integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)), MEAN, STD)
+    images = Images(torch.from_numpy(drawn.integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)), NORMALISATION)
     squares = random_squares(drawn.random((9, 5, 3)), 8, 0.08)
     expected = crop_losses(observer, images, squares, 4, 1, torch.device("cpu"))
     on_gpu = crop_losses(observer.cuda(), images, squares, 4, 1, torch.device("cuda"))

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from infer import preflight
 from infer.config import Stage
 from infer.errors import RunError, UsageError
 from infer.models import build
-from infer.stages.squeeze import Teacher, check_teachers
+from infer.pipeline import preflight
+from infer.stages.squeeze import check_teachers
+from infer.teachers.teacher import Teacher
 
 ARCH = "resnet8_w8"
 

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from pathlib import Path
 
-from infer import pipeline
 from infer.config import Config
 from infer.console import Console
 from infer.labels.static import BlockLogits, StaticLabels
+from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.prepare import prepare
 from infer.store import Artefact
 
 PARTS = ("teachers", "compensators", "distilled", "logits/natural", "logits/composed", "labels", "evals")
@@ -15,9 +16,9 @@ Signatures = dict[str, list[str]]
 
 def planned(config: Config, words: list[str]) -> Signatures:
     """Every signature that a run of ``config`` rests on, parents first."""
-    context = pipeline.prepare(config, Path(config.outputs), Console(), words)
+    context = prepare(config, Path(config.outputs), Console(), words)
     signatures = defaultdict(list)
-    for artefacts in pipeline.by_stage(pipeline.plan_trials(context, in_sweep=False)).values():
+    for artefacts in by_stage(plan_evaluations(context, in_sweep=False)).values():
         for artefact in artefacts:
             signatures[part_of(artefact)].append(artefact.signature)
     return dict(signatures)

@@ -18,7 +18,7 @@ from planning import PARTS, Signatures, planned
 from infer.config import Config, register, registry, resolve
 from infer.config.method import InferMethod
 from infer.data import load
-from infer.formats.distilled import write_images, write_labels
+from infer.distilled.folder import write_images, write_labels
 from infer.formats.fkd import LabelledBatch, write_batches
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -343,7 +343,7 @@ def test_every_setting_is_in_the_table():
 def test_a_setting_changes_what_depends_on_it(plan, monkeypatch, setting, change):
     if "cifar" in change.given:  # its files are not at hand; its settings only choose among files
         digits = load(registry.DigitsConfig(), cache_dir=Path("unused"), threads=1)
-        monkeypatch.setattr("infer.pipeline._loaded_once", lambda *_: digits)
+        monkeypatch.setattr("infer.pipeline.prepare._loaded_once", lambda *_: digits)
     before = plan(change.given)
     after = plan(f"{change.given} {setting}={change.value} {change.along}")
     renewed, resized = set(), set()
@@ -359,7 +359,7 @@ def test_a_setting_changes_what_depends_on_it(plan, monkeypatch, setting, change
 
 @pytest.mark.parametrize("words", ["cluster=slurm", "cluster=joblib", "tracker=wandb", "cluster=slurm cluster.gpus=2"])
 def test_who_works_and_who_is_told_does_not_matter(plan, monkeypatch, words):
-    monkeypatch.setattr("infer.pipeline.enter_job", lambda _: None)  # it would set this process's threads
+    monkeypatch.setattr("infer.pipeline.run.enter_job", lambda _: None)  # it would set this process's threads
     assert plan(words) == plan("")
 
 

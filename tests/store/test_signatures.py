@@ -8,7 +8,8 @@ import torch
 from every_artefact import artefact_classes
 from planning import PARTS, Signatures, planned
 
-from infer.formats.distilled import write_composable, write_images, write_labels
+from infer.distilled.folder import write_composable, write_images, write_labels
+from infer.evaluation.student import Student
 from infer.formats.fkd import LabelledBatch, write_batches
 from infer.labels.fkd import FkdChunk
 from infer.labels.fkd_imported import ImportedFkdChunk
@@ -23,11 +24,10 @@ from infer.methods.kcenter import KCenterSet
 from infer.methods.random import RandomSet
 from infer.methods.rded import CropScores, RdedSet
 from infer.methods.sre2l import RecoveredImages
-from infer.methods.syntheses import SynthesisedSet
+from infer.methods.synthesis import SynthesisedSet
 from infer.pictures.drawn import Pictures
-from infer.stages.evaluate import Student
-from infer.stages.squeeze import Teacher
 from infer.store import Artefact
+from infer.teachers.teacher import Teacher
 
 PINNED_PARTS = ("teachers", "compensators", "distilled", "labels", "evals")
 
@@ -90,7 +90,7 @@ def test_the_machine_does_not_matter(resolved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for variable in ("HOME", "INFER_DATA", "USER"):
         monkeypatch.setenv(variable, str(tmp_path))
-    monkeypatch.setattr("infer.pipeline._in_memory", {})  # the data are read again
+    monkeypatch.setattr("infer.pipeline.prepare._in_memory", {})  # the data are read again
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

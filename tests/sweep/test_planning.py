@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from infer import pipeline
 from infer.console import Console
+from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.prepare import prepare
 from infer.store.record import RECORD
 from infer.sweep.planning import plan_sweep
 
@@ -15,8 +16,8 @@ SMALL = ("teachers.archs=[resnet8_w8]", "method=random", "ipc=1", "evaluate.repe
 def planned(resolved, tmp_path):
     """The settings for some words, in outputs where everything seems to have been made in fp32."""
     fp32 = resolved(*SMALL, "device=cpu", f"outputs={tmp_path}")
-    context = pipeline.prepare(fp32, tmp_path, Console(brief=True), [])
-    for artefacts in pipeline.by_stage(pipeline.plan_trials(context, in_sweep=True)).values():
+    context = prepare(fp32, tmp_path, Console(brief=True), [])
+    for artefacts in by_stage(plan_evaluations(context, in_sweep=True)).values():
         for artefact in artefacts:
             folder = context.store.folder(artefact)
             folder.mkdir(parents=True)
@@ -28,7 +29,7 @@ def to_make(config) -> dict[str, str]:
     """How many artefacts a sweep of one job has to make, by stage."""
     plan = plan_sweep([config], compares=True)
     assert plan.precision_known
-    return {stage: number for stage, _, _, number in plan.workload.rows}
+    return {stage: number for stage, _, _, number in plan.inventory.rows}
 
 
 @pytest.mark.parametrize("words", ["precision=fp32", "device=cpu", "cluster.gpus=0", "device=cuda precision=fp32"])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from infer.normalisation import Normalisation
 from infer.training.images import LabelledImages
 
 
@@ -53,6 +54,6 @@ def separable():
         targets = torch.arange(count) % 3
         pixels = torch.randint(0, 100, (count, 3, 8, 8), generator=rng, dtype=torch.uint8)
         pixels[torch.arange(count), targets] += 90
-        return LabelledImages(pixels, (0.45, 0.5, 0.55), (0.2, 0.25, 0.3), targets)
+        return LabelledImages(pixels, Normalisation((0.45, 0.5, 0.55), (0.2, 0.25, 0.3)), targets)
 
     return make

@@ -8,6 +8,7 @@ from torchvision.transforms import RandomResizedCrop
 
 from infer.config.training import Crop, Training
 from infer.errors import UsageError
+from infer.normalisation import Normalisation
 from infer.training.augment import resized_crop_and_flip
 from infer.training.batches import BatchSource
 from infer.training.draws import Draws, draw_epoch
@@ -18,6 +19,7 @@ from infer.training.plan import Plan
 UNIT = (3, "student", "tiny", 0)
 SIZE = HEIGHT, WIDTH = 12, 18
 MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)
+NORMALISATION = Normalisation.of(MEAN, STD)
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
@@ -30,7 +32,7 @@ def random_images(kind: str, count: int = 21) -> tuple[Images, torch.Tensor]:
     rng = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (count, 3, *SIZE), generator=rng, dtype=torch.uint8)
     normalised = F.normalize(pixels / 255, list(MEAN), list(STD))
-    return Images(pixels if kind == "uint8" else normalised, MEAN, STD), normalised
+    return Images(pixels if kind == "uint8" else normalised, NORMALISATION), normalised
 
 
 def shown(images: Images, plan: Plan, epoch: int = 0) -> torch.Tensor:

@@ -5,6 +5,7 @@ import torch
 import torchvision.transforms.functional as F
 
 from infer.config.training import Training
+from infer.normalisation import Normalisation
 from infer.training.batches import BatchSource
 from infer.training.draws import Draws, draw_epoch
 from infer.training.images import Images
@@ -12,6 +13,7 @@ from infer.training.plan import Plan
 
 UNIT = (3, "student", "tiny", 0)
 MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)
+NORMALISATION = Normalisation.of(MEAN, STD)
 SIZE = HEIGHT, WIDTH = 6, 9  # not square, so that swapped axes show
 
 
@@ -25,9 +27,9 @@ def random_images(kind: str, count: int = 23) -> tuple[Images, torch.Tensor]:
     rng = torch.Generator().manual_seed(1)
     if kind == "uint8":
         pixels = torch.randint(0, 256, (count, 3, HEIGHT, WIDTH), generator=rng, dtype=torch.uint8)
-        return Images(pixels, MEAN, STD), pixels / 255
+        return Images(pixels, NORMALISATION), pixels / 255
     raw = torch.rand((count, 3, HEIGHT, WIDTH), generator=rng)
-    return Images(F.normalize(raw, MEAN, STD), MEAN, STD), raw
+    return Images(F.normalize(raw, MEAN, STD), NORMALISATION), raw
 
 
 def reference_epoch(raw: torch.Tensor, plan: Plan, epoch: int) -> torch.Tensor:

@@ -15,23 +15,23 @@ from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
 from infer.training.scoring import score
 
-UNIT = (0, "student", "tiny", 1)
+STREAM = (0, "student", "tiny", 1)
 
 
 def settings_of(**changes) -> Training:
     return Training(**{"epochs": 4, "batch_size": 8, "lr": 0.01, "crop_padding": 1, "test_every": 2} | changes)
 
 
-def train(net, images, settings=None, objective=None, steps=None, unit=UNIT, **options):
+def train(net, images, settings=None, objective=None, steps=None, stream=STREAM, **options):
     """`fit` with hard labels and MixUp."""
     plan = Plan(settings or settings_of(), len(images), steps=steps, mix_alpha=0.8)
-    return fit(net, images, objective or hard_label_objective(images.targets), plan, unit=unit, **options)
+    return fit(net, images, objective or hard_label_objective(images.targets), plan, stream=stream, **options)
 
 
 def plain_loop(net, images, settings):
     """Contiguous tensors, unfused optimisers, torch's scheduler and torch's average; returns the average."""
     plan = Plan(settings, len(images), mix_alpha=0.8)
-    source, objective = BatchSource(images, plan, Draws(UNIT)), hard_label_objective(images.targets)
+    source, objective = BatchSource(images, plan, Draws(STREAM)), hard_label_objective(images.targets)
     if settings.optimizer == Optimizer.sgd:
         optimizer = torch.optim.SGD(net.parameters(), settings.lr, momentum=0.9, weight_decay=0.01)
     else:
@@ -121,8 +121,8 @@ def test_a_given_number_of_steps_is_made(make_net, separable):
 def test_same_unit_same_weights_other_unit_others(make_net, separable):
     nets = [make_net() for _ in range(3)]
     images = separable(20)
-    for net, unit in zip(nets, [UNIT, UNIT, (1, *UNIT[1:])], strict=True):
-        train(net, images, unit=unit)
+    for net, stream in zip(nets, [STREAM, STREAM, (1, *STREAM[1:])], strict=True):
+        train(net, images, stream=stream)
     assert_same_weights(nets[0], nets[1], rtol=0, atol=0)
     assert not torch.equal(nets[0].fc.weight, nets[2].fc.weight)
 

@@ -48,7 +48,7 @@ def test_accumulated_gradients_are_those_of_a_plain_loop(make_net, separable):
     net.dropout.p = other.dropout.p = 0.0
     settings = Training(epochs=2, batch_size=8, accumulate=2, lr=0.1, weight_decay=0, optimizer=Optimizer.sgd)
     plan, objective = Plan(settings, 20), hard_label_objective(images.targets)
-    fit(net, images, objective, plan, unit=(0, "parts"))
+    fit(net, images, objective, plan, stream=(0, "parts"))
     source = BatchSource(images, plan, Draws((0, "parts")))
     optimizer = torch.optim.SGD(other.parameters(), 0.1, momentum=0.9)
     for epoch in range(2):
@@ -68,6 +68,6 @@ def test_parts_of_the_whole_change_nothing_without_batch_norm(make_net, separabl
     for net, parts in zip(nets, (1, 2), strict=True):
         net.norm, net.dropout.p = torch.nn.Identity(), 0.0
         settings = Training(epochs=2, batch_size=8, accumulate=parts, lr=0.01, optimizer=Optimizer.sgd)
-        fit(net, images, hard_label_objective(images.targets), Plan(settings, 16), unit=(0, "parts"))
+        fit(net, images, hard_label_objective(images.targets), Plan(settings, 16), stream=(0, "parts"))
     for name, value in nets[0].state_dict().items():
         torch.testing.assert_close(value, nets[1].state_dict()[name], rtol=1e-4, atol=1e-6)

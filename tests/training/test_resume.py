@@ -42,7 +42,7 @@ def run(make_net, separable, tmp_path):
             images,
             hard_label_objective(images.targets),
             Plan(settings, len(images), mix_alpha=0.8),
-            unit=(seed, "student", "tiny"),
+            stream=(seed, "student", "tiny"),
             draws=draws,
             tests={"test": separable(30, seed=1)},
             checkpoint_dir=folder,

@@ -7,17 +7,19 @@ from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 from torchvision.transforms.functional import normalize
 
+from infer.normalisation import Normalisation
 from infer.training.images import Images, LabelledImages
 from infer.training.scoring import predict_logits, score
 
 MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)
+NORMALISATION = Normalisation.of(MEAN, STD)
 
 
 @pytest.fixture
 def tests_of_seven():
     """130 random images and classes, 0 to 6."""
     pixels = torch.randint(0, 256, (130, 3, 8, 8), dtype=torch.uint8)
-    return LabelledImages(pixels, MEAN, STD, torch.arange(130) % 7)
+    return LabelledImages(pixels, NORMALISATION, torch.arange(130) % 7)
 
 
 def expected_logits(net: nn.Module, images: Images) -> torch.Tensor:
@@ -53,7 +55,7 @@ def test_logits_are_those_of_one_pass_in_evaluation_mode(make_net, tests_of_seve
 
 
 def test_normalised_images_give_the_same_logits_as_their_bytes(make_net, tests_of_seven):
-    normalised = Images(normalize(tests_of_seven.pixels / 255, MEAN, STD), MEAN, STD)
+    normalised = Images(normalize(tests_of_seven.pixels / 255, MEAN, STD), NORMALISATION)
     net = make_net(classes=7)
     got = predict_logits(net, normalised)
     torch.testing.assert_close(got, predict_logits(net, tests_of_seven), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,141 @@
+"""The distilled-set format ``infer`` 1: a folder of safetensors and one manifest that says everything about them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from infer.distilled.compose import (
+    compose,
+    composed_targets,
+    round_compensators,
+    unround_compensators,
+)
+from infer.distilled.soft_labels import as_logits
+from infer.errors import UsageError
+from infer.files import listing, read_json, sha256, write_json
+from infer.normalisation import Normalisation
+from infer.store.files import load_tensors, save_tensors
+
+FORMAT = "infer"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+NATURAL, COMPENSATORS, IMAGES, LABELS = "natural", "compensators", "images", "labels"
+
+
+class DistilledSet(Dataset):
+    """A distilled set in memory: item i is (image [3, H, W], int class, logits [C] or None), float32 and normalised."""
+
+    def __init__(self, images: Tensor, targets: Tensor, logits: Tensor | None, manifest: Mapping[str, Any]) -> None:
+        self.images = images
+        """float32 [N, 3, H, W], normalised with ``mean`` and ``std`` of the manifest's data set."""
+        self.targets = targets
+        """int64 [N]."""
+        self.logits = logits
+        """float32 [N, C]: the teachers' mean logits, or the soft labels that the set came with (the logarithms of
+        probabilities); None with hard and dynamic labels, and with FKD labels, which belong to batches."""
+        self.manifest = manifest
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, Tensor | None]:
+        logits = None if self.logits is None else self.logits[index]
+        return self.images[index], int(self.targets[index]), logits
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names; a target is an index into them."""
+        return self.manifest["dataset"]["classes"]
+
+
+def write_composable(folder: Path, natural: Tensor, compensators: Tensor, dtype: str, manifest: dict[str, Any]) -> None:
+    """Write natural images uint8 [K, C, 3, H, W] and float32 compensators [M, K, 3, H, W], rounded to ``dtype``."""
+    save_tensors(folder / f"{NATURAL}.safetensors", {NATURAL: natural})
+    save_tensors(folder / f"{COMPENSATORS}.safetensors", round_compensators(compensators, dtype))
+    write_manifest(folder, manifest)
+
+
+def write_images(folder: Path, images: Tensor, targets: Tensor, manifest: dict[str, Any]) -> None:
+    """Write finished images uint8 [N, 3, H, W] and their classes int64 [N]."""
+    save_tensors(folder / f"{IMAGES}.safetensors", {IMAGES: images, "targets": targets})
+    write_manifest(folder, manifest)
+
+
+def write_labels(folder: Path, logits: Tensor) -> None:
+    """Write the teachers' mean logits [N, C] as float16."""
+    save_tensors(folder / f"{LABELS}.safetensors", {"logits": logits.half()})
+
+
+def fkd_file(first_epoch: int, part: str) -> str:
+    """The name of a file of FKD labels: ``part`` (logits or draws) of the epochs from ``first_epoch`` on."""
+    return f"fkd-{first_epoch:05d}-{part}.safetensors"
+
+
+def holds_fkd_labels(folder: Path) -> bool:
+    """Whether FKD labels lie with the set in ``folder``."""
+    return (folder / fkd_file(0, "logits")).is_file()
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest over the folder's tensor files, with their checksums; to be called last."""
+    header = {"format": FORMAT, "version": FORMAT_VERSION}
+    write_json(folder / MANIFEST, header | manifest | {"files": listing(folder.glob("*.safetensors"))})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a distilled set; UsageError where there is none or one of another format."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no distilled set: there is no {MANIFEST}. Give a run's distilled/ folder")
+    manifest = read_json(path)
+    if (manifest.get("format"), manifest.get("version")) != (FORMAT, FORMAT_VERSION):
+        raise UsageError(
+            f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; "
+            f"this program reads {FORMAT!r} version {FORMAT_VERSION}"
+        )
+    return manifest
+
+
+def load(path: str | Path) -> DistilledSet:
+    """Open a distilled set written by a run (``<run>/distilled``, or the run's folder itself).
+
+    Raises UsageError when there is none, or when a file is not what was written.
+    """
+    folder = Path(path)
+    if not (folder / MANIFEST).is_file() and (folder / "distilled" / MANIFEST).is_file():
+        folder = folder / "distilled"
+    manifest = read_manifest(folder)
+    verify(folder, manifest)
+    images, targets = _read_images(folder, manifest)
+    labels = folder / f"{LABELS}.safetensors"
+    logits = as_logits(load_tensors(labels)["logits"]) if labels.is_file() else None
+    return DistilledSet(images, targets, logits, manifest)
+
+
+def read_parts(folder: Path) -> tuple[Tensor, Tensor]:
+    """Natural images uint8 [K, C, 3, H, W] and compensators float32 [M, K, 3, H, W] as stored."""
+    natural = load_tensors(folder / f"{NATURAL}.safetensors")[NATURAL]
+    return natural, unround_compensators(load_tensors(folder / f"{COMPENSATORS}.safetensors"))
+
+
+def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise UsageError unless the files in ``folder`` are those that ``manifest`` was written over."""
+    for name, expected in manifest["files"].items():
+        file = folder / name
+        if not file.is_file() or sha256(file) != expected["sha256"]:
+            raise UsageError(f"{file} is missing or not what was written; make the set again: python launch.py")
+
+
+def _read_images(folder: Path, manifest: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    normalisation = Normalisation.of(manifest["dataset"]["mean"], manifest["dataset"]["std"])
+    if (folder / f"{IMAGES}.safetensors").is_file():
+        stored = load_tensors(folder / f"{IMAGES}.safetensors")
+        return normalisation.normalise(stored[IMAGES]), stored["targets"].to(torch.int64)
+    natural, compensators = read_parts(folder)
+    subsets, classes = natural.shape[:2]
+    targets = composed_targets(subsets, len(compensators) + 1, classes)
+    return compose(natural, compensators, normalisation), targets

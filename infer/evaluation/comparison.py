@@ -1,0 +1,173 @@
+"""The comparison of a run: the distilled set it was asked for, and baselines of equal bytes and equal updates."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from infer.config import Baseline
+from infer.config.labeling import LabelMode
+from infer.context import Context
+from infer.errors import UsageError
+from infer.evaluation.protocol import student_plan
+from infer.evaluation.student import LabelledSet, Student, metrics_of, students_of
+from infer.labels.fkd import fkd_bytes
+from infer.labels.registry import labels_of
+from infer.methods.base import DistilledArtefact, TrainingSet
+from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
+from infer.methods.random import FullSet, RandomSet
+from infer.methods.registry import distilled_set
+from infer.teachers.teacher import Teacher
+from infer.training.plan import Plan
+
+_LABELS_OF = {
+    Baseline.random_hard: LabelMode.hard,
+    Baseline.random_static: LabelMode.static,
+    Baseline.random_dynamic: LabelMode.dynamic,
+    Baseline.random_fkd: LabelMode.fkd,
+    Baseline.full: LabelMode.hard,
+}
+_NOT_PROTOCOL = ("repeats", "split", "val_fraction", "test_every", "reported")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A labelled set and the students that judge it."""
+
+    context: Context
+    labelled: LabelledSet
+
+    @cached_property
+    def students(self) -> dict[str, list[Student]]:
+        """By architecture, the leading one first."""
+        return students_of(self.context, self.labelled)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every student is trained."""
+        return all(self.context.store.exists(s) for students in self.students.values() for s in students)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How its students are trained, but for the learning rate, which architectures may have of their own."""
+        return student_plan(self.context, self.labelled.images, self.labelled.steps)
+
+    @property
+    def num_steps(self) -> int:
+        """Updates that each student makes."""
+        return self.plan.total_steps
+
+    @property
+    def samples_seen(self) -> int:
+        """Images that each student is shown, each time counted."""
+        return self.plan.samples_seen
+
+    def outcome(self) -> dict[str, Any]:
+        """Scores of its students, all of which are trained, and what the set costs; JSON-ready."""
+        reported = self.context.config.evaluate.reported
+        per_student = {arch: metrics_of(students, reported) for arch, students in self.students.items()}
+        leading = next(iter(per_student))
+        return {
+            "metrics": per_student[leading],
+            "per_student": per_student,
+            "storage": self.storage(),
+            "protocol": self.labelled.protocol,
+            "student_steps": self.num_steps,
+            "samples_seen": self.samples_seen,
+        }
+
+    def storage(self) -> dict[str, Any]:
+        """Tensor payloads in bytes, labels included, and their share of the uint8 training data in percent."""
+        images, labels, dataset = self.labelled.images, self.labelled.labels, self.context.data.train_bytes
+        total = images.bytes.total + labels.label_bytes
+        return {
+            "natural_bytes": images.bytes.natural,
+            "compensator_bytes": images.bytes.compensators,
+            "label_bytes": labels.label_bytes,
+            "total_bytes": total,
+            "leftover_bytes": self.labelled.leftover_bytes,
+            "ipc_charged": images.ipc_charged,
+            "dataset_bytes": dataset,
+            "compression_ratio": 100 * total / dataset,
+        }
+
+
+def main_evaluation(context: Context) -> Evaluation:
+    """The distilled set with its labels, under the run's protocol."""
+    images = distilled_set(context)
+    steps = context.config.sweep.student_steps
+    labels = labels_of(
+        context, images, context.config.labeling.mode, _labeling_teachers(context), student_plan(context, images, steps)
+    )
+    protocol = protocol_name(context, context.config.labeling.mode)
+    return Evaluation(context, LabelledSet(context.config.method.name, images, labels, protocol, steps))
+
+
+def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Baseline]) -> list[Evaluation]:
+    """The baselines, without those that are the very set and labels of ``main``."""
+    evaluations = [_baseline_evaluation(context, main, baseline) for baseline in baselines]
+    return [evaluation for evaluation in evaluations if _content(evaluation) != _content(main)]
+
+
+def protocol_name(context: Context, mode: LabelMode) -> str:
+    """The protocol's name under labels of ``mode``, starred when the command line or a sweep changes its settings."""
+    words = [word.partition("=")[0] for word in context.overrides]
+    typed = [w for w in words if w.startswith("evaluate.") and w.removeprefix("evaluate.") not in _NOT_PROTOCOL]
+    changed = typed or context.config.sweep.student_steps is not None
+    return context.config.protocol_name_with(mode) + ("*" if changed else "")
+
+
+def _content(evaluation: Evaluation) -> tuple[str, str]:
+    return evaluation.labelled.images.name, evaluation.labelled.labels.mode
+
+
+def _baseline_evaluation(context: Context, main: Evaluation, baseline: Baseline) -> Evaluation:
+    """One baseline: the same protocol and as many updates as the students of ``main`` make."""
+    mode = _LABELS_OF[baseline]
+    images, leftover = _baseline_images(context, main, baseline, mode)
+    plan = student_plan(context, images, main.num_steps)
+    labels = labels_of(context, images, mode, _labeling_teachers(context), plan)
+    protocol = protocol_name(context, mode)
+    return Evaluation(context, LabelledSet(baseline.value, images, labels, protocol, main.num_steps, leftover))
+
+
+def _baseline_images(
+    context: Context, main: Evaluation, baseline: Baseline, mode: LabelMode
+) -> tuple[TrainingSet | DistilledArtefact, int]:
+    """The baseline's images and the bytes of the budget that they leave."""
+    if baseline is Baseline.full:
+        return FullSet(context), 0
+    data, budget = context.data, main.storage()["total_bytes"]
+    if mode is LabelMode.fkd:
+        return _random_images_with_fkd(context, budget, main.num_steps)
+    label_bytes = {
+        LabelMode.hard: HARD_LABEL_BYTES,
+        LabelMode.static: LOGIT_BYTES * data.num_classes,
+        LabelMode.dynamic: 0,
+    }[mode]
+    cost = image_bytes(data.image_size) + label_bytes
+    per_class, leftover = random_images_for(budget, cost, data.num_classes, min(data.train_counts))
+    return RandomSet(context, per_class), leftover
+
+
+def _random_images_with_fkd(context: Context, budget: int, steps: int) -> tuple[RandomSet, int]:
+    """The most random images that ``budget`` pays for with their fkd labels, and the bytes left over.
+
+    Labels are stored per epoch, and fewer images make more epochs of the same updates, so what an image costs depends
+    on how many there are.
+    """
+    data, labeling = context.data, context.config.labeling
+    most, _ = random_images_for(budget, image_bytes(data.image_size), data.num_classes, min(data.train_counts))
+    for per_class in range(most, 0, -1):
+        images = RandomSet(context, per_class)
+        plan = student_plan(context, images, steps)
+        leftover = budget - images.bytes.total - fkd_bytes(plan, data.num_classes, labeling)
+        if leftover >= 0:
+            return images, leftover
+    raise UsageError(
+        f"{budget} bytes do not pay for one image per class with its fkd labels. Store fewer of them "
+        "(labeling.epochs_stored=1), or leave the baseline out: baselines=[]"
+    )
+
+
+def _labeling_teachers(context: Context) -> list[Teacher]:
+    return [Teacher(context, arch) for arch in context.config.teachers_that_label]

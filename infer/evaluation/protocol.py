@@ -1,0 +1,59 @@
+"""The evaluation protocol of a run: how long students train, on which pixels, on what they are tested."""
+
+from dataclasses import replace
+from typing import Any
+
+from infer.config.checks import require
+from infer.config.evaluate import Mix, TestCrop
+from infer.context import Context
+from infer.methods.base import TrainingSet
+from infer.normalisation import Normalisation
+from infer.training.images import LabelledImages
+from infer.training.plan import Plan
+
+
+def student_plan(context: Context, images: TrainingSet, steps: int | None = None, arch: str | None = None) -> Plan:
+    """The length, schedule and batches of a student on ``images``.
+
+    ``steps`` replaces the protocol's own length. ``arch`` decides on the learning rate alone; None: the first student.
+    Raises UsageError when the images do not divide into the patches that are to be shuffled.
+    """
+    config, size = context.config, context.data.image_size
+    protocol = config.evaluate.for_student(arch or config.student.archs[0], config.ipc)
+    patches = protocol.shuffle_patches
+    allowed = f"images of {size}x{size} pixels do not divide into so many rows and columns of patches"
+    require(size % patches == 0, "evaluate.shuffle_patches", patches, allowed)
+    if protocol.divide_epochs_by_blocks:
+        blocks = images.num_images // images.stored_images
+        protocol = replace(protocol, epochs=max(1, round(protocol.epochs / blocks)))
+    return Plan(
+        protocol,
+        images.num_images,
+        steps=None if steps == protocol.steps else steps,  # its own length: then the students are the protocol's own
+        mix_alpha=None if protocol.mix is Mix.none else protocol.mix_alpha,
+        cutmix=protocol.mix is Mix.cutmix,
+    )
+
+
+def student_normalisation(context: Context) -> Normalisation:
+    """The normalisation of the pixels that students see under the protocol."""
+    return context.data.normalised_by(context.config.evaluate.normalise)
+
+
+def as_tested(context: Context, images: LabelledImages) -> LabelledImages:
+    """Test images as the protocol shows them to students."""
+    return replace(images.renormalised(student_normalisation(context)), enlarged_to=_enlarged_to(context))
+
+
+def pixel_settings(context: Context) -> dict[str, Any]:
+    """How the pixels that students see differ from the data set's own, for their signatures; JSON-ready."""
+    settings: dict[str, Any] = dict(student_normalisation(context).settings_beside(context.data.normalisation))
+    if (enlarged := _enlarged_to(context)) is not None:
+        settings["enlarged_to"] = enlarged
+    return settings
+
+
+def _enlarged_to(context: Context) -> int | None:
+    size = context.data.image_size
+    enlarged = size // 7 * 8
+    return enlarged if context.config.evaluate.test_crop is TestCrop.enlarged_centre and enlarged > size else None

@@ -1,0 +1,120 @@
+"""Students: networks trained on a labelled set and tested on real images, several seeds per architecture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infer.config import Stage
+from infer.config.evaluate import Reported
+from infer.context import Context
+from infer.evaluation.protocol import as_tested, pixel_settings, student_normalisation, student_plan
+from infer.labels.base import Labels, artefacts_of
+from infer.methods.base import TrainingSet
+from infer.models import signature_settings
+from infer.statistics import Summary, summarise
+from infer.store import Artefact, Workspace
+from infer.teachers.network import TrainedNetwork
+from infer.training.images import LabelledImages
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Images with their labels, the protocol and the length of training: all that decides on a student but its seed."""
+
+    name: str
+    images: TrainingSet
+    labels: Labels
+    protocol: str
+    """The name that stands beside its numbers."""
+    steps: int | None = None
+    """Updates, where they are those of another set's students; None: the protocol's own length."""
+    leftover_bytes: int = 0
+    """Bytes of a given storage budget that the set leaves unused."""
+
+
+class Student(TrainedNetwork):
+    """One architecture trained from one seed on one labelled set. Its scores are kept, its weights are not."""
+
+    kind = "evals"
+    stage = Stage.evaluate
+
+    def __init__(self, context: Context, labelled: LabelledSet, arch: str, repeat: int) -> None:
+        super().__init__(context, arch)
+        self._labelled = labelled
+        self.repeat = repeat
+        self.plan = student_plan(context, labelled.images, labelled.steps, arch)
+
+    @property
+    def name(self) -> str:
+        return f"{self._labelled.images.name}-{self._labelled.labels.mode}-{self.arch}-{self.repeat}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        context, plan = self._context, self.plan
+        # what is not used is not named, so that students older than these settings keep their signatures
+        later = {"test_from": plan.settings.test_from, "cutmix": plan.cutmix}
+        return {
+            **signature_settings(self.arch),
+            "data": context.data.fingerprint,
+            "training": plan.settings.recipe() | {"label_smoothing": None},  # the labels say whether they use it
+            "test_every": plan.settings.test_every,
+            "mix_alpha": plan.mix_alpha,
+            "steps": plan.steps,
+            "precision": context.precision,
+            "seed": context.config.seed,
+            "repeat": self.repeat,
+            **{key: value for key, value in later.items() if value},
+            **pixel_settings(context),
+            "images": dict(self._labelled.images.student_settings),
+            "labels": dict(self._labelled.labels.student_settings),
+        }
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return artefacts_of("images", self._labelled.images) | artefacts_of("labels", self._labelled.labels)
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        normalisation = student_normalisation(self._context)
+        _, result = self.train(
+            workspace,
+            task=f"evaluate {self._labelled.name}, {self.arch} #{self.repeat + 1}",
+            stream=(self._context.config.seed, "evaluate", self.arch, self.repeat),
+            images=self._labelled.images.images().renormalised(normalisation),
+            objective=self._labelled.labels.objective(self._context.device, normalisation),
+            plan=self.plan,
+            draws=self._labelled.labels.draws,
+        )
+        return {
+            "scores": result.scores,
+            "best": result.best,
+            "steps": result.steps,
+            "samples_seen": result.samples_seen,
+            "seconds": result.seconds,
+        }
+
+    def test_images(self) -> dict[str, LabelledImages]:
+        """The test images as the protocol shows them."""
+        return {name: as_tested(self._context, images) for name, images in super().test_images().items()}
+
+
+def students_of(context: Context, labelled: LabelledSet) -> dict[str, list[Student]]:
+    """The students of one labelled set, by architecture; nothing is trained yet."""
+    repeats = range(context.config.evaluate.repeats)
+    return {arch: [Student(context, labelled, arch, r) for r in repeats] for arch in context.config.student.archs}
+
+
+def metrics_of(students: list[Student], reported: Reported) -> dict[str, Summary]:
+    """Mean, spread and values of every score over the students of one architecture.
+
+    ``test/top1`` is that of the last epoch and ``test/top1_best_epoch`` stands beside it; where the best is reported it
+    is the best epoch's, and ``test/top1_last_epoch`` stands beside it as well.
+    """
+    facts = [student.facts for student in students]
+    last = {key: summarise([fact["scores"][key] for fact in facts]) for key in facts[0]["scores"]}
+    best = {
+        f"{key}_best_epoch": summarise([fact["best"][f"{key}_best_epoch"]["value"] for fact in facts]) for key in last
+    }
+    if reported is Reported.last:
+        return last | best
+    leading = {key: best[f"{key}_best_epoch"] for key in last}
+    return leading | best | {f"{key}_last_epoch": score for key, score in last.items()}

@@ -1,0 +1,119 @@
+"""Finished images with their classes: what every format of another tool holds, in one form."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from infer.errors import UsageError
+from infer.normalisation import Normalisation
+
+_MUCH_CLIPPED = 0.01
+_CLIPPED_LEVELS = 1.0  # more than this beyond black or white is no rounding of whoever wrote the image
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What was lost when normalised values became bytes."""
+
+    largest_error: float
+    """In levels of 255; half a level at most where nothing was clipped."""
+    clipped: float
+    """Share of the values that lay more than a level outside of black and white."""
+
+    @property
+    def in_words(self) -> str:
+        """A sentence, with the likely cause where it is large."""
+        told = f"its values were rounded to bytes: the largest error is {self.largest_error:.3g} of 255 levels"
+        if self.clipped < _MUCH_CLIPPED:
+            return told
+        return (
+            f"{told}, because {100 * self.clipped:.1f} % lie beyond black or white: they may be normalised by another "
+            "mean and std, or be whitened (ZCA), which no mean and std undo"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignSet:
+    """Images as a student sees them, their classes, and what else their format says."""
+
+    pixels: Tensor
+    """uint8 [N, 3, H, H], or float32 in the normalised units of whoever wrote them."""
+    targets: Tensor
+    """int64 [N]."""
+    classes: Sequence[str] | None = None
+    """Class names in order, where the format has them."""
+    soft_labels: Tensor | None = None
+    """float [N, C], as they were written: logits, or probabilities."""
+    student_lr: float | None = None
+    """The learning rate of the student that was distilled along."""
+    notes: Sequence[str] = ()
+    """What a person should know of how it was read, a sentence each."""
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        return self.pixels.shape[-1]
+
+    def normalised(self, normalisation: Normalisation) -> Tensor:
+        """float32 [N, 3, H, H]; bytes are normalised, other values are taken to be."""
+        return normalisation.normalise(self.pixels) if self.pixels.dtype == torch.uint8 else self.pixels
+
+    def as_bytes(self, normalisation: Normalisation) -> tuple[Tensor, Rounding | None]:
+        """uint8 [N, 3, H, H] and what that lost; None where they were bytes."""
+        if self.pixels.dtype == torch.uint8:
+            return self.pixels, None
+        levels = normalisation.levels(self.pixels.double())
+        rounded = levels.round().clamp(0, 255)
+        outside = (levels < -_CLIPPED_LEVELS) | (levels > 255 + _CLIPPED_LEVELS)
+        loss = Rounding((levels - rounded).abs().max().item(), outside.double().mean().item())
+        return rounded.to(torch.uint8), loss
+
+    def class_by_class(self) -> "ForeignSet":
+        """The same set, all images of class 0 first; within a class the order stays."""
+        order = self.targets.argsort(stable=True)
+        soft_labels = None if self.soft_labels is None else self.soft_labels[order]
+        return replace(self, pixels=self.pixels[order], targets=self.targets[order], soft_labels=soft_labels)
+
+    def require_square(self, source: object) -> "ForeignSet":
+        """Itself; UsageError unless its tensors are what a set of square colour images is made of."""
+        shape, count = list(self.pixels.shape), len(self.targets)
+        if self.pixels.dim() != 4 or shape[1] != 3 or shape[2] != shape[3] or shape[0] != count or not count:
+            raise UsageError(
+                f"{source} holds images {shape} and {count} labels; a set has images [N, 3, H, H] and N labels, N > 0"
+            )
+        if self.soft_labels is not None and (self.soft_labels.dim() != 2 or len(self.soft_labels) != count):
+            raise UsageError(
+                f"{source} holds {count} images and soft labels {list(self.soft_labels.shape)}, not [N, C]"
+            )
+        return self
+
+
+def counted_by_class(finished: ForeignSet) -> Tensor:
+    """For each image its number among those of its class: int64 [N]."""
+    numbers = torch.empty_like(finished.targets)
+    for target in finished.targets.unique():
+        rows = (finished.targets == target).nonzero().flatten()
+        numbers[rows] = torch.arange(len(rows))
+    return numbers
+
+
+def class_major_targets(count: int, num_classes: int | None, source: object) -> Tensor:
+    """The classes of ``count`` images that stand class by class, as many of each: int64 [count].
+
+    Raises UsageError where that cannot be, or the number of classes is not known.
+    """
+    if num_classes is None:
+        raise UsageError(
+            f"{source} has no labels: its images stand class by class, and of how many classes must be said. "
+            "Type --dataset NAME or --classes FILE"
+        )
+    if count % num_classes:
+        raise UsageError(
+            f"{source} has no labels, and its {count} images cannot be as many of each of {num_classes} classes"
+        )
+    return torch.arange(num_classes).repeat_interleave(count // num_classes)

@@ -1,0 +1,60 @@
+"""The labels of a training set by mode: hard, static, dynamic or fkd; made by teachers, or elsewhere."""
+
+from infer.config.labeling import LabelMode
+from infer.context import Context
+from infer.data.paths import expand
+from infer.errors import UsageError
+from infer.labels.base import Labels, SoftLabelLoss
+from infer.labels.dynamic import DynamicLabels
+from infer.labels.fkd import FkdLabels, TeachersFkdLabels
+from infer.labels.fkd_folders import open_labels
+from infer.labels.fkd_imported import ImportedFkdLabels
+from infer.labels.from_set import SetLabels
+from infer.labels.hard import HardLabels
+from infer.labels.static import StaticLabels
+from infer.methods.base import DistilledArtefact, TrainingSet
+from infer.methods.imported import ImportedSet
+from infer.methods.registry import distilled_set
+from infer.teachers.teacher import Teacher
+from infer.training.plan import Plan
+
+
+def labels_of(context: Context, images: TrainingSet, mode: LabelMode, teachers: list[Teacher], plan: Plan) -> Labels:
+    """The labels of ``images``; nothing is made yet. ``teachers`` give the soft ones, unless ``labeling`` says that
+    those of the run's own set were made elsewhere.
+
+    ``plan`` is that of the students: labels that are stored per epoch are made for their batches.
+    """
+    protocol = context.config.evaluate
+    loss = SoftLabelLoss(protocol.temperature, protocol.loss_times_t2)
+    given = context.config.labeling.made_elsewhere and _is_the_runs_own(context, images)
+    match mode:
+        case LabelMode.hard:
+            return HardLabels(images, protocol.label_smoothing)
+        case LabelMode.static if given:
+            return SetLabels(context, images, loss)
+        case LabelMode.static:
+            return StaticLabels(context, images, teachers, loss)
+        case LabelMode.dynamic:
+            return DynamicLabels(context, teachers, loss)
+        case LabelMode.fkd:
+            if given:
+                return _fkd_made_elsewhere(context, images, plan, loss)
+            return TeachersFkdLabels(context, images, teachers, plan, loss)
+
+
+def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan: Plan, loss: SoftLabelLoss) -> FkdLabels:
+    path = context.config.labeling.path
+    if path is None and not isinstance(images, ImportedSet):
+        raise UsageError(
+            f"labeling.source=set takes the labels of an imported set, and method={context.config.method.name} makes "
+            "one of its own. Type labeling.path=<folder of FKD labels>, or method=imported method.path=..."
+        )
+    size = context.data.image_size
+    folder = open_labels(expand(path) if path else images.path, (size, size))
+    return ImportedFkdLabels(context, images, folder, plan, loss)
+
+
+def _is_the_runs_own(context: Context, images: TrainingSet) -> bool:
+    """Whether ``images`` are the distilled set that the settings ask for, and no baseline."""
+    return isinstance(images, DistilledArtefact) and images.signature == distilled_set(context).signature

@@ -1,0 +1,1 @@
+"""One run: planned, checked, made stage by stage, recorded."""

@@ -1,0 +1,56 @@
+"""The first lines of a run, before the work, and the one line that a sweep's job ends with."""
+
+from typing import Any
+
+from infer.config import Stage
+from infer.context import Context
+from infer.evaluation.comparison import Evaluation
+from infer.pipeline.inventory import COLUMNS, Inventory
+from infer.statistics import as_text
+from infer.store import Artefact
+
+_SMALL_BATCH = 8
+"""A last batch of so many times fewer images than the others is worth a word."""
+
+
+def announce(context: Context, evaluations: list[Evaluation], plan: dict[Stage, list[Artefact]]) -> None:
+    """Say what will run and what is there already."""
+    config, data, main = context.config, context.data, evaluations[0]
+    say = context.console.say
+    say(
+        f"{config.method.name} on {data.name} ({data.num_classes} classes, {sum(data.train_counts)} training images of "
+        f"{data.image_size}x{data.image_size}), {config.labeling.mode.value} labels, protocol {main.labelled.protocol}"
+    )
+    storage = main.storage()
+    budget = f"ipc={config.ipc}" if config.K is None else f"K={config.K} given"
+    say(
+        f"{budget}: {main.labelled.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
+        f"students make {main.num_steps} steps on {main.labelled.images.num_images} images"
+    )
+    for evaluation in evaluations:
+        _warn_of_small_batch(context, evaluation)
+    inventory = Inventory()
+    inventory.add(context, plan)
+    context.console.table(COLUMNS, inventory.rows)
+    say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
+
+
+def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:
+    """Say so where the few images that are left of an epoch get an update of their own."""
+    name, plan = evaluation.labelled.name, evaluation.plan
+    whole, last = max(plan.batch_sizes), plan.batch_sizes[-1]
+    if _SMALL_BATCH * last <= whole:
+        context.console.say(
+            f"{name}, {plan.num_images} images: 1 in {plan.steps_per_epoch} updates is made "
+            f"from the last {last}, as much as from {whole}; evaluate.even_batches=true divides them evenly"
+        )
+
+
+def summarise_job(context: Context, record: dict[str, Any]) -> None:
+    """Say in one line what a job of a sweep came to."""
+    split = context.config.evaluate.split.value
+    score = record["metrics"].get(f"{split}/top1")
+    top1 = as_text(score) if score else "-"
+    stages = record["stages"].values()
+    made, reused = (sum(stage[count] for stage in stages) for count in ("made", "reused"))
+    context.console.headline(f"job {context.run_folder.name}: {split} top-1 {top1} %; {made} made, {reused} reused")

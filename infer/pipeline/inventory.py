@@ -1,0 +1,39 @@
+"""What there is to make, counted before the first unit of it: for one run, or for all jobs of a sweep together."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from infer.config import Stage
+from infer.context import Context
+from infer.store import Artefact
+
+COLUMNS = ("stage", "units", "there", "to make")
+
+
+class Inventory:
+    """The artefacts that runs rest on, each counted once however many of them share it."""
+
+    def __init__(self) -> None:
+        self._units: dict[Stage, set[str]] = defaultdict(set)
+        self._there: set[str] = set()
+        self._to_make: set[str] = set()
+        self._asked: set[Stage] = set()
+
+    def add(self, context: Context, plan: Mapping[Stage, Sequence[Artefact]]) -> None:
+        """Count the artefacts of one more run, which are given by stage."""
+        self._asked |= set(context.config.stages)
+        for stage, artefacts in plan.items():
+            signatures = {artefact.signature for artefact in artefacts}
+            there = {artefact.signature for artefact in artefacts if context.store.exists(artefact)}
+            self._units[stage] |= signatures
+            self._there |= there
+            self._to_make |= signatures if stage in context.forced else signatures - there
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Of a table with ``COLUMNS``, for the stages that have artefacts."""
+        return [self._row(stage, units) for stage, units in self._units.items() if units]
+
+    def _row(self, stage: Stage, units: set[str]) -> list[str]:
+        to_make = str(len(units & self._to_make)) if stage in self._asked else "not asked for"
+        return [stage.value, str(len(units)), str(len(units & self._there)), to_make]

@@ -1,0 +1,50 @@
+"""The preparation of a run: device, data set and store for its settings."""
+
+from pathlib import Path
+
+import torch
+
+from infer import environment
+from infer.config import Config
+from infer.config.evaluate import TestSplit
+from infer.console import Console
+from infer.context import Context
+from infer.data import load
+from infer.data.base import ImageDataset
+from infer.data.holdout import holdout
+from infer.store import Store
+
+_in_memory: dict[str, ImageDataset] = {}
+
+
+def prepare(
+    config: Config, folder: Path, console: Console, overrides: list[str], device: torch.device | None = None
+) -> Context:
+    """Device (that of the settings, unless given), data and store for ``config``."""
+    device = device or environment.pick_device(config.device)
+    outputs = Path(config.outputs)
+    environment.make_repeatable()
+    data = _loaded_once(config.dataset, outputs / ".cache")
+    if config.evaluate.split is TestSplit.val:
+        data = holdout(data, config.evaluate.val_fraction, config.seed)
+    for note in data.notes:
+        console.say(f"{data.name}: {note}")
+    return Context(
+        config=config,
+        data=data,
+        store=Store(outputs, lambda: environment.describe(device)),
+        device=device,
+        precision=environment.pick_precision(config.precision, device),
+        console=console,
+        run_folder=folder,
+        overrides=overrides,
+    )
+
+
+def _loaded_once(dataset: object, cache_dir: Path) -> ImageDataset:
+    """The data set; the jobs of a sweep that run in one process share it."""
+    key = repr(dataset)
+    if key not in _in_memory:
+        _in_memory.clear()  # two large data sets do not fit
+        _in_memory[key] = load(dataset, cache_dir=cache_dir, threads=torch.get_num_threads())
+    return _in_memory[key]

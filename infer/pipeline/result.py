@@ -1,0 +1,93 @@
+"""``result.json``: the complete record of one run, there from its first second and true at every moment."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from infer import environment
+from infer.config import Config, Stage, as_plain
+from infer.context import Context
+from infer.errors import describe
+from infer.evaluation.comparison import Evaluation
+from infer.files import write_json
+from infer.statistics import summarise
+from infer.store import Artefact
+from infer.teachers.teacher import Teacher
+
+RESULT = "result.json"
+
+
+class RunResult:
+    """Collects what a run found and writes it whenever something is added."""
+
+    def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
+        self._path = folder / RESULT
+        self.content: dict[str, Any] = {
+            "status": "running",
+            "error": None,
+            "config": as_plain(config),
+            "choices": choices,
+            "planned": {},
+            "stages": {},
+            "metrics": {},
+            "per_student": {},
+            "baselines": {},
+            "storage": {},
+            "environment": {"seed": config.seed, "process": os.getpid()},
+        }
+        self._write()
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record how the work inside ends: done, failed or interrupted."""
+        try:
+            yield
+        except BaseException as error:
+            interrupted = not isinstance(error, Exception)  # Ctrl-C, SIGTERM, a preempted SLURM job
+            message = None if interrupted else describe(error)
+            with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
+                self._update(status="interrupted" if interrupted else "failed", error=message)
+            raise
+        self._update(status="done")
+
+    def add_environment(self, context: Context) -> None:
+        """Device, threads, versions, commit."""
+        self._update(environment=self.content["environment"] | environment.describe(context.device))
+
+    def add_plan(self, main: Evaluation, plan: dict[Stage, list[Artefact]]) -> None:
+        """What is known before the work: bytes, protocol, updates, and every artefact that it rests on."""
+        known = {
+            "protocol": main.labelled.protocol,
+            "student_steps": main.num_steps,
+            "samples_seen": main.samples_seen,
+        }
+        planned = {stage.value: [artefact.signature for artefact in artefacts] for stage, artefacts in plan.items()}
+        self._update(storage=main.storage(), planned=planned, environment=self.content["environment"] | known)
+
+    def add_stages(self, context: Context) -> None:
+        """What each stage has made and reused so far."""
+        self._update(stages={stage.value: vars(account) for stage, account in context.account.items()})
+
+    def add_outcome(self, context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
+        """Every score that is there."""
+        main, baselines = evaluations[0], evaluations[1:]
+        metrics = {f"teacher/{teacher.arch}/top1": summarise([teacher.top1]) for teacher in teachers}
+        outcome = main.outcome() if main.is_done else {}
+        peak = {"peak_memory_bytes": environment.peak_memory_bytes(context.device)}
+        self._update(
+            metrics=outcome.get("metrics", {}) | metrics,
+            per_student=outcome.get("per_student", {}),
+            baselines={
+                evaluation.labelled.name: evaluation.outcome() for evaluation in baselines if evaluation.is_done
+            },
+            environment=self.content["environment"] | peak,
+        )
+
+    def _update(self, **changes: Any) -> None:
+        self.content |= changes
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self._path, self.content)

@@ -1,0 +1,78 @@
+"""One run, from composed settings to a record on disk: plan, check, make, report; each artefact is made once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+
+from infer.cluster import enter_job
+from infer.config import Config, Stage
+from infer.console import Console
+from infer.context import Context
+from infer.pipeline import announcement, preflight
+from infer.pipeline.plan import Plan, by_stage, made_teachers, plan_evaluations
+from infer.pipeline.prepare import prepare
+from infer.pipeline.result import RunResult
+from infer.pipeline.run_folder import write_distilled_folder
+from infer.pipeline.tracking import tracking
+from infer.stages import evaluate, generate, relabel, report, squeeze
+from infer.sweep.record import read_sweep
+
+_MAKING = {
+    Stage.squeeze: squeeze.run,
+    Stage.generate: generate.run,
+    Stage.relabel: relabel.run,
+    Stage.evaluate: evaluate.run,
+}
+
+
+def run(config: Config) -> None:
+    """Run the stages that the settings name and leave a record of them in the run's folder."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    sweep = read_sweep(folder.parent)
+    console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
+    console.log_to(folder / "infer.log")
+    if sweep:
+        console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
+    result = RunResult(folder, config, _choices(hydra.runtime.choices))
+    with result.recorded():
+        context = prepare(config, folder, console, list(hydra.overrides.task), _own_device(config))
+        if sweep:
+            context.started = sweep.started
+        result.add_environment(context)
+        evaluations = plan_evaluations(context, in_sweep=sweep is not None and sweep.compares)
+        plan = by_stage(evaluations)
+        result.add_plan(evaluations[0], plan)
+        preflight.check(context, plan)
+        announcement.announce(context, evaluations, plan)
+        with tracking(config, folder) as tracker:
+            make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
+            write_distilled_folder(context, evaluations[0])
+            teachers = made_teachers(context, plan)
+            result.add_outcome(context, evaluations, teachers)
+            if Stage.report in config.stages:
+                report.run(context, evaluations, teachers)
+                result.add_stages(context)
+            tracker.log_result(result.content, evaluations)
+        if sweep:
+            announcement.summarise_job(context, result.content)
+
+
+def make_all(context: Context, plan: Plan, on_stage_done: Callable[[], None]) -> None:
+    """Make, stage by stage, what is not there yet."""
+    for stage, make in _MAKING.items():
+        make(context, plan[stage])
+        on_stage_done()
+
+
+def _own_device(config: Config) -> torch.device | None:
+    """The GPU that the cluster gives this process for itself, unless the settings name another device."""
+    own_gpu = enter_job(config.cluster)
+    return own_gpu if config.device in ("auto", "cuda") else None
+
+
+def _choices(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The option taken of every group that a person can name."""
+    return {group: option for group, option in chosen.items() if not group.startswith(("hydra/", "schema"))}

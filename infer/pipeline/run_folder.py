@@ -1,0 +1,57 @@
+"""A run's own copy of its distilled set, with its labels: one folder that ``infer.load`` opens anywhere."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from infer.context import Context
+from infer.distilled.folder import LABELS, read_manifest, write_labels, write_manifest
+from infer.evaluation.comparison import Evaluation
+from infer.labels.base import Labels
+from infer.labels.fkd import FkdLabels
+from infer.labels.fkd_own import write_own_labels
+from infer.labels.from_set import SetLabels
+from infer.labels.static import StaticLabels
+from infer.store import Artefact
+
+_FOLDER = "distilled"
+
+
+def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:
+    """Write ``<run>/distilled``; None when the set has not been made. Stored labels go along once they are there."""
+    images, labels = evaluation.labelled.images, evaluation.labelled.labels
+    if not context.store.exists(images):
+        return None
+    folder = context.run_folder / _FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    stored = context.folder(images)
+    for file in stored.glob("*.safetensors"):
+        shutil.copyfile(file, folder / file.name)
+    manifest = read_manifest(stored) | {"signature": images.signature, "storage": evaluation.storage()}
+    if all(context.store.exists(part) for part in _stored_parts(labels)):
+        manifest["labels"] = _write_labels(context, labels, folder)
+    write_manifest(folder, manifest)
+    return folder
+
+
+def _stored_parts(labels: Labels) -> list[Artefact]:
+    """The artefacts that hold the labels; none where nothing of them is stored."""
+    if isinstance(labels, FkdLabels):
+        return list(labels.chunks)
+    return [labels] if isinstance(labels, Artefact) else []
+
+
+def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, Any]:
+    """Put what is stored of ``labels`` into ``folder``; gives what the manifest says of them."""
+    match labels:
+        case StaticLabels():
+            write_labels(folder, labels.logits())
+            return {"mode": labels.mode, "signature": labels.signature}
+        case SetLabels():
+            shutil.copyfile(labels.file, folder / f"{LABELS}.safetensors")
+            return {"mode": labels.mode, "signature": labels.signature, "are": labels.kind_of_values}
+        case FkdLabels():
+            return write_own_labels(context, labels, folder)
+        case _:
+            return {"mode": labels.mode}

@@ -1,0 +1,6 @@
+"""Consecutive parts of a count, in which work is made, shared and resumed."""
+
+
+def consecutive(count: int, size: int) -> list[range]:
+    """``range(count)`` cut into consecutive ranges of ``size``; the last may be shorter."""
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]

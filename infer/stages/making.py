@@ -1,0 +1,36 @@
+"""The loop that makes the artefacts of a stage, shared with other processes that make the same ones."""
+
+from collections.abc import Callable, Sequence
+
+from infer.config import Stage
+from infer.console import duration
+from infer.context import Context
+from infer.store import Artefact
+
+
+def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) -> None:
+    """Make those of ``artefacts``, parents first, that are not there yet, if ``stage`` was asked for; and say so."""
+    if stage not in context.config.stages or not artefacts:
+        return
+    context.console.say(stage.value, style="bold")
+    with context.console.progress(f"{stage.value}, all units", len(artefacts)) as ticker:
+        _make_in_turn(context, artefacts, ticker.advance_to)
+    account = context.account[stage]
+    context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")
+
+
+def _make_in_turn(context: Context, artefacts: Sequence[Artefact], on_progress: Callable[[int], None]) -> None:
+    """Obtain ``artefacts``; those that other processes are making at the moment come last, so that several processes
+    of the same settings share the work."""
+    left, done = artefacts, 0
+    while left:
+        busy = []
+        for artefact in left:
+            if context.obtained_without_waiting(artefact):
+                done += 1
+                on_progress(done)
+            else:
+                busy.append(artefact)
+        if len(busy) == len(left):
+            context.obtain(busy[0])  # waits for its maker, or takes over from one that died
+        left = busy

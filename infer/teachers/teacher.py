@@ -1,0 +1,122 @@
+"""The teacher: a network trained on the whole training data, or read from published weights."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor, nn
+
+from infer.config import Stage
+from infer.data.imagenet import imagenet_outputs
+from infer.models import build, signature_settings
+from infer.models.checkpoints import fitted_weights
+from infer.models.pretrained import Weights, weights_for
+from infer.normalisation import Normalisation, Renormalise
+from infer.store import Workspace
+from infer.store.files import load_tensors, save_tensors
+from infer.teachers.network import TrainedNetwork
+from infer.training.images import Images, LabelledImages
+from infer.training.objectives import hard_label_objective
+from infer.training.plan import Plan
+
+_WEIGHTS = "model.safetensors"
+
+
+class Teacher(TrainedNetwork):
+    """A network trained with hard labels on the whole training data, or read as ``teachers.checkpoints`` says."""
+
+    kind = "teachers"
+    stage = Stage.squeeze
+
+    @property
+    def name(self) -> str:
+        return f"{self._context.data.name}-{self.arch}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        context = self._context
+        common = {"arch": self.arch, "data": context.data.fingerprint} | self.normalisation.settings_beside(
+            context.data.normalisation
+        )
+        if self.weights:
+            return common | {"weights": dict(self.weights.identity)}
+        return (
+            common
+            | signature_settings(self.arch)
+            | {
+                "training": context.config.teachers.recipe(),
+                "precision": context.precision,
+                "seed": context.config.seed,
+            }
+        )
+
+    @cached_property
+    def weights(self) -> Weights | None:
+        """The weights that it is read from; None when it is trained."""
+        given = self._context.config.teachers.checkpoint_of(self.arch)
+        return None if given is None else weights_for(self.arch, given)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """The normalisation that the network was trained with."""
+        return self._context.data.normalised_by(self._context.config.teachers.normalise)
+
+    def fitted(self, network: nn.Module) -> dict[str, Tensor]:
+        """The weights that it is read from, under the names of ``network``; UsageError where they do not fit."""
+        outputs = imagenet_outputs(self._context.data.classes)
+        return fitted_weights(network.state_dict(), self.weights.read(), self.weights.source, outputs)
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        return self._read(workspace) if self.weights else self._train(workspace)
+
+    def _read(self, workspace: Workspace) -> dict[str, Any]:
+        data = self._context.data
+        network = build(self.arch, data.num_classes, data.image_size)
+        network.load_state_dict(self.fitted(network))
+        scores = self.test(network, workspace)
+        save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
+        return {"scores": scores, "source": self.weights.source}
+
+    def _train(self, workspace: Workspace) -> dict[str, Any]:
+        context, data, settings = self._context, self._context.data, self._context.config.teachers
+        plan = Plan(settings, num_images=len(data.train.targets))
+        network, result = self.train(
+            workspace,
+            task=f"squeeze {self.arch}",
+            stream=(context.config.seed, "squeeze", self.arch),
+            images=Images(data.train.images, self.normalisation),
+            objective=hard_label_objective(data.train.targets, settings.label_smoothing, context.device),
+            plan=plan,
+        )
+        save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
+        return {"scores": result.scores, "epochs": plan.epochs, "steps": result.steps}
+
+    def test_images(self) -> dict[str, LabelledImages]:
+        """The test images with the network's own normalisation."""
+        return {name: images.renormalised(self.normalisation) for name, images in super().test_images().items()}
+
+    @property
+    def top1(self) -> float:
+        """Accuracy on the test split in percent, of the last epoch."""
+        return self.facts["scores"]["test/top1"]
+
+    def network(self, normalisation: Normalisation | None = None) -> nn.Module:
+        """The trained network on the run's device, in eval mode, its parameters frozen.
+
+        It takes pixels with ``normalisation``, by default that of the data set; where its own is another, a first layer
+        converts them.
+        """
+        given = normalisation or self._context.data.normalisation
+        if given == self.normalisation:
+            return self._trained()
+        change = Renormalise(given, self.normalisation).to(self._context.device)
+        return nn.Sequential(change, self._trained()).eval()
+
+    def _trained(self) -> nn.Module:
+        loaded = self._context.networks
+        if self.signature not in loaded:
+            data = self._context.data
+            network = build(self.arch, data.num_classes, data.image_size)
+            network.load_state_dict(load_tensors(self._context.folder(self) / _WEIGHTS))
+            loaded[self.signature] = network.to(self._context.device).eval().requires_grad_(False)
+        return loaded[self.signature]
