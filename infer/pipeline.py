@@ -17,11 +17,12 @@ from infer.data import load
 from infer.data.base import ImageData
 from infer.data.holdout import holdout
 from infer.formats.export import write_distilled_folder
+from infer.records.names import LOG
+from infer.records.sweeps import read_sweep
 from infer.result import RunResult
 from infer.stages import report, squeeze
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Store
-from infer.sweep.record import read_sweep
 from infer.tracking import tracking
 from infer.trials import Trial, baseline_trials, main_trial
 
@@ -35,7 +36,7 @@ def run(config: Config) -> None:
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
     console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
-    console.log_to(folder / "infer.log")
+    console.log_to(folder / LOG)
     if sweep:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))

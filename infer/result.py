@@ -11,13 +11,12 @@ from infer.config import Config, Stage, as_plain
 from infer.context import Context
 from infer.errors import describe
 from infer.files import write_json
+from infer.records.names import RESULT
+from infer.records.statistics import summarise
 from infer.stages.evaluate import metrics_of
 from infer.stages.squeeze import Teacher
-from infer.statistics import summarise
 from infer.store import Artefact
 from infer.trials import Trial
-
-RESULT = "result.json"
 
 
 class RunResult:

@@ -8,7 +8,7 @@ from typing import Any
 from infer.config import Config, as_plain
 from infer.config.tracker import WandbMode, WandbTracker
 from infer.errors import UsageError
-from infer.sweep.record import read_sweep
+from infer.records.sweeps import read_sweep
 from infer.trials import Trial
 
 

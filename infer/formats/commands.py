@@ -19,8 +19,8 @@ from infer.formats.finished import FinishedSet
 from infer.formats.folder import infer_folder, read_folder, require_classes, require_size, write_folder
 from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS
 from infer.inspect.configs import settings_of_words
-from infer.inspect.naming import pick_run
-from infer.inspect.render import Report
+from infer.records.find import pick_run
+from infer.tables import Report
 
 
 def import_set(options: argparse.Namespace) -> Report:

@@ -15,12 +15,13 @@ from infer.formats.distilled import (
 )
 from infer.formats.finished import FinishedSet, Rounding
 from infer.formats.soft_labels import are_probabilities
+from infer.records.names import DISTILLED
 from infer.store.files import load_tensors, save_tensors
 
 
 def infer_folder(path: Path) -> Path | None:
     """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
-    return next((folder for folder in (path, path / "distilled") if (folder / MANIFEST).is_file()), None)
+    return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)
 
 
 def read_folder(folder: Path) -> tuple[FinishedSet, Mapping[str, Any]]:

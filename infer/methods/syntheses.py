@@ -17,11 +17,12 @@ from infer.context import Context
 from infer.formats.distilled import IMAGES
 from infer.formats.pixels import normalise, to_bytes, valid_range
 from infer.methods.base import Block, GenerationCurves
-from infer.methods.curves import CURVES, side_by_side
+from infer.methods.curves import side_by_side
 from infer.methods.image_set import ImageSet
 from infer.methods.objective import OptimisationSettings, Problem
 from infer.methods.optimisation import optimise, settings_of
 from infer.methods.views import Augmentation
+from infer.records.names import CURVES
 from infer.spans import Span
 from infer.stages.squeeze import Teacher
 from infer.store import Artefact, Workspace

@@ -11,7 +11,7 @@ from infer.labels.base import Labels, artefacts_of
 from infer.methods.base import TrainingSet
 from infer.models import signature_settings
 from infer.protocol import as_tested, pixel_settings, student_plan, student_units
-from infer.statistics import Summary, summarise
+from infer.records.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
 from infer.trained import TrainedNetwork
 from infer.training.images import LabelledImages

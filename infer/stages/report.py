@@ -7,10 +7,11 @@ from infer.config import Stage
 from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
+from infer.records.statistics import Summary
 from infer.result import outcome_of
 from infer.stages.squeeze import Teacher
-from infer.statistics import Summary, as_text
 from infer.store import Artefact
+from infer.tables import summary_as_text
 from infer.trials import Trial
 from infer.workload import COLUMNS, Workload
 
@@ -96,7 +97,7 @@ def _print_scores(context: Context, trials: list[Trial]) -> None:
 
 
 def _score(metrics: dict[str, Summary], key: str) -> str:
-    return as_text(metrics[key]) if key in metrics else "-"
+    return summary_as_text(metrics[key]) if key in metrics else "-"
 
 
 def _print_storage(context: Context, trials: list[Trial]) -> None:

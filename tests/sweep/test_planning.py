@@ -5,7 +5,7 @@ import torch
 
 from infer import pipeline
 from infer.console import Console
-from infer.store.record import RECORD
+from infer.records.names import RECORD
 from infer.sweep.planning import plan_sweep
 
 SMALL = ("teachers.archs=[resnet8_w8]", "method=random", "ipc=1", "evaluate.repeats=1")
