@@ -12,8 +12,8 @@ from typing import Any
 
 from infer.config import as_plain
 from infer.inspect.configs import settings_of_words
-from infer.statistics import summarise
-from infer.sweep.record import PlannedJob, SweepRecord
+from infer.records.statistics import summarise
+from infer.records.sweeps import PlannedJob, SweepRecord
 
 _NUMBER = re.compile(r"\d+(\.\d+)?(e-?\d+)?")
 

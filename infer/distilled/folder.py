@@ -18,12 +18,11 @@ from infer.distilled.soft_labels import as_logits
 from infer.errors import UsageError
 from infer.files import listing, read_json, sha256, write_json
 from infer.normalisation import Normalisation
+from infer.records.names import COMPENSATORS, DISTILLED, IMAGES, LABELS, MANIFEST, NATURAL
 from infer.store.files import load_tensors, save_tensors
 
 FORMAT = "infer"
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-NATURAL, COMPENSATORS, IMAGES, LABELS = "natural", "compensators", "images", "labels"
 
 
 class DistilledSet(Dataset):
@@ -106,8 +105,8 @@ def load(path: str | Path) -> DistilledSet:
     Raises UsageError when there is none, or when a file is not what was written.
     """
     folder = Path(path)
-    if not (folder / MANIFEST).is_file() and (folder / "distilled" / MANIFEST).is_file():
-        folder = folder / "distilled"
+    if not (folder / MANIFEST).is_file() and (folder / DISTILLED / MANIFEST).is_file():
+        folder = folder / DISTILLED
     manifest = read_manifest(folder)
     verify(folder, manifest)
     images, targets = _read_images(folder, manifest)

@@ -11,7 +11,7 @@ from infer.evaluation.protocol import as_tested, pixel_settings, student_normali
 from infer.labels.base import Labels, artefacts_of
 from infer.methods.base import TrainingSet
 from infer.models import signature_settings
-from infer.statistics import Summary, summarise
+from infer.records.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
 from infer.teachers.network import TrainedNetwork
 from infer.training.images import LabelledImages

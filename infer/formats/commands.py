@@ -19,9 +19,9 @@ from infer.formats.folder import infer_folder, read_folder, require_classes, req
 from infer.formats.foreign_set import ForeignSet
 from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS
 from infer.inspect.configs import settings_of_words
-from infer.inspect.naming import pick_run
-from infer.inspect.render import Report
 from infer.normalisation import Normalisation
+from infer.records.find import pick_run
+from infer.tables import Report
 
 
 def import_set(options: argparse.Namespace) -> Report:

@@ -12,7 +12,7 @@ from infer.data.paths import expand
 from infer.distilled.folder import LABELS, holds_fkd_labels, read_manifest
 from infer.errors import UsageError
 from infer.formats.folder import infer_folder
-from infer.inspect.naming import pick_run
+from infer.records.find import pick_run
 
 
 def evaluate_set(options: argparse.Namespace) -> NoReturn:

@@ -16,12 +16,13 @@ from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.foreign_set import ForeignSet, Rounding
 from infer.normalisation import Normalisation
+from infer.records.names import DISTILLED
 from infer.store.files import load_tensors, save_tensors
 
 
 def infer_folder(path: Path) -> Path | None:
     """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
-    return next((folder for folder in (path, path / "distilled") if (folder / MANIFEST).is_file()), None)
+    return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)
 
 
 def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from infer.errors import UsageError, describe
 from infer.inspect import transfer
-from infer.inspect.render import Report, count, show
+from infer.tables import Report, count, show
 
 _RUN = "a folder, a name, its beginning or a part of it, or the signature of an artefact of the run"
 _FORMS = {"json": "print JSON", "csv": "print comma-separated values", "md": "print Markdown"}
@@ -121,8 +121,8 @@ def _ls(options: argparse.Namespace) -> Report:
 
 
 def _show(options: argparse.Namespace) -> Report:
-    from infer.inspect.naming import pick_run
     from infer.inspect.show import show_run
+    from infer.records.find import pick_run
 
     return show_run(pick_run(options.run, options.outputs))
 
@@ -130,9 +130,9 @@ def _show(options: argparse.Namespace) -> Report:
 def _diff(options: argparse.Namespace) -> Report:
     if options.config:
         return _diff_of_configs(options)
-    from infer.inspect.diff import compare
     from infer.inspect.diff_report import report_runs
-    from infer.inspect.naming import last_finished, pick_run
+    from infer.records.differences import compare
+    from infer.records.find import last_finished, pick_run
 
     if len(options.pair) not in (0, 2):
         raise UsageError(f"{count(options.pair, 'run')} given; name two, or none for the last two: infer diff A B")
@@ -142,8 +142,8 @@ def _diff(options: argparse.Namespace) -> Report:
 
 def _diff_of_configs(options: argparse.Namespace) -> Report:
     from infer.inspect.configs import settings_of_words
-    from infer.inspect.diff import compare_settings
     from infer.inspect.diff_report import report_settings
+    from infer.records.differences import compare_settings
 
     if len(options.pair) != 2:
         raise UsageError(f'{count(options.pair, "config")} given; type two: infer diff --config "M=1" "M=2 ipc=5"')
@@ -154,8 +154,8 @@ def _diff_of_configs(options: argparse.Namespace) -> Report:
 
 
 def _table(options: argparse.Namespace) -> Report:
-    from infer.inspect.naming import pick_runs
-    from infer.inspect.table import tabulate
+    from infer.records.find import pick_runs
+    from infer.records.table import tabulate
 
     return tabulate(pick_runs(options.runs, options.outputs), options.sort, options.reverse)
 

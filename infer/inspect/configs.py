@@ -11,7 +11,7 @@ from infer.cli import conf_folder
 from infer.config import Config, as_plain, register, resolve
 from infer.errors import UsageError
 from infer.exit_codes import explain
-from infer.inspect.settings import Settings, resolved, typed_keys
+from infer.records.settings import Settings, resolved, typed_keys
 
 
 def settings_of_words(words: str) -> tuple[Settings, Config]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from infer.inspect.diff import Comparison, Score
-from infer.inspect.render import Report, Section, count, or_dash, shown
-from infer.inspect.runs import Run
-from infer.inspect.welch import LEVEL
+from infer.records.differences import Comparison, Score
+from infer.records.noise import LEVEL
+from infer.records.runs import Run
+from infer.tables import Report, Section, count, or_dash, shown
 
 _MOST_SIGNATURES = 3
 _CHANGES = "+changes"

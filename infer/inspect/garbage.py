@@ -10,17 +10,18 @@ from filelock import FileLock, Timeout
 
 from infer.console import size
 from infer.errors import UsageError
-from infer.inspect.artefacts import (
+from infer.records.artefacts import (
+    DamagedArtefact,
     artefact_folders,
     bytes_on_disk,
     kind_folders,
     read_record,
     short_signature,
 )
-from infer.inspect.render import Report, Section, count
-from infer.inspect.runs import DONE, RUNNING, UNREADABLE, Run, find_runs
+from infer.records.names import LOCKS, MAKING, SET_ASIDE
+from infer.records.runs import DONE, RUNNING, UNREADABLE, Run, find_runs
+from infer.tables import Report, Section, count
 
-_SET_ASIDE, _MAKING = ".set-aside", ".making-"
 _MOST_NAMED = 4
 
 
@@ -92,7 +93,7 @@ def _parents(folder: Path | None) -> list[str]:
     """Short signatures of what an artefact was made from; nothing where it is gone or damaged."""
     try:
         return [signature[:8] for signature in read_record(folder)["parents"].values()] if folder else []
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, DamagedArtefact, KeyError, AttributeError):
         return []
 
 
@@ -100,17 +101,17 @@ def _leftovers(outputs: Path, runs: list[Run]) -> Iterator[Garbage]:
     """What was set aside as damaged or redone, and what a maker left unfinished that no unfinished run goes on with."""
     resumable = {signature[:8] for run in runs if run.state != DONE for signature in run.needed}
     for kind in kind_folders(outputs):
-        aside = kind / _SET_ASIDE
+        aside = kind / SET_ASIDE
         for folder in sorted(aside.iterdir()) if aside.is_dir() else []:
             yield Garbage(folder, "set aside: damaged, or made again", bytes_on_disk(folder))
-        for folder in sorted(kind.glob(f"{_MAKING}*")):
+        for folder in sorted(kind.glob(f"{MAKING}*")):
             if folder.name[-8:] not in resumable and not _is_being_made(outputs, folder):
                 yield Garbage(folder, "half-made, its maker is gone", bytes_on_disk(folder))
 
 
 def _is_being_made(outputs: Path, making: Path) -> bool:
     """Whether a process holds the lock of an unfinished artefact."""
-    for path in (outputs / ".locks").glob(f"{making.name[-8:]}*.lock"):
+    for path in (outputs / LOCKS).glob(f"{making.name[-8:]}*.lock"):
         try:
             with FileLock(path, timeout=0):
                 pass
@@ -122,7 +123,7 @@ def _is_being_made(outputs: Path, making: Path) -> bool:
 def _remove(folder: Path) -> None:
     """Delete ``folder``; a committed artefact leaves its place first, so that nobody finds half of it."""
     if short_signature(folder):
-        aside = folder.parent / _SET_ASIDE / f"{folder.name}-{time.time_ns()}"
+        aside = folder.parent / SET_ASIDE / f"{folder.name}-{time.time_ns()}"
         aside.parent.mkdir(exist_ok=True)
         folder = folder.rename(aside)
     shutil.rmtree(folder)

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from infer.console import size
-from infer.inspect.render import Report, Section, or_dash
-from infer.inspect.runs import Run, find_runs
+from infer.records.runs import Run, find_runs
+from infer.tables import Report, Section, or_dash
 
 _COLUMNS = ("run", "state", "method", "data set", "M", "K", "ipc", "labeling", "protocol", "top-1 %", "bytes")
 

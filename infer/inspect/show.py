@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from infer.console import duration, size
-from infer.inspect.render import Report, Section, or_dash, shown
-from infer.inspect.runs import Run
-from infer.inspect.settings import flatten, settings_of
+from infer.records.runs import Run
+from infer.records.settings import flatten, settings_of
+from infer.tables import Report, Section, or_dash, shown
 
 _SCORES = ("top1", "top5", "top1_best_epoch", "top1_last_epoch")
 

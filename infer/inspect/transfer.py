@@ -7,7 +7,7 @@ from typing import Any
 
 from infer.errors import UsageError
 from infer.formats.names import AUTO, FKD, FORMATS
-from infer.inspect.render import Report
+from infer.tables import Report
 
 _HOLDS = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
 _IMPORT_EPILOG = f"Formats, in the order in which they are looked for: {_HOLDS}."

@@ -9,11 +9,9 @@ from pathlib import Path
 from infer.console import size
 from infer.errors import UsageError
 from infer.files import is_sealed, sha256
-from infer.inspect.artefacts import OF_RUNS, RECORD, short_signature
-from infer.inspect.render import Report, Section, count
-from infer.inspect.runs import RESULT
-
-_MANIFEST = "manifest.json"
+from infer.records.artefacts import short_signature
+from infer.records.names import MANIFEST, RECORD, RESULT, RUNS, SWEEPS
+from infer.tables import Report, Section, count
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,13 @@ def _checkable(root: Path) -> Iterator[tuple[Path, str]]:
         here = Path(folder)
         if RECORD in files or _should_be_artefact(here, files):
             yield here, RECORD
-        elif _MANIFEST in files:
-            yield here, _MANIFEST
+        elif MANIFEST in files:
+            yield here, MANIFEST
 
 
 def _should_be_artefact(folder: Path, files: list[str]) -> bool:
     """Whether it is named as an artefact's folder is, and no run's."""
-    of_run = RESULT in files or folder.parent.name in OF_RUNS
+    of_run = RESULT in files or folder.parent.name in (RUNS, SWEEPS)
     return short_signature(folder) is not None and not of_run
 
 

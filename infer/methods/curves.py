@@ -7,8 +7,6 @@ from torch import Tensor
 
 from infer.errors import RunError
 
-CURVES = "curves.safetensors"
-"""The file that holds an artefact's curves."""
 CURVE_POINTS = 100
 
 

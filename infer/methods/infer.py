@@ -25,8 +25,9 @@ from infer.methods.augmentation import Augmentation
 from infer.methods.base import Block, Bytes, DistilledArtefact, GenerationCurves
 from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
 from infer.methods.compensators import compensation
-from infer.methods.curves import CURVES, side_by_side
+from infer.methods.curves import side_by_side
 from infer.methods.optimisation import optimise, settings_of
+from infer.records.names import CURVES
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher

@@ -6,8 +6,8 @@ from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
 from infer.pipeline.inventory import COLUMNS, Inventory
-from infer.statistics import as_text
 from infer.store import Artefact
+from infer.tables import summary_as_text
 
 _SMALL_BATCH = 8
 """A last batch of so many times fewer images than the others is worth a word."""
@@ -50,7 +50,7 @@ def summarise_job(context: Context, record: dict[str, Any]) -> None:
     """Say in one line what a job of a sweep came to."""
     split = context.config.evaluate.split.value
     score = record["metrics"].get(f"{split}/top1")
-    top1 = as_text(score) if score else "-"
+    top1 = summary_as_text(score) if score else "-"
     stages = record["stages"].values()
     made, reused = (sum(stage[count] for stage in stages) for count in ("made", "reused"))
     context.console.headline(f"job {context.run_folder.name}: {split} top-1 {top1} %; {made} made, {reused} reused")

@@ -12,11 +12,10 @@ from infer.context import Context
 from infer.errors import describe
 from infer.evaluation.comparison import Evaluation
 from infer.files import write_json
-from infer.statistics import summarise
+from infer.records.names import RESULT
+from infer.records.statistics import summarise
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher
-
-RESULT = "result.json"
 
 
 class RunResult:

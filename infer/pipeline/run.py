@@ -10,14 +10,15 @@ from infer.cluster import enter_job
 from infer.config import Config, Stage
 from infer.console import Console
 from infer.context import Context
-from infer.pipeline import announcement, preflight
 from infer.pipeline.plan import Plan, by_stage, made_teachers, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
+from infer.pipeline.run import announcement, preflight
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.tracking import tracking
+from infer.records.names import LOG
+from infer.records.sweeps import read_sweep
 from infer.stages import evaluate, generate, relabel, report, squeeze
-from infer.sweep.record import read_sweep
 
 _MAKING = {
     Stage.squeeze: squeeze.run,
@@ -33,7 +34,7 @@ def run(config: Config) -> None:
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
     console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
-    console.log_to(folder / "infer.log")
+    console.log_to(folder / LOG)
     if sweep:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))

@@ -12,9 +12,8 @@ from infer.labels.fkd import FkdLabels
 from infer.labels.fkd_own import write_own_labels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
+from infer.records.names import DISTILLED
 from infer.store import Artefact
-
-_FOLDER = "distilled"
 
 
 def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:
@@ -22,7 +21,7 @@ def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | N
     images, labels = evaluation.labelled.images, evaluation.labelled.labels
     if not context.store.exists(images):
         return None
-    folder = context.run_folder / _FOLDER
+    folder = context.run_folder / DISTILLED
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     stored = context.folder(images)

@@ -9,7 +9,7 @@ from infer.config import Config, as_plain
 from infer.config.tracker import WandbMode, WandbTracker
 from infer.errors import UsageError
 from infer.evaluation.comparison import Evaluation
-from infer.sweep.record import read_sweep
+from infer.records.sweeps import read_sweep
 
 
 class Tracker:

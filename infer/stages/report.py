@@ -6,7 +6,8 @@ from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
-from infer.statistics import Summary, as_text
+from infer.records.statistics import Summary
+from infer.tables import summary_as_text
 from infer.teachers.teacher import Teacher
 
 
@@ -47,7 +48,7 @@ def _print_scores(context: Context, evaluations: list[Evaluation]) -> None:
 
 
 def _score(metrics: dict[str, Summary], key: str) -> str:
-    return as_text(metrics[key]) if key in metrics else "-"
+    return summary_as_text(metrics[key]) if key in metrics else "-"
 
 
 def _print_storage(context: Context, evaluations: list[Evaluation]) -> None:

@@ -25,10 +25,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from infer.errors import RunError, UsageError
-from infer.files import listing
+from infer.files import listing, sealed, write_json
+from infer.records.artefacts import DamagedArtefact, is_whole, read_verified_record
+from infer.records.names import LOCKS, MAKING, RECORD, SET_ASIDE
 from infer.store.artefact import Artefact, Workspace
 from infer.store.files import flush_to_disk
-from infer.store.record import RECORD, DamagedArtefact, is_whole, read_record, write_record
 
 log = logging.getLogger(__name__)
 SCRATCH = "scratch"
@@ -72,7 +73,7 @@ class Store:
             if not folder.exists():
                 raise MissingArtefact(artefact, folder)
             try:
-                self._verified[artefact.signature] = read_record(folder, artefact.signature)
+                self._verified[artefact.signature] = read_verified_record(folder, artefact.signature)
             except DamagedArtefact as damage:
                 raise MissingArtefact(artefact, folder, damage) from None
         return self._verified[artefact.signature]
@@ -114,14 +115,14 @@ class Store:
         self._verified.pop(artefact.signature, None)
         folder = self.folder(artefact)
         if folder.exists():
-            aside = self.root / artefact.kind / ".set-aside"
+            aside = self.root / artefact.kind / SET_ASIDE
             aside.mkdir(parents=True, exist_ok=True)
             os.rename(folder, aside / f"{folder.name}-{time.time_ns()}")
 
     @contextlib.contextmanager
     def _lock(self, artefact: Artefact, wait: bool = True) -> Iterator[None]:
         """Hold a lock that the operating system releases when its holder dies."""
-        locks = self.root / ".locks"
+        locks = self.root / LOCKS
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{artefact.signature[:16]}.lock")
         try:
@@ -152,14 +153,15 @@ class Store:
             raise
 
     def _making_folder(self, artefact: Artefact) -> Path:
-        return self.root / artefact.kind / f".making-{artefact.folder_name}"
+        return self.root / artefact.kind / f"{MAKING}{artefact.folder_name}"
 
     def _fill(self, making: Path, artefact: Artefact) -> None:
         """Make ``artefact`` in the folder ``making``; its record comes last."""
         _empty_but_for_scratch(making)
         started = time.monotonic()
         facts = artefact.make(Workspace(folder=making, scratch=making / SCRATCH))
-        write_record(making, self._new_record(artefact, making, facts, time.monotonic() - started))
+        record = self._new_record(artefact, making, facts, time.monotonic() - started)
+        write_json(making / RECORD, sealed(record))  # scores stand in it and nowhere else
 
     def _new_record(self, artefact: Artefact, folder: Path, facts: dict[str, Any], seconds: float) -> dict[str, Any]:
         files = listing(path for path in folder.iterdir() if path.name != SCRATCH)

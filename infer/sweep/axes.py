@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infer.inspect.points import REPLICATE
-from infer.inspect.render import is_number, shown
-from infer.inspect.rows import Rows, swept_keys
-from infer.inspect.settings import ABSENT
+from infer.records.measurements import REPLICATE
+from infer.records.rows import Rows, swept_keys
+from infer.records.settings import ABSENT
+from infer.tables import is_number, shown
 
 _TITLES = {
     "M": "teachers M",

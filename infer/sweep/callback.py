@@ -19,8 +19,8 @@ from infer.config import Config, resolve
 from infer.config.cluster import ClusterConfig
 from infer.console import Console
 from infer.errors import UsageError, describe
+from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
-from infer.sweep.record import PlannedJob, SweepRecord
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def exit_code_after(code: int) -> int:
 
 def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
-    from infer.inspect.render import show
     from infer.sweep.report import report
+    from infer.tables import show
 
     if not interrupted:
         cluster.wait_for_jobs(sweep.cluster, sweep.folder)
@@ -92,8 +92,8 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
 
 def rebuild(folder: Path) -> None:
     """Write and print the table of any sweep again; leaves the process with 1 when not all of its jobs are done."""
-    from infer.inspect.render import show
     from infer.sweep.report import report
+    from infer.tables import show
 
     written = report(folder)
     show(written, "text")

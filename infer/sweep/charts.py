@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infer.inspect.points import Point, in_words
-from infer.inspect.render import shown
-from infer.statistics import Summary, summarise
+from infer.records.measurements import Measurement, in_words
+from infer.records.statistics import Summary, summarise
 from infer.sweep.axes import Axis
+from infer.tables import shown
 
 MOST_LINES = 12
 """More cannot be told apart in one panel."""
@@ -71,7 +71,7 @@ class Chart:
         return list({line.label: line.values for panel in self.panels for line in panel.lines}.values())
 
 
-def over_axis(axis: Axis, axes: Sequence[Axis], points: Sequence[Point]) -> Chart | None:
+def over_axis(axis: Axis, axes: Sequence[Axis], points: Sequence[Measurement]) -> Chart | None:
     """Accuracy along ``axis``, one line per combination of the other ``axes``; None without two values to compare."""
     others = [other for other in axes if other is not axis]
     lines = _lines(others, points, lambda point: axis.place(point.values[axis.key]), axis)
@@ -81,7 +81,7 @@ def over_axis(axis: Axis, axes: Sequence[Axis], points: Sequence[Point]) -> Char
     return replace(chart, connected=axis.is_numeric) if chart.marks else None
 
 
-def over_bytes(axes: Sequence[Axis], points: Sequence[Point]) -> Chart | None:
+def over_bytes(axes: Sequence[Axis], points: Sequence[Measurement]) -> Chart | None:
     """Accuracy over the bytes of the distilled set; None where all sets are of one size.
 
     The lines run along the numeric axis with most values of those that change the size.
@@ -97,13 +97,13 @@ def over_bytes(axes: Sequence[Axis], points: Sequence[Point]) -> Chart | None:
     return replace(chart, notes=notes, connected=along is not None) if chart else _scattered(lines)
 
 
-def bytes_of(point: Point) -> float | None:
+def bytes_of(point: Measurement) -> float | None:
     """What the distilled set costs, labels included."""
     return point.runs[0].record["storage"].get(_BYTES)
 
 
 def _lines(
-    axes: Sequence[Axis], points: Sequence[Point], x: Callable[[Point], float], along: Axis | None
+    axes: Sequence[Axis], points: Sequence[Measurement], x: Callable[[Measurement], float], along: Axis | None
 ) -> list[Line]:
     """``points`` by what they have on ``axes``, each line in the order of the axis that it runs along."""
     lines: dict[tuple[int, ...], Line] = {}
@@ -115,13 +115,13 @@ def _lines(
     return [Line(line.values, sorted(line.marks, key=lambda mark: mark.step)) for _, line in sorted(lines.items())]
 
 
-def _along(axes: Sequence[Axis], points: Sequence[Point]) -> Axis | None:
+def _along(axes: Sequence[Axis], points: Sequence[Measurement]) -> Axis | None:
     """The numeric axis with most values of those by which the bytes change while all else stays."""
     moving = [axis for axis in axes if axis.is_numeric and _moves_bytes(axis, axes, points)]
     return max(moving, key=lambda axis: len(axis.values), default=None)
 
 
-def _moves_bytes(axis: Axis, axes: Sequence[Axis], points: Sequence[Point]) -> bool:
+def _moves_bytes(axis: Axis, axes: Sequence[Axis], points: Sequence[Measurement]) -> bool:
     lines = _lines([other for other in axes if other is not axis], points, bytes_of, axis)
     return any(len({mark.x for mark in line.marks}) > 1 for line in lines)
 

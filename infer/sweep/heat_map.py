@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from infer.inspect.points import Point
 from infer.pictures.style import text_width
-from infer.statistics import Summary
+from infer.records.measurements import Measurement
+from infer.records.statistics import Summary
 from infer.sweep.axes import Axis
 from infer.sweep.frame import Frame, Words
 from infer.sweep.tick_names import SIZE, name_places, room_for
@@ -31,7 +31,7 @@ Cells = Mapping[tuple[int, int], Summary]
 """Scores by row and column."""
 
 
-def heat_map(axes: Sequence[Axis], points: Sequence[Point], value_title: str, words: Words) -> Figure:
+def heat_map(axes: Sequence[Axis], points: Sequence[Measurement], value_title: str, words: Words) -> Figure:
     """Draw the leading score of ``points`` over two axes."""
     down, across = sorted(axes, key=_belongs_across)
     cells = {

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from infer.inspect.points import in_words
 from infer.pictures.style import PALETTE, POINTS_PER_INCH, TICK_STEPS, text_width
+from infer.records.measurements import in_words
 from infer.sweep.axes import Axis, spans_a_decade
 from infer.sweep.charts import Chart, Line, Mark
 from infer.sweep.frame import Frame, Words

@@ -6,16 +6,16 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from infer.inspect.points import Point, points_of
-from infer.inspect.render import count
-from infer.inspect.rows import Rows
 from infer.pictures.quiet import quiet_fonts
 from infer.pictures.style import STYLE, save_for_print
+from infer.records.measurements import Measurement, measurements_of
+from infer.records.rows import Rows
 from infer.sweep.axes import axes_of
 from infer.sweep.charts import over_axis, over_bytes
 from infer.sweep.frame import Words
 from infer.sweep.heat_map import heat_map
 from infer.sweep.line_plot import Scale, line_plot
+from infer.tables import count
 
 
 def draw(rows: Rows, folder: Path) -> list[str]:
@@ -30,7 +30,7 @@ def draw(rows: Rows, folder: Path) -> list[str]:
 
 def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
     """The plots by the names of their files, without an ending."""
-    points = [point for point in points_of(rows) if point.leading is not None]
+    points = [point for point in measurements_of(rows) if point.leading is not None]
     axes = axes_of(rows)
     if not points or not axes:
         return
@@ -45,7 +45,7 @@ def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
         yield f"heatmap_{axes[0].file_name}_{axes[1].file_name}", heat_map(axes, points, y_title, words)
 
 
-def _words(rows: Rows, points: Sequence[Point]) -> Words:
+def _words(rows: Rows, points: Sequence[Measurement]) -> Words:
     unlike = "; ".join(f"{what.lower()} {', '.join(values)}" for what, values in rows.unlike.items())
     missing = len(rows.runs) - len(rows.done)
     return Words(
@@ -66,7 +66,7 @@ def _title(rows: Rows) -> str:
     return ", ".join([*named, *numbers]) or "sweep"
 
 
-def _measurement(points: Sequence[Point]) -> str:
+def _measurement(points: Sequence[Measurement]) -> str:
     """What a point and its bar are, and with which student and under which protocol they were measured."""
     sizes = sorted({point.leading["n"] for point in points})
     n = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
@@ -88,6 +88,6 @@ def _only(names: set[str]) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _y_title(points: Sequence[Point]) -> str:
+def _y_title(points: Sequence[Measurement]) -> str:
     split = _only({point.split for point in points})
     return f"top-1 on {split}, %" if split else "top-1, %"

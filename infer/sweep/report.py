@@ -10,12 +10,12 @@ from pathlib import Path
 
 from infer.errors import UsageError
 from infer.files import replaced_whole
-from infer.inspect.render import Report, as_csv, as_markdown
-from infer.inspect.rows import Rows, side_by_side
-from infer.inspect.runs import sweep_jobs
-from infer.inspect.table import from_here, tabulate_rows
 from infer.pictures.quiet import quiet_fonts
-from infer.sweep.record import read_sweep
+from infer.records.rows import Rows, side_by_side
+from infer.records.runs import sweep_jobs
+from infer.records.sweeps import read_sweep
+from infer.records.table import tabulate_rows
+from infer.tables import Report, as_csv, as_markdown, from_here
 
 TABLE_CSV, TABLE_MD = "table.csv", "table.md"
 

@@ -8,6 +8,7 @@ from torch import nn
 from infer.context import Context
 from infer.files import read_json, write_json
 from infer.models import build
+from infer.records.names import HISTORY
 from infer.seeds import StreamKey, torch_seed
 from infer.store import Artefact, Workspace
 from infer.training.draws import Draws
@@ -16,8 +17,6 @@ from infer.training.loop import FitResult, fit
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
 from infer.training.scoring import score
-
-_HISTORY = "history.json"
 
 
 class TrainedNetwork(Artefact):
@@ -34,7 +33,7 @@ class TrainedNetwork(Artefact):
 
     def history(self) -> list[dict[str, float]]:
         """One row per epoch, as ``FitResult.history``."""
-        return read_json(self._context.folder(self) / _HISTORY)
+        return read_json(self._context.folder(self) / HISTORY)
 
     def untrained(self, stream: StreamKey) -> nn.Module:
         """The network with first weights that depend on ``stream`` alone."""
@@ -73,7 +72,7 @@ class TrainedNetwork(Artefact):
                 checkpoint_dir=workspace.scratch,
                 on_epoch=lambda row: ticker.advance_to(row["step"], f"loss {row['train_loss']:.3f}"),
             )
-        write_json(workspace.folder / _HISTORY, result.history)
+        write_json(workspace.folder / HISTORY, result.history)
         return network, result
 
     def test(self, network: nn.Module, workspace: Workspace) -> dict[str, float]:
@@ -84,7 +83,7 @@ class TrainedNetwork(Artefact):
             for split, images in self.test_images().items()
             for name, value in score(network, images, self._context.device).items()
         }
-        write_json(workspace.folder / _HISTORY, [{"epoch": 0, "step": 0, **scores}])
+        write_json(workspace.folder / HISTORY, [{"epoch": 0, "step": 0, **scores}])
         return scores
 
     def test_images(self) -> dict[str, LabelledImages]:

@@ -5,7 +5,7 @@ import json
 import pytest
 from made_up import signature_of, stages
 
-from infer.statistics import summarise
+from infer.records.statistics import summarise
 
 A, B = "20260101-090000-000001-digits-infer-ipc10", "20260102-090000-000002-digits-infer-ipc10"
 

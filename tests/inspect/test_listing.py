@@ -11,7 +11,7 @@ from pathlib import Path
 
 from made_up import signature_of, stages, write_sweep
 
-from infer.statistics import summarise
+from infer.records.statistics import summarise
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN, VAL = "20260101-090000-000001-digits-infer-ipc10", "20260102-090000-000001-digits-infer-ipc5"

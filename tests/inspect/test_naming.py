@@ -4,7 +4,7 @@ import pytest
 from made_up import signature_of, stages
 
 from infer.errors import UsageError
-from infer.inspect.naming import last_finished, pick_run, pick_runs
+from infer.records.find import last_finished, pick_run, pick_runs
 
 EARLY, LATE = "20260101-090000-000001-digits-infer-ipc10", "20260102-101112-000002-digits-random-ipc5"
 SWEEP = "20260103-120000-000003-digits-infer"

@@ -7,7 +7,7 @@ import json
 import pytest
 from made_up import signature_of, stages
 
-from infer.statistics import summarise
+from infer.records.statistics import summarise
 
 RUN = "20260101-090000-000001-digits-infer-ipc10"
 SWEEP = "20260103-090000-000001-digits-infer"

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from number import Number
 
+from infer.records.artefacts import DamagedArtefact, read_verified_record
 from infer.store import Store
-from infer.store.record import DamagedArtefact, read_record
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_an_unfinished_record_counts_for_nothing(store, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("infer.store.record.write_json", killed)
+        patched.setattr("infer.store.store.write_json", killed)
         store.obtain(Number(3))
     again = Number(3)
     record, _ = store.obtain(again)
@@ -105,7 +105,7 @@ def test_no_byte_of_a_record_can_change_unnoticed(store):
     for position in range(len(written)):
         path.write_bytes(written[:position] + bytes([written[position] ^ 1]) + written[position + 1 :])
         try:
-            unnoticed.append(read_record(path.parent, number.signature))
+            unnoticed.append(read_verified_record(path.parent, number.signature))
         except DamagedArtefact:
             continue
     assert all(found == record for found in unnoticed)

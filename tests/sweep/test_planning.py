@@ -6,7 +6,7 @@ import torch
 from infer.console import Console
 from infer.pipeline.plan import by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
-from infer.store.record import RECORD
+from infer.records.names import RECORD
 from infer.sweep.planning import plan_sweep
 
 SMALL = ("teachers.archs=[resnet8_w8]", "method=random", "ipc=1", "evaluate.repeats=1")

@@ -12,9 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from infer.inspect.rows import side_by_side
-from infer.inspect.runs import sweep_jobs
 from infer.pictures.style import STYLE
+from infer.records.rows import side_by_side
+from infer.records.runs import sweep_jobs
 from infer.sweep.plots import draw, figures_of
 
 FAILED = {"status": "failed", "error": "loss is NaN", "metrics": {}}

@@ -11,9 +11,9 @@ from made_up import stages, write_sweep
 
 from infer.errors import UsageError
 from infer.inspect.cli import run as infer
-from infer.inspect.render import Report
-from infer.statistics import summarise
+from infer.records.statistics import summarise
 from infer.sweep.report import report
+from infer.tables import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "20260103-090000-000001-digits-infer-M-K"

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from infer.inspect.welch import two_sided_p, welch
-from infer.statistics import summarise
+from infer.records.noise import two_sided_p, welch
+from infer.records.statistics import summarise
 
 
 @pytest.mark.parametrize("t", [-30.0, -1.0, 0.0, 1e-6, 0.3, 2.0, 12.7, 500.0])

@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from infer.console import Console
-from infer.statistics import as_text
 
 _PARTS = ("mean", "std", "n")
 
@@ -67,8 +67,14 @@ def shown(value: Any) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(shown, value))}]"
     if is_summary(value):
-        return as_text(value)
+        return summary_as_text(value)
     return str(value)
+
+
+def summary_as_text(summary: Mapping[str, Any]) -> str:
+    """``mean ± std (n)`` with two digits."""
+    spread = "" if summary["std"] is None else f" ± {summary['std']:.2f}"
+    return f"{summary['mean']:.2f}{spread} ({summary['n']})"
 
 
 def or_dash(value: Any) -> str:
@@ -77,7 +83,7 @@ def or_dash(value: Any) -> str:
 
 
 def is_summary(value: Any) -> bool:
-    """Whether ``value`` is a number measured n times, as ``infer.statistics`` writes it."""
+    """Whether ``value`` is a number measured n times, as ``infer.records.statistics`` writes it."""
     return isinstance(value, Mapping) and value.keys() >= set(_PARTS)
 
 
@@ -89,6 +95,12 @@ def is_number(value: Any) -> bool:
 def count(things: Collection[Any], noun: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def from_here(path: Path) -> Path:
+    """``path`` relative to the current folder where it lies inside, else absolute."""
+    absolute, here = path.resolve(), Path.cwd().resolve()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
 
 def _show_text(report: Report) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.files import read_json, write_json
-
-SWEEP = "sweep.json"
+from infer.records.names import SWEEP
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,3 @@ def summarise(values: Sequence[float]) -> Summary:
     """The summary of ``values``, at least one."""
     std = statistics.stdev(values) if len(values) > 1 else None
     return {"mean": math.fsum(values) / len(values), "std": std, "n": len(values), "values": list(values)}
-
-
-def as_text(summary: Summary) -> str:
-    """``mean ± std (n)`` with two digits, as tables print it."""
-    spread = "" if summary["std"] is None else f" ± {summary['std']:.2f}"
-    return f"{summary['mean']:.2f}{spread} ({summary['n']})"

@@ -1,21 +1,21 @@
-"""Runs that differ in nothing but their seed, taken together: one measured point; and which of them is best."""
+"""Measurements: runs that differ in nothing but their seed, taken together; and which of them is best."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infer.inspect.render import Section, count, or_dash, shown
-from infer.inspect.rows import Rows
-from infer.inspect.runs import Run
-from infer.statistics import Summary, summarise
+from infer.records.rows import Rows
+from infer.records.runs import Run
+from infer.records.statistics import Summary, summarise
+from infer.tables import Section, count, or_dash, shown
 
 REPLICATE = "seed"
 """The setting whose values repeat a measurement instead of changing what is measured."""
 
 
 @dataclass(frozen=True)
-class Point:
-    """What was measured for one combination of all that varies."""
+class Measurement:
+    """Scores of one combination of all that varies."""
 
     values: dict[str, Any]
     """What varies, without the seed."""
@@ -43,7 +43,7 @@ class Point:
         return summarise([score["mean"] for score in scores]) if scores else None
 
 
-def points_of(rows: Rows) -> list[Point]:
+def measurements_of(rows: Rows) -> list[Measurement]:
     """The runs that are done, by combination; of runs that repeat each other exactly the first counts."""
     over_seeds = REPLICATE in rows.columns
     groups: dict[str, dict[str, int]] = {}
@@ -51,7 +51,7 @@ def points_of(rows: Rows) -> list[Point]:
         values = rows.values(i)
         seed = shown(values.pop(REPLICATE, None))
         groups.setdefault(in_words(values), {}).setdefault(seed, i)
-    return [_point(rows, label, list(positions.values()), over_seeds) for label, positions in groups.items()]
+    return [_measurement(rows, label, list(positions.values()), over_seeds) for label, positions in groups.items()]
 
 
 def in_words(values: dict[str, Any]) -> str:
@@ -59,15 +59,15 @@ def in_words(values: dict[str, Any]) -> str:
     return ", ".join(f"{key}={shown(value)}" for key, value in values.items())
 
 
-def best_in_words(points: Sequence[Point]) -> str | None:
-    """Which of several comparable points has the highest leading score, and what that is worth; None for a single one.
+def best_in_words(measurements: Sequence[Measurement]) -> str | None:
+    """Sentence that names the best of several comparable measurements and what that is worth; None for a single one.
 
     A score that others were chosen by flatters, so the test score of a choice on val is the one to report.
     """
-    measured = [point for point in points if point.leading is not None]
+    measured = [measurement for measurement in measurements if measurement.leading is not None]
     if len(measured) < 2:
         return None
-    best = max(measured, key=lambda point: point.leading["mean"])
+    best = max(measured, key=lambda measurement: measurement.leading["mean"])
     if best.split == "val":
         chosen = f"chosen on val ({shown(best.leading)})"
         return f"best: {best.name}, {chosen}, test top-1 {or_dash(best.score('test/top1'))}"
@@ -77,21 +77,22 @@ def best_in_words(points: Sequence[Point]) -> str | None:
     )
 
 
-def over_seeds(points: Sequence[Point], measures: Sequence[str], titles: Sequence[str]) -> Section | None:
+def over_seeds(measurements: Sequence[Measurement], measures: Sequence[str], titles: Sequence[str]) -> Section | None:
     """A table of ``measures``, each over the seeds of a combination; None where the seed does not vary."""
-    if not points or not points[0].over_seeds:
+    if not measurements or not measurements[0].over_seeds:
         return None
     rows = [
-        [in_words(point.values) or "all", *(or_dash(point.score(measure)) for measure in measures)] for point in points
+        [in_words(measurement.values) or "all", *(or_dash(measurement.score(measure)) for measure in measures)]
+        for measurement in measurements
     ]
-    seeds = {run.setting(REPLICATE) for point in points for run in point.runs}
+    seeds = {run.setting(REPLICATE) for measurement in measurements for run in measurement.runs}
     note = "mean ± standard deviation (n) over seeds, each seed with its students' mean"
     return Section((f"over {count(seeds, 'seed')}", *titles), rows, notes=[note])
 
 
-def _point(rows: Rows, label: str, positions: Collection[int], over_seeds: bool) -> Point:
+def _measurement(rows: Rows, label: str, positions: Collection[int], over_seeds: bool) -> Measurement:
     runs = [rows.runs[i] for i in positions]
     first = next(iter(positions))
     values = {key: value for key, value in rows.values(first).items() if key != REPLICATE}
     name = f"{label} over {count(runs, 'seed')}" if over_seeds else rows.names[first]
-    return Point(values, runs, over_seeds, name)
+    return Measurement(values, runs, over_seeds, name)

@@ -1,17 +1,16 @@
-"""``infer table``: runs side by side, with a column for what varies between them and one line for what does not."""
+"""Table of runs side by side, with a column for what varies between them and one line for what does not."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from infer.console import size
 from infer.errors import UsageError
-from infer.inspect.points import best_in_words, over_seeds, points_of
-from infer.inspect.render import Report, Section, count, is_number, is_summary, or_dash, shown
-from infer.inspect.rows import Rows, side_by_side
-from infer.inspect.runs import DONE, Run
-from infer.inspect.settings import ABSENT, Variation, has_effect
+from infer.records.measurements import best_in_words, measurements_of, over_seeds
+from infer.records.rows import Rows, side_by_side
+from infer.records.runs import DONE, Run
+from infer.records.settings import ABSENT, Variation, has_effect
+from infer.tables import Report, Section, count, from_here, is_number, is_summary, or_dash, shown
 
 _SCORES = ("top1", "top5")
 _MEASURES = tuple(f"{split}/{score}" for split in ("val", "test") for score in _SCORES)
@@ -32,10 +31,10 @@ def tabulate_rows(rows: Rows, sort: str | None = None, reverse: bool = False) ->
     keys = _keys(rows, facts)
     if sort is not None:
         facts = _sorted(facts, keys, sort, reverse)
-    points = points_of(rows)
+    measurements = measurements_of(rows)
     measured = [key for key in keys if key in _MEASURES]
-    seeds = over_seeds(points, measured, [_title(key) for key in measured])
-    best = None if rows.unlike else best_in_words(points)
+    seeds = over_seeds(measurements, measured, [_title(key) for key in measured])
+    best = None if rows.unlike else best_in_words(measurements)
     return Report(
         data=[{key: fact.get(key) for key in dict.fromkeys((noun, *keys, *_OF_DATA_ONLY))} for fact in facts],
         warning=_warning(rows),
@@ -167,9 +166,3 @@ def _base_line(varying: Variation) -> str:
     numbers = {key: value for key, value in varying.equal.items() if "." not in key and is_number(value)}
     told = [f"{key}={shown(value)}" for key, value in numbers.items() if has_effect(key)]
     return " ".join([*options, *told]) or "nothing"
-
-
-def from_here(path: Path) -> Path:
-    """``path`` relative to the current folder where it lies inside, else absolute."""
-    absolute, here = path.resolve(), Path.cwd().resolve()
-    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute

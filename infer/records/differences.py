@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infer.errors import UsageError
-from infer.inspect.runs import UNREADABLE, Run
-from infer.inspect.settings import Settings, Variation, flatten, settings_of, variation
-from infer.inspect.welch import LEVEL, Welch, welch
-from infer.statistics import Summary
+from infer.records.noise import LEVEL, Welch, welch
+from infer.records.runs import UNREADABLE, Run
+from infer.records.settings import Settings, Variation, flatten, settings_of, variation
+from infer.records.statistics import Summary
 
 _ENVIRONMENT = ("git_commit", "versions", "threads", "device")
 _COST = ("total_bytes", "ipc_charged", "compression_ratio")

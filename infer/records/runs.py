@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from infer.errors import UsageError
-from infer.statistics import Summary
-from infer.sweep.record import SWEEP, PlannedJob, SweepRecord, read_sweep
+from infer.records.names import DISTILLED, LOG, MANIFEST, RESULT, RUNS, SWEEP, SWEEPS
+from infer.records.statistics import Summary
+from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 
-RESULT = "result.json"
-LOG = "infer.log"
 DONE = "done"
 RUNNING = "running"
 UNREADABLE = "unreadable"
@@ -66,7 +65,7 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """What the run's own copy of the distilled set says of itself; empty before there is one."""
         try:
-            return json.loads((self.folder / "distilled" / "manifest.json").read_bytes())
+            return json.loads((self.folder / DISTILLED / MANIFEST).read_bytes())
         except (OSError, ValueError):
             return {}
 
@@ -152,8 +151,8 @@ def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
     """
     if not outputs.is_dir():
         raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
-    runs = [Run(folder.name, folder) for folder in _folders(outputs / "runs") if (folder / RESULT).is_file()]
-    for sweep in _folders(outputs / "sweeps"):
+    runs = [Run(folder.name, folder) for folder in _folders(outputs / RUNS) if (folder / RESULT).is_file()]
+    for sweep in _folders(outputs / SWEEPS):
         runs += [job for job in sweep_jobs(sweep) if planned or (job.folder / RESULT).is_file()]
     return sorted(runs, key=lambda run: _in_order(run.name))
 
@@ -173,7 +172,7 @@ def sweep_jobs(sweep: Path) -> list[Run]:
 
 def is_sweep(folder: Path) -> bool:
     """Whether ``folder`` is that of a sweep."""
-    return (folder / SWEEP).is_file() or (folder.is_dir() and folder.resolve().parent.name == "sweeps")
+    return (folder / SWEEP).is_file() or (folder.is_dir() and folder.resolve().parent.name == SWEEPS)
 
 
 def _plan(sweep: Path) -> SweepRecord | None:

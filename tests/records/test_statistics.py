@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from infer.statistics import as_text, summarise
+from infer.records.statistics import summarise
+from infer.tables import summary_as_text
 
 
 def test_summary():
@@ -10,9 +11,9 @@ def test_summary():
     summary = summarise(values)
     assert np.isclose(summary["mean"], np.mean(values)) and np.isclose(summary["std"], np.std(values, ddof=1))
     assert summary["n"] == 3 and summary["values"] == values
-    assert as_text(summary) == "11.17 ± 1.26 (3)"
+    assert summary_as_text(summary) == "11.17 ± 1.26 (3)"
 
 
 def test_one_value_has_no_spread():
     assert summarise([5.0]) == {"mean": 5.0, "std": None, "n": 1, "values": [5.0]}
-    assert as_text(summarise([5.0])) == "5.00 (1)"
+    assert summary_as_text(summarise([5.0])) == "5.00 (1)"

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from infer.inspect.runs import Run
+from infer.records.runs import Run
 
 ABSENT = "-"
 """Stands for the value of a setting that a run does not have."""

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from infer.statistics import Summary
+from infer.records.statistics import Summary
 
 LEVEL = 0.05
 """A difference is called larger than its noise when its two-sided p lies below this."""

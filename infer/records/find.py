@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from infer.errors import UsageError
-from infer.inspect.runs import DONE, RESULT, Run, find_runs, is_sweep, sweep_jobs
+from infer.records.names import RESULT, SWEEPS
+from infer.records.runs import DONE, Run, find_runs, is_sweep, sweep_jobs
 
 _MOST_NAMED = 8
 _SIGNATURE = re.compile(r"[0-9a-f]{6,64}")
@@ -64,7 +65,7 @@ def _at_path(path: Path, whole_sweeps: bool) -> list[Run]:
     """The run in the folder ``path``, or the jobs of the sweep there; nothing when it is no such folder."""
     if (path / RESULT).is_file():
         folder = path.resolve()
-        in_sweep = folder.parent.parent.name == "sweeps"
+        in_sweep = folder.parent.parent.name == SWEEPS
         return [Run(f"{folder.parent.name}/{folder.name}" if in_sweep else folder.name, path)]
     return sweep_jobs(path) if whole_sweeps and is_sweep(path) else []
 

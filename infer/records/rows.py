@@ -7,9 +7,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from infer.inspect.render import shown
-from infer.inspect.runs import DONE, Run
-from infer.inspect.settings import (
+from infer.records.runs import DONE, Run
+from infer.records.settings import (
     ABSENT,
     Settings,
     Variation,
@@ -19,6 +18,7 @@ from infer.inspect.settings import (
     typed_values,
     variation,
 )
+from infer.tables import shown
 
 
 @dataclass(frozen=True)

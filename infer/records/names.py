@@ -1,0 +1,33 @@
+"""Names of the files and folders that runs leave under ``outputs/``, each said once."""
+
+RUNS, SWEEPS = "runs", "sweeps"
+"""Folders of ``outputs/`` that hold runs and sweeps; every other one holds a kind of artefact."""
+
+# In the folder of a run, and of every job of a sweep.
+RESULT = "result.json"
+LOG = "infer.log"
+DISTILLED = "distilled"
+"""Subfolder with the run's own copy of its distilled set."""
+SAMPLES_PICTURE, CURVES_PICTURE = "samples.png", "curves.png"
+
+# In the folder of a sweep.
+SWEEP = "sweep.json"
+TABLE_CSV, TABLE_MD = "table.csv", "table.md"
+
+# In the folder of an artefact.
+RECORD = "record.json"
+HISTORY = "history.json"
+"""One row per epoch of the training of a teacher or student."""
+CURVES = "curves.safetensors"
+"""Losses and norms over the iterations of an optimisation."""
+
+# In the folder of a distilled set: tensors are stored as ``<name>.safetensors``.
+MANIFEST = "manifest.json"
+NATURAL, COMPENSATORS, IMAGES, LABELS = "natural", "compensators", "images", "labels"
+
+# In the folder of a kind of artefact, and of all.
+SET_ASIDE = ".set-aside"
+"""Artefacts that were damaged or made again."""
+MAKING = ".making-"
+"""Start of the name of an unfinished artefact's folder."""
+LOCKS = ".locks"
