@@ -2,6 +2,11 @@
 
 import errno
 
+INTERRUPTED = 130
+"""Exit code of what a person stopped."""
+TERMINATED = 143
+"""Exit code of what SIGTERM stopped."""
+
 
 class InferError(Exception):
     """Base of every error that is shown to the user as one line."""

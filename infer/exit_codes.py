@@ -17,16 +17,12 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from infer.cluster import extras
-from infer.errors import UsageError, describe
+from infer.errors import INTERRUPTED, TERMINATED, UsageError, describe
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _OURS = "INFER_SET_HYDRA_FULL_ERROR"
 """Says that this program, and not a person, has asked Hydra for its errors."""
 _wants_traceback = os.environ.get(_FULL_ERROR) == "1" and _OURS not in os.environ
-INTERRUPTED = 130
-"""Exit code of what a person stopped."""
-TERMINATED = 143
-"""Exit code of what SIGTERM stopped."""
 
 
 def exit_code_of(launch: Callable[[], int | None]) -> int:

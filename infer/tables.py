@@ -48,7 +48,7 @@ class Report:
     """Exit code."""
 
 
-def show(report: Report, form: str) -> None:
+def print_report(report: Report, form: str) -> None:
     """Print ``report`` as text, md, csv or json."""
     if form == "text":
         _show_text(report)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infer.commands.composed import settings_of_words
 from infer.config import as_plain
-from infer.inspect.configs import settings_of_words
 from infer.records.statistics import summarise
 from infer.records.sweeps import PlannedJob, SweepRecord
 

@@ -11,7 +11,9 @@ FORMATS = {
     "rded": "folders 00000, 00001, ... of images",
     "imagefolder": "a folder of images for each class",
 }
-"""What each holds, in the order in which they are looked for."""
+"""The files of each format, in the order in which they are looked for."""
+HOLDS = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
+"""The same in one line, for help texts."""
 HOLD_IMAGE_FILES = ("parquet", "sre2l", "rded", "imagefolder")
 """Their images are files; the others hold normalised numbers."""
 HOLD_SOFT_LABELS = ("ddranking", "mtt", "parquet")

@@ -10,10 +10,10 @@ from infer.cluster import enter_job
 from infer.config import Config, Stage
 from infer.console import Console
 from infer.context import Context
+from infer.pipeline import announcement, preflight
 from infer.pipeline.plan import Plan, by_stage, made_teachers, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
-from infer.pipeline.run import announcement, preflight
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.tracking import tracking
 from infer.records.names import LOG

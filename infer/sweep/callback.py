@@ -18,7 +18,7 @@ from infer import cluster, exit_codes
 from infer.config import Config, resolve
 from infer.config.cluster import ClusterConfig
 from infer.console import Console
-from infer.errors import UsageError, describe
+from infer.errors import INTERRUPTED, TERMINATED, UsageError, describe
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
 
@@ -70,7 +70,7 @@ def exit_code_after(code: int) -> int:
     """The exit code of the process whose jobs ended with ``code``; a sweep's table is written and printed first."""
     if started_sweep is None:
         return code
-    interrupted = code in (exit_codes.INTERRUPTED, exit_codes.TERMINATED)
+    interrupted = code in (INTERRUPTED, TERMINATED)
     table_code = exit_codes.exit_code_of(lambda: _finish(started_sweep, interrupted))
     return code or table_code
 
@@ -78,7 +78,7 @@ def exit_code_after(code: int) -> int:
 def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
     from infer.sweep.report import report
-    from infer.tables import show
+    from infer.tables import print_report
 
     if not interrupted:
         cluster.wait_for_jobs(sweep.cluster, sweep.folder)
@@ -86,17 +86,17 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     elif sweep.cluster.name == "slurm":
         Console().say("The jobs stay in SLURM's queue and go on; `squeue --me` lists them, `scancel` ends them.")
     written = report(sweep.folder)
-    show(written, "text")
+    print_report(written, "text")
     return written.code
 
 
 def rebuild(folder: Path) -> None:
     """Write and print the table of any sweep again; leaves the process with 1 when not all of its jobs are done."""
     from infer.sweep.report import report
-    from infer.tables import show
+    from infer.tables import print_report
 
     written = report(folder)
-    show(written, "text")
+    print_report(written, "text")
     if written.code:
         sys.exit(written.code)
 

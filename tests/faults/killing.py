@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infer.inspect.verify import verify
+from infer.commands.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("squeeze", "generate", "relabel", "evaluate", "report")

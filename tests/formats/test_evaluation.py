@@ -10,11 +10,11 @@ import pytest
 import torch
 from foreign_writers import drawn_images, write_sre2l
 
+from infer.commands.launch_words import label_hint, launch_words
+from infer.commands.main import run
 from infer.distilled.folder import write_images
 from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
-from infer.formats.evaluation import label_hint, launch_words
-from infer.inspect.cli import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,7 +98,7 @@ def test_students_are_trained_on_what_another_tool_wrote(tmp_path):
     write_sre2l(tmp_path / "tree", drawn_images(20), [*range(10), *range(10)])
     short = ["dataset=digits", "labeling=hard", "baselines=[]", "evaluate.steps=20", "evaluate.repeats=1"]
     finished = subprocess.run(
-        [sys.executable, "-c", "from infer.inspect.cli import main; main()", "evaluate", "tree", *short],
+        [sys.executable, "-c", "from infer.commands.main import main; main()", "evaluate", "tree", *short],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -9,8 +9,8 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import hflip, normalize, resized_crop, to_tensor
 
+from infer.commands.main import run
 from infer.distilled.folder import write_images
-from infer.inspect.cli import run
 from infer.models import build
 from infer.store.files import load_tensors
 

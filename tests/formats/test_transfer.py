@@ -13,10 +13,10 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 import infer
+from infer.commands.main import run
 from infer.distilled.compose import compose
 from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.formats.names import FORMATS
-from infer.inspect.cli import run
 from infer.normalisation import Normalisation
 
 NAMES = ["ant", "bee", "cat"]

@@ -10,11 +10,11 @@ from published_fkd import applied, payload, write_folder
 from torch.nn.functional import kl_div, log_softmax
 
 import infer
+from infer.commands.main import run
 from infer.context import Context
 from infer.errors import UsageError
 from infer.evaluation.comparison import Evaluation, main_evaluation
 from infer.evaluation.protocol import student_normalisation
-from infer.inspect.cli import run
 from infer.labels.fkd_imported import ImportedFkdLabels
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.teachers.teacher import Teacher

@@ -11,7 +11,7 @@ from infer.methods.herding import herd
 from infer.methods.kcenter import k_centers
 from infer.methods.registry import distilled_set
 from infer.models import build
-from infer.pipeline.run import preflight
+from infer.pipeline import preflight
 from infer.teachers.teacher import Teacher
 
 

@@ -7,8 +7,9 @@ import infer
 from infer.errors import UsageError
 from infer.methods.registry import distilled_set
 from infer.pictures.samples import samples_of
+from infer.pipeline import preflight
 from infer.pipeline.plan import by_stage, plan_evaluations
-from infer.pipeline.run import make_all, preflight
+from infer.pipeline.run import make_all
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.store.files import load_tensors
 

@@ -13,7 +13,7 @@ from infer.methods.augmentation import Augmentation
 from infer.methods.objective import Objective, OptimisationSettings, Problem
 from infer.methods.optimisation import descend, optimise
 from infer.methods.registry import distilled_set
-from infer.pipeline.run import preflight
+from infer.pipeline import preflight
 from infer.store import Workspace
 
 SETTINGS = OptimisationSettings(

@@ -8,7 +8,7 @@ import torch
 from infer.config import Stage
 from infer.errors import RunError, UsageError
 from infer.models import build
-from infer.pipeline.run import preflight
+from infer.pipeline import preflight
 from infer.teachers.teacher import Teacher, check_teachers
 
 ARCH = "resnet8_w8"

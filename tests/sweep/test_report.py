@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from made_up import stages, write_sweep
 
+from infer.commands.main import run as infer
 from infer.errors import UsageError
-from infer.inspect.cli import run as infer
 from infer.records.statistics import summarise
 from infer.sweep.report import report
 from infer.tables import Report

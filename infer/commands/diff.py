@@ -1,16 +1,52 @@
-"""How a comparison is put on paper: differences first, equal things only when they are asked for."""
+"""``infer diff``: the differences between two runs or command lines; equal things only when they are asked for."""
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from infer.records.differences import Comparison, Score
+from infer.commands.parsing import RUN, Commands, add_command
+from infer.errors import UsageError
+from infer.records.differences import Comparison, Score, compare, compare_settings
+from infer.records.find import last_finished, pick_run
 from infer.records.noise import LEVEL
 from infer.records.runs import Run
 from infer.tables import Report, Section, count, or_dash, shown
 
 _MOST_SIGNATURES = 3
 _CHANGES = "+changes"
+_CODES = "Exit code: 0 when settings, inputs and scores are equal (code and environment may differ), 1 when not."
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``diff`` to ``commands``."""
+    parser = add_command(commands, "diff", "what differs between two runs", run, ("json", "md"), epilog=_CODES)
+    parser.add_argument("pair", metavar="RUN", nargs="*", help=f"{RUN}; without names the last two finished runs")
+    parser.add_argument(
+        "--config", action="store_true", help='compare settings not yet run: --config "M=1" "M=2 ipc=5"'
+    )
+    parser.add_argument("--all", action="store_true", help="show equal settings and scores too")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Compare two runs, or with ``--config`` two command lines."""
+    if options.config:
+        return _diff_of_configs(options)
+    if len(options.pair) not in (0, 2):
+        raise UsageError(f"{count(options.pair, 'run')} given; name two, or none for the last two: infer diff A B")
+    a, b = [pick_run(word, options.outputs) for word in options.pair] or last_finished(options.outputs, 2)
+    return report_runs(a, b, compare(a, b), options.all)
+
+
+def _diff_of_configs(options: argparse.Namespace) -> Report:
+    from infer.commands.composed import settings_of_words  # Hydra takes half a second
+
+    if len(options.pair) != 2:
+        raise UsageError(f'{count(options.pair, "config")} given; type two: infer diff --config "M=1" "M=2 ipc=5"')
+    (a, config_a), (b, config_b) = (settings_of_words(words) for words in options.pair)
+    protocols = [config.protocol_name_with(config.labeling.mode) for config in (config_a, config_b)]
+    comparison = compare_settings(a, b, (protocols[0], protocols[1]))
+    return report_settings(*options.pair, comparison, options.all)
 
 
 def report_runs(a: Run, b: Run, comparison: Comparison, everything: bool) -> Report:

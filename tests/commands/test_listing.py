@@ -90,7 +90,7 @@ def _time_in_a_process(command: str, outputs: Path) -> tuple[float, str]:
     """Processor seconds of ``infer <command>`` and, as the last word of its output, the heavy modules it imported."""
     script = f"""
 import sys, time
-from infer.inspect.cli import run
+from infer.commands.main import run
 run([{command!r}, "--outputs", {str(outputs)!r}])
 print(*({{"torch", "scipy", "matplotlib", "safetensors"}} & sys.modules.keys()))
 print(time.process_time())
@@ -104,7 +104,7 @@ print(time.process_time())
 
 def test_the_reader_may_stop_early(outputs, add_run):
     add_run(RUN)
-    command = f"{sys.executable} -c 'from infer.inspect.cli import main; main()' ls --outputs {outputs} | true"
+    command = f"{sys.executable} -c 'from infer.commands.main import main; main()' ls --outputs {outputs} | true"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     finished = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
     assert finished.returncode == 0 and finished.stderr == ""

@@ -1,14 +1,28 @@
 """``infer show``: one run in full."""
 
+import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from infer.commands.parsing import RUN, Commands, add_command
 from infer.console import duration, size
+from infer.records.find import pick_run
 from infer.records.runs import Run
 from infer.records.settings import flatten, settings_of
 from infer.tables import Report, Section, or_dash, shown
 
 _SCORES = ("top1", "top5", "top1_best_epoch", "top1_last_epoch")
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``show`` to ``commands``."""
+    parser = add_command(commands, "show", "one run in full", run, ("json", "md"))
+    parser.add_argument("run_name", metavar="RUN", help=RUN)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Show the run that ``options.run_name`` names."""
+    return show_run(pick_run(options.run_name, options.outputs))
 
 
 def show_run(run: Run) -> Report:

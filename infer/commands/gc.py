@@ -1,5 +1,6 @@
 """``infer gc``: what the store holds that no run refers to, and its removal."""
 
+import argparse
 import shutil
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.errors import UsageError
 from infer.records.artefacts import (
@@ -23,6 +25,19 @@ from infer.records.runs import DONE, RUNNING, UNREADABLE, Run, find_runs
 from infer.tables import Report, Section, count
 
 _MOST_NAMED = 4
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``gc`` to ``commands``."""
+    parser = add_command(commands, "gc", "list what is stored and no run under DIR refers to", run, ("json", "md"))
+    act = parser.add_mutually_exclusive_group()
+    act.add_argument("--dry-run", action="store_true", help="only list it, as without this word")
+    act.add_argument("--delete", action="store_true", help="delete it")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """List, or delete, the garbage under ``options.outputs``."""
+    return collect(options.outputs, options.delete)
 
 
 @dataclass(frozen=True)

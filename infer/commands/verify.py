@@ -1,17 +1,30 @@
 """``infer verify``: whether every stored file is what was written, by the checksums of its record."""
 
+import argparse
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.errors import UsageError
 from infer.files import is_sealed, sha256
 from infer.records.artefacts import short_signature
 from infer.records.names import MANIFEST, RECORD, RESULT, RUNS, SWEEPS
 from infer.tables import Report, Section, count
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``verify`` to ``commands``."""
+    parser = add_command(commands, "verify", "check every stored file against its checksum", run, ("json", "md"))
+    parser.add_argument("path", metavar="PATH", nargs="?", type=Path, help="a folder; without it the outputs folder")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Check the folder that was given, or all of ``options.outputs``."""
+    return verify(options.path or options.outputs)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infer.inspect.cli import run
+from infer.commands.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "20260101-090000-000001-digits-infer-ipc10"
@@ -27,7 +27,7 @@ def test_an_unexpected_error_is_one_line_too(monkeypatch, capsys):
     def fail(outputs):
         raise RuntimeError("out of\nluck")
 
-    monkeypatch.setattr("infer.inspect.listing.list_runs", fail)
+    monkeypatch.setattr("infer.commands.ls.list_runs", fail)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     assert run(["ls"]) == 1
     assert capsys.readouterr().err.startswith("infer: RuntimeError: out of luck")
@@ -52,7 +52,7 @@ def test_an_unexpected_error_is_one_line_too(monkeypatch, capsys):
 def test_no_command_imports_torch(outputs, add_run, words):
     add_run(RUN)
     words = words if words == ["--help"] else [*words, "--outputs", str(outputs)]
-    script = f"import sys; sys.argv = ['infer', *{words!r}]\nfrom infer.inspect.cli import main\ntry:\n    main()\n"
+    script = f"import sys; sys.argv = ['infer', *{words!r}]\nfrom infer.commands.main import main\ntry:\n    main()\n"
     script += "finally:\n    print({'torch', 'scipy', 'matplotlib'} & sys.modules.keys() or 'light')"
     finished = subprocess.run(
         [sys.executable, "-c", script],

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from made_up import signature_of, write_json, write_run
 
+from infer.commands.main import run as run_command
 from infer.files import sealed
-from infer.inspect.cli import run as run_command
 
 
 @pytest.fixture

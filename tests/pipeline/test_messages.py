@@ -3,6 +3,7 @@
 import pytest
 
 from infer.evaluation.comparison import main_evaluation
+from infer.pipeline import announcement
 from infer.stages import report
 
 RANDOM = ("method=random", "K=null", "ipc=13", "M=1", "labeling=hard", "baselines=[]")
@@ -23,7 +24,7 @@ RANDOM = ("method=random", "K=null", "ipc=13", "M=1", "labeling=hard", "baseline
 def test_a_last_batch_of_a_few_images_is_worth_a_word(make_context, capsys, words, told):
     context = make_context(*RANDOM, *words.split())
     evaluation = main_evaluation(context)
-    report.announce(context, [evaluation], {})
+    announcement.announce(context, [evaluation], {})
     assert (told in capsys.readouterr().out) if told else ("updates is made" not in capsys.readouterr().out)
 
 

@@ -1,13 +1,25 @@
 """``infer ls``: every run and sweep job, newest last."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
+from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.records.runs import Run, find_runs
 from infer.tables import Report, Section, or_dash
 
 _COLUMNS = ("run", "state", "method", "data set", "M", "K", "ipc", "labeling", "protocol", "top-1 %", "bytes")
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``ls`` to ``commands``."""
+    add_command(commands, "ls", "list runs and sweep jobs, newest last", run, ("json", "csv", "md"))
+
+
+def run(options: argparse.Namespace) -> Report:
+    """List the runs under ``options.outputs``."""
+    return list_runs(options.outputs)
 
 
 def list_runs(outputs: Path) -> Report:

@@ -1,0 +1,1 @@
+"""The subcommands of ``infer``, one file each; ``main`` puts them together."""

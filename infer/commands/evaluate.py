@@ -1,0 +1,29 @@
+"""``infer evaluate``: train students on a distilled set, whoever made it."""
+
+import argparse
+from pathlib import Path
+
+from infer.commands.parsing import Commands, add_command
+from infer.tables import Report
+
+_EPILOG = """labeling=hard needs nothing else; labeling=static and labeling=dynamic train teachers. Labels that
+were made elsewhere: labeling=static labeling.source=set (soft labels that the set came with), labeling=fkd
+labeling.source=set (those of a run, which lie with its set), labeling=fkd labeling.path=FOLDER (of epoch_0/batch_0.tar
+and so on; where the protocol asks for other batches than were labelled, the settings to type are said)."""
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``evaluate`` to ``commands``."""
+    about = "train students on a distilled set, whoever made it"
+    parser = add_command(commands, "evaluate", about, run, epilog=_EPILOG)
+    parser.add_argument(
+        "path", metavar="PATH", type=Path, help="a run, or a folder or file in a format of infer import"
+    )
+    parser.add_argument("settings", metavar="SETTING", nargs="*", help="as for launch.py: evaluate=..., labeling=hard")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Go on as ``launch.py method=imported`` with the set at ``options.path``."""
+    from infer.commands.launch_words import evaluate_set  # torch takes seconds
+
+    return evaluate_set(options)

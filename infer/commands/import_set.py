@@ -1,0 +1,34 @@
+"""``infer import``: take in a distilled set of another tool."""
+
+import argparse
+from pathlib import Path
+
+from infer.commands.parsing import Commands, add_command, add_to_folder
+from infer.formats.names import AUTO, FORMATS, HOLDS
+from infer.tables import Report
+
+_EPILOG = f"Formats, in the order in which they are looked for: {HOLDS}."
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``import`` to ``commands``."""
+    about = "take in a distilled set of another tool"
+    parser = add_command(commands, "import", about, run, ("json",), epilog=_EPILOG)
+    parser.add_argument("source", metavar="SOURCE", help="the folder or file to read")
+    parser.add_argument("settings", metavar="SETTING", nargs="*", help="of the data set, e.g. dataset.root=FOLDER")
+    add_to_folder(parser)
+    parser.add_argument("--format", choices=[AUTO, *FORMATS], default=AUTO, help=f"{AUTO} (the default) looks for each")
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="the data set of its classes: checks them, and gives mean and std"
+    )
+    parser.add_argument("--classes", metavar="FILE", type=Path, help="the class names in order, one per line or JSON")
+    for name, done in (("mean", "subtracted from"), ("std", "then divided out of")):
+        told = f"what was {done} values in [0, 1] where the set holds floats; without it that of the data set"
+        parser.add_argument(f"--{name}", metavar=("R", "G", "B"), nargs=3, type=float, help=told)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Write the set at ``options.source`` as a folder of the ``infer`` format."""
+    from infer.commands.exchange import import_set  # torch takes seconds
+
+    return import_set(options)

@@ -1,0 +1,54 @@
+"""The ``infer`` command. It starts without torch, so that it answers at once; a subcommand imports what it needs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from infer.commands import diff, evaluate, export, gc, import_set, ls, show, table, verify
+from infer.commands.parsing import Parser
+from infer.errors import INTERRUPTED, describe
+from infer.tables import print_report
+
+_COMMANDS = (ls, show, diff, table, verify, gc, import_set, export, evaluate)
+
+
+def main() -> None:
+    """Entry of the installed command."""
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def run(words: Sequence[str]) -> int:
+    """Carry out one command line and return its exit code: 2 for a usage error, else what the command says."""
+    try:
+        options = _parsed(words)
+        report = options.run(options)
+        print_report(report, options.form)
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"infer: {describe(error)}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+    return report.code
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """``words`` taken apart; settings (key=value) may stand behind options too, which argparse does not see to."""
+    parser = Parser(prog="infer", description="Look at runs, compare them, check what is stored, and exchange sets.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_to(commands)
+    options, rest = parser.parse_known_args(words)
+    if "settings" in options and not any(word.startswith("-") for word in rest):
+        options.settings += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options

@@ -1,0 +1,54 @@
+"""Options that several subcommands share, and the parser that reports a wrong command line in one line."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+from infer.errors import UsageError
+from infer.tables import Report
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+"""The subcommands of a parser, as argparse hands them out."""
+RUN = "a folder, a name, its beginning or a part of it, or the signature of an artefact of the run"
+_FORMS = {"json": "print JSON", "csv": "print comma-separated values", "md": "print Markdown"}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are usage errors of this program."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. See {self.prog} --help")
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    about: str,
+    run: Callable[[argparse.Namespace], Report],
+    forms: tuple[str, ...] = (),
+    epilog: str | None = None,
+) -> Parser:
+    """Add the subcommand ``name``, carried out by ``run``, with the options that all of them have.
+
+    ``forms`` are those of json, csv and md in which it can print beside text.
+    """
+    parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=epilog)
+    parser.add_argument(
+        "--outputs",
+        metavar="DIR",
+        type=Path,
+        default=Path("outputs"),
+        help="root of everything that runs wrote",
+    )
+    if forms:  # argparse cannot show an empty group
+        choice = parser.add_mutually_exclusive_group()
+        for form in forms:
+            choice.add_argument(f"--{form}", action="store_const", const=form, dest="form", help=_FORMS[form])
+    parser.set_defaults(run=run, form="text")
+    return parser
+
+
+def add_to_folder(parser: Parser) -> None:
+    """Add the option ``--to`` of commands that write a new folder."""
+    parser.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="a new folder")
