@@ -75,7 +75,7 @@ def fkd_file(first_epoch: int, part: str) -> str:
 
 
 def holds_fkd_labels(folder: Path) -> bool:
-    """Whether FKD labels lie with the set in ``folder``."""
+    """True if FKD labels lie with the set in ``folder``."""
     return (folder / fkd_file(0, "logits")).is_file()
 
 

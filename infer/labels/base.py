@@ -1,8 +1,9 @@
-"""What a labeling must provide, and the loss that all soft labels share."""
+"""The contract of a labeling, and the loss that all soft labels share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,26 +16,30 @@ from infer.training.draws import Draws
 from infer.training.objectives import Objective
 
 
-class Labels(Protocol):
+class Labels(ABC):
     """The targets of a training set, as an objective for the training loop."""
 
-    mode: str
+    mode: ClassVar[str]
     """hard, static, dynamic or fkd."""
     label_bytes: int
-    """What they cost to store."""
+    """Bytes of storage."""
 
     @property
+    @abstractmethod
     def student_settings(self) -> Mapping[str, Any]:
-        """What the targets depend on, besides ``parents``, for a student's signature."""
+        """Settings that the targets depend on, besides ``parents``, for a student's signature."""
 
     @property
+    @abstractmethod
     def parents(self) -> Mapping[str, Artefact]:
-        """The artefacts that they are read from or made by."""
+        """Artefacts that hold the targets, or that make them."""
 
     @property
     def draws(self) -> Draws | None:
-        """The draws that a student has to use, where the targets are bound to them."""
+        """The random numbers that a student has to use, where the targets are bound to them."""
+        return None
 
+    @abstractmethod
     def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
         """The loss of a student's logits, with everything it needs on ``device``.
 
@@ -68,5 +73,5 @@ class SoftLabelLoss:
 
 
 def artefacts_of(role: str, source: TrainingSet | Labels) -> dict[str, Artefact]:
-    """``source`` itself where it is stored, else what it is made from."""
+    """``source`` itself where it is an artefact, else the artefacts that it is made from."""
     return {role: source} if isinstance(source, Artefact) else dict(source.parents)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from infer.context import Context
-from infer.labels.base import SoftLabelLoss
+from infer.labels.base import Labels, SoftLabelLoss
 from infer.labels.ensemble import Ensemble
 from infer.normalisation import Normalisation
 from infer.store import Artefact
@@ -16,12 +16,11 @@ from infer.training.batches import Batch
 from infer.training.objectives import Objective
 
 
-class DynamicLabels:
-    """The mean of the teachers' logits on what the student sees; nothing is stored, but the teachers must be there."""
+class DynamicLabels(Labels):
+    """The mean of the teachers' logits on each batch; nothing is stored, but the teachers must be there."""
 
     mode = "dynamic"
     label_bytes = 0
-    draws = None
 
     def __init__(self, context: Context, teachers: list[Teacher], loss: SoftLabelLoss) -> None:
         self._teachers = teachers

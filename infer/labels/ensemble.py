@@ -1,4 +1,4 @@
-"""The teachers together, as they label what a student sees: the mean of their logits on augmented, mixed batches."""
+"""The ensemble of teachers that labels batches: the mean of their logits on augmented, mixed images."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ class Ensemble:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the logits depend on besides images and teachers; only what differs from the default."""
+        """Settings that the logits depend on besides images and teachers, where they differ from the defaults."""
         return {} if self._teacher_bn is TeacherBn.eval else {"teacher_bn": self._teacher_bn.value}
 
     def labeller(self, normalisation: Normalisation) -> Callable[[Tensor], Tensor]:

@@ -13,7 +13,7 @@ from infer.context import Context
 from infer.distilled.folder import LABELS
 from infer.distilled.soft_labels import are_probabilities, as_logits, require_soft_labels
 from infer.errors import UsageError
-from infer.labels.base import SoftLabelLoss
+from infer.labels.base import Labels, SoftLabelLoss
 from infer.labels.static import static_label_objective
 from infer.methods.base import DistilledArtefact
 from infer.methods.imported import ImportedSet
@@ -26,14 +26,13 @@ _FILE = f"{LABELS}.safetensors"
 _BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 
 
-class SetLabels(Artefact):
-    """The labels as they came; their bytes are counted in the type that they came in.
+class SetLabels(Labels, Artefact):
+    """Soft labels in the type in which they came, which also counts their bytes.
 
     Raises UsageError where the set has none, or none that fit its images.
     """
 
     mode = "static"
-    draws = None
     kind = "labels"
     stage = Stage.relabel
 
@@ -78,12 +77,12 @@ class SetLabels(Artefact):
 
     @property
     def kind_of_values(self) -> str:
-        """What they are as they came: logits or probabilities."""
+        """The word ``logits`` or ``probabilities``."""
         return self._context.obtain(self)["facts"]["are"]
 
     @property
     def file(self) -> Path:
-        """The labels as they came, in the store."""
+        """The file of the labels in the store."""
         return self._context.folder(self) / _FILE
 
     @property
@@ -103,7 +102,7 @@ class SetLabels(Artefact):
         return soft_labels
 
     def _bytes_stored(self) -> int:
-        """Of the tensor in the store, without reading it."""
+        """Bytes of the tensor in the store, without reading it."""
         with safe_open(self._context.store.folder(self) / _FILE, framework="pt") as opened:
             stored = opened.get_slice("logits")
             rows, classes = stored.get_shape()

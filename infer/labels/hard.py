@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from infer.labels.base import Labels
 from infer.methods.base import TrainingSet
 from infer.methods.budget import HARD_LABEL_BYTES
 from infer.normalisation import Normalisation
@@ -12,11 +13,10 @@ from infer.store import Artefact
 from infer.training.objectives import Objective, hard_label_objective
 
 
-class HardLabels:
+class HardLabels(Labels):
     """Cross-entropy with the class; a mixed image is charged for both classes in proportion."""
 
     mode = "hard"
-    draws = None
 
     def __init__(self, images: TrainingSet, label_smoothing: float) -> None:
         self._images = images

@@ -20,8 +20,9 @@ from infer.training.plan import Plan
 
 
 def labels_of(context: Context, images: TrainingSet, mode: LabelMode, teachers: list[Teacher], plan: Plan) -> Labels:
-    """The labels of ``images``; nothing is made yet. ``teachers`` give the soft ones, unless ``labeling`` says that
-    those of the run's own set were made elsewhere.
+    """The labels of ``images``; nothing is made yet.
+
+    ``teachers`` give the soft ones, unless ``labeling`` says that those of the run's own set were made elsewhere.
 
     ``plan`` is that of the students: labels that are stored per epoch are made for their batches.
     """
@@ -56,5 +57,5 @@ def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan: Plan, loss:
 
 
 def _is_the_runs_own(context: Context, images: TrainingSet) -> bool:
-    """Whether ``images`` are the distilled set that the settings ask for, and no baseline."""
+    """True if ``images`` are the distilled set that the settings ask for, and no baseline."""
     return isinstance(images, DistilledArtefact) and images.signature == distilled_set(context).signature

@@ -13,7 +13,7 @@ from torch import Tensor
 from infer.config import Stage
 from infer.context import Context
 from infer.distilled.folder import LABELS, write_labels
-from infer.labels.base import SoftLabelLoss
+from infer.labels.base import Labels, SoftLabelLoss
 from infer.methods.base import Block, DistilledArtefact
 from infer.methods.budget import LOGIT_BYTES
 from infer.normalisation import Normalisation
@@ -63,11 +63,10 @@ class BlockLogits(Artefact):
         return load_tensors(self._context.folder(self) / _LOGITS)["logits"]
 
 
-class StaticLabels(Artefact):
+class StaticLabels(Labels, Artefact):
     """The teachers' mean logits for a distilled set, float16 [N, C] in the order of its images."""
 
     mode = "static"
-    draws = None
     kind = "labels"
     stage = Stage.relabel
 
