@@ -46,7 +46,8 @@ def _diff_of_configs(options: argparse.Namespace) -> Report:
     (a, config_a), (b, config_b) = (settings_of_words(words) for words in options.pair)
     protocols = [config.protocol_name_with(config.labeling.mode) for config in (config_a, config_b)]
     comparison = compare_settings(a, b, (protocols[0], protocols[1]))
-    return report_settings(*options.pair, comparison, options.all)
+    first, second = options.pair
+    return report_settings(first, second, comparison, options.all)
 
 
 def report_runs(a: Run, b: Run, comparison: Comparison, everything: bool) -> Report:

@@ -9,10 +9,11 @@ from typing import NoReturn
 
 from infer import cli
 from infer.data.paths import expand
-from infer.distilled.folder import LABELS, holds_fkd_labels, read_manifest
+from infer.distilled.folder import holds_fkd_labels, read_manifest
 from infer.errors import UsageError
 from infer.formats.folder import infer_folder
 from infer.records.find import pick_run
+from infer.records.names import LABELS
 
 
 def evaluate_set(options: argparse.Namespace) -> NoReturn:
@@ -69,7 +70,7 @@ def _path_of(word: str, outputs: Path) -> Path:
 
 def _dataset_of(path: Path, folder: Path | None) -> str:
     choices = sorted(preset.stem for preset in Path(cli.conf_folder(), "dataset").glob("*.yaml"))
-    name = read_manifest(folder)["dataset"]["name"] if folder is not None else None
+    name: str | None = read_manifest(folder)["dataset"]["name"] if folder is not None else None
     if name in choices:
         return name
     told = (

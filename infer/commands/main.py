@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from infer.commands import diff, evaluate, export, gc, import_set, ls, show, table, verify
 from infer.commands.parsing import Parser
 from infer.errors import INTERRUPTED, describe
-from infer.tables import print_report
+from infer.tables import Report, print_report
 
 _COMMANDS = (ls, show, diff, table, verify, gc, import_set, export, evaluate)
 
@@ -30,7 +30,7 @@ def run(words: Sequence[str]) -> int:
     """Carry out one command line and return its exit code: 2 for a usage error, else what the command says."""
     try:
         options = _parsed(words)
-        report = options.run(options)
+        report: Report = options.run(options)
         print_report(report, options.form)
     except Exception as error:
         if isinstance(error, BrokenPipeError) or os.environ.get("HYDRA_FULL_ERROR") == "1":

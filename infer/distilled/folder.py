@@ -25,7 +25,7 @@ FORMAT = "infer"
 FORMAT_VERSION = 1
 
 
-class DistilledSet(Dataset):
+class DistilledSet(Dataset[tuple[Tensor, int, Tensor | None]]):
     """A distilled set in memory: item i is (image [3, H, W], int class, logits [C] or None), float32 and normalised."""
 
     def __init__(self, images: Tensor, targets: Tensor, logits: Tensor | None, manifest: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class DistilledSet(Dataset):
     @property
     def classes(self) -> list[str]:
         """Class names; a target is an index into them."""
-        return self.manifest["dataset"]["classes"]
+        return list(self.manifest["dataset"]["classes"])
 
 
 def write_composable(folder: Path, natural: Tensor, compensators: Tensor, dtype: str, manifest: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise UsageError(f"{folder} holds no distilled set: there is no {MANIFEST}. Give a run's distilled/ folder")
-    manifest = read_json(path)
+    manifest: dict[str, Any] = read_json(path)
     if (manifest.get("format"), manifest.get("version")) != (FORMAT, FORMAT_VERSION):
         raise UsageError(
             f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; "

@@ -5,18 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from infer.distilled.folder import (
-    IMAGES,
-    LABELS,
-    MANIFEST,
-    load,
-    write_images,
-)
+from infer.distilled.folder import load, write_images
 from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.foreign_set import ForeignSet, Rounding
 from infer.normalisation import Normalisation
-from infer.records.names import DISTILLED
+from infer.records.names import DISTILLED, IMAGES, LABELS, MANIFEST
 from infer.store.files import load_tensors, save_tensors
 
 

@@ -31,9 +31,8 @@ class Ensemble:
         """A function from float32 images [B, 3, H, W] with ``normalisation`` to float32 logits [B, C], on the run's
         device."""
         device = self._context.device
-        networks = [
-            teacher.network(normalisation).to(device, memory_format=torch.channels_last) for teacher in self._teachers
-        ]
+        networks = [teacher.network(normalisation).to(device) for teacher in self._teachers]
+        networks = [network.to(memory_format=torch.channels_last) for network in networks]
         if self._teacher_bn is TeacherBn.batch:
             networks = [with_batch_statistics(network) for network in networks]
 

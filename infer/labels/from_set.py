@@ -10,7 +10,6 @@ from torch import Tensor
 
 from infer.config import Stage
 from infer.context import Context
-from infer.distilled.folder import LABELS
 from infer.distilled.soft_labels import are_probabilities, as_logits, require_soft_labels
 from infer.errors import UsageError
 from infer.labels.base import Labels, SoftLabelLoss
@@ -18,6 +17,7 @@ from infer.labels.static import static_label_objective
 from infer.methods.base import DistilledArtefact
 from infer.methods.imported import ImportedSet
 from infer.normalisation import Normalisation
+from infer.records.names import LABELS
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.objectives import Objective
@@ -78,7 +78,7 @@ class SetLabels(Labels, Artefact):
     @property
     def kind_of_values(self) -> str:
         """The word ``logits`` or ``probabilities``."""
-        return self._context.obtain(self)["facts"]["are"]
+        return str(self._context.obtain(self)["facts"]["are"])
 
     @property
     def file(self) -> Path:
@@ -106,4 +106,4 @@ class SetLabels(Labels, Artefact):
         with safe_open(self._context.store.folder(self) / _FILE, framework="pt") as opened:
             stored = opened.get_slice("logits")
             rows, classes = stored.get_shape()
-            return rows * classes * _BYTES[stored.get_dtype()]
+            return int(rows * classes * _BYTES[stored.get_dtype()])

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from infer.config import Stage
 from infer.context import Context
-from infer.distilled.folder import LABELS, write_labels
+from infer.distilled.folder import write_labels
 from infer.labels.base import Labels, SoftLabelLoss
 from infer.methods.base import Block, DistilledArtefact
 from infer.methods.budget import LOGIT_BYTES
 from infer.normalisation import Normalisation
+from infer.records.names import LABELS
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from infer.context import Context
-from infer.distilled.folder import IMAGES, write_images
+from infer.distilled.folder import write_images
 from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import image_bytes
+from infer.records.names import IMAGES
 from infer.store import Workspace
 from infer.store.files import load_tensors
 from infer.training.images import Images

@@ -15,16 +15,7 @@ from infer.config.method import ImportedMethod
 from infer.context import Context
 from infer.data.paths import expand
 from infer.distilled.compose import compose, composed_targets
-from infer.distilled.folder import (
-    COMPENSATORS,
-    IMAGES,
-    LABELS,
-    NATURAL,
-    read_manifest,
-    read_parts,
-    verify,
-    write_manifest,
-)
+from infer.distilled.folder import read_manifest, read_parts, verify, write_manifest
 from infer.formats.catalogue import find_format
 from infer.formats.contents import content_digest
 from infer.formats.folder import infer_folder, read_folder, require_classes, require_size
@@ -33,6 +24,7 @@ from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import ipc_charged
 from infer.methods.image_set import DistilledImages
 from infer.normalisation import channelwise
+from infer.records.names import COMPENSATORS, IMAGES, LABELS, NATURAL
 from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from infer.config import Stage
 from infer.config.method import SynthesisMethod
 from infer.context import Context
-from infer.distilled.folder import IMAGES
 from infer.methods.augmentation import Augmentation
 from infer.methods.base import Block, GenerationCurves
 from infer.methods.curves import side_by_side
 from infer.methods.image_set import DistilledImages
 from infer.methods.objective import OptimisationSettings, Problem
 from infer.methods.optimisation import optimise, settings_of
-from infer.records.names import CURVES
+from infer.records.names import CURVES, IMAGES
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher

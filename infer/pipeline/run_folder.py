@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from infer.context import Context
-from infer.distilled.folder import LABELS, read_manifest, write_labels, write_manifest
+from infer.distilled.folder import read_manifest, write_labels, write_manifest
 from infer.evaluation.comparison import Evaluation
 from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels
 from infer.labels.fkd_own import write_own_labels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
-from infer.records.names import DISTILLED
+from infer.records.names import DISTILLED, LABELS
 from infer.store import Artefact
 
 
