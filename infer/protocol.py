@@ -1,10 +1,11 @@
 """The evaluation protocol of a run: how long students train, on which pixels, on what they are tested."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from infer.config.checks import require
-from infer.config.evaluate import Mix, TestCrop
+from infer.config.evaluate import EvaluateConfig, Mix, TestCrop
 from infer.context import Context
 from infer.methods.base import TrainingSet
 from infer.training.images import LabelledImages, Units
@@ -12,14 +13,21 @@ from infer.training.plan import Plan
 from infer.units import unit_settings, units_of
 
 
-def student_plan(context: Context, images: TrainingSet, steps: int | None = None, arch: str | None = None) -> Plan:
+def student_plan(
+    context: Context,
+    images: TrainingSet,
+    steps: int | None = None,
+    arch: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Plan:
     """The length, schedule and batches of a student on ``images``.
 
     ``steps`` replaces the protocol's own length. ``arch`` decides on the learning rate alone; None: the first student.
+    ``overrides`` replace settings of the protocol (``Labels.overrides``).
     Raises UsageError when the images do not divide into the patches that are to be shuffled.
     """
-    config, size = context.config, context.data.image_size
-    protocol = config.evaluate.for_student(arch or config.student.archs[0], config.ipc)
+    size = context.data.image_size
+    protocol = replace(protocol_of(context, arch), **overrides or {})
     patches = protocol.shuffle_patches
     allowed = f"images of {size}x{size} pixels do not divide into so many rows and columns of patches"
     require(size % patches == 0, "evaluate.shuffle_patches", patches, allowed)
@@ -33,6 +41,12 @@ def student_plan(context: Context, images: TrainingSet, steps: int | None = None
         mix_alpha=None if protocol.mix is Mix.none else protocol.mix_alpha,
         cutmix=protocol.mix is Mix.cutmix,
     )
+
+
+def protocol_of(context: Context, arch: str | None = None) -> EvaluateConfig:
+    """The protocol's settings for ``arch``, or for the first student."""
+    config = context.config
+    return config.evaluate.for_student(arch or config.student.archs[0], config.ipc)
 
 
 def student_units(context: Context) -> Units:

@@ -1,6 +1,7 @@
 """What a run compares: the distilled set it was asked for, and the baselines of equal bytes and equal updates."""
 
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -49,7 +50,14 @@ class Trial:
     @cached_property
     def plan(self) -> Plan:
         """How its students are trained, but for the learning rate, which architectures may have of their own."""
-        return student_plan(self.context, self.material.images, self.material.steps)
+        material = self.material
+        return student_plan(self.context, material.images, material.steps, overrides=material.labels.overrides)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Settings of the protocol that the labels replace, under the keys that are typed; JSON-ready."""
+        decided = self.material.labels.overrides.items()
+        return {f"evaluate.{name}": value.value if isinstance(value, Enum) else value for name, value in decided}
 
     @property
     def num_steps(self) -> int:
@@ -82,7 +90,7 @@ def main_trial(context: Context) -> Trial:
     images = distilled_set(context)
     steps = context.config.sweep.student_steps
     labels = labels_of(context, images, context.config.labeling.mode, _labeling_teachers(context), steps)
-    protocol = protocol_name(context, context.config.labeling.mode)
+    protocol = protocol_name(context, context.config.labeling.mode, is_overridden=bool(labels.overrides))
     return Trial(context, Material(context.config.method.name, images, labels, protocol, steps))
 
 
@@ -92,11 +100,12 @@ def baseline_trials(context: Context, main: Trial, baselines: list[Baseline]) ->
     return [trial for trial in trials if _content(trial) != _content(main)]
 
 
-def protocol_name(context: Context, mode: LabelMode) -> str:
-    """The protocol's name under labels of ``mode``, starred when the command line or a sweep changes its settings."""
+def protocol_name(context: Context, mode: LabelMode, is_overridden: bool = False) -> str:
+    """The protocol's name under labels of ``mode``, starred when the command line, a sweep or the labels themselves
+    (``is_overridden``) change its settings."""
     words = [word.partition("=")[0] for word in context.overrides]
     typed = [w for w in words if w.startswith("evaluate.") and w.removeprefix("evaluate.") not in _NOT_PROTOCOL]
-    changed = typed or context.config.sweep.student_steps is not None
+    changed = typed or is_overridden or context.config.sweep.student_steps is not None
     return context.config.protocol_name_with(mode) + ("*" if changed else "")
 
 
@@ -143,7 +152,7 @@ def _random_images_with_fkd(context: Context, budget: int, steps: int) -> tuple[
     for per_class in range(most, 0, -1):
         images = RandomSet(context, per_class)
         plan = student_plan(context, images, steps)
-        leftover = budget - images.bytes.total - fkd_bytes(plan, data.num_classes, labeling)
+        leftover = budget - images.bytes.total - fkd_bytes(plan, data.image_size, data.num_classes, labeling)
         if leftover >= 0:
             return images, leftover
     raise UsageError(

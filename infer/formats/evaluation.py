@@ -9,8 +9,9 @@ from typing import NoReturn
 
 from infer import cli
 from infer.data.paths import expand
+from infer.distilled.fkd import holds_fkd_labels
 from infer.errors import UsageError
-from infer.formats.distilled import LABELS, holds_fkd_labels, read_manifest
+from infer.formats.distilled import LABELS, read_manifest
 from infer.formats.folder import infer_folder
 from infer.inspect.naming import pick_run
 

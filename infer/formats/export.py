@@ -8,7 +8,6 @@ from infer.context import Context
 from infer.formats.distilled import LABELS, read_manifest, write_labels, write_manifest
 from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels
-from infer.labels.fkd_own import write_own_labels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
 from infer.store import Artefact
@@ -52,6 +51,6 @@ def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, A
             shutil.copyfile(labels.file, folder / f"{LABELS}.safetensors")
             return {"mode": labels.mode, "signature": labels.signature, "are": labels.kind_of_values}
         case FkdLabels():
-            return write_own_labels(context, labels, folder)
+            return labels.write_into(folder)
         case _:
             return {"mode": labels.mode}

@@ -22,6 +22,8 @@ class Labels(Protocol):
     """hard, static, dynamic or fkd."""
     label_bytes: int
     """What they cost to store."""
+    overrides: Mapping[str, Any]
+    """Settings of the protocol that the targets decide on in its place, by name; none where they fit any."""
 
     @property
     def student_settings(self) -> Mapping[str, Any]:

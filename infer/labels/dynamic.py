@@ -22,6 +22,7 @@ class DynamicLabels:
     mode = "dynamic"
     label_bytes = 0
     draws = None
+    overrides: Mapping[str, Any] = {}
 
     def __init__(self, context: Context, teachers: list[Teacher], loss: SoftLabelLoss) -> None:
         self._teachers = teachers

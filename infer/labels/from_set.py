@@ -34,6 +34,7 @@ class SetLabels(Artefact):
 
     mode = "static"
     draws = None
+    overrides: Mapping[str, Any] = {}
     kind = "labels"
     stage = Stage.relabel
 

@@ -17,6 +17,7 @@ class HardLabels:
 
     mode = "hard"
     draws = None
+    overrides: Mapping[str, Any] = {}
 
     def __init__(self, images: TrainingSet, label_smoothing: float) -> None:
         self._images = images

@@ -67,6 +67,7 @@ class StaticLabels(Artefact):
 
     mode = "static"
     draws = None
+    overrides: Mapping[str, Any] = {}
     kind = "labels"
     stage = Stage.relabel
 

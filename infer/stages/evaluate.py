@@ -42,7 +42,7 @@ class Student(TrainedNetwork):
         super().__init__(context, arch)
         self._material = material
         self.repeat = repeat
-        self.plan = student_plan(context, material.images, material.steps, arch)
+        self.plan = student_plan(context, material.images, material.steps, arch, material.labels.overrides)
 
     @property
     def name(self) -> str:

@@ -6,18 +6,16 @@ from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.labels.base import Labels, SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, TeachersFkdLabels
-from infer.labels.fkd_folders import open_labels
-from infer.labels.fkd_imported import ImportedFkdLabels
+from infer.labels.fkd import FkdLabels, teachers_labels
+from infer.labels.fkd_imported import imported_labels, open_labels, settings_overridden
 from infer.labels.from_set import SetLabels
 from infer.labels.hard import HardLabels
 from infer.labels.static import StaticLabels
 from infer.methods.base import DistilledArtefact, TrainingSet
 from infer.methods.imported import ImportedSet
-from infer.protocol import student_plan
+from infer.protocol import protocol_of, student_plan
 from infer.stages.generate import distilled_set
 from infer.stages.squeeze import Teacher
-from infer.training.plan import Plan
 
 
 def labels_of(
@@ -42,22 +40,22 @@ def labels_of(
         case LabelMode.dynamic:
             return DynamicLabels(context, teachers, loss)
         case LabelMode.fkd:
-            plan = student_plan(context, images, steps)
             if given:
-                return _fkd_made_elsewhere(context, images, plan, loss)
-            return TeachersFkdLabels(context, images, teachers, plan, loss)
+                return _fkd_made_elsewhere(context, images, steps, loss)
+            return teachers_labels(context, images, teachers, student_plan(context, images, steps), loss)
 
 
-def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan: Plan, loss: SoftLabelLoss) -> FkdLabels:
+def _fkd_made_elsewhere(context: Context, images: TrainingSet, steps: int | None, loss: SoftLabelLoss) -> FkdLabels:
     path = context.config.labeling.path
     if path is None and not isinstance(images, ImportedSet):
         raise UsageError(
             f"labeling.source=set takes the labels of an imported set, and method={context.config.method.name} makes "
             "one of its own. Type labeling.path=<folder of FKD labels>, or method=imported method.path=..."
         )
-    size = context.data.image_size
-    folder = open_labels(expand(path) if path else images.path, (size, size))
-    return ImportedFkdLabels(context, images, folder, plan, loss)
+    folder = open_labels(expand(path) if path else images.path, context.data.image_size)
+    overrides = settings_overridden(context, folder, protocol_of(context), images.num_images)
+    plan = student_plan(context, images, steps, overrides=overrides)
+    return imported_labels(context, images, folder, plan, loss, overrides)
 
 
 def _is_the_runs_own(context: Context, images: TrainingSet) -> bool:

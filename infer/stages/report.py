@@ -7,6 +7,7 @@ from infer.config import Stage
 from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
+from infer.files import canonical_json
 from infer.result import outcome_of
 from infer.stages.squeeze import Teacher
 from infer.statistics import Summary, as_text
@@ -32,12 +33,20 @@ def announce(context: Context, trials: list[Trial], plan: dict[Stage, list[Artef
         f"{budget}: {main.material.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
         f"students make {main.num_steps} steps on {main.material.images.num_images} images"
     )
+    if main.overrides:
+        settings = " ".join(f"{key}={_typed(value)}" for key, value in main.overrides.items())
+        say(f"the labels are of batches made with {settings}: these settings replace the protocol's")
     for trial in trials:
         _warn_of_small_batch(context, trial)
     workload = Workload()
     workload.add(context, plan)
     context.console.table(COLUMNS, workload.rows)
     say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
+
+
+def _typed(value: object) -> str:
+    """``value`` as a person types it behind ``key=``."""
+    return canonical_json(value).strip('"')
 
 
 def _warn_of_small_batch(context: Context, trial: Trial) -> None:
