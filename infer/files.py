@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
+
+from infer.errors import UsageError
 
 _SEAL = "sha256"
 
@@ -57,6 +59,18 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_digest(files: Sequence[Path], root: Path) -> str:
+    """Hex SHA-256 over the names, below ``root``, and contents of ``files``, wherever they lie.
+
+    Raises UsageError where one of them is missing.
+    """
+    absent = next((file for file in files if not file.is_file()), None)
+    if absent:
+        raise UsageError(f"{absent} is missing: {root} is not whole")
+    listed = [[str(file.relative_to(root)) if file != root else "", sha256(file)] for file in files]
+    return digest_of(listed)
 
 
 def listing(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from infer import cli
 from infer.data.paths import expand
-from infer.distilled.folder import holds_fkd_labels, read_manifest
+from infer.distilled.fkd import holds_fkd_labels
+from infer.distilled.folder import read_manifest
 from infer.errors import UsageError
 from infer.formats.folder import infer_folder
 from infer.records.find import pick_run

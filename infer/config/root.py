@@ -132,6 +132,10 @@ class Config:
         by_teachers = [] if self.labeling.made_elsewhere else [Baseline(f"random_{self.labeling.mode.value}")]
         return [] if in_sweep else list(dict.fromkeys([*by_teachers, Baseline.random_hard, Baseline.full]))
 
+    def protocol_for(self, arch: str | None = None) -> EvaluateConfig:
+        """The protocol's settings for students of ``arch``, or for the first student."""
+        return self.evaluate.for_student(arch or self.student.archs[0], self.ipc)
+
     def protocol_name_with(self, mode: LabelMode) -> str:
         """The protocol under labels of ``mode``: both are named where the protocol is made for another mode."""
         return self.evaluate.name_with(mode)

@@ -69,16 +69,6 @@ def write_labels(folder: Path, logits: Tensor) -> None:
     save_tensors(folder / f"{LABELS}.safetensors", {"logits": logits.half()})
 
 
-def fkd_file(first_epoch: int, part: str) -> str:
-    """The name of a file of FKD labels: ``part`` (logits or draws) of the epochs from ``first_epoch`` on."""
-    return f"fkd-{first_epoch:05d}-{part}.safetensors"
-
-
-def holds_fkd_labels(folder: Path) -> bool:
-    """True if FKD labels lie with the set in ``folder``."""
-    return (folder / fkd_file(0, "logits")).is_file()
-
-
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest over the folder's tensor files, with their checksums; to be called last."""
     header = {"format": FORMAT, "version": FORMAT_VERSION}

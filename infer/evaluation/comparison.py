@@ -1,6 +1,8 @@
 """The comparison of a run: the distilled set it was asked for, and baselines of equal bytes and equal updates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -49,7 +51,14 @@ class Evaluation:
     @cached_property
     def plan(self) -> Plan:
         """How its students are trained, but for the learning rate, which architectures may have of their own."""
-        return student_plan(self.context, self.labelled.images, self.labelled.steps)
+        labelled = self.labelled
+        return student_plan(self.context, labelled.images, labelled.steps, overrides=labelled.labels.overrides)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Settings of the protocol that the labels replace, under the keys that are typed; JSON-ready."""
+        replaced = self.labelled.labels.overrides.items()
+        return {f"evaluate.{name}": value.value if isinstance(value, Enum) else value for name, value in replaced}
 
     @property
     def num_steps(self) -> int:
@@ -95,11 +104,7 @@ def main_evaluation(context: Context) -> Evaluation:
     """The distilled set with its labels, under the run's protocol."""
     images = distilled_set(context)
     steps = context.config.sweep.student_steps
-    labels = labels_of(
-        context, images, context.config.labeling.mode, _labeling_teachers(context), student_plan(context, images, steps)
-    )
-    protocol = protocol_name(context, context.config.labeling.mode)
-    return Evaluation(context, LabelledSet(context.config.method.name, images, labels, protocol, steps))
+    return _evaluation(context, context.config.method.name, images, context.config.labeling.mode, steps)
 
 
 def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Baseline]) -> list[Evaluation]:
@@ -108,11 +113,14 @@ def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Bas
     return [evaluation for evaluation in evaluations if _content(evaluation) != _content(main)]
 
 
-def protocol_name(context: Context, mode: LabelMode) -> str:
-    """The protocol's name under labels of ``mode``, starred when the command line or a sweep changes its settings."""
+def protocol_name(context: Context, mode: LabelMode, is_overridden: bool = False) -> str:
+    """The protocol's name under labels of ``mode``.
+
+    It is starred when the command line, a sweep or the labels themselves (``is_overridden``) change its settings.
+    """
     words = [word.partition("=")[0] for word in context.overrides]
     typed = [w for w in words if w.startswith("evaluate.") and w.removeprefix("evaluate.") not in _NOT_PROTOCOL]
-    changed = typed or context.config.sweep.student_steps is not None
+    changed = typed or is_overridden or context.config.sweep.student_steps is not None
     return context.config.protocol_name_with(mode) + ("*" if changed else "")
 
 
@@ -124,10 +132,21 @@ def _baseline_evaluation(context: Context, main: Evaluation, baseline: Baseline)
     """One baseline: the same protocol and as many updates as the students of ``main`` make."""
     mode = _LABELS_OF[baseline]
     images, leftover = _baseline_images(context, main, baseline, mode)
-    plan = student_plan(context, images, main.num_steps)
-    labels = labels_of(context, images, mode, _labeling_teachers(context), plan)
-    protocol = protocol_name(context, mode)
-    return Evaluation(context, LabelledSet(baseline.value, images, labels, protocol, main.num_steps, leftover))
+    return _evaluation(context, baseline.value, images, mode, main.num_steps, leftover)
+
+
+def _evaluation(
+    context: Context, name: str, images: TrainingSet, mode: LabelMode, steps: int | None, leftover_bytes: int = 0
+) -> Evaluation:
+    """``images`` with labels of ``mode`` and the students trained on them."""
+    teachers = [Teacher(context, arch) for arch in context.config.teachers_that_label]
+
+    def plan_with(overrides: Mapping[str, Any]) -> Plan:
+        return student_plan(context, images, steps, overrides=overrides)
+
+    labels = labels_of(context, images, mode, teachers, plan_with)
+    protocol = protocol_name(context, mode, is_overridden=bool(labels.overrides))
+    return Evaluation(context, LabelledSet(name, images, labels, protocol, steps, leftover_bytes))
 
 
 def _baseline_images(
@@ -160,14 +179,10 @@ def _random_images_with_fkd(context: Context, budget: int, steps: int) -> tuple[
     for per_class in range(most, 0, -1):
         images = RandomSet(context, per_class)
         plan = student_plan(context, images, steps)
-        leftover = budget - images.bytes.total - fkd_bytes(plan, data.num_classes, labeling)
+        leftover = budget - images.bytes.total - fkd_bytes(plan, data.image_size, data.num_classes, labeling)
         if leftover >= 0:
             return images, leftover
     raise UsageError(
         f"{budget} bytes do not pay for one image per class with its fkd labels. Store fewer of them "
         "(labeling.epochs_stored=1), or leave the baseline out: baselines=[]"
     )
-
-
-def _labeling_teachers(context: Context) -> list[Teacher]:
-    return [Teacher(context, arch) for arch in context.config.teachers_that_label]

@@ -1,5 +1,6 @@
 """The evaluation protocol of a run: how long students train, on which pixels, on what they are tested."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +13,21 @@ from infer.training.images import LabelledImages
 from infer.training.plan import Plan
 
 
-def student_plan(context: Context, images: TrainingSet, steps: int | None = None, arch: str | None = None) -> Plan:
+def student_plan(
+    context: Context,
+    images: TrainingSet,
+    steps: int | None = None,
+    arch: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Plan:
     """The length, schedule and batches of a student on ``images``.
 
     ``steps`` replaces the protocol's own length. ``arch`` decides on the learning rate alone; None: the first student.
+    ``overrides`` replace settings of the protocol (``Labels.overrides``).
     Raises UsageError when the images do not divide into the patches that are to be shuffled.
     """
-    config, size = context.config, context.data.image_size
-    protocol = config.evaluate.for_student(arch or config.student.archs[0], config.ipc)
+    size = context.data.image_size
+    protocol = replace(context.config.protocol_for(arch), **overrides or {})
     patches = protocol.shuffle_patches
     allowed = f"images of {size}x{size} pixels do not divide into so many rows and columns of patches"
     require(size % patches == 0, "evaluate.shuffle_patches", patches, allowed)

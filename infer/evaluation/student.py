@@ -42,7 +42,7 @@ class Student(TrainedNetwork):
         super().__init__(context, arch)
         self._labelled = labelled
         self.repeat = repeat
-        self.plan = student_plan(context, labelled.images, labelled.steps, arch)
+        self.plan = student_plan(context, labelled.images, labelled.steps, arch, labelled.labels.overrides)
 
     @property
     def name(self) -> str:

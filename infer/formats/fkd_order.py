@@ -1,4 +1,4 @@
-"""Which images an FKD file without indices speaks of: the order of its writer's sampler, replayed and checked.
+"""Order of the images in FKD files without indices: that of their writer's sampler, replayed and checked.
 
 SRe2L draws a permutation per epoch from one generator with seed 42 that runs on from epoch to epoch. Some versions of
 torch draw a second permutation per epoch and throw it away, so the same program gave other orders from the second epoch
@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from infer.errors import UsageError
-from infer.formats.fkd import FkdFolder, LabelledBatch
+
+if TYPE_CHECKING:  # which read the order that is found here
+    from infer.formats.fkd import FkdFolder, LabelledBatch
 
 _SEED = 42  # fixed in the published code, whatever its --fkd-seed says
 _ROWS_COMPARED = 2000
@@ -27,8 +30,8 @@ Order = Callable[[int], list[int]]
 
 
 def indexed_batches(
-    folder: FkdFolder, targets: Tensor, epochs: Iterable[int] | None = None
-) -> Iterator[tuple[int, LabelledBatch]]:
+    folder: "FkdFolder", targets: Tensor, epochs: Iterable[int] | None = None
+) -> Iterator[tuple[int, "LabelledBatch"]]:
     """Every epoch's number and batch, in order, all with the rows of the images whose classes are ``targets``.
 
     ``epochs`` are those that are read; None: all. Raises UsageError where the labels are not those of these images.
@@ -45,7 +48,7 @@ def indexed_batches(
             yield epoch, batch
 
 
-def replayed_order(folder: FkdFolder, targets: Tensor) -> Order:
+def replayed_order(folder: "FkdFolder", targets: Tensor) -> Order:
     """The order in which ``folder`` goes through the images whose classes are ``targets``.
 
     Raises UsageError where the folder is not of as many images, or no order agrees with its labels.
@@ -78,7 +81,7 @@ def agrees(share: float, compared: int, num_classes: int) -> bool:
 
 
 def of_leading(values: Tensor, partner: Tensor | None, weight: float | None) -> Tensor:
-    """Of the images of a batch and those mixed into them the ``values`` [B] of whichever has the larger share."""
+    """The ``values`` [B] of whichever has the larger share: each image of a batch, or the one mixed into it."""
     return values if partner is None or weight is None or weight >= 0.5 else values[partner]
 
 
@@ -95,19 +98,20 @@ def _order(num_images: int, drawn_per_epoch: int) -> Order:
     return order
 
 
-def _check_rows(batch: LabelledBatch, num_images: int, path: Path) -> None:
-    if len(batch.index) < len(batch):
+def _check_rows(batch: "LabelledBatch", num_images: int, path: Path) -> None:
+    index = batch.index
+    if index is None or len(index) < len(batch):
         raise UsageError(f"{path} labels more images in one epoch than the {num_images} of the set")
-    if not 0 <= int(batch.index.min()) <= int(batch.index.max()) < num_images:
-        raise UsageError(f"{path} labels image {int(batch.index.max())}, and the set has {num_images} images")
+    if not 0 <= int(index.min()) <= int(index.max()) < num_images:
+        raise UsageError(f"{path} labels image {int(index.max())}, and the set has {num_images} images")
 
 
-def _rows_of_epoch(folder: FkdFolder, epoch: int) -> int:
+def _rows_of_epoch(folder: "FkdFolder", epoch: int) -> int:
     last = folder.batches_per_epoch[epoch] - 1
     return last * len(folder.batch(epoch, 0)) + len(folder.batch(epoch, last))
 
 
-def _agreement(folder: FkdFolder, epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
+def _agreement(folder: "FkdFolder", epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
     """The share of images whose label peaks at their class, of how many, and the number of classes."""
     agreeing = compared = num_classes = 0
     for number in range(folder.batches_per_epoch[epoch]):

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -23,6 +24,8 @@ class Labels(ABC):
     """hard, static, dynamic or fkd."""
     label_bytes: int
     """Bytes of storage."""
+    overrides: Mapping[str, Any] = MappingProxyType({})
+    """Settings of the protocol that the labels replace, where they are bound to batches that were made with others."""
 
     @property
     @abstractmethod

@@ -1,84 +1,93 @@
-"""FKD labels: dynamic labels stored ahead (Shen and Xing, 2022).
+"""FKD labels: dynamic labels stored ahead (Shen and Xing, 2022), by the run's teachers or by somebody else.
 
-For every stored epoch there is what the teachers say of each augmented, mixed batch, in float16. The crops, flips and
-mixing themselves are not stored but drawn again from one seed. So all students of a set, of whatever architecture, see
-the same batches in the same order; repeats differ in their first weights (and dropout) alone, and their spread is
-smaller than that of dynamic labels for that reason.
+For every stored epoch there are the crops, flips and mixing of each batch and the teachers' logits on it. So all
+students of a set, of whatever architecture, see the same batches in the same order; repeats differ in their first
+weights (and dropout) alone, and their spread is smaller than that of dynamic labels for that reason.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+import os
+import shutil
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from infer.config import Stage
-from infer.config.evaluate import TeacherBn
+from infer.config.evaluate import Mix, TeacherBn
 from infer.config.labeling import LabelingConfig
+from infer.config.training import Crop
 from infer.context import Context
+from infer.distilled.fkd import EPOCHS_PER_FILE, FkdBatch, FkdForm, LogitsReader, write_epochs
 from infer.errors import UsageError
-from infer.labels.base import SoftLabelLoss, artefacts_of
+from infer.labels.base import Labels, SoftLabelLoss, artefacts_of
 from infer.labels.ensemble import Ensemble
-from infer.labels.fkd_reader import EPOCHS_PER_CHUNK, FkdReader, dense_logits
 from infer.methods.base import TrainingSet
-from infer.methods.budget import LOGIT_BYTES
 from infer.normalisation import Normalisation
 from infer.ranges import consecutive
 from infer.store import Artefact, Workspace
-from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch, BatchSource
-from infer.training.draws import Draws
+from infer.training.draws import Draws, EpochDraws, StoredDraws
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
 
-LOGITS = "logits.safetensors"
-_SEED_BYTES = 8
 
-
-class StoredEpochs(Artefact):
-    """The logits of the batches of the epochs ``range(start, stop)``, in the order of their images."""
+class FkdChunk(Artefact):
+    """The batches of ten consecutive epochs, or of those that are left, with their logits."""
 
     kind = "labels"
     stage = Stage.relabel
+    version = 2
 
-    def __init__(self, context: Context, images: TrainingSet, epochs: range) -> None:
+    def __init__(self, context: Context, images: TrainingSet, form: FkdForm, epochs: range) -> None:
         self._context = context
         self._images = images
-        self.start, self.stop = epochs.start, epochs.stop
+        self._form = form
+        self.epochs = epochs
 
-    def tensors(self) -> dict[str, Tensor]:
-        """``logits`` float16 (as they came, where they were made elsewhere) [epochs, shown, C]; pruned: [epochs, shown,
-        k] and ``classes`` of the same shape, in the smallest integer type that holds them."""
-        return load_tensors(self._context.folder(self) / LOGITS)
+    @abstractmethod
+    def labelled_epochs(self) -> Iterator[list[FkdBatch]]:
+        """The batches of one epoch after the other, with the images counted as in the set."""
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        labelled = []
+        with self._context.console.progress(f"relabel {self.name}", len(self.epochs)) as ticker:
+            for batches in self.labelled_epochs():
+                labelled.append(batches)
+                ticker.advance_to(len(labelled))
+        write_epochs(workspace.folder, self.epochs.start, self._form, labelled)
+        return {"epochs": len(self.epochs), "images_per_epoch": sum(self._form.batch_sizes)}
 
 
-class FkdChunk(StoredEpochs):
-    """What the ensemble says of batches that are drawn from one seed."""
+class TeachersFkdChunk(FkdChunk):
+    """Batches that are drawn from the run's seed, labelled by its teachers."""
 
     def __init__(
         self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, epochs: range
     ) -> None:
-        super().__init__(context, images, epochs)
+        super().__init__(context, images, _form_of(context, plan), epochs)
         self._teachers = teachers
         self._ensemble = Ensemble(context, teachers)
-        self._topk = context.config.labeling.topk
-        self._plan = replace(plan, steps=self.stop * plan.steps_per_epoch)  # no epoch ends early
+        self._plan = replace(plan, steps=epochs.stop * plan.steps_per_epoch)  # no epoch ends early
 
     @property
     def name(self) -> str:
-        return f"{self._images.name}-fkd-e{self.start}-{self.stop - 1}-by-{len(self._teachers)}"
+        return f"{self._images.name}-fkd-e{self.epochs.start}-{self.epochs[-1]}-by-{len(self._teachers)}"
 
     @property
     def settings(self) -> Mapping[str, Any]:
         settings = {
             "mode": "fkd",
-            "epochs": [self.start, self.stop],
+            "epochs": [self.epochs.start, self.epochs.stop],
             "draws": self._plan.draws_recipe(),
             "seed": self._context.config.seed,
-            "topk": self._topk,
+            "topk": self._form.topk,
             "images": dict(self._images.student_settings),
             **self._ensemble.settings,
         }
@@ -92,124 +101,162 @@ class FkdChunk(StoredEpochs):
             "images", self._images
         )
 
-    def make(self, workspace: Workspace) -> dict[str, Any]:
+    def labelled_epochs(self) -> Iterator[list[FkdBatch]]:
         images = self._images.images().to(self._context.device)
-        source = BatchSource(images, self._plan, _draws(self._context))
-        labelled = self._ensemble.labeller(images.normalisation)
-        epochs = []
-        with self._context.console.progress(f"relabel {self.name}", self.stop - self.start) as ticker:
-            for epoch in range(self.start, self.stop):
-                parts = (part for batch in source.epoch(epoch) for part in batch.parts(self._plan.part_size))
-                epochs.append(self._pruned(torch.cat([labelled(part.images) for part in parts])))
-                ticker.advance_to(len(epochs))
-        save_tensors(workspace.folder / LOGITS, {key: torch.stack([e[key] for e in epochs]) for key in epochs[0]})
-        return {"epochs": len(epochs), "images_per_epoch": epochs[0]["logits"].shape[0]}
+        draws = Draws((self._context.config.seed, "fkd"))
+        source = BatchSource(images, self._plan, draws)
+        teachers_logits = self._ensemble.labeller(images.normalisation)
+        for epoch in self.epochs:
+            parts = (part for batch in source.epoch(epoch) for part in batch.parts(self._plan.part_size))
+            logits = torch.cat([teachers_logits(part.images) for part in parts])
+            size = self._context.data.image_size
+            yield self._batches(draws.of(self._plan, epoch, (size, size)), *self._pruned(logits))
 
-    def _pruned(self, logits: Tensor) -> dict[str, Tensor]:
-        if self._topk is None:
-            return {"logits": logits.half().cpu()}
-        highest = logits.topk(self._topk, dim=1)
-        return {
-            "logits": highest.values.half().cpu(),
-            "classes": highest.indices.to(_class_dtype(logits.shape[1])).cpu(),
-        }
+    def _pruned(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+        """``logits`` as they are stored, and their classes."""
+        if self._form.topk is None:
+            return logits.half().cpu(), None
+        highest = logits.topk(self._form.topk, dim=1)
+        return highest.values.half().cpu(), highest.indices.cpu()
+
+    def _batches(self, drawn: EpochDraws, logits: Tensor, classes: Tensor | None) -> list[FkdBatch]:
+        size = self._context.data.image_size
+        crops = drawn.crop_boxes(self._plan.settings.crop_padding, (size, size))
+        bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
+        return [
+            FkdBatch(
+                index=drawn.order[start:stop],
+                crops=crops[start:stop],
+                flip=drawn.flip[start:stop],
+                patch_rows=None if drawn.patch_rows is None else drawn.patch_rows[start:stop],
+                patch_columns=None if drawn.patch_columns is None else drawn.patch_columns[start:stop],
+                partner=None if drawn.partner is None else drawn.partner[start:stop],
+                weight=drawn.weights[number],
+                cut_box=None if drawn.boxes is None else drawn.boxes[number],
+                logits=logits[start:stop],
+                classes=None if classes is None else classes[start:stop],
+            )
+            for number, (start, stop) in enumerate(bounds)
+        ]
 
 
-@dataclass(frozen=True)
-class Price:
-    """What stored epochs cost in bytes."""
-
-    per_epoch: int
-    once: int
-
-    def of(self, epochs: int) -> int:
-        """What so many of them cost."""
-        return epochs * self.per_epoch + self.once
-
-
-class FkdLabels(ABC):
-    """The stored logits of all epochs, and the draws that they belong to."""
+class FkdLabels(Labels):
+    """Stored batches that students are trained on, whoever made them."""
 
     mode = "fkd"
 
     def __init__(
-        self, context: Context, plan: Plan, chunks: Sequence[StoredEpochs], price: Price, loss: SoftLabelLoss
+        self,
+        context: Context,
+        chunks: Sequence[FkdChunk],
+        form: FkdForm,
+        loss: SoftLabelLoss,
+        overrides: Mapping[str, Any] | None = None,
     ) -> None:
-        self.plan = plan
         self.chunks = chunks
-        self.epochs = chunks[-1].stop
-        self.price = price
-        self.label_bytes = price.of(self.epochs)
-        self.image_size = (context.data.image_size, context.data.image_size)
-        self._num_classes = context.data.num_classes
+        self.form = form
+        self.num_epochs = chunks[-1].epochs.stop
+        self.label_bytes = self.num_epochs * form.bytes_per_epoch
+        self.overrides: Mapping[str, Any] = overrides or {}
+        self._context = context
         self._loss = loss
 
     @property
-    @abstractmethod
+    def folders(self) -> list[Path]:
+        """Where the files of each chunk are."""
+        return [self._context.folder(chunk) for chunk in self.chunks]
+
+    @property
     def draws(self) -> Draws:
-        """What students see; it begins again after ``epochs`` epochs."""
+        """The stored batches; those of the first epoch follow those of the last."""
+        return StoredDraws(("fkd",), self.num_epochs, tuple(map(str, self.folders)))
 
     @property
     def student_settings(self) -> Mapping[str, Any]:
-        return {"labels": "fkd", **self._loss.settings, "epochs_stored": self.epochs}
+        return {"labels": "fkd", **self._loss.settings, "epochs_stored": self.num_epochs}
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
-        return {f"epochs/{chunk.start}": chunk for chunk in self.chunks}
+        return {f"epochs/{chunk.epochs.start}": chunk for chunk in self.chunks}
 
     def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
-        reader = FkdReader(self.chunks, device)
+        reader = LogitsReader(self.folders, device)
 
         def objective(student: Tensor, batch: Batch) -> Tensor:
             rows = slice(batch.first, batch.first + len(batch.index))
-            return self._loss(student, dense_logits(*reader.rows(batch.epoch, rows), self._num_classes))
+            return self._loss(student, dense_logits(*reader.rows(batch.epoch, rows), self.form.num_classes))
 
         return objective
 
-
-class TeachersFkdLabels(FkdLabels):
-    """What the run's teachers say of batches that are drawn from one seed."""
-
-    def __init__(
-        self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, loss: SoftLabelLoss
-    ) -> None:
-        labeling, num_classes = context.config.labeling, context.data.num_classes
-        if labeling.topk is not None and labeling.topk > num_classes:
-            raise UsageError(
-                f"labeling.topk={labeling.topk} is not possible: {context.data.name} has {num_classes} classes"
-            )
-        epochs = consecutive(epochs_stored(plan, labeling), EPOCHS_PER_CHUNK)
-        chunks = [FkdChunk(context, images, teachers, plan, span) for span in epochs]
-        super().__init__(context, plan, chunks, _price(plan, num_classes, labeling), loss)
-        self._draws = replace(_draws(context), cycle=self.epochs)
-
-    @property
-    def draws(self) -> Draws:
-        return self._draws
+    def write_into(self, folder: Path) -> dict[str, Any]:
+        """Put the files into ``folder``; gives what its manifest says of them."""
+        for stored in self.folders:
+            for file in stored.glob("*.safetensors"):
+                _link_or_copy(file, folder / file.name)
+        return {"mode": self.mode, "epochs": self.num_epochs, "form": self.form.facts()}
 
 
-def epochs_stored(plan: Plan, labeling: LabelingConfig) -> int:
-    """Epochs for which logits are stored: no more than students are trained for."""
+def teachers_labels(
+    context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, loss: SoftLabelLoss
+) -> FkdLabels:
+    """The labels that the run's teachers make."""
+    labeling, num_classes = context.config.labeling, context.data.num_classes
+    if labeling.topk is not None and labeling.topk > num_classes:
+        raise UsageError(
+            f"labeling.topk={labeling.topk} is not possible: {context.data.name} has {num_classes} classes"
+        )
+    epochs = in_chunks(_epochs_stored(plan, labeling))
+    chunks = [TeachersFkdChunk(context, images, teachers, plan, each) for each in epochs]
+    return FkdLabels(context, chunks, _form_of(context, plan), loss)
+
+
+def fkd_bytes(plan: Plan, image_size: int, num_classes: int, labeling: LabelingConfig) -> int:
+    """Exact bytes of the labels that teachers make for ``plan``: logits, their classes where they are pruned, draws."""
+    return _epochs_stored(plan, labeling) * _form(plan, image_size, num_classes, labeling.topk).bytes_per_epoch
+
+
+def dense_logits(logits: Tensor, classes: Tensor | None, num_classes: int) -> Tensor:
+    """Float32 logits of all classes [B, C]: -inf, which softmax makes zero, where none was stored."""
+    if classes is None:
+        return logits.float()
+    dense = torch.full((len(logits), num_classes), -torch.inf, device=logits.device)
+    return dense.scatter_(1, classes.long(), logits.float())
+
+
+def _form_of(context: Context, plan: Plan) -> FkdForm:
+    return _form(plan, context.data.image_size, context.data.num_classes, context.config.labeling.topk)
+
+
+def _form(plan: Plan, image_size: int, num_classes: int, topk: int | None) -> FkdForm:
+    """The form of the batches that ``plan`` makes."""
+    settings = plan.settings
+    return FkdForm(
+        num_images=plan.num_images,
+        image_size=image_size,
+        num_classes=num_classes,
+        batch_sizes=tuple(plan.batch_sizes),
+        mix=Mix.none if plan.mix_alpha is None else Mix.cutmix if plan.cutmix else Mix.mixup,
+        crop=settings.crop,
+        crop_padding=settings.crop_padding if settings.crop is Crop.padded else 0,
+        flip=settings.flip,
+        shuffle_patches=settings.shuffle_patches,
+        topk=topk,
+    )
+
+
+def in_chunks(num_epochs: int) -> list[range]:
+    """``num_epochs`` in consecutive chunks."""
+    return consecutive(num_epochs, EPOCHS_PER_FILE)
+
+
+def _epochs_stored(plan: Plan, labeling: LabelingConfig) -> int:
+    """Epochs that teachers label: no more than students are trained for."""
     return min(labeling.epochs_stored or plan.epochs, plan.epochs)
 
 
-def fkd_bytes(plan: Plan, num_classes: int, labeling: LabelingConfig) -> int:
-    """What the labels cost: two bytes a logit, one to four more for its class where they are pruned, and one seed."""
-    return _price(plan, num_classes, labeling).of(epochs_stored(plan, labeling))
-
-
-def _price(plan: Plan, num_classes: int, labeling: LabelingConfig) -> Price:
-    per_image = num_classes * LOGIT_BYTES
-    if labeling.topk is not None:
-        per_image = labeling.topk * (LOGIT_BYTES + _class_dtype(num_classes).itemsize)
-    return Price(sum(plan.batch_sizes) * per_image, _SEED_BYTES)
-
-
-def _class_dtype(num_classes: int) -> torch.dtype:
-    """The smallest type that holds every class."""
-    types = (torch.uint8, torch.int16, torch.int32)
-    return next(dtype for dtype in types if num_classes - 1 <= torch.iinfo(dtype).max)
-
-
-def _draws(context: Context) -> Draws:
-    return Draws((context.config.seed, "fkd"))
+def _link_or_copy(source: Path, to: Path) -> None:
+    """``source`` under another name: large files are not doubled where the file system can link them."""
+    with contextlib.suppress(OSError):
+        os.link(source, to)
+        return
+    shutil.copyfile(source, to)

@@ -1,47 +1,71 @@
-"""FKD labels that were made elsewhere: students see the crops, flips and mixing that are stored beside the logits."""
+"""FKD labels that were made elsewhere: a folder of other tools' files or of our own format, for students to learn.
 
-from collections.abc import Mapping, Sequence
+Their batches carry their own form; settings of the protocol that differ from it are overridden.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from infer.config.evaluate import EvaluateConfig
+from infer.config.training import Crop
 from infer.context import Context
+from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
 from infer.errors import UsageError
+from infer.formats.fkd import ForeignLabelFolder
 from infer.formats.fkd_order import agrees, of_leading
+from infer.formats.folder import infer_folder
 from infer.labels.base import SoftLabelLoss, artefacts_of
-from infer.labels.fkd import LOGITS, FkdLabels, StoredEpochs
-from infer.labels.fkd_batches import FkdBatch
-from infer.labels.fkd_folders import LabelFolder
-from infer.labels.fkd_form import Form, batch_size_words
-from infer.labels.fkd_reader import EPOCHS_PER_CHUNK
+from infer.labels.fkd import FkdChunk, FkdLabels, in_chunks
 from infer.methods.base import TrainingSet
-from infer.ranges import consecutive
-from infer.store import Artefact, Workspace
-from infer.store.files import save_tensors
-from infer.training.draws import Draws, StoredDraws
+from infer.store import Artefact
 from infer.training.plan import Plan
 
-_DRAWS = "draws.safetensors"
+
+class LabelFolder(Protocol):
+    """A folder of FKD labels that were made elsewhere."""
+
+    path: Path
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of everything that the labels depend on."""
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs stored."""
+
+    @property
+    def form(self) -> FkdForm:
+        """The form of the batches."""
+
+    def epochs(self, targets: Tensor, epochs: range) -> Iterator[list[FkdBatch]]:
+        """The batches of each of ``epochs``. ``targets`` are the images' classes, class by class.
+
+        Raises UsageError where the labels are not those of these images, or epochs differ in their batches.
+        """
 
 
-class ImportedFkdChunk(StoredEpochs):
-    """What a folder of labels says of some of its epochs, with the draws of their batches spelled out."""
+class ImportedFkdChunk(FkdChunk):
+    """Batches that a folder of labels holds, for the images of any set that has as many of them."""
 
     def __init__(self, context: Context, images: TrainingSet, folder: LabelFolder, epochs: range) -> None:
-        super().__init__(context, images, epochs)
+        super().__init__(context, images, folder.form, epochs)
         self._folder = folder
 
     @property
     def name(self) -> str:
-        return f"{self._images.name}-fkd-e{self.start}-{self.stop - 1}-imported"
+        return f"{self._images.name}-fkd-e{self.epochs.start}-{self.epochs[-1]}-imported"
 
     @property
     def settings(self) -> Mapping[str, Any]:
         return {
             "mode": "fkd",
-            "epochs": [self.start, self.stop],
+            "epochs": [self.epochs.start, self.epochs.stop],
             "files": self._folder.digest,
             "images": dict(self._images.student_settings),
         }
@@ -50,98 +74,101 @@ class ImportedFkdChunk(StoredEpochs):
     def parents(self) -> Mapping[str, Artefact]:
         return artefacts_of("images", self._images)
 
-    def make(self, workspace: Workspace) -> dict[str, Any]:
+    def labelled_epochs(self) -> Iterator[list[FkdBatch]]:
         targets = self._images.targets()
         rows = targets.argsort(stable=True)
-        epochs = []
-        with self._context.console.progress(f"relabel {self.name}", self.stop - self.start) as ticker:
-            for batches in self._folder.epochs(targets[rows], range(self.start, self.stop)):
-                if not epochs and (note := _note_of_agreement(self._folder.path, batches, targets[rows])):
-                    self._context.console.say(note)
-                epochs.append(batches)
-                ticker.advance_to(len(epochs))
-        form = Form.of((batch for batches in epochs for batch in batches), self._folder.size)
-        if form.contradiction:
-            raise UsageError(f"{self._folder.path} cannot be trained on: {form.contradiction}")
-        save_tensors(workspace.folder / LOGITS, _logits_of(epochs))
-        save_tensors(workspace.folder / _DRAWS, _draws_of(epochs, rows))
-        return {"epochs": len(epochs), "form": form.facts()}
-
-    def form(self) -> Form:
-        """Of all its batches."""
-        return Form.from_facts(self._context.obtain(self)["facts"]["form"])
-
-    def draws_file(self) -> str:
-        """Where the draws are, as ``StoredDraws`` reads them."""
-        return str(self._context.folder(self) / _DRAWS)
+        for epoch, batches in zip(self.epochs, self._folder.epochs(targets[rows], self.epochs), strict=True):
+            if epoch == self.epochs.start and (note := _note_of_agreement(self._folder.path, batches, targets[rows])):
+                self._context.console.say(note)
+            yield [replace(batch, index=rows[batch.index]) for batch in batches]
 
 
-class ImportedFkdLabels(FkdLabels):
-    """The labels in a folder, for the images of any set that has as many of them.
-
-    Raises UsageError where the protocol asks for other batches than were labelled, with the settings to type.
-    """
-
-    def __init__(
-        self, context: Context, images: TrainingSet, folder: LabelFolder, plan: Plan, loss: SoftLabelLoss
-    ) -> None:
-        _check(context, folder, plan)
-        epochs = consecutive(_epochs_used(context, folder, plan), EPOCHS_PER_CHUNK)
-        chunks = [ImportedFkdChunk(context, images, folder, span) for span in epochs]
-        super().__init__(context, plan, chunks, folder.outline.price, loss)
-        self._folder = folder
-
-    @property
-    def draws(self) -> Draws:
-        form = Form.together([chunk.form() for chunk in self.chunks])
-        if form.contradiction or form.words_for(self.plan):
-            _refuse(self._folder, form, form.words_for(self.plan))
-        files = tuple(chunk.draws_file() for chunk in self.chunks)
-        return StoredDraws((self._folder.digest,), self.epochs, files, EPOCHS_PER_CHUNK)
+def imported_labels(
+    context: Context,
+    images: TrainingSet,
+    folder: LabelFolder,
+    plan: Plan,
+    loss: SoftLabelLoss,
+    overrides: Mapping[str, Any],
+) -> FkdLabels:
+    """The labels in ``folder``. ``plan`` is that of students, with ``overrides`` (``settings_overridden``)."""
+    epochs = in_chunks(_epochs_used(context, folder, plan))
+    chunks = [ImportedFkdChunk(context, images, folder, each) for each in epochs]
+    return FkdLabels(context, chunks, folder.form, loss, overrides)
 
 
-def _check(context: Context, folder: LabelFolder, plan: Plan) -> None:
-    """Before any work: what the first batch and the number of batches say."""
-    outline = folder.outline
-    if outline.num_classes != context.data.num_classes:
+def open_labels(path: Path, image_size: int) -> LabelFolder:
+    """The labels in the folder ``path``, for images of ``image_size`` pixels."""
+    folder = infer_folder(path)
+    if folder is None:
+        return ForeignLabelFolder(path, image_size)
+    labels = OwnLabelFolder(folder)
+    if labels.form.image_size != image_size:
         raise UsageError(
-            f"{folder.path} has logits of {outline.num_classes} classes, and {context.data.name} has "
+            f"{folder} labels images of {labels.form.image_size} pixels, and these have {image_size}: the labels are "
+            "of other images"
+        )
+    return labels
+
+
+def settings_overridden(
+    context: Context, folder: LabelFolder, protocol: EvaluateConfig, num_images: int
+) -> dict[str, Any]:
+    """The settings of ``protocol`` that differ from those that the labels in ``folder`` were made with, as the latter.
+
+    Raises UsageError where the labels are of other classes than the run's, or not of ``num_images`` images.
+    """
+    form = folder.form
+    if form.num_classes != context.data.num_classes:
+        raise UsageError(
+            f"{folder.path} has logits of {form.num_classes} classes, and {context.data.name} has "
             f"{context.data.num_classes}"
         )
-    words = batch_size_words(outline.batch_sizes, plan)
-    if words is None:
+    sizes = _batch_settings(form, protocol, num_images)
+    if sizes is None:
         raise UsageError(
-            f"{folder.path} labels {sum(outline.batch_sizes)} images per epoch, {outline.batch_sizes[0]} in a batch, "
-            f"and the set has {plan.num_images}: they are labels of another set"
+            f"{folder.path} labels {sum(form.batch_sizes)} images per epoch, {form.batch_sizes[0]} in a batch, and the "
+            f"set has {num_images}: they are labels of another set"
         )
-    words += outline.form.words_for(plan)
-    if words or outline.form.contradiction:
-        _refuse(folder, outline.form, words)
+    padding = max(form.crop_padding, protocol.crop_padding)  # of a wider border nothing is seen
+    made_with = {
+        **sizes,
+        "mix": form.mix,
+        "crop": form.crop,
+        "crop_padding": padding if form.crop is Crop.padded else protocol.crop_padding,
+        "flip": form.flip,
+        "shuffle_patches": form.shuffle_patches,
+    }
+    return {name: value for name, value in made_with.items() if getattr(protocol, name) != value}
 
 
-def _refuse(folder: LabelFolder, form: Form, words: list[str]) -> None:
-    why = form.contradiction or f"they were made of other batches than the protocol's. Type {' '.join(words)}"
-    raise UsageError(f"the labels in {folder.path} cannot be trained on like this: {why}")
+def _batch_settings(form: FkdForm, protocol: EvaluateConfig, num_images: int) -> dict[str, Any] | None:
+    """The settings under which batches have the sizes of ``form``; None where no settings do it."""
+    even = protocol.even_batches
+    own = {"batch_size": protocol.batch_size, "even_batches": even}
+    stored = [{"batch_size": form.batch_sizes[0], "even_batches": either} for either in (even, not even)]
+    for settings in (own, *stored):
+        plan = Plan(replace(protocol, accumulate=1, **settings), num_images)
+        if plan.batch_sizes == list(form.batch_sizes):
+            return settings
+    return None
 
 
 def _epochs_used(context: Context, folder: LabelFolder, plan: Plan) -> int:
-    """Epochs that are read: as many as asked for, or as students are trained for."""
-    asked, stored = context.config.labeling.epochs_stored, folder.outline.epochs
+    """Epochs of ``folder`` that are read: as many as asked for, or as students are trained for."""
+    asked, stored = context.config.labeling.epochs_stored, folder.num_epochs
     if asked is not None and asked > stored:
         raise UsageError(
             f"labeling.epochs_stored={asked} is not possible: {folder.path} holds {stored} epochs. Type "
             f"labeling.epochs_stored={stored}"
         )
     if asked is None and plan.epochs > stored:
+        in_steps = "" if plan.settings.steps is None else " evaluate.steps=null"
         raise UsageError(
             f"students are trained for {plan.epochs} epochs, and {folder.path} holds {stored}. Type "
-            f"labeling.epochs_stored={stored} to show them again and again, or {_length_words(plan, stored)}"
+            f"labeling.epochs_stored={stored} to show them again and again, or evaluate.epochs={stored}{in_steps}"
         )
     return min(asked or plan.epochs, plan.epochs)
-
-
-def _length_words(plan: Plan, epochs: int) -> str:
-    return f"evaluate.epochs={epochs}" + ("" if plan.settings.steps is None else " evaluate.steps=null")
 
 
 def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor) -> str | None:
@@ -157,32 +184,3 @@ def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor)
         f"{path}: its labels peak at the classes of {100 * share:.1f} % of their images, which chance would do. Are "
         "they labels of these images, and the classes in this order?"
     )
-
-
-def _logits_of(epochs: Sequence[Sequence[FkdBatch]]) -> dict[str, Tensor]:
-    stored = {"logits": _stacked(epochs, "logits")}
-    if epochs[0][0].classes is not None:
-        stored["classes"] = _stacked(epochs, "classes").int()
-    return stored
-
-
-def _draws_of(epochs: Sequence[Sequence[FkdBatch]], rows: Tensor) -> dict[str, Tensor]:
-    """As ``StoredDraws`` reads them; ``rows`` are those of the set, class by class."""
-    first = epochs[0][0]
-    stored = {
-        "order": rows[_stacked(epochs, "index")].int(),
-        "crops": _stacked(epochs, "boxes").int(),
-        "flip": _stacked(epochs, "flip"),
-        "weights": torch.tensor([[batch.weight for batch in batches] for batches in epochs], dtype=torch.float64),
-    }
-    if first.cut_box is not None:
-        stored["boxes"] = torch.tensor([[batch.cut_box for batch in batches] for batches in epochs])
-    for name in ("partner", "patch_rows", "patch_columns"):
-        if getattr(first, name) is not None:
-            stored[name] = _stacked(epochs, name).int()
-    return stored
-
-
-def _stacked(epochs: Sequence[Sequence[FkdBatch]], name: str) -> Tensor:
-    """``name`` of every batch: [epochs, shown, ...]."""
-    return torch.stack([torch.cat([getattr(batch, name) for batch in batches]) for batches in epochs])

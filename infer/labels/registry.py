@@ -1,14 +1,16 @@
 """The labels of a training set by mode: hard, static, dynamic or fkd; made by teachers, or elsewhere."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from infer.config.labeling import LabelMode
 from infer.context import Context
 from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.labels.base import Labels, SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, TeachersFkdLabels
-from infer.labels.fkd_folders import open_labels
-from infer.labels.fkd_imported import ImportedFkdLabels
+from infer.labels.fkd import FkdLabels, teachers_labels
+from infer.labels.fkd_imported import imported_labels, open_labels, settings_overridden
 from infer.labels.from_set import SetLabels
 from infer.labels.hard import HardLabels
 from infer.labels.static import StaticLabels
@@ -18,13 +20,17 @@ from infer.methods.registry import distilled_set
 from infer.teachers.teacher import Teacher
 from infer.training.plan import Plan
 
+PlanWith = Callable[[Mapping[str, Any]], Plan]
+"""The plan of the students, from the settings of the protocol that their labels replace."""
 
-def labels_of(context: Context, images: TrainingSet, mode: LabelMode, teachers: list[Teacher], plan: Plan) -> Labels:
+
+def labels_of(
+    context: Context, images: TrainingSet, mode: LabelMode, teachers: list[Teacher], plan_with: PlanWith
+) -> Labels:
     """The labels of ``images``; nothing is made yet.
 
     ``teachers`` give the soft ones, unless ``labeling`` says that those of the run's own set were made elsewhere.
-
-    ``plan`` is that of the students: labels that are stored per epoch are made for their batches.
+    ``plan_with`` gives the batches that labels which are stored per epoch are made for.
     """
     protocol = context.config.evaluate
     loss = SoftLabelLoss(protocol.temperature, protocol.loss_times_t2)
@@ -40,20 +46,20 @@ def labels_of(context: Context, images: TrainingSet, mode: LabelMode, teachers: 
             return DynamicLabels(context, teachers, loss)
         case LabelMode.fkd:
             if given:
-                return _fkd_made_elsewhere(context, images, plan, loss)
-            return TeachersFkdLabels(context, images, teachers, plan, loss)
+                return _fkd_made_elsewhere(context, images, plan_with, loss)
+            return teachers_labels(context, images, teachers, plan_with({}), loss)
 
 
-def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan: Plan, loss: SoftLabelLoss) -> FkdLabels:
+def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan_with: PlanWith, loss: SoftLabelLoss) -> FkdLabels:
     path = context.config.labeling.path
     if path is None and not isinstance(images, ImportedSet):
         raise UsageError(
             f"labeling.source=set takes the labels of an imported set, and method={context.config.method.name} makes "
             "one of its own. Type labeling.path=<folder of FKD labels>, or method=imported method.path=..."
         )
-    size = context.data.image_size
-    folder = open_labels(expand(path) if path else images.path, (size, size))
-    return ImportedFkdLabels(context, images, folder, plan, loss)
+    folder = open_labels(expand(path) if path else images.path, context.data.image_size)
+    overrides = settings_overridden(context, folder, context.config.protocol_for(), images.num_images)
+    return imported_labels(context, images, folder, plan_with(overrides), loss, overrides)
 
 
 def _is_the_runs_own(context: Context, images: TrainingSet) -> bool:

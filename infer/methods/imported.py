@@ -16,8 +16,8 @@ from infer.context import Context
 from infer.data.paths import expand
 from infer.distilled.compose import compose, composed_targets
 from infer.distilled.folder import read_manifest, read_parts, verify, write_manifest
+from infer.files import content_digest
 from infer.formats.catalogue import find_format
-from infer.formats.contents import content_digest
 from infer.formats.folder import infer_folder, read_folder, require_classes, require_size
 from infer.formats.foreign_set import ForeignSet
 from infer.methods.base import Block, Bytes, DistilledArtefact

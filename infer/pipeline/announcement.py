@@ -5,6 +5,7 @@ from typing import Any
 from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
+from infer.files import canonical_json
 from infer.pipeline.inventory import COLUMNS, Inventory
 from infer.store import Artefact
 from infer.tables import summary_as_text
@@ -27,12 +28,20 @@ def announce(context: Context, evaluations: list[Evaluation], plan: dict[Stage, 
         f"{budget}: {main.labelled.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
         f"students make {main.num_steps} steps on {main.labelled.images.num_images} images"
     )
+    if main.overrides:
+        settings = " ".join(f"{key}={_typed(value)}" for key, value in main.overrides.items())
+        say(f"the labels are of batches made with {settings}: these settings replace the protocol's")
     for evaluation in evaluations:
         _warn_of_small_batch(context, evaluation)
     inventory = Inventory()
     inventory.add(context, plan)
     context.console.table(COLUMNS, inventory.rows)
     say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
+
+
+def _typed(value: object) -> str:
+    """``value`` as a person types it behind ``key=``."""
+    return canonical_json(value).strip('"')
 
 
 def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:

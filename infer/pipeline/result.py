@@ -61,6 +61,7 @@ class RunResult:
             "protocol": main.labelled.protocol,
             "student_steps": main.num_steps,
             "samples_seen": main.samples_seen,
+            **({"labels_override": main.overrides} if main.overrides else {}),
         }
         planned = {stage.value: [artefact.signature for artefact in artefacts] for stage, artefacts in plan.items()}
         self._update(storage=main.storage(), planned=planned, environment=self.content["environment"] | known)

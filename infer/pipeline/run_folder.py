@@ -9,7 +9,6 @@ from infer.distilled.folder import read_manifest, write_labels, write_manifest
 from infer.evaluation.comparison import Evaluation
 from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels
-from infer.labels.fkd_own import write_own_labels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
 from infer.records.names import DISTILLED, LABELS
@@ -51,6 +50,6 @@ def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, A
             shutil.copyfile(labels.file, folder / f"{LABELS}.safetensors")
             return {"mode": labels.mode, "signature": labels.signature, "are": labels.kind_of_values}
         case FkdLabels():
-            return write_own_labels(context, labels, folder)
+            return labels.write_into(folder)
         case _:
             return {"mode": labels.mode}

@@ -1,14 +1,14 @@
 """The random numbers of an epoch, all of them drawn at once and on the CPU, or read where somebody else drew them."""
 
-import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from infer.config.training import Crop, Training
+from infer.distilled.fkd import EPOCHS_PER_FILE, read_draws
 from infer.seeds import StreamKey, generator
 from infer.training.mixing import Box, draw_boxes, draw_partners, draw_weights
 from infer.training.plan import Plan
@@ -57,15 +57,6 @@ class EpochDraws:
         height, width = (torch.full_like(self.top, length) for length in size)
         return torch.stack([self.top - padding, self.left - padding, height, width], dim=1)
 
-    def fingerprint(self) -> str:
-        """Hex SHA-256 over every number."""
-        digest = hashlib.sha256(repr((self.weights, self.boxes)).encode())
-        for name, value in sorted(vars(self).items()):
-            if isinstance(value, Tensor):
-                digest.update(name.encode())
-                digest.update(value.numpy().tobytes())
-        return digest.hexdigest()
-
 
 @dataclass(frozen=True)
 class Draws:
@@ -86,38 +77,32 @@ class Draws:
 
 @dataclass(frozen=True)
 class StoredDraws(Draws):
-    """Draws that are read from files, whoever made them, instead of being drawn from a seed.
+    """Draws that are read from stored FKD batches instead of being drawn from a seed."""
 
-    A file holds ``epochs_per_file`` epochs (the last what is left), every tensor with one entry per epoch: ``order``,
-    ``crops`` (top, left, height and width in pixels of the image, as `EpochDraws.crop_boxes` gives them), ``flip``
-    [E, shown], ``weights`` [E, batches] and, where there are such, ``partner``, ``boxes`` [E, batches, 4],
-    ``patch_rows`` and ``patch_columns``.
-    """
-
-    files: tuple[str, ...] = ()
-    epochs_per_file: int = 1
+    folders: tuple[str, ...] = ()
+    """Where the files of the first ten epochs are, those of the next, ..."""
 
     def of(self, plan: Plan, epoch: int, size: tuple[int, int]) -> EpochDraws:
         """The draws of ``epoch``; the plan says from which border crops are cut, or that they are resized."""
-        number, within = divmod(self.stored_epoch(epoch), self.epochs_per_file)
-        with safe_open(self.files[number], framework="pt") as file:
-            stored = {name: file.get_slice(name)[within] for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        top, left, height, width = stored["crops"].long().unbind(dim=1)
+        epoch = self.stored_epoch(epoch)
+        stored = read_draws(Path(self.folders[epoch // EPOCHS_PER_FILE]), epoch)
+        height: Tensor | None
+        width: Tensor | None
+        top, left, height, width = stored["crops"].unbind(dim=1)
         if plan.settings.crop is Crop.padded:
             top, left, height, width = top + plan.settings.crop_padding, left + plan.settings.crop_padding, None, None
-        whole = {name: stored[name].long() for name in ("partner", "patch_rows", "patch_columns") if name in stored}
         return EpochDraws(
-            order=stored["order"].long(),
+            order=stored["index"],
             top=top,
             left=left,
             height=height,
             width=width,
-            flip=stored["flip"].bool(),
-            patch_rows=whole.get("patch_rows"),
-            patch_columns=whole.get("patch_columns"),
-            partner=whole.get("partner"),
-            weights=stored["weights"].tolist(),
-            boxes=[tuple(box) for box in stored["boxes"].tolist()] if "boxes" in stored else None,
+            flip=stored["flip"],
+            patch_rows=stored.get("patch_rows"),
+            patch_columns=stored.get("patch_columns"),
+            partner=stored.get("partner"),
+            weights=stored["weight"].tolist() if "weight" in stored else [1.0] * plan.steps_per_epoch,
+            boxes=[tuple(box) for box in stored["cut_box"].tolist()] if "cut_box" in stored else None,
         )
 
 

@@ -49,18 +49,6 @@ def applied(images: Tensor, rows: list[int], batch: Batch) -> Tensor:
     return seen
 
 
-def payload(epochs: list[list[tuple[list[int], Batch]]], items: int = 6) -> int:
-    """Bytes of the tensors, and eight for every number."""
-    total = 0
-    for _, batch in (pair for batches in epochs for pair in batches):
-        for item in batch[:items]:
-            if isinstance(item, Tensor):
-                total += item.numel() * item.element_size()
-            elif item is not None:
-                total += 8 * np.size(item)
-    return total
-
-
 def _batch(drawn: np.random.Generator, targets: Tensor, rows: list[int], mix: str, size: int) -> Batch:
     count, num_classes = len(rows), int(targets.max()) + 1
     crops = [RandomResizedCrop.get_params(torch.empty(3, size, size), (0.2, 1), (3 / 4, 4 / 3)) for _ in rows]

@@ -1,25 +1,27 @@
 """Stored labels are the dynamic ones of the same batches, cost what is counted, and are the same when made again."""
 
+import math
+
 import pytest
 import torch
 import torchvision.transforms.v2.functional as F
 
 from infer.config.labeling import LabelingConfig, LabelMode
 from infer.config.training import Training
+from infer.distilled.fkd import DRAWS, LOGITS, LogitsReader, fkd_file, read_epochs
 from infer.errors import UsageError
 from infer.evaluation.comparison import baseline_evaluations, main_evaluation
 from infer.evaluation.protocol import student_normalisation, student_plan
 from infer.evaluation.student import Student
 from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, fkd_bytes
-from infer.labels.fkd_batches import fkd_batches
-from infer.labels.fkd_reader import FkdReader, dense_logits
+from infer.labels.fkd import FkdLabels, dense_logits, fkd_bytes
 from infer.labels.registry import labels_of
 from infer.methods.registry import distilled_set
 from infer.store.files import load_tensors
 from infer.teachers.teacher import Teacher
 from infer.training.batches import BatchSource
+from infer.training.draws import Draws
 from infer.training.plan import Plan
 
 SHORT = ("labeling=fkd", "evaluate.steps=null", "evaluate.epochs=12", "evaluate.repeats=2")
@@ -39,13 +41,20 @@ def fkd(make_context):
     def make(*words: str):
         context = make_context(*SHORT, *words)
         images = distilled_set(context)
-        return context, labels_of(context, images, LabelMode.fkd, _teachers(context), student_plan(context, images))
+        plan = student_plan(context, images)
+        return context, labels_of(context, images, LabelMode.fkd, _teachers(context), lambda _: plan)
 
     return make
 
 
 def _teachers(context) -> list[Teacher]:
     return [Teacher(context, arch) for arch in context.config.teachers_that_label]
+
+
+def _stored(labels: FkdLabels, part: str) -> list[dict[str, torch.Tensor]]:
+    """The tensors of every file of ``part`` in the store."""
+    pairs = zip(labels.chunks, labels.folders, strict=True)
+    return [load_tensors(folder / fkd_file(chunk.epochs.start, part)) for chunk, folder in pairs]
 
 
 def _batches(context, labels: FkdLabels, epoch: int):
@@ -64,7 +73,7 @@ def test_stored_logits_are_the_dynamic_ones_of_what_the_student_sees(fkd, words)
     stored = labels.objective(context.device, units)
     for epoch in (0, 11):
         for batch in _batches(context, labels, epoch):
-            for part in batch.parts(labels.plan.part_size):
+            for part in batch.parts(context.config.evaluate.batch_size // context.config.evaluate.accumulate):
                 student = torch.randn(len(part.index), 10)
                 torch.testing.assert_close(stored(student, part), dynamic(student, part), rtol=2e-3, atol=1e-3)
 
@@ -72,35 +81,65 @@ def test_stored_logits_are_the_dynamic_ones_of_what_the_student_sees(fkd, words)
 def test_batches_do_not_share_their_logits(fkd):
     """Otherwise the test above could not see labels of other batches."""
     context, labels = fkd()
-    logits = torch.cat([chunk.tensors()["logits"] for chunk in labels.chunks])
+    logits = torch.cat([stored["logits"] for stored in _stored(labels, LOGITS)])
     assert logits.shape == (12, 90, 10) and logits.dtype == torch.float16
     assert len(logits.flatten(0, 1).unique(dim=0)) > 0.99 * 12 * 90
 
 
-def test_bytes_are_those_of_the_stored_tensors_and_one_seed(fkd):
-    for words, per_image in (((), 20), (("labeling.topk=3",), 9), (("labeling.epochs_stored=4",), 20)):
-        context, labels = fkd(*words)
-        tensors = [tensor for chunk in labels.chunks for tensor in chunk.tensors().values()]
-        assert labels.label_bytes == sum(tensor.nbytes for tensor in tensors) + 8
-        assert labels.label_bytes == labels.epochs * 90 * per_image + 8
-        assert main_evaluation(context).storage()["label_bytes"] == labels.label_bytes
+@pytest.mark.parametrize(
+    ("words", "epochs", "per_epoch"),
+    [
+        # 90 images in 2 batches: logits, then index, four numbers of the crop, flip and partner, and a weight per batch
+        ((), 12, 90 * (20 + 1 + 4 + 1 + 1) + 2 * 8),
+        (("labeling.topk=3",), 12, 90 * (9 + 7) + 2 * 8),
+        (("labeling.epochs_stored=4",), 4, 90 * 27 + 2 * 8),
+        (("evaluate.mix=none",), 12, 90 * 26),
+        (("evaluate.mix=none", "evaluate.crop_padding=128", "evaluate.batch_size=200"), 12, 90 * 30),
+        (EVERYTHING, 12, 90 * (27 + 4) + 2 * (8 + 4)),
+    ],
+)
+def test_bytes_are_those_of_the_stored_tensors(fkd, words, epochs, per_epoch):
+    context, labels = fkd(*words)
+    counted = labels.label_bytes
+    assert counted == epochs * per_epoch == main_evaluation(context).storage()["label_bytes"]
+    plan = student_plan(context, distilled_set(context))
+    assert fkd_bytes(plan, 8, 10, context.config.labeling) == counted
+    files = [stored for part in (LOGITS, DRAWS) for stored in _stored(labels, part)]
+    assert counted == sum(tensor.nbytes for stored in files for tensor in stored.values())
+    assert all(len(list(folder.glob("*.safetensors"))) == 2 for folder in labels.folders)
+
+
+@pytest.mark.parametrize(
+    "words", [(), EVERYTHING, ("evaluate.mix=none", "evaluate.flip=true", "evaluate.crop_padding=128")]
+)
+def test_stored_draws_are_those_of_the_seed(fkd, words):
+    context, labels = fkd(*words)
+    plan = student_plan(context, distilled_set(context))
+    for epoch in (0, 9, 10, 11):
+        drawn, stored = (draws.of(plan, epoch, (8, 8)) for draws in (Draws((0, "fkd")), labels.draws))
+        for name, value in vars(drawn).items():
+            found = getattr(stored, name)
+            if torch.is_tensor(value):
+                assert torch.equal(found, value) and found.dtype == value.dtype, name
+            else:
+                assert found == value, name
 
 
 def test_chunks_are_shared_by_trainings_of_other_lengths(fkd):
     long, short = fkd("evaluate.epochs=25")[1], fkd("evaluate.epochs=10")[1]
-    assert [(chunk.start, chunk.stop) for chunk in long.chunks] == [(0, 10), (10, 20), (20, 25)]
+    assert [chunk.epochs for chunk in long.chunks] == [range(10), range(10, 20), range(20, 25)]
     assert [chunk.signature for chunk in short.chunks] == [long.chunks[0].signature]
 
 
 def test_a_length_in_steps_stores_whole_epochs(fkd):
     _, labels = fkd("evaluate.epochs=null", "evaluate.steps=3")  # two steps per epoch
-    assert labels.epochs == 2
-    assert labels.chunks[0].tensors()["logits"].shape == (2, 90, 10)
+    assert labels.num_epochs == 2
+    assert _stored(labels, LOGITS)[0]["logits"].shape == (2, 90, 10)
 
 
 def test_fewer_stored_epochs_come_again(fkd):
     context, labels = fkd("labeling.epochs_stored=4")
-    assert labels.epochs == 4
+    assert labels.num_epochs == 4
     for early, late in ((0, 4), (3, 11)):
         for a, b in zip(_batches(context, labels, early), _batches(context, labels, late), strict=True):
             assert torch.equal(a.images, b.images) and (a.epoch, a.first) == (b.epoch, b.first)
@@ -111,8 +150,8 @@ def test_pruned_logits_are_the_highest_and_the_others_get_nothing(fkd):
     _, whole = fkd()
     _, pruned = fkd("labeling.topk=3")
     rows = slice(0, 64)
-    everything, _ = FkdReader(whole.chunks, torch.device("cpu")).rows(5, rows)
-    logits, classes = FkdReader(pruned.chunks, torch.device("cpu")).rows(5, rows)
+    everything, _ = LogitsReader(whole.folders, torch.device("cpu")).rows(5, rows)
+    logits, classes = LogitsReader(pruned.folders, torch.device("cpu")).rows(5, rows)
     highest = everything.topk(3, dim=1)
     assert torch.equal(logits, highest.values) and classes.dtype == torch.uint8
     expected = torch.zeros(64, 10)
@@ -132,8 +171,10 @@ def test_a_pruned_label_gives_a_finite_loss_and_gradient():
 @pytest.mark.parametrize("classes, per_logit", [(10, 3), (256, 3), (257, 4), (10450, 4), (40000, 6)])
 def test_a_class_takes_as_few_bytes_as_it_needs(classes, per_logit):
     plan = Plan(Training(epochs=3, batch_size=8), num_images=17)  # the single image left over is joined by another
-    assert fkd_bytes(plan, classes, LabelingConfig(LabelMode.fkd, topk=5)) == 3 * 18 * 5 * per_logit + 8
-    assert fkd_bytes(plan, classes, LabelingConfig(LabelMode.fkd, epochs_stored=2)) == 2 * 18 * classes * 2 + 8
+    draws = 1 + 4 * 2 + 1  # index, crop in images of 224 pixels, flip
+    pruned, fewer = LabelingConfig(LabelMode.fkd, topk=5), LabelingConfig(LabelMode.fkd, epochs_stored=2)
+    assert fkd_bytes(plan, 224, classes, pruned) == 3 * 18 * (5 * per_logit + draws)
+    assert fkd_bytes(plan, 224, classes, fewer) == 2 * 18 * (classes * 2 + draws)
 
 
 def test_more_logits_than_classes_are_refused(fkd):
@@ -168,11 +209,13 @@ def test_a_student_is_trained_on_stored_labels_alone(fkd, monkeypatch):
 
 def test_a_chunk_that_is_made_again_is_the_same(fkd):
     context, labels = fkd("evaluate.epochs=3", *EVERYTHING)
-    before = labels.chunks[0].tensors()["logits"].clone()
+    before = _stored(labels, LOGITS) + _stored(labels, DRAWS)
     context.store.set_aside(labels.chunks[0], made_before="9")
     context.obtain(labels.chunks[0])
-    after = load_tensors(context.store.folder(labels.chunks[0]) / "logits.safetensors")["logits"]
-    assert torch.equal(before, after)
+    after = _stored(labels, LOGITS) + _stored(labels, DRAWS)
+    assert [stored.keys() for stored in before] == [stored.keys() for stored in after]
+    for old, new in zip(before, after, strict=True):
+        assert all(torch.equal(old[name], new[name]) for name in old)
 
 
 @pytest.mark.parametrize("mix", ["none", "mixup", "cutmix"])
@@ -182,11 +225,11 @@ def test_batches_spelled_out_give_the_stored_logits(fkd, mix):
     images = distilled_set(context).images()
     pixels = images.normalised(images.pixels)
     networks = [teacher.network() for teacher in _teachers(context)]
-    batches = list(fkd_batches(labels))
-    assert [(batch.epoch, batch.number) for batch in batches] == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    for batch in batches:
+    epochs = list(read_epochs(labels.folders, labels.form, range(2)))
+    assert [len(batches) for batches in epochs] == [2, 2]
+    for batch in (batch for batches in epochs for batch in batches):
         crops = [
-            F.resized_crop(pixels[i], *box, [8, 8]) for i, box in zip(batch.index, batch.boxes.tolist(), strict=True)
+            F.resized_crop(pixels[i], *box, [8, 8]) for i, box in zip(batch.index, batch.crops.tolist(), strict=True)
         ]
         seen = torch.stack([F.hflip(crop) if flip else crop for crop, flip in zip(crops, batch.flip, strict=True)])
         if mix == "mixup":
@@ -207,7 +250,7 @@ def test_random_images_with_fkd_labels_cost_no_more(make_context):
     ours, theirs = main.storage(), baseline.storage()
     assert baseline.labelled.name == "random_fkd" and baseline.num_steps == main.num_steps
     assert theirs["total_bytes"] + theirs["leftover_bytes"] == ours["total_bytes"]
-    per_class = baseline.labelled.images.num_images // 10
-    one_more = (per_class + 1) * 10 * (3 * 64 + 5 * 20) + 8
+    one_more_per_class = baseline.labelled.images.num_images + 10
+    one_more = one_more_per_class * (3 * 64 + 5 * 27) + 5 * 8 * math.ceil(one_more_per_class / 64)
     assert theirs["leftover_bytes"] >= 0 and one_more > ours["total_bytes"]
     assert context.data.normalisation == student_normalisation(context)

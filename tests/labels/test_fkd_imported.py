@@ -1,22 +1,25 @@
 """Labels made elsewhere: students see the crops, flips and mixing that were stored, and learn the stored logits."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from published_fkd import applied, payload, write_folder
+from published_fkd import applied, write_folder
 from torch.nn.functional import kl_div, log_softmax
 
 import infer
 from infer.commands.main import run
 from infer.context import Context
+from infer.distilled.fkd import LOGITS, fkd_file
 from infer.errors import UsageError
 from infer.evaluation.comparison import Evaluation, main_evaluation
 from infer.evaluation.protocol import student_normalisation
-from infer.labels.fkd_imported import ImportedFkdLabels
+from infer.labels.fkd_imported import ImportedFkdChunk
 from infer.pipeline.run_folder import write_distilled_folder
+from infer.store.files import load_tensors
 from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch, BatchSource
 
@@ -64,6 +67,13 @@ def pixels_of(evaluation: Evaluation) -> torch.Tensor:
     return images.normalised(images.pixels)
 
 
+def logits_of(evaluation: Evaluation) -> torch.Tensor:
+    """The stored logits of all epochs."""
+    labels = evaluation.labelled.labels
+    files = [folder / fkd_file(c.epochs.start, LOGITS) for c, folder in zip(labels.chunks, labels.folders, strict=True)]
+    return torch.cat([load_tensors(file)["logits"] for file in files])
+
+
 def scores_of(evaluation: Evaluation) -> dict[str, float]:
     (students,) = evaluation.students.values()
     return students[0].facts["scores"]
@@ -87,13 +97,20 @@ def test_students_see_the_stored_batches_and_learn_the_stored_logits(evaluation,
             torch.testing.assert_close(objective(student, batch), expected)
 
 
-def test_they_cost_their_tensors_and_numbers(evaluation, tmp_path):
-    written = write_folder(tmp_path, CLASSES, "cutmix", items=7)
+def bytes_on_disk(evaluation: Evaluation) -> int:
+    """Bytes of the tensors of the labels in the store."""
+    folders = (evaluation.context.folder(chunk) for chunk in evaluation.labelled.labels.chunks)
+    tensors = (load_tensors(file).values() for folder in folders for file in folder.glob("*.safetensors"))
+    return sum(tensor.nbytes for stored in tensors for tensor in stored)
+
+
+def test_they_cost_what_is_stored_of_them(evaluation, tmp_path):
+    write_folder(tmp_path, CLASSES, "cutmix", items=7)
     found = evaluation(*labelled(tmp_path, "cutmix"))
-    assert found.labelled.labels.label_bytes == payload(written, items=7)
-    assert found.labelled.labels.label_bytes == 3 * (50 * (2 * 10 + 25 + 8) + 4 * 5 * 8)
+    per_epoch = 50 * (2 * 10 + 1 + 4 + 1 + 1) + 4 * (8 + 4)  # whatever the files take in which they came
+    assert found.labelled.labels.label_bytes == bytes_on_disk(found) == 3 * per_epoch
     fewer = evaluation(*labelled(tmp_path, "cutmix"), "labeling.epochs_stored=2")
-    assert fewer.labelled.labels.label_bytes == payload(written[:2], items=7)
+    assert fewer.labelled.labels.label_bytes == bytes_on_disk(fewer) == 2 * per_epoch
 
 
 def test_a_student_is_trained_on_them_without_teachers(evaluation, tmp_path):
@@ -113,10 +130,10 @@ def test_fewer_stored_epochs_come_again(evaluation, tmp_path):
 def test_more_epochs_than_a_chunk_holds(evaluation, tmp_path):
     written = write_folder(tmp_path, CLASSES, "mixup", epochs=12)
     found = evaluation(*labelled(tmp_path, "mixup"), "evaluate.epochs=12")
-    assert [(chunk.start, chunk.stop) for chunk in found.labelled.labels.chunks] == [(0, 10), (10, 12)]
+    assert [chunk.epochs for chunk in found.labelled.labels.chunks] == [range(10), range(10, 12)]
     assert [batch.index.tolist() for batch in batches_of(found, 11)] == [rows for rows, _ in written[11]]
     content = torch.cat([batch[5] for _, batch in written[11]])
-    assert torch.equal(found.labelled.labels.chunks[1].tensors()["logits"][1], content)
+    assert torch.equal(logits_of(found)[11], content)
 
 
 def test_images_are_counted_class_by_class_whatever_the_order_of_the_set(make_context, tmp_path):
@@ -155,21 +172,73 @@ def test_they_are_known_by_their_content(evaluation, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "overrides"),
+    [
+        ([], {}),
+        (["evaluate.batch_size=32"], {"batch_size": 16}),
+        (["evaluate.even_batches=true"], {"even_batches": False}),
+        (["evaluate.even_batches=true", "evaluate.batch_size=5"], {"even_batches": False, "batch_size": 16}),
+        (["evaluate.mix=mixup"], {"mix": "cutmix"}),
+        (["evaluate.mix=none", "evaluate.flip=false"], {"mix": "cutmix", "flip": True}),
+        (["evaluate.crop=padded"], {"crop": "resized"}),
+        (["evaluate.shuffle_patches=2"], {"shuffle_patches": 1}),
+    ],
+)
+def test_the_stored_batches_override_the_protocol(evaluation, tmp_path, words, overrides):
+    write_folder(tmp_path, CLASSES, "cutmix")
+    found, asked = evaluation(*labelled(tmp_path, "cutmix"), *words), evaluation(*labelled(tmp_path, "cutmix"))
+    assert found.overrides == {f"evaluate.{name}": value for name, value in overrides.items()}
+    (ours,), (theirs,) = *found.students.values(), *asked.students.values()
+    assert ours.plan == theirs.plan == found.plan and ours.signature == theirs.signature
+    assert scores_of(found) == scores_of(asked)
+
+
+def test_a_border_is_as_wide_as_crops_reach(make_context, tmp_path):
+    """In whichever epoch; of a wider one nothing is seen."""
+    words = ("method=random", "K=null", "ipc=5", *PROTOCOL, *MIXES["mixup"], "M=1", "labeling=fkd")
+    _, folder = _stored(make_context(*words), tmp_path / "run")
+    images, labels = _exported(folder, "sre2l"), _exported(folder, "fkd")
+    imported = ("method=imported", "K=null", f"method.path='{images}'", *PROTOCOL, *MIXES["mixup"], "labeling=fkd")
+    narrow, equal, wide = (
+        main_evaluation(make_context(*imported, f"labeling.path='{labels}'", f"evaluate.crop_padding={pixels}"))
+        for pixels in (1, 2, 3)
+    )
+    assert [found.overrides for found in (narrow, equal, wide)] == [{"evaluate.crop_padding": 2}, {}, {}]
+    for batch, others in zip(batches_of(wide, 1), batches_of(equal, 1), strict=True):
+        assert torch.equal(batch.images, others.images)
+
+
+def test_overridden_settings_are_said_once_starred_and_recorded(launch_in, tmp_path):
+    write_folder(tmp_path / "fkd", CLASSES, "cutmix")
+    words = [word for word in RANDOM if not word.startswith(("evaluate.crop", "evaluate.flip"))]
+    words += ["labeling=fkd", f"labeling.path={tmp_path / 'fkd'}", "baselines=[]", "stages=[generate,relabel,evaluate]"]
+    finished = launch_in(tmp_path, *words)
+    assert finished.returncode == 0, finished.stderr
+    told = "evaluate.mix=cutmix evaluate.crop=resized evaluate.flip=true: these settings replace the protocol's"
+    assert finished.stdout.count("replace the protocol's") == 1 and told in " ".join(finished.stdout.split())
+    (record,) = (tmp_path / "outputs" / "runs").glob("*/result.json")
+    environment = json.loads(record.read_text())["environment"]
+    expected = {"evaluate.mix": "cutmix", "evaluate.crop": "resized", "evaluate.flip": True}
+    assert environment["labels_override"] == expected and environment["protocol"].endswith("*")
+
+
+def test_a_protocol_that_only_labels_change_is_starred(evaluation, tmp_path):
+    write_folder(tmp_path, CLASSES, "cutmix", epochs=1)
+    words = ("method=random", "K=null", "ipc=5", "labeling=fkd", f"labeling.path='{tmp_path}'")
+    found = evaluation(*words, "labeling.epochs_stored=1")
+    assert found.overrides and found.labelled.protocol == "digits_fkd*"
+
+
+@pytest.mark.parametrize(
     ("words", "typed"),
     [
-        (["evaluate.batch_size=32"], "Type evaluate.batch_size=16"),
-        (["evaluate.even_batches=true"], "Type evaluate.batch_size=16 evaluate.even_batches=false"),
-        (["evaluate.mix=mixup"], "Type evaluate.mix=cutmix"),
-        (["evaluate.mix=none", "evaluate.flip=false"], "Type evaluate.mix=cutmix evaluate.flip=true"),
-        (["evaluate.crop=padded"], "Type evaluate.crop=resized"),
-        (["evaluate.shuffle_patches=2"], "Type evaluate.shuffle_patches=1"),
         (["evaluate.epochs=4"], "holds 3. Type labeling.epochs_stored=3 to show them again and again, or "),
         (["evaluate.epochs=null", "evaluate.steps=13"], "or evaluate.epochs=3 evaluate.steps=null"),
         (["labeling.epochs_stored=4"], "Type labeling.epochs_stored=3"),
         (["ipc=6"], "labels 50 images per epoch, 16 in a batch, and the set has 60"),
     ],
 )
-def test_another_protocol_is_told_what_to_type(evaluation, tmp_path, words, typed):
+def test_labels_that_cannot_be_trained_on_are_refused(evaluation, tmp_path, words, typed):
     write_folder(tmp_path, CLASSES, "cutmix")
     with pytest.raises(UsageError) as caught:
         evaluation(*labelled(tmp_path, "cutmix"), *words)
@@ -258,12 +327,12 @@ def test_exported_and_imported_labels_make_the_same_student(make_context, tmp_pa
     images, labels = _exported(folder, "sre2l"), _exported(folder, "fkd")
     imported = ("method=imported", "K=null", f"method.path='{images}'", f"labeling.path='{labels}'")
     again = main_evaluation(make_context(*imported, *words))
-    assert isinstance(again.labelled.labels, ImportedFkdLabels)
+    assert all(isinstance(chunk, ImportedFkdChunk) for chunk in again.labelled.labels.chunks)
     for epoch in (0, 10):
         for ours, theirs in zip(batches_of(ran, epoch), batches_of(again, epoch), strict=True):
             assert torch.equal(ours.images, theirs.images) and torch.equal(ours.index, theirs.index)
-    for ours, theirs in zip(ran.labelled.labels.chunks, again.labelled.labels.chunks, strict=True):
-        assert torch.equal(ours.tensors()["logits"], theirs.tensors()["logits"])
+    assert torch.equal(logits_of(ran), logits_of(again))
+    assert ran.labelled.labels.label_bytes == again.labelled.labels.label_bytes == bytes_on_disk(again)
     assert scores_of(again) == scores_of(ran)
 
 
@@ -316,11 +385,23 @@ def test_imported_labels_leave_with_the_set_too(evaluation, tmp_path):
             assert torch.equal(old, new) if isinstance(old, torch.Tensor) else old == new
 
 
-def test_a_folder_whose_seed_draws_other_batches_is_refused(make_context, tmp_path, monkeypatch):
+def test_a_folder_carries_its_own_form(make_context, tmp_path):
+    words = ("M=1", "labeling=fkd", "evaluate.repeats=1", "student.archs=[convnet3_w32_batchnorm]", "evaluate.steps=6")
+    made_with = ("evaluate.crop_padding=2", "evaluate.shuffle_patches=2", "evaluate.mix=none", "evaluate.batch_size=20")
+    ran, folder = _stored(make_context("K=2", *words, *made_with), tmp_path / "run")
+    imported = ("method=imported", "K=null", f"method.path='{folder}'", "labeling.source=set", *words)
+    again = main_evaluation(make_context(*imported, "evaluate.crop_padding=1"))
+    changed = {"batch_size": 20, "mix": "none", "crop_padding": 2, "shuffle_patches": 2}
+    assert again.overrides == {f"evaluate.{name}": value for name, value in changed.items()}
+    assert scores_of(again) == scores_of(ran) and again.storage() == ran.storage()
+
+
+def test_a_folder_of_an_older_version_is_refused(make_context, tmp_path):
     words = (*PROTOCOL, *MIXES["cutmix"], "M=1", "labeling=fkd")
     _, folder = _stored(make_context("K=2", *words), tmp_path / "run")
-    monkeypatch.setattr("infer.training.draws.ATTEMPTS", 3)
-    with pytest.raises(UsageError, match="draws others from it"):
-        main_evaluation(
-            make_context("method=imported", "K=null", f"method.path='{folder}'", "labeling.source=set", *words)
-        )
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["labels"]["form"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="Make them again"):
+        imported = ("method=imported", "K=null", f"method.path='{folder}'", "labeling.source=set")
+        main_evaluation(make_context(*imported, *words))

@@ -35,7 +35,9 @@ def label_bytes_on_disk(evaluation: Evaluation) -> int:
     """Bytes of the labels that lie in the store."""
     context, labels = evaluation.context, evaluation.labelled.labels
     if labels.mode == "fkd":
-        return sum(payload(context.folder(chunk), "logits") for chunk in labels.chunks)
+        files = [file.stem for chunk in labels.chunks for file in context.folder(chunk).glob("*.safetensors")]
+        assert sorted(files) == ["fkd-00000-draws", "fkd-00000-logits"]
+        return sum(payload(context.folder(labels.chunks[0]), file) for file in files)
     return payload(context.folder(labels), "labels") if labels.mode == "static" else 0
 
 
@@ -45,7 +47,7 @@ def test_labels_cost_what_is_stored_of_them(measured, method, mode):
     evaluation = measured(method, f"labeling={mode}")
     storage, images = evaluation.storage(), evaluation.labelled.images
     assert images.num_images == (3 * (TEACHERS + 1) if method == "infer" else 2) * CLASSES
-    not_in_a_file = {"hard": 2 * images.stored_images, "fkd": 8}  # a class in two bytes; the seed of all draws
+    not_in_a_file = {"hard": 2 * images.stored_images}  # a class in two bytes
     assert storage["label_bytes"] == label_bytes_on_disk(evaluation) + not_in_a_file.get(mode, 0)
     assert storage["total_bytes"] == sum(storage[f"{part}_bytes"] for part in ("natural", "compensator", "label"))
 

@@ -9,7 +9,8 @@ from infer.config import Stage
 from infer.errors import RunError, UsageError
 from infer.models import build
 from infer.pipeline import preflight
-from infer.teachers.teacher import Teacher, check_teachers
+from infer.stages.squeeze import check_teachers
+from infer.teachers.teacher import Teacher
 
 ARCH = "resnet8_w8"
 

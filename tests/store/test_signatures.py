@@ -11,7 +11,7 @@ from planning import PARTS, Signatures, planned
 from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.evaluation.student import Student
 from infer.formats.fkd import LabelledBatch, write_batches
-from infer.labels.fkd import FkdChunk
+from infer.labels.fkd import TeachersFkdChunk
 from infer.labels.fkd_imported import ImportedFkdChunk
 from infer.labels.from_set import SetLabels
 from infer.labels.static import BlockLogits, StaticLabels
@@ -48,8 +48,8 @@ PINNED = {
     "precision=bf16": "92ba9c2f2a68 ae53cf62ecc9 7b8431b94764 eced998896a1 efbdae04fc7d",
     "labeling=hard": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e - 98170c9aa468",
     "labeling=dynamic": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e - c7f18780838c",
-    "labeling=fkd": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 6262703132f5 08579b84f264",
-    "labeling=fkd evaluate=sre2l_imagenet": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e c77aba669a2e faab5dabcfce",
+    "labeling=fkd": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e 7359ad96d2ac 11c83cf2ad21",
+    "labeling=fkd evaluate=sre2l_imagenet": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e f4f2eb9d0614 9dd75626b8bd",
     "labeling=dynamic evaluate=rded_cifar10": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e - abc69d56371a",
     "labeling.teachers=[resnet8_w8]": "81babb8f0f47 062fde1c5711 9fd3d9fbb19e df903e07a8c2 41da6a4b6d12",
     "evaluate.split=val": "f312b4ed5493 9542556adee4 d19756504d89 8e19ab9e0eed 2fabc8ff48e7",
@@ -143,7 +143,7 @@ def test_a_raised_version_in_another_method(resolved, monkeypatch, artefact):
 
 def test_a_raised_version_of_stored_dynamic_labels(resolved, monkeypatch):
     before = _plan(resolved, "labeling=fkd")
-    monkeypatch.setattr(FkdChunk, "version", FkdChunk.version + 1)
+    monkeypatch.setattr(TeachersFkdChunk, "version", TeachersFkdChunk.version + 1)
     after = _plan(resolved, "labeling=fkd")
     assert {part for part in before if before[part] != after[part]} == {"labels", "evals"}
 
@@ -187,5 +187,5 @@ def test_a_raised_version_of_labels_made_elsewhere(resolved, monkeypatch, tmp_pa
 def test_every_artefact_is_tried():
     drawn_after_all = {Pictures}  # of whatever the others have given, by no setting of its own
     imported = {ImportedImages, ImportedComposition}
-    labels = {FkdChunk, ImportedFkdChunk, SetLabels}
+    labels = {TeachersFkdChunk, ImportedFkdChunk, SetLabels}
     assert artefact_classes() == {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, *labels, *drawn_after_all}
