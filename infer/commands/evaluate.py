@@ -9,7 +9,7 @@ from infer.tables import Report
 _EPILOG = """labeling=hard needs nothing else; labeling=static and labeling=dynamic train teachers. Labels that
 were made elsewhere: labeling=static labeling.source=set (soft labels that the set came with), labeling=fkd
 labeling.source=set (those of a run, which lie with its set), labeling=fkd labeling.path=FOLDER (of epoch_0/batch_0.tar
-and so on; where the protocol asks for other batches than were labelled, the settings to type are said)."""
+and so on; the batches that were labelled replace what the protocol says of batches, which is told)."""
 
 
 def add_to(commands: Commands) -> None:
