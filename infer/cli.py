@@ -28,9 +28,6 @@ def _launch(composed: DictConfig) -> None:
 def _run(composed: DictConfig) -> None:
     exit_codes.end_well_on_sigterm()
     config = resolve(composed)  # before torch is imported: a wrong setting is refused at once
-    if config.sweep_folder is not None:
-        callback.rebuild(Path(config.sweep_folder))
-        return
     from infer.pipeline.run import run
 
     run(config)

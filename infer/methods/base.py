@@ -41,18 +41,6 @@ class Block:
     """int64 [r], r <= n: where in the set the first r images stand; the others belong to larger sets."""
 
 
-@dataclass(frozen=True)
-class GenerationCurves:
-    """How the optimisation of a set went."""
-
-    optimised: str
-    """What was optimised, in the plural."""
-    each: str
-    """What has a curve of its own, in the plural."""
-    by_teacher: Mapping[str, Mapping[str, Tensor]]
-    """By architecture: ``iteration`` [points] and the other curves [points, n]."""
-
-
 class TrainingSet(Protocol):
     """Images that a student can be trained on."""
 
@@ -113,8 +101,13 @@ class DistilledArtefact(Artefact):
         """The whole set, labelled together; ``images`` as in ``Block``."""
         return [Block(name, {}, {"images": self}, images, torch.arange(self.num_images))]
 
-    def generation_curves(self) -> GenerationCurves | None:
-        """Of what is there already; None where nothing is, or nothing was optimised."""
+    @property
+    def generation(self) -> dict[str, Any] | None:
+        """Words for the curves of the optimisation, JSON-ready; None where nothing is optimised.
+
+        ``optimised`` and ``each`` name what was optimised and what has a curve of its own, in the plural; ``count`` is
+        how many of the curves of a teacher belong to the set, None all of them.
+        """
         return None
 
     @property

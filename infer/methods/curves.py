@@ -1,6 +1,6 @@
 """How an optimisation went: a hundred points of it, taken without waiting for the device in between."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -8,12 +8,6 @@ from torch import Tensor
 from infer.errors import RunError
 
 CURVE_POINTS = 100
-
-
-def side_by_side(curves: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """What ``Curves.collected`` gave for several batches as if they had been one."""
-    together = {key: torch.cat([one[key] for one in curves], dim=1) for key in curves[0] if key != "iteration"}
-    return {"iteration": curves[0]["iteration"], **together}
 
 
 class Curves:

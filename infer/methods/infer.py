@@ -22,10 +22,9 @@ from infer.distilled.compose import (
 )
 from infer.distilled.folder import read_parts, write_composable
 from infer.methods.augmentation import Augmentation
-from infer.methods.base import Block, Bytes, DistilledArtefact, GenerationCurves
+from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
 from infer.methods.compensators import compensation
-from infer.methods.curves import side_by_side
 from infer.methods.optimisation import optimise, settings_of
 from infer.records.names import CURVES
 from infer.store import Artefact, Workspace
@@ -107,10 +106,6 @@ class CompensatorGroup(Artefact):
     def compensators(self) -> Tensor:
         """float32 [subsets, 3, H, W], normalised units, free of any clipping."""
         return load_tensors(self._context.folder(self) / _COMPENSATORS)["compensators"]
-
-    def curves(self) -> dict[str, Tensor]:
-        """How the optimisation went: ``iteration`` [points] and the other curves [points, subsets]."""
-        return load_tensors(self._context.folder(self) / CURVES)
 
 
 class InferSet(DistilledArtefact):
@@ -217,16 +212,9 @@ class InferSet(DistilledArtefact):
         """Where each composed image stands: int64 [K, M+1, C]."""
         return torch.arange(self.num_images).view(self.subsets, len(self.teachers) + 1, -1)
 
-    def generation_curves(self) -> GenerationCurves | None:
-        by_teacher = {}
-        for teacher, groups in zip(self.teachers, self.groups, strict=True):
-            there = [group for group in groups if self.context.store.exists(group)]
-            if there:
-                curves = side_by_side([group.curves() for group in there])
-                by_teacher[teacher.arch] = {
-                    key: curve if key == "iteration" else curve[:, : self.subsets] for key, curve in curves.items()
-                }
-        return GenerationCurves("compensators", "subsets", by_teacher) if by_teacher else None
+    @property
+    def generation(self) -> dict[str, Any]:
+        return {"optimised": "compensators", "each": "subsets", "count": self.subsets}
 
     def images(self) -> Images:
         data, parts = self.context.data, self.parts()

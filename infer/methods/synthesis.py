@@ -15,8 +15,7 @@ from infer.config import Stage
 from infer.config.method import SynthesisMethod
 from infer.context import Context
 from infer.methods.augmentation import Augmentation
-from infer.methods.base import Block, GenerationCurves
-from infer.methods.curves import side_by_side
+from infer.methods.base import Block
 from infer.methods.image_set import DistilledImages
 from infer.methods.objective import OptimisationSettings, Problem
 from infer.methods.optimisation import optimise, settings_of
@@ -110,10 +109,6 @@ class SynthesisedBatch(Artefact):
         """The finished images: uint8 [indices, classes, 3, H, W]."""
         return load_tensors(self.context.folder(self) / f"{IMAGES}.safetensors")[IMAGES]
 
-    def curves(self) -> dict[str, Tensor]:
-        """How the optimisation went: ``iteration`` [points] and the other curves [points, indices]."""
-        return load_tensors(self.context.folder(self) / CURVES)
-
     def _problem(self) -> Problem:
         """Images that are kept within the valid range after every step, as in the published codes."""
         context, data = self.context, self.context.data
@@ -176,9 +171,6 @@ class SynthesisedSet(DistilledImages):
         classes = torch.arange(batch.classes.start, batch.classes.stop)
         return (indices[:, None] + classes * self.per_class).flatten()
 
-    def generation_curves(self) -> GenerationCurves | None:
-        there = [batch for batch in self.batches if self.context.store.exists(batch)]
-        if not there:
-            return None
-        curves = side_by_side([batch.curves() for batch in there])
-        return GenerationCurves("images", "sets of one image per class", {there[0].teacher.arch: curves})
+    @property
+    def generation(self) -> dict[str, Any]:
+        return {"optimised": "images", "each": "sets of one image per class", "count": None}

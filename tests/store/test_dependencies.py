@@ -83,7 +83,6 @@ CHANGES = {
     "device": [Change("auto", given="precision=fp32")],
     "precision": [Change("bf16", ALL), Change("fp32")],
     "worker": [Change("1")],
-    "sweep_folder": [Change("x", given="stages=[report]")],
     "outputs": [Change("elsewhere")],
     "dataset.name": [Change("numbers")],
     "dataset.root": [Change("{copy}", given=FOLDER)],

@@ -25,7 +25,7 @@ from infer.methods.random import RandomSet
 from infer.methods.rded import CropScores, RdedSet
 from infer.methods.sre2l import RecoveredImages
 from infer.methods.synthesis import SynthesisedSet
-from infer.pictures.drawn import Pictures
+from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 

@@ -2,34 +2,39 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
-from matplotlib.figure import Figure
-
-from infer.pictures.quiet import quiet_fonts
-from infer.pictures.style import STYLE, save_for_print
+from infer.plots.style import drawing, save
 from infer.records.measurements import Measurement, measurements_of
 from infer.records.rows import Rows
-from infer.sweep.axes import axes_of
-from infer.sweep.charts import over_axis, over_bytes
-from infer.sweep.frame import Words
-from infer.sweep.heat_map import heat_map
-from infer.sweep.line_plot import Scale, line_plot
 from infer.tables import count
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from infer.plots.frame import Words
+
+_FORMATS = ("png", "svg")
 
 
 def draw(rows: Rows, folder: Path) -> list[str]:
     """Write every plot that the jobs that are done make possible, as PNG and SVG; gives the names of the PNGs."""
     written = []
-    with quiet_fonts(), matplotlib.rc_context(STYLE | {"text.parse_math": False}):
+    with drawing():
         for name, figure in figures_of(rows):
-            save_for_print(figure, folder / name)
+            for form in _FORMATS:
+                save(figure, folder / f"{name}.{form}")
             written.append(f"{name}.png")
     return written
 
 
-def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
+def figures_of(rows: Rows) -> "Iterator[tuple[str, Figure]]":
     """The plots by the names of their files, without an ending."""
+    from infer.plots.axes import axes_of
+    from infer.plots.charts import over_axis, over_bytes
+    from infer.plots.heat_map import heat_map
+    from infer.plots.line_plot import Scale, line_plot
+
     points = [point for point in measurements_of(rows) if point.leading is not None]
     axes = axes_of(rows)
     if not points or not axes:
@@ -45,7 +50,9 @@ def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
         yield f"heatmap_{axes[0].file_name}_{axes[1].file_name}", heat_map(axes, points, y_title, words)
 
 
-def _words(rows: Rows, points: Sequence[Measurement]) -> Words:
+def _words(rows: Rows, points: Sequence[Measurement]) -> "Words":
+    from infer.plots.frame import Words
+
     unlike = "; ".join(f"{what.lower()} {', '.join(values)}" for what, values in rows.unlike.items())
     missing = len(rows.runs) - len(rows.done)
     return Words(

@@ -6,7 +6,8 @@ from typing import Any
 from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
-from infer.pictures.quiet import quiet_fonts
+from infer.plots.run import draw
+from infer.records.runs import Run
 from infer.store import Artefact, Workspace
 from infer.store.artefact import with_ancestors
 
@@ -29,8 +30,10 @@ class Pictures(Artefact):
     def settings(self) -> Mapping[str, Any]:
         students = [s for evaluation in self._evaluations for group in evaluation.students.values() for s in group]
         rest_on = {a.signature for a in with_ancestors(students) if self._context.store.exists(a)}
+        labelled = self._evaluations[0].labelled
+        size = f"{labelled.images.in_words}, ipc charged {labelled.images.ipc_charged:.4g}"
         return {
-            "title": self._title,
+            "title": f"{self._context.data.name}, {labelled.name}: {size}",
             "trials": [[evaluation.labelled.name, evaluation.labelled.protocol] for evaluation in self._evaluations],
             "students": list(self._context.config.student.archs),
             "split": self._context.config.evaluate.split,
@@ -38,23 +41,5 @@ class Pictures(Artefact):
         }
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        with quiet_fonts():
-            from infer.pictures.curves import curves_of
-            from infer.pictures.samples import samples_of
-            from infer.pictures.style import save
-
-            figures = {
-                "samples.png": samples_of(self._evaluations[0], self._title),
-                "curves.png": curves_of(self._context, self._evaluations, self._title),
-            }
-            drawn = {name: figure for name, figure in figures.items() if figure is not None}
-            for name, figure in drawn.items():
-                save(figure, workspace.folder / name)
-        return {"pictures": list(drawn)}
-
-    @property
-    def _title(self) -> str:
-        """What is shown: data set, method and size."""
-        labelled = self._evaluations[0].labelled
-        size = f"{labelled.images.in_words}, ipc charged {labelled.images.ipc_charged:.4g}"
-        return f"{self._context.data.name}, {labelled.name}: {size}"
+        run = Run(self._context.run_folder.name, self._context.run_folder)
+        return {"pictures": draw(run, self._context.store.root, workspace.folder)}

@@ -11,17 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from infer.pictures.style import text_width
+from infer.plots.axes import Axis
+from infer.plots.frame import Words, framed, name_places
+from infer.plots.style import give_axes_size
 from infer.records.measurements import Measurement
 from infer.records.statistics import Summary
-from infer.sweep.axes import Axis
-from infer.sweep.frame import Frame, Words
-from infer.sweep.tick_names import SIZE, name_places, room_for
 
 _CELL_WIDTH, _CELL_HEIGHT, _NUMBER_SIZE = 0.72, 0.46, 8
-_BELOW, _Y_TITLE, _COLOUR_BAR, _COLOUR_BAR_GAP, _BESIDE = 0.55, 0.4, 0.14, 0.15, 0.75
-_LEAST_HEIGHT = 1.1
-"""Inches that the title of the colour bar needs."""
+_LEAST_HEIGHT, _LEAST_WIDTH = 1.1, 3.2
+"""Inches: of the axes, beside which the colour bar has a title, and of the figure, which has one as well."""
 _MOST_TICKS = 4
 _COLOURS = "cividis"  # darker is lower for every kind of colour vision and in grey print
 _MISSING = "#e0e0e0"
@@ -31,41 +29,32 @@ Cells = Mapping[tuple[int, int], Summary]
 """Scores by row and column."""
 
 
-def heat_map(axes: Sequence[Axis], points: Sequence[Measurement], value_title: str, words: Words) -> Figure:
-    """Draw the leading score of ``points`` over two axes."""
+def heat_map(axes: Sequence[Axis], measurements: Sequence[Measurement], value_title: str, words: Words) -> Figure:
+    """Draw the leading score of ``measurements`` over two axes."""
     down, across = sorted(axes, key=_belongs_across)
     cells = {
-        (down.rank(point.values[down.key]), across.rank(point.values[across.key])): point.leading for point in points
+        (down.rank(each.values[down.key]), across.rank(each.values[across.key])): each.leading
+        for each in measurements
+        if each.leading is not None
     }
-    missing = len(down.values) * len(across.values) - len(cells)
+    shape = len(down.values), len(across.values)
+    missing = shape[0] * shape[1] - len(cells)
     hatched = [f"hatched: {missing} without a score"] if missing else []
-    width = _CELL_WIDTH * len(across.values)
-    left, below = room_for(across.names, width)
-    frame = Frame(
-        words=replace(words, notes=[*words.notes, *hatched]),
-        width=width,
-        height=max(_CELL_HEIGHT * len(down.values), _LEAST_HEIGHT),
-        left=max(_longest(down) + _Y_TITLE, left),
-        below=_BELOW + below,
-        right=_COLOUR_BAR_GAP + _COLOUR_BAR + _BESIDE,
-    )
-    figure, (drawn,) = frame.draw()
+    figure, body = framed(replace(words, notes=[*words.notes, *hatched]))
+    drawn = body.subplots()
     colours = _colours(cells)
-    _draw_cells(drawn, cells, (len(down.values), len(across.values)), colours)
+    _draw_cells(drawn, cells, shape, colours)
     _name_axes(drawn, down, across)
-    name_places(drawn, across.names, width)
-    _add_colour_bar(figure, drawn, colours, value_title)
+    bar = body.colorbar(colours, ax=drawn, label=value_title, ticks=MaxNLocator(_MOST_TICKS), aspect=12)
+    bar.ax.grid(False)
+    height = max(_CELL_HEIGHT * shape[0], _LEAST_HEIGHT)
+    give_axes_size(figure, drawn, _CELL_WIDTH * shape[1], height, _LEAST_WIDTH)
     return figure
 
 
-def _belongs_across(axis: Axis) -> tuple[bool, float]:
+def _belongs_across(axis: Axis) -> tuple[bool, int]:
     """Long names are read best beside the rows; of two numeric axes the one with more values goes across."""
-    return axis.is_numeric, len(axis.values) if axis.is_numeric else -_longest(axis)
-
-
-def _longest(axis: Axis) -> float:
-    """The width of the axis' longest name in inches."""
-    return max(text_width(name, SIZE) for name in axis.names)
+    return axis.is_numeric, len(axis.values) if axis.is_numeric else -max(map(len, axis.names))
 
 
 def _colours(cells: Cells) -> ScalarMappable:
@@ -102,11 +91,4 @@ def _name_axes(axes: Axes, down: Axis, across: Axis) -> None:
     axes.spines[:].set_visible(False)
     axes.set_xlabel(across.title)
     axes.set_ylabel(down.title)
-
-
-def _add_colour_bar(figure: Figure, axes: Axes, colours: ScalarMappable, title: str) -> None:
-    place = axes.get_position()
-    inches = figure.get_figwidth()
-    bar = figure.add_axes((place.x1 + _COLOUR_BAR_GAP / inches, place.y0, _COLOUR_BAR / inches, place.height))
-    figure.colorbar(colours, cax=bar, label=title, ticks=MaxNLocator(_MOST_TICKS))
-    bar.grid(False)
+    name_places(axes, across.names, _CELL_WIDTH * len(across.names))

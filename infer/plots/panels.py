@@ -1,33 +1,30 @@
-"""A sheet of curves: sections under each other, each with a legend of its own and its panels side by side."""
+"""Sheet of curves: sections under each other, each a subfigure with its legend and its panels side by side."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from infer.pictures.style import PALETTE, STYLE, TICK_STEPS, text_width
+from infer.plots.style import PALETTE, TICK_STEPS, write_title
 
 _WIDTH, _DPI = 10.0, 160
-_MARGIN, _PANEL_HEIGHT = 0.2, 1.75
-_TICKS_LEFT, _TICKS_BELOW, _LABEL_ABOVE = 0.5, 0.5, 0.3
-"""Inches that an axis leaves for what is written outside of it."""
-_TITLE_SIZE, _SECTION_SIZE, _LEGEND_SIZE = 11, 10, 9
-_TITLE_INCHES, _SECTION_INCHES, _LEGEND_INCHES, _AFTER_SECTION = 0.4, 0.26, 0.22, 0.2
-_HANDLE_INCHES = 0.6
+_TITLE_INCHES, _SECTION_INCHES, _LEGEND_LINE_INCHES = 0.45, 2.85, 0.2
+_LEGEND_CHARACTERS = 120
+"""Letters and handles that a line of the legend holds."""
+_HANDLE_CHARACTERS = 8
 _FEW_POINTS = 12
 """Up to so many points are marked; a line of one point would not show at all."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What several runs of the same training went through."""
+    """Mean or median of several runs of the same training, with their range."""
 
     label: str
     """Names its colour, in all panels of a section."""
@@ -41,12 +38,12 @@ class Curve:
 
     @classmethod
     def median(cls, label: str, x: np.ndarray, runs: np.ndarray) -> "Curve":
-        """``runs`` [points, n]: their median and range."""
+        """The median and range of ``runs`` [points, n]."""
         return cls(label, x, np.median(runs, axis=1), runs.min(axis=1), runs.max(axis=1))
 
     @classmethod
     def mean(cls, label: str, x: np.ndarray, runs: np.ndarray) -> "Curve":
-        """``runs`` [points, n]: their mean and range."""
+        """The mean and range of ``runs`` [points, n]."""
         return cls(label, x, runs.mean(axis=1), runs.min(axis=1), runs.max(axis=1))
 
 
@@ -76,60 +73,44 @@ class Section:
     @property
     def legend_columns(self) -> int:
         """How many entries of the legend stand side by side."""
-        widest = max(text_width(label, _LEGEND_SIZE) for label in self.labels) + _HANDLE_INCHES
-        return min(len(self.labels), max(1, int((_WIDTH - 2 * _MARGIN) / widest)))
-
-    @property
-    def legend_inches(self) -> float:
-        """Height of the legend."""
-        return math.ceil(len(self.labels) / self.legend_columns) * _LEGEND_INCHES
+        entry = max(map(len, self.labels)) + _HANDLE_CHARACTERS
+        return min(len(self.labels), max(1, _LEGEND_CHARACTERS // entry))
 
     @property
     def height(self) -> float:
         """In inches."""
-        axes = _LABEL_ABOVE + _PANEL_HEIGHT + _TICKS_BELOW
-        return _SECTION_INCHES + self.legend_inches + axes + _AFTER_SECTION
+        return _SECTION_INCHES + (math.ceil(len(self.labels) / self.legend_columns) - 1) * _LEGEND_LINE_INCHES
 
 
 def sheet(title: str, sections: Sequence[Section]) -> Figure:
     """Draw ``sections`` under each other; each needs a panel, and each panel a curve."""
-    height = 2 * _MARGIN + _TITLE_INCHES + sum(section.height for section in sections) - _AFTER_SECTION
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
-        _write(figure, height - _MARGIN, title, _TITLE_SIZE)
-        top = height - _MARGIN - _TITLE_INCHES
-        for section in sections:
-            _draw_section(figure, section, top)
-            top -= section.height
+    heights = [section.height for section in sections]
+    figure = Figure(figsize=(_WIDTH, _TITLE_INCHES + sum(heights)), dpi=_DPI)
+    write_title(figure, title, size=11)
+    subfigures = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for section, subfigure in zip(sections, subfigures, strict=True):
+        _draw_section(subfigure, section)
     return figure
 
 
-def _draw_section(figure: Figure, section: Section, top: float) -> None:
-    """``top``: inches above the figure's lower edge."""
-    height = figure.get_figheight()
+def _draw_section(subfigure: SubFigure, section: Section) -> None:
     looks = {label: _look(number) for number, label in enumerate(section.labels)}
-    _write(figure, top, section.title, _SECTION_SIZE)
-    top -= _SECTION_INCHES
-    bottom = top - section.legend_inches - _LABEL_ABOVE - _PANEL_HEIGHT
-    # Between two panels there is room for the ticks of the right one and half as much again.
-    share = (_WIDTH - 2 * _MARGIN + _TICKS_LEFT / 2) / len(section.panels)
-    for number, panel in enumerate(section.panels):
-        left = _MARGIN + number * share + _TICKS_LEFT
-        width = share - 1.5 * _TICKS_LEFT
-        axes = figure.add_axes((left / _WIDTH, bottom / height, width / _WIDTH, _PANEL_HEIGHT / height))
+    all_axes = subfigure.subplots(1, len(section.panels), squeeze=False)[0]
+    for axes, panel in zip(all_axes, section.panels, strict=True):
         _draw_panel(axes, panel, looks)
     handles = [Line2D([], [], label=label, **look) for label, look in looks.items()]
     columns = section.legend_columns
-    figure.legend(
+    subfigure.legend(
         # matplotlib fills one column after the other; in this order the rows are read.
         handles=[handle for first in range(columns) for handle in handles[first::columns]],
-        loc="upper left",
-        bbox_to_anchor=(_MARGIN / _WIDTH, top / height),
+        loc="outside upper left",
+        title=section.title,
+        title_fontproperties={"weight": "bold", "size": 10},
+        alignment="left",
         ncols=columns,
-        borderaxespad=0,
-        borderpad=0,
         handlelength=1.6,
         columnspacing=1.6,
+        borderpad=1,
     )
 
 
@@ -150,8 +131,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, str]]
     axes.set_xlim(0, 1.02 * max(1, *(curve.x[-1] for curve in panel.curves)))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=TICK_STEPS))
     axes.set_xlabel(panel.x_label)
-    axes.set_ylabel(panel.y_label, rotation=0, ha="left", va="bottom")
-    axes.yaxis.set_label_coords(-_TICKS_LEFT / (axes.get_position().width * _WIDTH), 1.05)
+    axes.set_title(panel.y_label)
     _scale(axes, panel)
 
 
@@ -170,8 +150,3 @@ def _scale(axes: Axes, panel: Panel) -> None:
     if panel.scale == "percent":
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, 0), min(high, 100))
-
-
-def _write(figure: Figure, top: float, text: str, size: float) -> None:
-    place = (_MARGIN / _WIDTH, top / figure.get_figheight())
-    figure.text(*place, text, size=size, weight="bold", va="top", parse_math=False)

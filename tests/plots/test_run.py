@@ -1,33 +1,37 @@
 """The pictures show the pixels and numbers that the store holds, and no word is cut or covers another."""
 
-from itertools import chain, combinations
+from itertools import chain
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from helpers.figures import assert_tidy, ticks_in_view, words_of
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from PIL import Image
 
 from infer.config import Baseline, Config
 from infer.console import Console
 from infer.context import Context
 from infer.data.base import ImageDataset, Split
-from infer.evaluation.comparison import baseline_evaluations, main_evaluation
+from infer.evaluation.comparison import Evaluation, baseline_evaluations, main_evaluation
 from infer.evaluation.student import Student
 from infer.files import write_json
-from infer.methods.base import GenerationCurves
 from infer.methods.infer import CompensatorGroup
 from infer.normalisation import Normalisation
-from infer.pictures import draw
-from infer.pictures.curves import curves_of, generation_section, student_section, teacher_section
-from infer.pictures.mosaic import Mosaic, Row
-from infer.pictures.panels import sheet
-from infer.pictures.samples import classes_shown, composition_rows, samples_of
-from infer.pictures.style import STYLE, save
-from infer.store import Store
+from infer.pipeline.plan import by_stage
+from infer.pipeline.result import RunResult
+from infer.pipeline.run_folder import write_distilled_folder
+from infer.plots.curves import curves_of, generation_section, student_section, teacher_section
+from infer.plots.mosaic import Mosaic, Row
+from infer.plots.panels import Section, sheet
+from infer.plots.run import draw
+from infer.plots.samples import classes_shown, composition_rows, samples_of
+from infer.plots.style import save
+from infer.records.runs import Run
+from infer.store import Store, Workspace
+from infer.store.files import save_tensors
 from infer.teachers.teacher import Teacher
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
@@ -42,14 +46,41 @@ def history(epochs: int, final: float, test_every: int = 1) -> list[dict[str, fl
     ]
 
 
-def curves(subsets: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
-    values = scale * torch.arange(1.0, 4)[:, None] + 0.1 * torch.arange(subsets) ** 2
+def curves(subsets: int, scale: float = 1.0) -> dict[str, np.ndarray]:
+    values = scale * np.arange(1.0, 4)[:, None] + 0.1 * np.arange(subsets) ** 2
     keys = ("cross_entropy", "bn_penalty", "norm")
-    return {"iteration": torch.from_numpy(ITERATIONS), "clipped_share": values / 100} | dict.fromkeys(keys, values)
+    return {"iteration": ITERATIONS, "clipped_share": np.minimum(values / 100, 1)} | dict.fromkeys(keys, values)
 
 
-def of_compensators(by_teacher: dict[str, dict[str, torch.Tensor]]) -> GenerationCurves:
-    return GenerationCurves("compensators", "subsets", by_teacher)
+def of_compensators(by_teacher: dict[str, dict[str, np.ndarray]]) -> Section:
+    return generation_section(by_teacher, "compensators", "subsets")
+
+
+def leave_curves(group: CompensatorGroup, workspace: Workspace) -> dict[str, int]:
+    tensors = {key: torch.from_numpy(values.copy()) for key, values in curves(len(group.subsets)).items()}
+    save_tensors(workspace.folder / "curves.safetensors", tensors)
+    return {}
+
+
+def recorded(context: Context, evaluations: list[Evaluation]) -> Run:
+    """The run of ``context``, as its record and folder tell it."""
+    RunResult(context.run_folder, context.config, {}).add_plan(evaluations, by_stage(evaluations))
+    write_distilled_folder(context, evaluations[0])
+    return Run("run", context.run_folder)
+
+
+def drawn(run: Run) -> set[str]:
+    """The pictures of ``run`` that are drawn into its folder."""
+    assert set(draw(run, run.folder.parent, run.folder)) == {path.name for path in run.folder.glob("*.png")}
+    return {path.name for path in run.folder.glob("*.png")}
+
+
+def curves_figure(run: Run) -> Figure:
+    return curves_of(run, run.folder.parent, "title")
+
+
+def samples_figure(run: Run) -> Figure:
+    return samples_of(run, "title")
 
 
 def make_data(classes: list[str], per_class: int, size: int) -> ImageDataset:
@@ -79,8 +110,7 @@ def make_context(tmp_path: Path, resolved, monkeypatch):
 
     monkeypatch.setattr(Teacher, "make", leave_history)
     monkeypatch.setattr(Student, "make", leave_history)
-    monkeypatch.setattr(CompensatorGroup, "make", lambda self, workspace: {})
-    monkeypatch.setattr(CompensatorGroup, "curves", lambda self: curves(len(self.subsets)))
+    monkeypatch.setattr(CompensatorGroup, "make", leave_curves)
     monkeypatch.setattr(
         CompensatorGroup,
         "compensators",
@@ -97,39 +127,12 @@ def make_context(tmp_path: Path, resolved, monkeypatch):
     return make
 
 
+def legends_of(figure: Figure) -> list[Legend]:
+    return [legend for part in figure.subfigs for legend in part.legends]
+
+
 def drawn_images(figure: Figure) -> list[np.ndarray]:
     return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
-
-
-def words(figure: Figure) -> list[str]:
-    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    labels = [word for axes in figure.axes for word in (axes.get_xlabel(), axes.get_ylabel())]
-    inside = [text.get_text() for axes in figure.axes for text in axes.texts]
-    return [text.get_text() for text in figure.texts] + legends + labels + inside
-
-
-def assert_tidy(figure: Figure) -> None:
-    """Every word lies in the figure, beside every other."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    with matplotlib.rc_context(STYLE):
-        figure.draw(renderer)
-    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
-    for axes in figure.axes:
-        texts += axes.texts
-        if axes.axison:
-            texts += [axes.xaxis.label, axes.yaxis.label, *_tick_labels(axes)]
-    boxes = {text: text.get_window_extent(renderer) for text in texts if text.get_text()}
-    for text, box in boxes.items():
-        assert box.x0 >= 0 and box.y0 >= 0, text
-        assert box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height, text
-    for (one, first), (other, second) in combinations(boxes.items(), 2):
-        assert not first.overlaps(second), (one, other)
-
-
-def _tick_labels(axes):
-    """The labels of those ticks that lie within the axis."""
-    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        yield from (tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high)
 
 
 def test_a_whole_run_leaves_two_readable_pictures(make_context):
@@ -140,22 +143,22 @@ def test_a_whole_run_leaves_two_readable_pictures(make_context):
     students = [student for evaluation in evaluations for group in evaluation.students.values() for student in group]
     for artefact in [images, *images.teachers, *chain(*images.groups), *students]:
         context.obtain(artefact)
-    draw(context, evaluations)
+    run = recorded(context, evaluations)
+    assert drawn(run) == {"samples.png", "curves.png"}
     for name in ("samples.png", "curves.png"):
         with Image.open(context.run_folder / name) as picture:
             picture.verify()
             assert picture.format == "PNG"
             assert 800 < picture.width < 3000 and 400 < picture.height < 3000
-    figure = curves_of(context, evaluations, "title")
+    figure = curves_figure(run)
     assert len(figure.axes) == 2 + 4 + 2 + 2
-    assert {"infer", "random_hard", *context.config.ensemble} <= set(words(figure))
-    assert "generate: compensators by teacher, median and range over 3 subsets" in words(figure)
+    assert {"infer", "random_hard", *context.config.ensemble} <= set(words_of(figure))
+    assert "generate: compensators by teacher, median and range over 3 subsets" in words_of(figure)
 
 
 def test_nothing_to_draw_writes_nothing(make_context):
     context = make_context("M=2", "K=1")
-    draw(context, [main_evaluation(context)])
-    assert list(context.run_folder.iterdir()) == []
+    assert drawn(recorded(context, [main_evaluation(context)])) == set()
 
 
 def test_only_what_is_there_is_drawn(make_context):
@@ -163,13 +166,13 @@ def test_only_what_is_there_is_drawn(make_context):
     evaluation = main_evaluation(context)
     images = evaluation.labelled.images
     context.obtain(images.teachers[0])
-    draw(context, [evaluation])
-    assert [path.name for path in context.run_folder.iterdir()] == ["curves.png"]
-    assert len(curves_of(context, [evaluation], "title").axes) == 2
+    run = recorded(context, [evaluation])
+    assert drawn(run) == {"curves.png"}
+    assert len(curves_figure(run).axes) == 2
     context.obtain(images.groups[0][1])
-    figure = curves_of(context, [evaluation], "title")
+    figure = curves_figure(run)
     assert len(figure.axes) == 2 + 4
-    assert images.teachers[1].arch not in words(figure)
+    assert images.teachers[1].arch not in words_of(figure)
 
 
 def test_samples_of_infer_show_what_is_stored(make_context):
@@ -177,7 +180,7 @@ def test_samples_of_infer_show_what_is_stored(make_context):
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
     natural, compensators = evaluation.labelled.images.parts()
-    shown = drawn_images(samples_of(evaluation, "title"))
+    shown = drawn_images(samples_figure(recorded(context, [evaluation])))
     assert len(shown) == 10 + 2 * 11 + 10
     assert shown[0].dtype == np.uint8 and np.array_equal(shown[0], natural[0, 0].permute(1, 2, 0))
     assert np.array_equal(shown[-10], natural[1, 0].permute(1, 2, 0))
@@ -189,10 +192,10 @@ def test_samples_of_infer_show_what_is_stored(make_context):
 
 
 def test_a_compensator_has_a_symmetric_scale_of_its_own():
-    natural = torch.zeros(1, 1, 3, 8, 8, dtype=torch.uint8)
-    compensators = torch.zeros(2, 1, 3, 8, 8)
+    natural = np.zeros((1, 1, 3, 8, 8), dtype=np.uint8)
+    compensators = np.zeros((2, 1, 3, 8, 8), dtype=np.float32)
     compensators[0, 0, 0, 0, 0], compensators[0, 0, 1, 0, 0] = -3.0, 1.5
-    rows = composition_rows(natural, compensators, ["first", "second"], NORMALISATION)
+    rows = composition_rows(natural, compensators, ["first", "second"], STD)
     assert [row.lead is None for row in rows] == [True, False, False]
     assert rows[1].lead[0, 0].tolist() == [0.0, 0.75, 0.5]
     assert "max |u| = 3.00" in rows[1].label and "‖u‖ = 3.35" in rows[1].label
@@ -228,9 +231,9 @@ def test_many_classes_are_cut_to_ten(make_context):
     context = make_context("method=random", "ipc=2", "labeling=hard", data=data)
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
-    figure = samples_of(evaluation, "title")
-    assert "title (10 of 100 classes)" in words(figure)
-    assert [word for word in words(figure) if word.startswith("class")] == [f"class {c}" for c in range(0, 100, 11)]
+    figure = samples_figure(recorded(context, [evaluation]))
+    assert "title (10 of 100 classes)" in words_of(figure)
+    assert [word for word in words_of(figure) if word.startswith("class")] == [f"class {c}" for c in range(0, 100, 11)]
     stored = evaluation.labelled.images.images().pixels
     assert len(drawn_images(figure)) == 20
     assert np.array_equal(drawn_images(figure)[1], stored[11 * 2].permute(1, 2, 0))
@@ -245,7 +248,7 @@ def test_a_random_set_shows_up_to_six_images_of_a_class(make_context):
     context = make_context("method=random", "ipc=7", "labeling=hard", data=make_data(["a", "b"], 7, 8))
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
-    assert len(drawn_images(samples_of(evaluation, "title"))) == 2 * 6
+    assert len(drawn_images(samples_figure(recorded(context, [evaluation])))) == 2 * 6
 
 
 @pytest.mark.parametrize("size", [8, 32, 224])
@@ -260,7 +263,7 @@ def test_words_of_a_mosaic_do_not_collide(size, classes):
 
 
 def test_lines_are_medians_over_subsets_and_means_over_repeats():
-    section = generation_section(of_compensators({"teacher": curves(subsets=4)}))
+    section = of_compensators({"teacher": curves(subsets=4)})
     norm, clipped = section.panels[2].curves[0], section.panels[3].curves[0]
     assert norm.centre.tolist() == pytest.approx([1.25, 2.25, 3.25])
     assert norm.low.tolist() == pytest.approx([1, 2, 3]) and norm.high.tolist() == pytest.approx([1.9, 2.9, 3.9])
@@ -289,7 +292,7 @@ def test_a_label_looks_the_same_in_all_panels_and_unlike_any_other():
     names = [f"teacher {number}" for number in range(9)]
     section = teacher_section({name: history(4, 80.0) for name in names}, "test")
     figure = sheet("title", [section])
-    drawn = [axes.lines for axes in figure.axes] + [figure.legends[0].get_lines()]
+    drawn = [axes.lines for axes in figure.axes] + [legends_of(figure)[0].get_lines()]
     looks = [{line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines} for lines in drawn]
     assert looks[0] == looks[1] == looks[2]
     assert list(looks[0]) == names[::-1], "the first must lie on top"
@@ -305,25 +308,25 @@ def test_words_of_a_sheet_do_not_collide(scale):
         "title",
         [
             teacher_section({arch: history(20, 97.0, test_every=20) for arch in archs}, "test"),
-            generation_section(made),
+            made,
             student_section("resnet18", evaluations, "test"),
         ],
     )
     assert_tidy(figure)
-    assert len(figure.legends[0].get_texts()) == len(archs)
+    assert len(legends_of(figure)[0].get_texts()) == len(archs)
     for axes in figure.axes:
-        assert len(list(_tick_labels(axes))) >= 5
+        assert len(list(ticks_in_view(axes))) >= 5
 
 
 def test_a_single_iteration_can_be_drawn():
     one = {key: value[:1] for key, value in curves(subsets=1).items()}
-    assert_tidy(sheet("title", [generation_section(of_compensators({"teacher": one}))]))
+    assert_tidy(sheet("title", [of_compensators({"teacher": one})]))
 
 
 def test_images_have_curves_of_their_own():
     one = {key: value for key, value in curves(subsets=2).items() if key not in ("norm", "clipped_share")}
     one |= {"distance": one["cross_entropy"], "saturated_share": one["cross_entropy"] / 100}
-    section = generation_section(GenerationCurves("images", "sets of one image per class", {"teacher": one}))
+    section = generation_section({"teacher": one}, "images", "sets of one image per class")
     assert section.title == "generate: images by teacher, median and range over 2 sets of one image per class"
     assert len(section.panels) == 4
     assert_tidy(sheet("title", [section]))
@@ -333,8 +336,7 @@ def test_class_names_of_any_script_are_drawn_without_a_warning(make_context):
     context = make_context("method=random", "ipc=1", "labeling=hard", data=make_data(["猫", "$a_b$"], 2, 8))
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
-    draw(context, [evaluation])
-    assert (context.run_folder / "samples.png").is_file()
+    assert drawn(recorded(context, [evaluation])) == {"samples.png"}
 
 
 def test_percentages_end_at_a_hundred_and_losses_are_logarithmic():

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from infer.plots.axes import Axis
 from infer.records.measurements import Measurement, in_words
 from infer.records.statistics import Summary, summarise
-from infer.sweep.axes import Axis
 from infer.tables import shown
 
 MOST_LINES = 12

@@ -1,21 +1,19 @@
 """A sweep's plots show what was swept, every measured point with its spread, and how far the numbers can be trusted."""
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import product
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import pytest
+from helpers.figures import assert_tidy, words_of
 from made_up import write_sweep
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
-from infer.pictures.style import STYLE
+from infer.plots.style import STYLE
+from infer.plots.sweep import draw, figures_of
 from infer.records.rows import side_by_side
 from infer.records.runs import sweep_jobs
-from infer.sweep.plots import draw, figures_of
 
 FAILED = {"status": "failed", "error": "loss is NaN", "metrics": {}}
 
@@ -37,11 +35,11 @@ def of_m(m: str, *_: str) -> list[float]:
 
 
 def words(figure: Figure) -> str:
-    return " ".join(" ".join(text.get_text().split()) for text in figure.texts)
+    return " ".join(" ".join(word.split()) for word in words_of(figure))
 
 
 def labels(figure: Figure) -> list[str]:
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return [text.get_text() for part in figure.subfigs for legend in part.legends for text in legend.get_texts()]
 
 
 def x_ticks(figure: Figure) -> list[str]:
@@ -190,19 +188,6 @@ def test_nothing_is_drawn_of_nothing(plots):
     assert plots({"M": ["1", "2"]}, changes={0: FAILED, 1: None}) == {}
 
 
-def shown_texts(figure: Figure) -> Iterator[Text]:
-    """All words of a drawn figure, without the ticks that lie outside of their axis."""
-    yield from (text for text in figure.texts if text.get_text())
-    yield from (text for legend in figure.legends for text in legend.get_texts())
-    for axes in figure.axes:
-        yield from axes.texts
-        yield from (text for text in (axes.xaxis.label, axes.yaxis.label) if text.get_text())
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-            yield from (label for tick in ticks for label in (tick.label1, tick.label2) if label.get_visible())
-
-
 SWEPT = {
     "M": ["1", "2"],
     "student.archs": ["[convnet3_w64_batchnorm]", "[timm/a_very_long_name_of_a_network,resnet8_w8]"],
@@ -215,15 +200,7 @@ def test_no_word_is_cut_or_covers_another(plots, swept):
     figures = plots(swept, of_m, changes=sizes)
     assert len(figures) == 4
     for figure in figures.values():
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        figure.draw(renderer)
-        found = list(shown_texts(figure))
-        boxes = [text.get_window_extent(renderer) for text in found]
-        for box, text in zip(boxes, found, strict=True):
-            assert box.x0 >= 0 and box.y0 >= 0, text
-            assert box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height, text
-        outside = [box for box, text in zip(boxes, found, strict=True) if not text.get_rotation() % 90]
-        assert not any(a is not b and a.overlaps(b) for a, b in product(outside, outside))
+        assert_tidy(figure)
 
 
 def test_files(tmp_path):

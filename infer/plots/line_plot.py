@@ -2,26 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import floor, nan
+from math import ceil, floor, nan
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from infer.pictures.style import PALETTE, POINTS_PER_INCH, TICK_STEPS, text_width
+from infer.plots.axes import Axis, spans_a_decade
+from infer.plots.charts import Chart, Line, Mark
+from infer.plots.frame import Words, framed, name_places
+from infer.plots.style import PALETTE, POINTS_PER_INCH, TICK_STEPS, give_axes_size
 from infer.records.measurements import in_words
-from infer.sweep.axes import Axis, spans_a_decade
-from infer.sweep.charts import Chart, Line, Mark
-from infer.sweep.frame import Frame, Words
-from infer.sweep.tick_names import name_places, room_for
 
 _WIDTH, _HEIGHT, _SMALL_WIDTH, _SMALL_HEIGHT = 3.6, 2.6, 2.3, 1.9
-_LEFT, _BELOW, _ABOVE = 0.62, 0.55, 0.3
-_LEGEND_SIZE, _PANEL_TITLE_SIZE = 8, 9
-_HANDLE_INCHES = 0.75
+"""Inches of a pair of axes: alone, and of several."""
+_PANELS_PER_ROW = 3
 _MARKERS, _DASHES = "os^DvPX", ("-", "--", ":", "-.")
 _MOST_TICKS = 8
 _SHIFT_POINTS = 4.0
@@ -50,40 +48,32 @@ def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
     """Draw ``chart``; of several panels all have the same limits."""
     looks = _looks(chart)
     limits = _limits(chart.marks)
-    frame = _frame(chart, scale, list(looks), _all_words(chart, scale, limits[0], words))
-    figure, all_axes = frame.draw()
+    several = len(chart.panels) > 1
+    width, height = (_SMALL_WIDTH, _SMALL_HEIGHT) if several else (_WIDTH, _HEIGHT)
+    figure, body = framed(_all_words(chart, scale, limits[0], words))
+    all_axes = _axes_of(body, len(chart.panels))
     for panel, axes in zip(chart.panels, all_axes, strict=True):
-        _draw_lines(axes, panel.lines, chart, looks, _shift(scale, len(looks), frame.width))
-        axes.set_title(panel.title, fontsize=_PANEL_TITLE_SIZE, loc="left")
+        _draw_lines(axes, panel.lines, chart, looks, _shift(scale, len(looks), width))
+        axes.set_title(panel.title)
         axes.set_xlabel(scale.title)
         axes.set_ylim(*limits)
         axes.yaxis.set_major_locator(_percent_ticks(limits))
-        if scale.is_named:
-            name_places(axes, scale.axis.names, frame.width)
+        if scale.axis is not None and scale.is_named:
+            name_places(axes, scale.axis.names, width)
         else:
             _scale_x(axes, scale, chart.marks)
-    for first_of_row in all_axes[:: frame.columns]:
-        first_of_row.set_ylabel(y_title)
-        first_of_row.yaxis.set_label_coords((0.1 - _LEFT) / frame.width, 0.5)
-    _legend(figure, all_axes[frame.columns - 1], looks, chart.connected)
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel(y_title)
+    _legend(body, looks, chart.connected)
+    give_axes_size(figure, all_axes[0], width, height)
     return figure
 
 
-def _frame(chart: Chart, scale: Scale, labels: Sequence[str], words: Words) -> Frame:
-    """Room for all panels, for the legend and for names that have to be rotated."""
-    several = len(chart.panels) > 1
-    width, height = (_SMALL_WIDTH, _SMALL_HEIGHT) if several else (_WIDTH, _HEIGHT)
-    left, below = room_for(scale.axis.names, width) if scale.is_named else (0, 0)
-    return Frame(
-        words=words,
-        width=width,
-        height=height,
-        left=max(_LEFT, left),
-        below=_BELOW + below,
-        right=_legend_inches(labels),
-        panels=len(chart.panels),
-        above=_ABOVE if several else 0,
-    )
+def _axes_of(body: SubFigure, panels: int) -> list[Axes]:
+    """As many axes as there are panels, row by row."""
+    columns = 2 if panels == 4 else min(panels, _PANELS_PER_ROW)
+    grid = body.add_gridspec(ceil(panels / columns), columns)
+    return [body.add_subplot(grid[divmod(number, columns)]) for number in range(panels)]
 
 
 def _all_words(chart: Chart, scale: Scale, start: float, words: Words) -> Words:
@@ -153,24 +143,17 @@ def _look(colour: int, dashes: int) -> dict[str, Any]:
     }
 
 
-def _legend(figure: Figure, beside: Axes, looks: Mapping[str, Mapping[str, Any]], connected: bool) -> None:
-    """Nothing for a single line, which has no label."""
+def _legend(body: SubFigure, looks: Mapping[str, Mapping[str, Any]], connected: bool) -> None:
+    """Beside the panels; nothing for a single line, which has no label."""
     if not any(looks):
         return
     hidden = {} if connected else {"linestyle": "none"}
-    figure.legend(
+    body.legend(
         handles=[Line2D([], [], label=label, markersize=4.5, **look | hidden) for label, look in looks.items()],
-        loc="upper left",
-        bbox_to_anchor=(beside.get_position().x1 + 0.12 / figure.get_figwidth(), beside.get_position().y1),
-        borderaxespad=0,
-        borderpad=0,
-        fontsize=_LEGEND_SIZE,
+        loc="outside right upper",
+        fontsize=8,
         handlelength=2.4,
     )
-
-
-def _legend_inches(labels: Sequence[str]) -> float:
-    return max(text_width(label, _LEGEND_SIZE) for label in labels) + _HANDLE_INCHES if any(labels) else 0.1
 
 
 def _limits(marks: Sequence[Mark]) -> tuple[float, float]:
