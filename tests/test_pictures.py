@@ -18,8 +18,8 @@ from infer.data.base import ImageDataset, Split
 from infer.evaluation.comparison import baseline_evaluations, main_evaluation
 from infer.evaluation.student import Student
 from infer.files import write_json
-from infer.methods.base import GenerationCurves
-from infer.methods.infer import CompensatorGroup
+from infer.methods.sets.base import GenerationCurves
+from infer.methods.sets.compensators import CompensatorGroup
 from infer.normalisation import Normalisation
 from infer.pictures import draw
 from infer.pictures.curves import curves_of, generation_section, student_section, teacher_section

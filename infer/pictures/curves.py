@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
-from infer.methods.base import DistilledArtefact, GenerationCurves
+from infer.methods.sets.base import DistilledArtefact, GenerationCurves
 from infer.pictures.panels import Curve, Panel, Section, sheet
 from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher

@@ -56,5 +56,5 @@ class Pictures(Artefact):
     def _title(self) -> str:
         """What is shown: data set, method and size."""
         labelled = self._evaluations[0].labelled
-        size = f"{labelled.images.in_words}, ipc charged {labelled.images.ipc_charged:.4g}"
+        size = f"{labelled.images.size_text}, ipc charged {labelled.images.ipc_charged:.4g}"
         return f"{self._context.data.name}, {labelled.name}: {size}"

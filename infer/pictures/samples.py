@@ -11,7 +11,7 @@ from torch import Tensor
 from infer.data.imagenet import in_words
 from infer.distilled.compose import compose
 from infer.evaluation.comparison import Evaluation
-from infer.methods.infer import InferSet
+from infer.methods.sets.infer_set import InferSet
 from infer.normalisation import Normalisation, channelwise
 from infer.pictures.mosaic import Mosaic, Row
 from infer.training.images import Images
