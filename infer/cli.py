@@ -9,7 +9,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from infer import exit_codes, help
-from infer.config import register, resolve
+from infer.config import resolve
+from infer.methods.registry import register_all
 from infer.sweep import callback, jobs
 
 
@@ -36,7 +37,7 @@ def _run(composed: DictConfig) -> None:
 def main() -> None:
     """Entry of ``launch.py`` and of the installed command."""
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # wherever they were typed
-    register()
+    register_all()
     jobs.register()
     code = exit_codes.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch)
     sys.exit(callback.exit_code_after(code))

@@ -1,4 +1,4 @@
-"""How an optimisation went: a hundred points of it, taken without waiting for the device in between."""
+"""Curves of an optimisation: values at about a hundred iterations, recorded without synchronising the device."""
 
 from collections.abc import Callable
 
@@ -11,29 +11,31 @@ CURVE_POINTS = 100
 
 
 class Curves:
-    """Notes some of the iterations of an optimisation, and stops one gone wrong."""
+    """Recorder of some iterations of an optimisation, which stops one that is not finite."""
 
-    def __init__(self, iterations: int, remedy: str, teacher: str, measure: Callable[[Tensor], dict[str, Tensor]]):
-        """``measure`` gives other curves' values [G] at what is optimised; ``remedy`` ends the message of a failure."""
+    def __init__(
+        self, iterations: int, remedy: str, teacher: str, measure: Callable[[Tensor], dict[str, Tensor]]
+    ) -> None:
+        """``measure`` returns values [G] of further curves at x; ``remedy`` ends the message of a failure."""
         self._iterations, self._remedy, self._teacher, self._measure = iterations, remedy, teacher, measure
         points = torch.linspace(0, iterations - 1, min(iterations, CURVE_POINTS))
         self._points = points.round().long()
         self._due = set(self._points.tolist())
-        self._noted: dict[str, list[Tensor]] = {}
+        self._values: dict[str, list[Tensor]] = {}
 
-    def note(self, iteration: int, free: Tensor, cross_entropy: Tensor, penalty: Tensor) -> None:
-        """Keep what is known of ``iteration``, if it is one of the points. Raises RunError if it is not finite."""
+    def record(self, iteration: int, x: Tensor, cross_entropy: Tensor, penalty: Tensor) -> None:
+        """Keep the values of ``iteration`` if it is one of the points. Raises RunError if they are not finite."""
         if iteration not in self._due:
             return
         values = {"cross_entropy": cross_entropy, "bn_penalty": penalty}
         for term, value in values.items():
             self.require_finite(term, value, f"iteration {iteration}")
-        for key, value in (values | self._measure(free)).items():
-            self._noted.setdefault(key, []).append(value.float())
+        for key, value in (values | self._measure(x)).items():
+            self._values.setdefault(key, []).append(value.float())
 
     def collected(self) -> dict[str, Tensor]:
-        """The curves by name, on the CPU: ``iteration`` int64 [points], the others float32 [points, G]."""
-        return {"iteration": self._points} | {key: torch.stack(values).cpu() for key, values in self._noted.items()}
+        """Curves by name, on the CPU: ``iteration`` int64 [points], the others float32 [points, G]."""
+        return {"iteration": self._points} | {key: torch.stack(values).cpu() for key, values in self._values.items()}
 
     def require_finite(self, term: str, values: Tensor, when: str) -> None:
         """Raise RunError if ``values`` of ``term`` are not finite."""

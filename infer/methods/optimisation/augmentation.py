@@ -1,4 +1,4 @@
-"""What a teacher is shown of the images under optimisation: a new random crop, mirroring and roll in every iteration.
+"""Augmentation of the images under optimisation: a random crop, mirroring and roll, drawn anew in every iteration.
 
 One draw serves all images of a group, as in the published codes, and comes from generators of the group's own, so that
 it depends neither on the batch that the group is optimised in nor on the number of iterations.
@@ -13,28 +13,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infer.methods.crops import resampling_weights
 from infer.seeds import StreamKey, generator
 from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
+from infer.training.resampling import resampling_weights
 
 _RATIO_MAX = 4 / 3
-"""RandomResizedCrop's: aspect ratios lie between 3/4 and 4/3."""
+"""Largest aspect ratio of a crop; the smallest is its inverse, as in RandomResizedCrop."""
 
 
 @dataclass(frozen=True)
 class Transform:
-    """One iteration's transform of G groups: crop, mirror, then roll. It is linear, and autograd finds its adjoint."""
+    """Linear transform of G groups in one iteration: crop, mirror, then roll."""
 
     rolls: Tensor
-    """int64 [G, 2]: down and right, in pixels."""
+    """int64 [G, 2]: pixels down and right."""
     crops: Tensor | None = None
-    """int64 [G, 5]: top, left, height and width of the part that is enlarged to the whole, and 1 where it is then
-    mirrored left to right; None: all of the image as it is."""
+    """int64 [G, 5]: top, left, height and width of the crop that is resized to the whole image, and 1 where it is then
+    mirrored left to right; None: neither crop nor mirror."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """What is seen of ``images`` [G, ..., H, W], in the same shape."""
+        """The transformed ``images`` [G, ..., H, W], in the same shape."""
         if self.crops is None:
-            return _Roll.apply(images, self.rolls)
+            moved: Tensor = _Roll.apply(images, self.rolls)
+            return moved
         height, width = images.shape[-2:]
         top, left, rows, columns, mirrored = self.crops.unbind(1)
         y, x = _unrolled(height, self.rolls[:, :1]), _unrolled(width, self.rolls[:, 1:])
@@ -48,7 +49,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class Transforms:
-    """The transforms of all iterations: item t is that of iteration t."""
+    """Transforms of all iterations: item t is that of iteration t."""
 
     rolls: Tensor
     """int64 [iterations, G, 2], see ``Transform``."""
@@ -59,13 +60,13 @@ class Transforms:
         return Transform(self.rolls[iteration], None if self.crops is None else self.crops[iteration])
 
     def to(self, device: torch.device) -> "Transforms":
-        """The same on ``device``."""
+        """The same transforms on ``device``."""
         return Transforms(self.rolls.to(device), None if self.crops is None else self.crops.to(device))
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How transforms are drawn."""
+    """Distribution of the transforms."""
 
     jitter_px: int
     """Rolls go 0..jitter_px pixels down and right."""
@@ -74,22 +75,10 @@ class Augmentation:
     crop_scale_min: float | None = None
     """Crops keep this share of the image's area or more; None: neither crop nor mirror."""
     crop_milestone: float = 0.0
-    """Share of the iterations during which crops may not yet be as small, see ``smallest_crops``."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the transforms depend on, without what has no effect, for signatures."""
-        settings: dict[str, Any] = {"jitter_px": self.jitter_px}
-        if self.two_sided:
-            settings["two_sided_jitter"] = True
-        if self.crop_scale_min is not None:
-            settings["crop_scale_min"] = self.crop_scale_min
-            if self.crop_milestone:
-                settings["crop_milestone"] = self.crop_milestone
-        return settings
+    """Share of the iterations during which the smallest crop falls to ``crop_scale_min``, see ``smallest_crops``."""
 
     def draw(self, seed: int, streams: Iterable[StreamKey], iterations: int, size: int) -> Transforms:
-        """Transforms of square images of ``size`` pixels along an edge, of one group for each of ``streams``."""
+        """Transforms of images of ``size`` x ``size`` pixels, for one group per random stream."""
         streams = list(streams)
         rolls = draw_rolls(seed, streams, iterations, -self.jitter_px if self.two_sided else 0, self.jitter_px)
         if self.crop_scale_min is None:
@@ -101,12 +90,12 @@ class Augmentation:
 def draw_rolls(seed: int, streams: Iterable[StreamKey], iterations: int, least_px: int, most_px: int) -> Tensor:
     """Rolls (down, right) of ``least_px`` to ``most_px`` pixels: int64 [iterations, G, 2]."""
     generators = [generator(seed, "jitter", *stream) for stream in streams]
-    rolls = [random.integers(least_px, most_px + 1, size=(iterations, 2)) for random in generators]
+    rolls = [rng.integers(least_px, most_px + 1, size=(iterations, 2)) for rng in generators]
     return torch.stack([torch.from_numpy(roll) for roll in rolls], dim=1)
 
 
 def smallest_crops(iterations: int, scale_min: float, milestone: float) -> np.ndarray:
-    """The smallest share of the area that a crop may keep, by iteration: [iterations].
+    """Smallest share of the area that a crop may keep, by iteration: [iterations].
 
     During the first ``milestone``·iterations it follows a cosine from 1 to ``scale_min`` (CDA's curriculum), and is
     ``scale_min`` afterwards; a milestone of 0, the published script's default, is no curriculum.
@@ -118,7 +107,7 @@ def smallest_crops(iterations: int, scale_min: float, milestone: float) -> np.nd
 
 
 def draw_crops(seed: int, streams: Iterable[StreamKey], smallest: np.ndarray, size: int) -> Tensor:
-    """Crops and mirrorings by the law of torchvision's RandomResizedCrop and RandomHorizontalFlip.
+    """Crops and mirrorings distributed as by torchvision's RandomResizedCrop and RandomHorizontalFlip.
 
     int64 [iterations, G, 5] as in ``Transform``. Iteration t's crop keeps ``smallest[t]`` to 1 of the area of an image
     of ``size`` x ``size`` pixels.
@@ -127,9 +116,9 @@ def draw_crops(seed: int, streams: Iterable[StreamKey], smallest: np.ndarray, si
     return torch.stack([torch.from_numpy(crop) for crop in crops], dim=1)
 
 
-def _crops_of_group(random: np.random.Generator, smallest: np.ndarray, size: int) -> np.ndarray:
+def _crops_of_group(rng: np.random.Generator, smallest: np.ndarray, size: int) -> np.ndarray:
     """Crops and mirrorings of one group: int64 [iterations, 5]."""
-    uniform = random.random((len(smallest), 2 * ATTEMPTS + 3)).T
+    uniform = rng.random((len(smallest), 2 * ATTEMPTS + 3)).T
     share = smallest + (1 - smallest) * uniform[:ATTEMPTS]
     low, high = math.log(3 / 4), math.log(_RATIO_MAX)
     ratio = np.exp(low + (high - low) * uniform[ATTEMPTS : 2 * ATTEMPTS])
@@ -147,7 +136,7 @@ def rolled(images: Tensor, shifts: Tensor) -> Tensor:
 
 
 class _Roll(torch.autograd.Function):
-    """``rolled``; its gradient is rolled back, where that of a gather would be a scatter."""
+    """``rolled`` with a gradient that is rolled back, where that of a gather would be a scatter."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, shifts: Tensor) -> Tensor:
@@ -161,5 +150,5 @@ class _Roll(torch.autograd.Function):
 
 
 def _unrolled(size: int, shift: Tensor) -> Tensor:
-    """Where each pixel of an axis stood before a roll by ``shift`` [G, 1]: int64 [G, size]."""
+    """Position of each pixel of an axis before a roll by ``shift`` [G, 1]: int64 [G, size]."""
     return (torch.arange(size, device=shift.device) - shift) % size

@@ -1,4 +1,4 @@
-"""What a teacher says of real training images: the part that every method which chooses among them starts with."""
+"""Outputs of a teacher on real training images, by which methods choose among these images."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 
-CLASSES_TOGETHER = 10
-"""Classes examined in one go: small enough for several processes to share a data set, large enough to be few files."""
+CLASSES_PER_ARTEFACT = 10
+"""Classes in one artefact: few enough for several processes to share a data set, enough to keep artefacts few."""
 
 
 class TeacherOutputs(Artefact):
-    """What ``teacher`` says of the training images of the classes in ``range(start, stop)``, class by class.
+    """Outputs of ``teacher`` on the training images of consecutive ``classes``, one file per class.
 
-    It depends neither on ipc nor on the other classes: sets of all sizes share it.
+    They depend neither on ipc nor on the other classes, so sets of all sizes share them.
     """
 
     stage = Stage.generate
@@ -32,7 +32,7 @@ class TeacherOutputs(Artefact):
 
     @abstractmethod
     def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
-        """What ``network`` says of the images of class ``target``."""
+        """Outputs of ``network`` on the images of class ``target``, by name."""
 
     @property
     def name(self) -> str:
@@ -47,7 +47,7 @@ class TeacherOutputs(Artefact):
         return {"teacher": self.teacher}
 
     def network(self) -> nn.Module:
-        """The network that examines, on the run's device, in eval mode."""
+        """The network whose outputs are kept, on the run's device, in eval mode."""
         return self.teacher.network()
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
@@ -60,13 +60,13 @@ class TeacherOutputs(Artefact):
         return {"classes": len(self.classes)}
 
     def of_class(self, target: int) -> dict[str, Tensor]:
-        """What was said of class ``target``, on the CPU."""
+        """Stored outputs on the images of class ``target``, on the CPU."""
         return load_tensors(self.context.folder(self) / _file_of(target))
 
 
 def class_groups(num_classes: int) -> list[range]:
-    """All classes in groups of consecutive ones."""
-    return consecutive(num_classes, CLASSES_TOGETHER)
+    """All classes in groups of consecutive ones, one for each artefact."""
+    return consecutive(num_classes, CLASSES_PER_ARTEFACT)
 
 
 def _file_of(target: int) -> str:

@@ -1,14 +1,14 @@
-"""A distilled set of finished images: every method but INFER ends with one."""
+"""Distilled sets of finished images: the result of every method but INFER."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
 from infer.context import Context
 from infer.distilled.folder import write_images
-from infer.methods.base import Block, Bytes, DistilledArtefact
 from infer.methods.budget import image_bytes
+from infer.methods.sets.base import Block, Bytes, DistilledArtefact
 from infer.records.names import IMAGES
 from infer.store import Workspace
 from infer.store.files import load_tensors
@@ -18,30 +18,47 @@ from infer.training.images import Images
 class DistilledImages(DistilledArtefact):
     """``per_class`` images of each class, stored as bytes and labelled as one block.
 
-    A method is a subclass that says its name (``method``), what the content depends on (``settings``, ``parents``) and
-    what the images are (``finished_images``).
+    A method defines a subclass with its name (``method``), the settings and artefacts that the content depends on
+    (``settings``, ``parents``) and the images themselves (``finished_images``).
     """
 
-    method: ClassVar[str]
+    method: str
 
     def __init__(self, context: Context, per_class: int) -> None:
         super().__init__(context)
         self.per_class = per_class
-        self.num_images = self.stored_images = per_class * context.data.num_classes
-        self.ipc_charged = per_class
-        self.in_words = f"{per_class} images per class"
 
     @abstractmethod
     def finished_images(self) -> tuple[Tensor, Tensor]:
-        """The images uint8 [N, 3, H, W] and their classes int64 [N], class by class; called once, to store them."""
+        """Images uint8 [N, 3, H, W] and their classes int64 [N], class by class; called once, to store them."""
 
     @property
     def name(self) -> str:
         return f"{self.context.data.name}-{self.method}-{self.per_class}"
 
     @property
+    def num_images(self) -> int:
+        return self.per_class * self.context.data.num_classes
+
+    @property
+    def stored_images(self) -> int:
+        return self.num_images
+
+    @property
+    def ipc_charged(self) -> float:
+        return self.per_class
+
+    @property
+    def size_text(self) -> str:
+        return f"{self.per_class} images per class"
+
+    @property
+    def bytes(self) -> Bytes:
+        return Bytes(natural=self.num_images * image_bytes(self.context.data.image_size))
+
+    @property
     def manifest(self) -> dict[str, Any]:
-        """What is said of the set beside its images."""
+        """Facts that are stored beside the images."""
         return {
             "method": self.method,
             "dataset": self.dataset_manifest,
@@ -57,10 +74,6 @@ class DistilledImages(DistilledArtefact):
         return {"images": len(targets)}
 
     @property
-    def bytes(self) -> Bytes:
-        return Bytes(natural=self.num_images * image_bytes(self.context.data.image_size))
-
-    @property
     def blocks(self) -> list[Block]:
         data = self.context.data
         return self.as_one_block(
@@ -68,8 +81,7 @@ class DistilledImages(DistilledArtefact):
         )
 
     def images(self) -> Images:
-        data = self.context.data
-        return Images(self._stored()[IMAGES], data.normalisation)
+        return Images(self._stored()[IMAGES], self.context.data.normalisation)
 
     def targets(self) -> Tensor:
         return self._stored()["targets"]
