@@ -37,11 +37,14 @@ def _run(composed: DictConfig) -> None:
 def main() -> None:
     """Entry of ``launch.py`` and of the installed command."""
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # wherever they were typed
-    register_all()
     jobs.register()
-    code = exit_codes.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch)
-    sys.exit(callback.exit_code_after(code))
+    sys.exit(callback.exit_code_after(exit_codes.exit_code_of(_answer)))
 
 
-def _print_help() -> None:
-    print(help.text(Path(conf_folder()), sys.argv[1:]))
+def _answer() -> None:
+    """Print the help, or launch what was typed."""
+    register_all()
+    if help.is_asked(sys.argv[1:]):
+        print(help.text(Path(conf_folder()), sys.argv[1:]))
+    else:
+        _launch()

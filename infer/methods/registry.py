@@ -1,15 +1,16 @@
-"""Registry of methods: settings dataclasses by name, those of this package and those of other packages."""
+"""Registry of methods: their settings dataclasses by name, those of this package and of other packages."""
 
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, TypeVar
 
 from hydra.core.config_store import ConfigStore
 
 import infer.config
 from infer import methods
+from infer.errors import UsageError
 from infer.methods.method import Method
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def method_classes() -> dict[str, type[Method]]:
         if not module.ispkg:  # the packages beneath hold the implementations, which import torch
             import_module(f"{methods.__name__}.{module.name}")
     for entry_point in entry_points(group=ENTRY_POINTS):
-        entry_point.load()
+        _load(entry_point)
     return dict(_classes)
 
 
@@ -48,6 +49,18 @@ def register_all() -> None:
     infer.config.register()
     for name, settings in method_classes().items():
         ConfigStore.instance().store(group="schema/method", name=name, node=settings)
+
+
+def _load(entry_point: EntryPoint) -> None:
+    """Import the module that another package names. Raises UsageError where that fails."""
+    try:
+        entry_point.load()
+    except Exception as error:
+        package = entry_point.dist.name if entry_point.dist else "?"
+        raise UsageError(
+            f"the installed package {package!r} declares the method {entry_point.name!r} in {entry_point.value}, which "
+            f"cannot be imported ({type(error).__name__}: {error}). Repair it, or type: pip uninstall {package}"
+        ) from error
 
 
 def distilled_set(context: "Context") -> "DistilledArtefact":

@@ -49,6 +49,14 @@ def test_squares_lie_in_the_image_and_reach_its_edges():
     assert square_crops(np.zeros((1, 3)), 8, 1e-6).tolist() == [[0, 0, 1]]
 
 
+@pytest.mark.parametrize("image_size", [8, 17, 32, 224])
+def test_the_area_of_a_square_is_the_drawn_one_rounded(image_size):
+    uniform = np.random.default_rng(0).random((250_000, 3))
+    share = 0.02 + 0.98 * uniform[:, 0]
+    expected = np.rint(image_size * np.sqrt(share)).astype(np.int64)
+    assert (square_crops(uniform, image_size, 0.02)[:, 2].numpy() == expected).all()
+
+
 def test_squares_are_as_frequent_as_torchvision_s():
     torch.manual_seed(0)
     crop, image, count = RandomResizedCrop(8, scale=(0.08, 1), ratio=(1, 1)), torch.empty(3, 32, 32), 4000
