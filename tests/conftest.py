@@ -12,11 +12,12 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
-from infer.config import Config, resolve
+from infer.config import Config
 from infer.console import Console
 from infer.context import Context
 from infer.data import load
 from infer.methods.registry import register_all
+from infer.pipeline.settings import settings_of
 from infer.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +46,7 @@ def compose() -> Callable[..., DictConfig]:
 @pytest.fixture(scope="session")
 def resolved(compose: Callable[..., DictConfig]) -> Callable[..., Config]:
     """The checked settings that a command line adds up to."""
-    return lambda *overrides: resolve(compose(*overrides))
+    return lambda *overrides: settings_of(compose(*overrides))
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,11 @@ def test_every_option_of_a_group_resolves(resolved, group):
         )
 
 
+def test_every_protocol_says_for_which_labels_it_is_made(resolved):
+    for option in _options("evaluate"):
+        assert resolved(f"evaluate={option}").evaluate.published_with is not None, option
+
+
 def test_every_preset_opens_with_what_it_is():
     for path in CONF.rglob("*.yaml"):
         lines = path.read_text().splitlines()

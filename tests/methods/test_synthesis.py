@@ -1,10 +1,7 @@
 """Whole images under optimisation against one written out plainly, and what SRe2L, CDA and DWA make of them."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from omegaconf import OmegaConf
 from plain_optimisation import SIZE, adam, loss_terms, smooth_teacher
 from torch import Tensor, nn
 
@@ -26,7 +23,6 @@ TARGETS = [1, 3]
 BOUND = 1.2
 VIEWS = Augmentation(2, two_sided=True, crop_scale_min=0.4, crop_milestone=1.0)
 METHODS = ["sre2l", "cda", "dwa"]
-SETTINGS_OF_DATA = Path(__file__).resolve().parents[2] / "conf/method/settings"
 
 
 @pytest.fixture(scope="module")
@@ -238,10 +234,3 @@ def test_dwa_needs_a_real_image_for_each_of_its_own(made):
 def test_settings_out_of_range(resolved, words, message):
     with pytest.raises(UsageError, match=message):
         resolved(*words.split())
-
-
-@pytest.mark.parametrize("preset", sorted(path.stem for m in METHODS for path in SETTINGS_OF_DATA.glob(f"{m}_*.yaml")))
-def test_settings_of_every_data_set_fit_the_method(compose, preset):
-    """Also those of data sets that are not at hand."""
-    method, _, dataset = preset.partition("_")
-    OmegaConf.to_object(compose(f"method={method}", f"dataset={dataset}").method)
