@@ -92,7 +92,11 @@ def explain(error: Exception) -> str:
     if found := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '[^']+':\s+((?:\t\S+\n?)+)", text):
         if found[2] in extras.EXTRA_OF_LAUNCHER:
             return extras.missing(extras.EXTRA_OF_LAUNCHER[found[2]])
+        if found[1] == "method/settings" and (of_method := re.search(r"In 'method/([^']+)'", text)):
+            return _no_settings(of_method[1], found[2], found[3].split())
         return _unknown_option(found[1], found[2], found[3].split())
+    if found := re.search(r"You must specify '(\w+)'.*\s+Available options:\s+((?:\t\S+\n?)+)", text):
+        return _missing_option(found[1], found[2].split())
     if error.__cause__ is not None:
         text += f"\n{error.__cause__}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -118,3 +122,17 @@ def _unknown_key(key: str, error: Exception) -> str:
 def _unknown_option(group: str, name: str, options: list[str]) -> str:
     nearest = difflib.get_close_matches(name, options, n=1) or options[:1]
     return f"{group}={name} is not a choice; there are {', '.join(options)}. Type {group}={nearest[0]}"
+
+
+def _missing_option(group: str, options: list[str]) -> str:
+    return f"{group} must be given; there are {', '.join(options)}. Type {group}={options[0]}"
+
+
+def _no_settings(method: str, option: str, options: list[str]) -> str:
+    """A method without settings for the run's family of data sets, whose options are ``<method>_<family>``."""
+    own = f"{method}_"
+    families = [each.removeprefix(own) for each in options if each.startswith(own)]
+    return (
+        f"method={method} has no settings for family={option.removeprefix(own)}, only for {', '.join(families)}. "
+        f"Type family={families[0]}, or write a file method/settings/{option}.yaml"
+    )

@@ -12,10 +12,12 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
-from infer.config import Config, register, resolve
+from infer.config import Config
 from infer.console import Console
 from infer.context import Context
 from infer.data import load
+from infer.methods.registry import register_all
+from infer.pipeline.settings import settings_of
 from infer.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +34,7 @@ def _quiet_libraries(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def compose() -> Callable[..., DictConfig]:
     """Composes the shipped configuration with overrides, as the command line does."""
-    register()
+    register_all()
 
     def compose_with(*overrides: str) -> DictConfig:
         with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
@@ -44,7 +46,7 @@ def compose() -> Callable[..., DictConfig]:
 @pytest.fixture(scope="session")
 def resolved(compose: Callable[..., DictConfig]) -> Callable[..., Config]:
     """The checked settings that a command line adds up to."""
-    return lambda *overrides: resolve(compose(*overrides))
+    return lambda *overrides: settings_of(compose(*overrides))
 
 
 @pytest.fixture(scope="session")

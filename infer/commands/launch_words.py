@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from infer import cli
+from infer.config.presets import conf_folder
 from infer.data.paths import expand
 from infer.distilled.fkd import holds_fkd_labels
 from infer.distilled.folder import read_manifest
@@ -70,7 +71,7 @@ def _path_of(word: str, outputs: Path) -> Path:
 
 
 def _dataset_of(path: Path, folder: Path | None) -> str:
-    choices = sorted(preset.stem for preset in Path(cli.conf_folder(), "dataset").glob("*.yaml"))
+    choices = sorted(preset.stem for preset in (conf_folder() / "dataset").glob("*.yaml"))
     name: str | None = read_manifest(folder)["dataset"]["name"] if folder is not None else None
     if name in choices:
         return name

@@ -60,8 +60,8 @@ class EvaluateConfig(Training):
     protocol: str = MISSING
     """The name that stands beside every number."""
     published_with: LabelMode | None = None
-    """The labels that the protocol was published with, where its name does not end in them; with others it is named
-    ``<protocol>+<labels>``."""
+    """The labels that the protocol is made for; with others, and where it is made for none in particular (null), it is
+    named ``<protocol>+<labels>``."""
     batch_size: int | None = 64
     """null: as ``batch_size_by_ipc`` says."""
     batch_size_by_ipc: dict[int, int] = field(default_factory=dict)
@@ -121,8 +121,7 @@ class EvaluateConfig(Training):
 
     def name_with(self, mode: LabelMode) -> str:
         """The protocol's name beside numbers with labels of ``mode``."""
-        is_made_for = mode is self.published_with or self.protocol.endswith(f"_{mode.value}")
-        name = self.protocol if is_made_for else f"{self.protocol}+{mode.value}"
+        name = self.protocol if mode is self.published_with else f"{self.protocol}+{mode.value}"
         return f"{name}@best" if self.reported is Reported.best else name
 
     def for_student(self, arch: str, ipc: int) -> "EvaluateConfig":

@@ -1,14 +1,14 @@
 """Settings of the labels that distilled images carry."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from omegaconf import MISSING
 
 from infer.config.checks import require, require_at_least, require_distinct
 
 
-class LabelMode(str, Enum):
+class LabelMode(StrEnum):  # not (str, Enum), so that ${labeling.mode} gives its value within a longer text
     """Where a student's targets come from."""
 
     hard = "hard"

@@ -16,21 +16,11 @@ from infer.config.dataset import (
 )
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig
-from infer.config.method import (
-    DwaMethod,
-    HerdingMethod,
-    ImportedMethod,
-    InferMethod,
-    KCenterMethod,
-    RandomMethod,
-    RdedMethod,
-    Sre2lMethod,
-)
+from infer.config.presets import register_method_settings
 from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TrackerConfig, WandbTracker
 from infer.errors import UsageError
-from infer.models.names import check as check_arch
 
 _SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {
@@ -42,16 +32,6 @@ _SCHEMAS: dict[str, dict[str, type]] = {
         "tinyimagenet": TinyImagenetConfig,
     },
     "teachers": {"teachers": TeachersConfig},
-    "method": {
-        "infer": InferMethod,
-        "random": RandomMethod,
-        "imported": ImportedMethod,
-        "herding": HerdingMethod,
-        "kcenter": KCenterMethod,
-        "rded": RdedMethod,
-        "sre2l": Sre2lMethod,
-        "dwa": DwaMethod,
-    },
     "labeling": {"labeling": LabelingConfig},
     "student": {"student": StudentConfig},
     "evaluate": {"evaluate": EvaluateConfig},
@@ -61,12 +41,16 @@ _SCHEMAS: dict[str, dict[str, type]] = {
 
 
 def register() -> None:
-    """Make every dataclass known to Hydra as ``schema/<group>/<name>``, for the first line of each YAML file."""
+    """Make every dataclass known to Hydra as ``schema/<group>/<name>``, and each method's settings by family.
+
+    The dataclasses of the methods are not among them: see ``infer.methods.registry.register_all``.
+    """
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config, package="_global_")
     for group, schemas in _SCHEMAS.items():
         for name, node in schemas.items():
             store.store(group=f"schema/{group}", name=name, node=node)
+    register_method_settings()
 
 
 def resolve(composed: DictConfig) -> Config:
@@ -78,10 +62,7 @@ def resolve(composed: DictConfig) -> Config:
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given. Type: {' '.join(f'{key}=<value>' for key in missing)}")
     _refuse_unknown(composed)
-    config = OmegaConf.to_object(composed)
-    for arch in [*config.teachers.archs, *config.teachers_that_label, *config.student.archs]:
-        check_arch(arch)
-    return config
+    return OmegaConf.to_object(composed)
 
 
 def as_plain(config: Config) -> dict[str, Any]:

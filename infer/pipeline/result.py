@@ -12,7 +12,7 @@ from infer.context import Context
 from infer.errors import describe
 from infer.evaluation.comparison import Evaluation
 from infer.files import write_json
-from infer.methods.base import DistilledArtefact
+from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import Plan
 from infer.records.names import RESULT
 from infer.records.statistics import summarise
@@ -103,7 +103,7 @@ def _outline_of(evaluation: Evaluation) -> dict[str, Any]:
     """A set's size in words, the signatures of its students, and its optimisation; for pictures."""
     images = evaluation.labelled.images
     return {
-        "size": images.in_words,
+        "size": images.size_text,
         "students": {arch: [s.signature for s in students] for arch, students in evaluation.students.items()},
         "generation": images.generation if isinstance(images, DistilledArtefact) else None,
     }

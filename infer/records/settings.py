@@ -21,7 +21,8 @@ _WITHOUT_EFFECT = (
     "dataset.download",
 )
 _CHOICES_IN_ORDER = ("experiment", "dataset", "method", "labeling", "teachers", "student", "evaluate")
-_NOT_A_CHOICE = ("schema", "user", "tracker", "cluster", "sweep")
+_NOT_A_CHOICE = ("schema", "user", "tracker", "cluster", "sweep", "family", "method/exceptions@method")
+"""Groups that change no number, and those of which what they bring is shown: other choices, or single settings."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Pictures(Artefact):
         students = [s for evaluation in self._evaluations for group in evaluation.students.values() for s in group]
         rest_on = {a.signature for a in with_ancestors(students) if self._context.store.exists(a)}
         labelled = self._evaluations[0].labelled
-        size = f"{labelled.images.in_words}, ipc charged {labelled.images.ipc_charged:.4g}"
+        size = f"{labelled.images.size_text}, ipc charged {labelled.images.ipc_charged:.4g}"
         return {
             "title": f"{self._context.data.name}, {labelled.name}: {size}",
             "trials": [[evaluation.labelled.name, evaluation.labelled.protocol] for evaluation in self._evaluations],

@@ -14,10 +14,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from infer import cluster, exit_codes
-from infer.config import Config, resolve
+from infer.config import Config
 from infer.config.cluster import ClusterConfig
 from infer.console import Console
 from infer.errors import INTERRUPTED, TERMINATED, UsageError, describe
+from infer.pipeline.settings import settings_of
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
 
@@ -110,7 +111,7 @@ def _configs(
         with read_write(composed), open_dict(composed):
             del composed["hydra"]
         try:
-            configs.append(resolve(composed))
+            configs.append(settings_of(composed))
         except UsageError as error:
             raise UsageError(f"job {job_folder(number, words, swept)}: {error}") from None
     return configs

@@ -55,7 +55,7 @@ def test_what_follows_from_a_choice_is_folded_under_it(diff):
     at = lines.index(["dataset", "digits", "cifar10"])
     assert lines[at + 1][1:] == ["setting", "follows"]
     assert ["teachers", "digits", "cifar"] in lines and "teachers.epochs" not in out
-    assert ["method/settings", "infer_digits", "infer_cifar10"] in lines and "method.jitter_px" not in out
+    assert ["method/settings", "infer_digits", "infer_cifar"] in lines and "method.jitter_px" not in out
     assert lines.index(["teachers", "digits", "cifar"]) > at
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infer.config.dataset import FolderConfig
-from infer.config.method import InferMethod, RandomMethod
+from infer.methods.infer import InferMethod
+from infer.methods.random import RandomMethod
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 _NEEDS = {"folder": ["dataset.root=somewhere"], "imported": ["method.path=somewhere"]}
@@ -33,6 +34,11 @@ def test_every_option_of_a_group_resolves(resolved, group):
         resolved(f"{group}={option}", "dataset.root=somewhere") if group == "experiment" else resolved(
             f"{group}={option}"
         )
+
+
+def test_every_protocol_says_for_which_labels_it_is_made(resolved):
+    for option in _options("evaluate"):
+        assert resolved(f"evaluate={option}").evaluate.published_with is not None, option
 
 
 def test_every_preset_opens_with_what_it_is():

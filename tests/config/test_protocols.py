@@ -104,12 +104,23 @@ def test_where_published_numbers_differ(resolved):
         ("evaluate=rded_tiny labeling=dynamic", "rded_tiny@best"),
         ("evaluate=rded_tiny labeling=hard evaluate.reported=last", "rded_tiny+hard"),
         ("evaluate=infer_static labeling=fkd", "infer_static+fkd"),
+        ("evaluate=digits_static labeling=dynamic", "digits_static+dynamic"),
+        ("labeling=dynamic", "digits_dynamic"),
         ("dataset=cifar10 labeling=fkd", "infer_fkd"),
     ],
 )
 def test_names(resolved, words, name):
     config = resolved(*words.split())
     assert config.protocol_name_with(config.labeling.mode) == name
+
+
+def test_the_name_is_never_read(resolved):
+    """The labels that a protocol is made for are a setting of its own."""
+    config = resolved("evaluate.protocol=mine", "evaluate.published_with=dynamic")
+    assert [config.protocol_name_with(mode) for mode in LabelMode] == ["mine+hard", "mine+static", "mine", "mine+fkd"]
+    assert resolved("evaluate.protocol=mine_static", "evaluate.published_with=null").protocol_name_with(
+        LabelMode.static
+    ) == ("mine_static+static")
 
 
 @pytest.mark.parametrize("protocol", ["sre2l_cifar", "sre2l_imagenet", "rded_cifar10", "rded_imagenet"])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from every_artefact import artefact_classes
-from infer.pipeline.prepare import prepare
 
 from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
 from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
 from infer.pipeline.run import make_all
 from infer.stages.pictures import Pictures

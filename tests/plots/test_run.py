@@ -18,7 +18,7 @@ from infer.data.base import ImageDataset, Split
 from infer.evaluation.comparison import Evaluation, baseline_evaluations, main_evaluation
 from infer.evaluation.student import Student
 from infer.files import write_json
-from infer.methods.infer import CompensatorGroup
+from infer.methods.sets.compensators import CompensatorGroup
 from infer.normalisation import Normalisation
 from infer.pipeline.plan import by_stage
 from infer.pipeline.result import RunResult

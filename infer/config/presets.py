@@ -1,0 +1,32 @@
+"""The folder of presets, ``conf/``, and the options of it that are sections of a file instead of files."""
+
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+SETTINGS = "method/settings"
+"""Config group of a method's settings by family of data sets, ``<method>_<family>``; also the folder of the files."""
+EXCEPTIONS = "method/exceptions"
+"""Config group of what a single data set changes of these settings, ``<method>_<dataset>``."""
+_GROUP_OF_PART = {"families": SETTINGS, "exceptions": EXCEPTIONS}
+
+
+def conf_folder() -> Path:
+    """The checkout's ``conf/`` where there is one, else the copy inside the installed package."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parent / "conf"
+    return checkout if (checkout / "config.yaml").is_file() else package / "conf"
+
+
+def register_method_settings() -> None:
+    """Make each section of ``conf/method/settings/<method>.yaml`` an option, as if it were a file of its own.
+
+    A method's published numbers then stand in one file, side by side.
+    """
+    store = ConfigStore.instance()
+    for path in sorted((conf_folder() / SETTINGS).glob("*.yaml")):
+        for part, sections in OmegaConf.load(path).items():
+            for name, section in sections.items():
+                provider = f"{path.name}, {part}.{name}"
+                store.store(group=_GROUP_OF_PART[part], name=f"{path.stem}_{name}", node=section, provider=provider)
