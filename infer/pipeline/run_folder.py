@@ -11,6 +11,7 @@ from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
+from infer.methods.sets.base import DistilledArtefact
 from infer.records.names import DISTILLED, LABELS
 from infer.store import Artefact
 
@@ -18,7 +19,7 @@ from infer.store import Artefact
 def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:
     """Write ``<run>/distilled``, with stored labels once they exist; None when the set does not exist."""
     images, labels = evaluation.labelled.images, evaluation.labelled.labels
-    if not context.store.exists(images):
+    if not isinstance(images, DistilledArtefact) or not context.store.exists(images):
         return None
     folder = context.run_folder / DISTILLED
     shutil.rmtree(folder, ignore_errors=True)
