@@ -34,7 +34,7 @@ class Row:
     lead: np.ndarray | None = None
     """An image that stands before the columns."""
     apart: bool = False
-    """Whether a wide gap separates it from the row above."""
+    """True if a wide gap separates it from the row above."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Mosaic:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where images lie, in dots from the upper left corner of the axes."""
+    """Places of the images, in dots from the upper left corner of the axes."""
 
     cell: int
     dpi: int

@@ -36,7 +36,7 @@ def report_sweep(folder: Path) -> Report:
 
 
 def _command(folder: Path) -> str | None:
-    """What was typed; None for a sweep of an earlier version, which did not write it down."""
+    """The command that was typed; None for a sweep of an earlier version, which did not write it down."""
     record = read_sweep(folder)
     return f"python launch.py {shlex.join(record.words)}".strip() if record else None
 

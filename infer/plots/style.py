@@ -60,10 +60,10 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 WARNING_COLOUR, NOTE_COLOUR = "#D55E00", "#555555"
 
 TICK_STEPS = (1, 2, 2.5, 5, 10)
-"""What two ticks may differ by, times a power of ten."""
+"""Steps between two ticks, times a power of ten."""
 POINTS_PER_INCH = 72
 _LEFT = 0.012
-"""Where titles and notes begin, as a share of the figure's width."""
+"""Left edge of titles and notes, as a share of the figure's width."""
 _MOST_PASSES, _TOLERANCE = 4, 0.01
 
 

@@ -64,7 +64,7 @@ def _words(rows: Rows, points: Sequence[Measurement]) -> "Words":
 
 
 def _title(rows: Rows) -> str:
-    """What all points have in common."""
+    """Settings that all points have in common."""
     options, equal = rows.variation.same_choices, rows.variation.equal
     # A folder of images has a name of its own.
     options = options | ({"dataset": equal["dataset.name"]} if "dataset.name" in equal else {})
