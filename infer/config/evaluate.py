@@ -62,12 +62,12 @@ class EvaluateConfig(Training):
     published_with: LabelMode | None = None
     """The labels that the protocol is made for; with others, and where it is made for none in particular (null), it is
     named ``<protocol>+<labels>``."""
-    batch_size: int | None = 64
+    batch_size: int | None = 64  # type: ignore[assignment] # null until for_student has filled it in
     """null: as ``batch_size_by_ipc`` says."""
     batch_size_by_ipc: dict[int, int] = field(default_factory=dict)
     """Batch sizes from an ipc on, up to the next one listed: {1: 10, 10: 50} gives 10 for ipc 1 to 9, then 50. RDED
     lists 1, 10 and 50 and has none for other ipc."""
-    lr: float | None = 1e-3
+    lr: float | None = 1e-3  # type: ignore[assignment] # likewise
     """Peak learning rate; null: as ``lr_by_student`` says."""
     lr_by_student: dict[str, float] = field(default_factory=dict)
     """Peak learning rates by architecture; ``default`` is that of all others."""

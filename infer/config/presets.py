@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 SETTINGS = "method/settings"
 """Config group of a method's settings by family of data sets, ``<method>_<family>``; also the folder of the files."""
@@ -26,7 +26,9 @@ def register_method_settings() -> None:
     """
     store = ConfigStore.instance()
     for path in sorted((conf_folder() / SETTINGS).glob("*.yaml")):
-        for part, sections in OmegaConf.load(path).items():
-            for name, section in sections.items():
+        parts = OmegaConf.load(path)
+        assert isinstance(parts, DictConfig), f"{path} holds no sections"
+        for part, group in _GROUP_OF_PART.items():
+            for name, section in parts.get(part, {}).items():
                 provider = f"{path.name}, {part}.{name}"
-                store.store(group=_GROUP_OF_PART[part], name=f"{path.stem}_{name}", node=section, provider=provider)
+                store.store(group=group, name=f"{path.stem}_{name}", node=section, provider=provider)

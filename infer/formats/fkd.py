@@ -198,7 +198,7 @@ class ForeignLabelFolder:
             patch_columns=None,
             partner=batch.partner,
             weight=1.0 if batch.weight is None else batch.weight,
-            cut_box=batch.box,
+            cut_box=None if batch.box is None else (batch.box[0], batch.box[1], batch.box[2], batch.box[3]),
             logits=batch.logits,
             classes=None,
         )
@@ -309,7 +309,7 @@ def _reach(batch: FkdBatch, size: int) -> int:
 
 def _twice(batch: FkdBatch) -> FkdBatch:
     """The one image of ``batch`` and its label two times."""
-    doubled = {
+    doubled: dict[str, Any] = {
         name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in vars(batch).items() if torch.is_tensor(value)
     }
     return replace(batch, **doubled)

@@ -169,7 +169,7 @@ class FkdLabels(Labels):
     @property
     def draws(self) -> Draws:
         """The stored batches; those of the first epoch follow those of the last."""
-        return StoredDraws(("fkd",), self.num_epochs, tuple(map(str, self.folders)))
+        return StoredDraws((self._context.config.seed, "fkd"), self.num_epochs, tuple(map(str, self.folders)))
 
     @property
     def student_settings(self) -> Mapping[str, Any]:

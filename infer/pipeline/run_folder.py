@@ -12,14 +12,15 @@ from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
+from infer.methods.sets.base import DistilledArtefact
 from infer.records.names import DISTILLED, LABELS
 from infer.store import Artefact
 
 
 def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:
-    """Write ``<run>/distilled``; None when the set has not been made. Stored labels go along once they are there."""
+    """Write ``<run>/distilled``, with stored labels once they exist; None when the set does not exist."""
     images, labels = evaluation.labelled.images, evaluation.labelled.labels
-    if not context.store.exists(images):
+    if not isinstance(images, DistilledArtefact) or not context.store.exists(images):
         return None
     folder = context.run_folder / DISTILLED
     shutil.rmtree(folder, ignore_errors=True)
@@ -38,14 +39,14 @@ def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | N
 
 
 def _stored_parts(labels: Labels) -> list[Artefact]:
-    """The artefacts that hold the labels; none where nothing of them is stored."""
+    """The artefacts that hold the labels; none where they are not stored."""
     if isinstance(labels, FkdLabels):
         return list(labels.chunks)
     return [labels] if isinstance(labels, Artefact) else []
 
 
 def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, Any]:
-    """Put what is stored of ``labels`` into ``folder``; gives what the manifest says of them."""
+    """Write the stored part of ``labels`` into ``folder``; returns the manifest's entry."""
     match labels:
         case StaticLabels():
             write_labels(folder, labels.logits())

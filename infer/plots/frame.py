@@ -38,7 +38,7 @@ def framed(words: Words) -> tuple[Figure, SubFigure]:
     figure = Figure(figsize=_ROOMY, dpi=_DPI)
     write_title(figure, words.title, size=_TITLE_SIZE)
     write_caption(figure, words.caption, size=_TEXT_SIZE)
-    body = figure.subfigures()
+    (body,) = figure.subfigures(1, 1, squeeze=False).flat
     if words.warning:
         write_title(body, words.warning, size=_TEXT_SIZE, color=WARNING_COLOUR)
     return figure, body

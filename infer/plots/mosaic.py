@@ -55,7 +55,7 @@ class Mosaic:
         grid = _Grid.of(self)
         figure = Figure(figsize=(grid.width / grid.dpi + 3, grid.height / grid.dpi + 3), dpi=grid.dpi)
         write_title(figure, self.title, size=_TITLE_SIZE)
-        body = figure.subfigures()
+        (body,) = figure.subfigures(1, 1, squeeze=False).flat
         if self.note:
             write_title(body, self.note, size=_TEXT_SIZE, weight="normal", color=NOTE_COLOUR)
         axes = body.subplots()

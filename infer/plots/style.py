@@ -78,7 +78,8 @@ def drawing() -> Iterator[None]:
         warnings.filterwarnings("ignore", "Glyph .* missing")
         import matplotlib  # takes a second
 
-        with matplotlib.rc_context(STYLE):
+        style: Any = STYLE  # matplotlib's types list every key that there is
+        with matplotlib.rc_context(style):
             yield
 
 

@@ -67,8 +67,8 @@ def _title(rows: Rows) -> str:
 
 
 def _measurement(points: Sequence[Measurement]) -> str:
-    """What a point and its bar are, and with which student and under which protocol they were measured."""
-    sizes = sorted({point.leading["n"] for point in points})
+    """Words for a point and its bar, the student and the protocol that they were measured with."""
+    sizes = sorted({point.leading["n"] for point in points if point.leading})
     n = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
     runs = [run for point in points for run in point.runs]
     student = _only({next(iter(run.record["per_student"]), "") for run in runs})

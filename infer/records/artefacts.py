@@ -27,7 +27,8 @@ class StoredArtefact:
     @property
     def files(self) -> Collection[str]:
         """Names of its files."""
-        return self.record["files"].keys()
+        files: dict[str, Any] = self.record["files"]
+        return files.keys()
 
     def file(self, name: str) -> Path:
         """The path of one of its files; raises DamagedArtefact unless it is what was written."""

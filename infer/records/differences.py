@@ -68,8 +68,7 @@ def compare(a: Run, b: Run) -> Comparison:
         if run.state == UNREADABLE:
             raise UsageError(f"{run.folder}: {run.record['error']}")
     unlike = _pairs(a.basis, b.basis)
-    known = a.fingerprint and b.fingerprint
-    if known and _differing(unlike).keys() <= {"PROTOCOL"}:
+    if a.fingerprint and b.fingerprint and _differing(unlike).keys() <= {"PROTOCOL"}:
         unlike["CONTENTS OF THE DATA SET"] = a.fingerprint[:8], b.fingerprint[:8]
     return Comparison(
         unlike=_differing(unlike),

@@ -85,10 +85,9 @@ def swept_keys(runs: Sequence[Run]) -> list[str]:
 
 def _planned_values(run: Run) -> dict[str, Any]:
     """What the words of a planned job give, as YAML reads it."""
-    return {
-        key: OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
-        for key, text in typed_values(planned_words(run)).items()
-    }
+    typed = typed_values(planned_words(run))
+    read = {key: OmegaConf.from_dotlist([f"value={text}"]) for key, text in typed.items()}
+    return {key: OmegaConf.to_container(value).get("value") for key, value in read.items()}  # type: ignore[union-attr] # of a mapping
 
 
 def _value(settings: Settings, key: str) -> Any:

@@ -62,7 +62,7 @@ class Variation:
 def settings_of(run: Run) -> Settings:
     """The settings of a run, with M and K as they came out."""
     overrides = run.folder / ".hydra" / "overrides.yaml"
-    words = OmegaConf.to_container(OmegaConf.load(overrides)) if overrides.is_file() else planned_words(run)
+    words = list(OmegaConf.load(overrides)) if overrides.is_file() else planned_words(run)
     return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(words))
 
 

@@ -126,7 +126,7 @@ def _artefacts(runs: Sequence[Run]) -> str:
     return f"artefacts: {made.total()} made, {reused.total()} reused" + (f" ({parts})" if parts else "")
 
 
-def _counted(run: Run, what: str) -> Counter:
+def _counted(run: Run, what: str) -> Counter[str]:
     return Counter({stage: account[what] for stage, account in run.record["stages"].items()})
 
 
