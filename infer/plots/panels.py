@@ -110,7 +110,6 @@ def _draw_section(subfigure: SubFigure, section: Section) -> None:
         ncols=columns,
         handlelength=1.6,
         columnspacing=1.6,
-        borderpad=1,
     )
 
 
