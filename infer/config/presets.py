@@ -1,6 +1,7 @@
 """The folder of presets, ``conf/``, and the options of it that are sections of a file instead of files."""
 
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
@@ -26,7 +27,8 @@ def register_method_settings() -> None:
     """
     store = ConfigStore.instance()
     for path in sorted((conf_folder() / SETTINGS).glob("*.yaml")):
-        for part, sections in OmegaConf.load(path).items():
+        content: Any = OmegaConf.load(path)
+        for part, sections in content.items():
             for name, section in sections.items():
                 provider = f"{path.name}, {part}.{name}"
                 store.store(group=_GROUP_OF_PART[part], name=f"{path.stem}_{name}", node=section, provider=provider)
