@@ -1,7 +1,6 @@
 """The command line: Hydra composes the config, the pipeline runs it, and whatever goes wrong ends in one line."""
 
 import sys
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -9,8 +8,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from infer import exit_codes, help
-from infer.config import register
 from infer.config.presets import conf_folder
+from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.sweep import callback, jobs
 
@@ -23,9 +22,6 @@ def _launch(composed: DictConfig) -> None:
 def _run(composed: DictConfig) -> None:
     exit_codes.end_well_on_sigterm()
     config = settings_of(composed)  # before torch is imported: a wrong setting is refused at once
-    if config.sweep_folder is not None:
-        callback.rebuild(Path(config.sweep_folder))
-        return
     from infer.pipeline.run import run
 
     run(config)
@@ -34,11 +30,14 @@ def _run(composed: DictConfig) -> None:
 def main() -> None:
     """Entry of ``launch.py`` and of the installed command."""
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # wherever they were typed
-    register()
     jobs.register()
-    code = exit_codes.exit_code_of(_print_help if help.is_asked(sys.argv[1:]) else _launch)
-    sys.exit(callback.exit_code_after(code))
+    sys.exit(callback.exit_code_after(exit_codes.exit_code_of(_answer)))
 
 
-def _print_help() -> None:
-    print(help.text(conf_folder(), sys.argv[1:]))
+def _answer() -> None:
+    """Print the help, or launch what was typed."""
+    register_all()
+    if help.is_asked(sys.argv[1:]):
+        print(help.text(conf_folder(), sys.argv[1:]))
+    else:
+        _launch()

@@ -12,10 +12,11 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
-from infer.config import Config, register
+from infer.config import Config
 from infer.console import Console
 from infer.context import Context
 from infer.data import load
+from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.store import Store
 
@@ -33,7 +34,7 @@ def _quiet_libraries(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def compose() -> Callable[..., DictConfig]:
     """Composes the shipped configuration with overrides, as the command line does."""
-    register()
+    register_all()
 
     def compose_with(*overrides: str) -> DictConfig:
         with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):

@@ -1,6 +1,5 @@
 """Every kind of thing that the store can hold, so that a test cannot forget one."""
 
-import infer.pictures.drawn  # noqa: F401  the one module with an artefact that the pipeline imports late
 import infer.pipeline.run  # noqa: F401
 from infer.store import Artefact
 

@@ -7,10 +7,11 @@ from hydra.errors import HydraException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from infer.config import Config, as_plain, register
+from infer.config import Config, as_plain
 from infer.config.presets import conf_folder
 from infer.errors import UsageError
 from infer.exit_codes import explain
+from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.records.settings import Settings, resolved, typed_keys
 
@@ -18,7 +19,7 @@ from infer.records.settings import Settings, resolved, typed_keys
 def settings_of_words(words: str) -> tuple[Settings, Config]:
     """The settings of ``python launch.py <words>``; raises UsageError as launch.py itself does."""
     overrides = shlex.split(words)
-    register()
+    register_all()
     try:
         with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
             composed = compose("config", overrides=overrides, return_hydra_config=True)

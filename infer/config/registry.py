@@ -16,16 +16,6 @@ from infer.config.dataset import (
 )
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig
-from infer.config.method import (
-    DwaMethod,
-    HerdingMethod,
-    ImportedMethod,
-    InferMethod,
-    KCenterMethod,
-    RandomMethod,
-    RdedMethod,
-    Sre2lMethod,
-)
 from infer.config.presets import register_method_settings
 from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
@@ -42,16 +32,6 @@ _SCHEMAS: dict[str, dict[str, type]] = {
         "tinyimagenet": TinyImagenetConfig,
     },
     "teachers": {"teachers": TeachersConfig},
-    "method": {
-        "infer": InferMethod,
-        "random": RandomMethod,
-        "imported": ImportedMethod,
-        "herding": HerdingMethod,
-        "kcenter": KCenterMethod,
-        "rded": RdedMethod,
-        "sre2l": Sre2lMethod,
-        "dwa": DwaMethod,
-    },
     "labeling": {"labeling": LabelingConfig},
     "student": {"student": StudentConfig},
     "evaluate": {"evaluate": EvaluateConfig},
@@ -61,7 +41,10 @@ _SCHEMAS: dict[str, dict[str, type]] = {
 
 
 def register() -> None:
-    """Make every dataclass known to Hydra as ``schema/<group>/<name>``, and each method's settings by family."""
+    """Make every dataclass known to Hydra as ``schema/<group>/<name>``, and each method's settings by family.
+
+    The dataclasses of the methods are not among them: see ``infer.methods.registry.register_all``.
+    """
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config, package="_global_")
     for group, schemas in _SCHEMAS.items():

@@ -75,8 +75,6 @@ class Config:
     precision: Precision = Precision.auto
     worker: int = 0
     """Number of a process that shares its work with others of the same settings: ``-m worker=range(8)``."""
-    sweep_folder: str | None = None
-    """With ``stages=[report]``: the folder of a sweep whose table and plots are made again from its jobs' records."""
     outputs: str = "outputs"
     """Root of everything that a run writes."""
 
@@ -91,12 +89,6 @@ class Config:
             "device",
             self.device,
             "use auto, cpu, cuda or cuda:<number>",
-        )
-        require(
-            self.sweep_folder is None or self.stages == [Stage.report],
-            "sweep_folder",
-            self.sweep_folder,
-            "it is a sweep to report on; type stages=[report] as well",
         )
         require_distinct("baselines", self.baselines or [])
         archs = self.teachers.archs

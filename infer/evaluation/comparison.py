@@ -14,10 +14,10 @@ from infer.evaluation.protocol import student_plan
 from infer.evaluation.student import LabelledSet, Student, metrics_of, students_of
 from infer.labels.fkd import fkd_bytes
 from infer.labels.registry import labels_of
-from infer.methods.base import DistilledArtefact, TrainingSet
 from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
-from infer.methods.random import FullSet, RandomSet
 from infer.methods.registry import distilled_set
+from infer.methods.sets.base import DistilledArtefact, TrainingSet
+from infer.methods.sets.real_images import FullSet, RandomSet
 from infer.teachers.teacher import Teacher
 from infer.training.plan import Plan
 

@@ -7,7 +7,7 @@ from typing import Any
 from infer.config.checks import require
 from infer.config.evaluate import Mix, TestCrop
 from infer.context import Context
-from infer.methods.base import TrainingSet
+from infer.methods.sets.base import TrainingSet
 from infer.normalisation import Normalisation
 from infer.training.images import LabelledImages
 from infer.training.plan import Plan

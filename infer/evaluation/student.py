@@ -9,7 +9,7 @@ from infer.config.evaluate import Reported
 from infer.context import Context
 from infer.evaluation.protocol import as_tested, pixel_settings, student_normalisation, student_plan
 from infer.labels.base import Labels, artefacts_of
-from infer.methods.base import TrainingSet
+from infer.methods.sets.base import TrainingSet
 from infer.models import signature_settings
 from infer.records.statistics import Summary, summarise
 from infer.store import Artefact, Workspace

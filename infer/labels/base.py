@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, softmax
 
-from infer.methods.base import TrainingSet
+from infer.methods.sets.base import TrainingSet
 from infer.normalisation import Normalisation
 from infer.store import Artefact
 from infer.training.draws import Draws

@@ -27,7 +27,7 @@ from infer.distilled.fkd import EPOCHS_PER_FILE, FkdBatch, FkdForm, LogitsReader
 from infer.errors import UsageError
 from infer.labels.base import Labels, SoftLabelLoss, artefacts_of
 from infer.labels.ensemble import Ensemble
-from infer.methods.base import TrainingSet
+from infer.methods.sets.base import TrainingSet
 from infer.normalisation import Normalisation
 from infer.ranges import consecutive
 from infer.store import Artefact, Workspace

@@ -21,7 +21,7 @@ from infer.formats.fkd_order import agrees, of_leading
 from infer.formats.folder import infer_folder
 from infer.labels.base import SoftLabelLoss, artefacts_of
 from infer.labels.fkd import FkdChunk, FkdLabels, in_chunks
-from infer.methods.base import TrainingSet
+from infer.methods.sets.base import TrainingSet
 from infer.store import Artefact
 from infer.training.plan import Plan
 

@@ -14,8 +14,8 @@ from infer.distilled.soft_labels import are_probabilities, as_logits, require_so
 from infer.errors import UsageError
 from infer.labels.base import Labels, SoftLabelLoss
 from infer.labels.static import static_label_objective
-from infer.methods.base import DistilledArtefact
-from infer.methods.imported import ImportedSet
+from infer.methods.sets.base import DistilledArtefact
+from infer.methods.sets.imported_set import ImportedSet
 from infer.normalisation import Normalisation
 from infer.records.names import LABELS
 from infer.store import Artefact, Workspace

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from infer.labels.base import Labels
-from infer.methods.base import TrainingSet
 from infer.methods.budget import HARD_LABEL_BYTES
+from infer.methods.sets.base import TrainingSet
 from infer.normalisation import Normalisation
 from infer.store import Artefact
 from infer.training.objectives import Objective, hard_label_objective

@@ -14,9 +14,9 @@ from infer.labels.fkd_imported import imported_labels, open_labels, settings_ove
 from infer.labels.from_set import SetLabels
 from infer.labels.hard import HardLabels
 from infer.labels.static import StaticLabels
-from infer.methods.base import DistilledArtefact, TrainingSet
-from infer.methods.imported import ImportedSet
 from infer.methods.registry import distilled_set
+from infer.methods.sets.base import DistilledArtefact, TrainingSet
+from infer.methods.sets.imported_set import ImportedSet
 from infer.teachers.teacher import Teacher
 from infer.training.plan import Plan
 

@@ -14,8 +14,8 @@ from infer.config import Stage
 from infer.context import Context
 from infer.distilled.folder import write_labels
 from infer.labels.base import Labels, SoftLabelLoss
-from infer.methods.base import Block, DistilledArtefact
 from infer.methods.budget import LOGIT_BYTES
+from infer.methods.sets.base import Block, DistilledArtefact
 from infer.normalisation import Normalisation
 from infer.records.names import LABELS
 from infer.store import Artefact, Workspace

@@ -1,1 +1,1 @@
-"""The distillation methods: what they share, and one file each."""
+"""Distillation methods: one module declares each; ``sets`` and ``optimisation`` hold the implementations."""

@@ -1,4 +1,4 @@
-"""What a storage budget pays for: subsets from ipc, the charge of a set, random images from a number of bytes."""
+"""Arithmetic of storage budgets: subsets for an ipc, the charge of a set, random images for a number of bytes."""
 
 from infer.errors import UsageError
 
@@ -9,7 +9,7 @@ _VALUE_BYTES = {"int8": 1, "float16": 2, "float32": 4}
 
 
 def subsets_for(ipc: int, num_classes: int, num_teachers: int) -> int:
-    """K, the natural subsets that ``ipc`` images per class pay for: max(1, ipc·C // (C + M)).
+    """K, the number of natural subsets that ``ipc`` images per class pay for: max(1, ipc·C // (C + M)).
 
     A compensator costs as much as one image and serves all C classes, so a subset with its M compensators costs
     1 + M/C images per class. The published code truncates in floating point and gets 0 at ipc=1 (ufc_cifar.py:252).
@@ -18,7 +18,7 @@ def subsets_for(ipc: int, num_classes: int, num_teachers: int) -> int:
 
 
 def ipc_charged(subsets: int, num_classes: int, num_teachers: int) -> float:
-    """Images per class that K subsets with their compensators amount to: K(1 + M/C), the paper's charge."""
+    """Nominal charge of K subsets with their compensators in images per class: K(1 + M/C), as in the paper."""
     return subsets * (1 + num_teachers / num_classes)
 
 
@@ -28,12 +28,12 @@ def image_bytes(image_size: int) -> int:
 
 
 def compensator_bytes(image_size: int, dtype: str) -> int:
-    """Bytes of one compensator, with the scale of each channel that int8 needs."""
+    """Bytes of one compensator, for int8 with the scale of each channel."""
     return image_bytes(image_size) * _VALUE_BYTES[dtype] + (3 * _SCALE_BYTES if dtype == "int8" else 0)
 
 
 def random_images_for(total_bytes: int, bytes_per_image: int, num_classes: int, smallest_class: int) -> tuple[int, int]:
-    """The most images per class that fit ``total_bytes``, labels included, and the bytes left over.
+    """Largest number of images per class that ``total_bytes`` pay for, labels included, and the bytes left over.
 
     Raises UsageError when not even one image per class fits.
     """

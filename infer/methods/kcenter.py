@@ -1,30 +1,25 @@
 """k-center: real images that leave no image of their class far from the nearest one (Sener & Savarese, ICLR 2018)."""
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from infer.methods.coreset import Coreset
+from infer.methods.method import Method
+from infer.methods.registry import register
 
-
-def k_centers(features: Tensor, count: int) -> Tensor:
-    """Rows of ``features`` [n, D]: the one nearest to the mean, then always the one farthest from all taken.
-
-    The greedy 2-approximation of the smallest covering radius (Gonzalez 1985). int64 [count] in the order in which
-    they are taken; no row comes twice, and of equals the first is taken.
-    """
-    centre = (features - features.mean(0)).square().sum(1).argmin()
-    order = [centre]
-    to_nearest = torch.full_like(features[:, 0], torch.inf)
-    for _ in range(count - 1):
-        to_nearest = torch.minimum(to_nearest, (features - features[centre]).square().sum(1))
-        to_nearest[centre] = -torch.inf  # below that of its duplicates, which are at distance zero
-        centre = to_nearest.argmax()
-        order.append(centre)
-    return torch.stack(order)
+if TYPE_CHECKING:
+    from infer.context import Context
+    from infer.methods.sets.coreset import KCenterSet
 
 
-class KCenterSet(Coreset):
-    """``per_class`` images of each class, by ``k_centers``."""
+@register("kcenter")
+@dataclass
+class KCenterMethod(Method):
+    """``ipc`` training images per class, chosen as k centers in the features of the first teacher."""
 
-    method = "kcenter"
-    choose = staticmethod(k_centers)
+    def teachers_with_features(self, ensemble: list[str]) -> list[str]:
+        return ensemble[:1]
+
+    def distilled_set(self, context: "Context") -> "KCenterSet":
+        from infer.methods.sets.coreset import KCenterSet
+
+        return KCenterSet(context, self.requested_training_images(context), self.first_teacher(context))

@@ -1,165 +1,48 @@
-"""RDED: the crops of real images that a teacher finds most realistic, tiled (Sun et al., CVPR 2024). No optimisation.
+"""RDED: the crops of real images that a teacher finds most realistic, tiled (Sun et al., CVPR 2024)."""
 
-Of some random crops of every image the one with the lowest cross-entropy is kept, the best of a class are its patches,
-and factor² patches make an image.
-"""
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from collections.abc import Mapping
-from typing import Any
+from infer.config.checks import require, require_at_least
+from infer.methods.method import Method
+from infer.methods.registry import register
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from infer.config.method import RdedMethod
-from infer.context import Context
-from infer.errors import UsageError
-from infer.methods.crops import random_squares, resized_crops
-from infer.methods.image_set import DistilledImages
-from infer.methods.teacher_outputs import TeacherOutputs, class_groups
-from infer.ranges import consecutive
-from infer.seeds import generator
-from infer.store import Artefact
-from infer.teachers.teacher import Teacher
-from infer.training.execution import memory_format_of
-from infer.training.images import Images
-
-_CROPS_TOGETHER = 256
+if TYPE_CHECKING:
+    from infer.context import Context
+    from infer.methods.sets.patches import RdedSet
 
 
-class CropScores(TeacherOutputs):
-    """The best crop of each image that is scored, at most ``images_per_class`` of a class, and its cross-entropy."""
+@register("rded")
+@dataclass
+class RdedMethod(Method):
+    """Settings of RDED."""
 
-    kind = "crops"
+    factor: int = 1
+    """Patches along an edge of an image; a patch is a crop resized to 1/factor of it, which must be whole pixels."""
+    crops: int = 5
+    """Random crops tried of every image, of which the best is kept; ``num_crop`` in the published code."""
+    images_per_class: int = 300
+    """At most so many images of a class are scored, drawn at random; ``mipc`` in the published code."""
+    scale_min: float = 0.08
+    """Smallest share of the image's area that a crop covers; the largest is 1."""
 
-    def __init__(self, context: Context, method: RdedMethod, teacher: Teacher, classes: range) -> None:
-        super().__init__(context, teacher, classes)
-        self._method = method
+    def __post_init__(self) -> None:
+        require_at_least(1, "method.factor", self.factor)
+        require_at_least(1, "method.crops", self.crops)
+        require_at_least(1, "method.images_per_class", self.images_per_class)
+        require(0 < self.scale_min <= 1, "method.scale_min", self.scale_min, "it must lie in (0, 1]")
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        method = self._method
-        return super().settings | {
-            "seed": self.context.config.seed,
-            "factor": method.factor,
-            "crops": method.crops,
-            "images_per_class": method.images_per_class,
-            "scale_min": method.scale_min,
-        }
-
-    def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
-        index, squares = self._drawn(target)
-        images = Images(self.context.data.train.only(index).images, self.context.data.normalisation)
-        losses = crop_losses(network, images, squares, self._patch_size, target, self.context.device)
-        lowest = losses.min(dim=1)
+    def signature_settings(self) -> dict[str, Any]:
+        """Settings that the scores of crops depend on, for their signatures."""
         return {
-            "index": index,
-            "square": squares[torch.arange(len(index)), lowest.indices],
-            "cross_entropy": lowest.values,
+            "factor": self.factor,
+            "crops": self.crops,
+            "images_per_class": self.images_per_class,
+            "scale_min": self.scale_min,
         }
 
-    def best_patches(self, target: int, count: int) -> Tensor:
-        """The ``count`` best crops of class ``target``, best first: uint8 [count, 3, p, p], p the size of a patch."""
-        known = self.of_class(target)
-        best = known["cross_entropy"].sort(stable=True).indices[:count]
-        pixels = self.context.data.train.images[known["index"][best]].float()
-        patches = resized_crops(pixels, known["square"][best].unsqueeze(1), self._patch_size)
-        return patches.squeeze(1).round().clamp(0, 255).to(torch.uint8)
+    def distilled_set(self, context: "Context") -> "RdedSet":
+        from infer.methods.sets.patches import RdedSet
 
-    def _drawn(self, target: int) -> tuple[Tensor, Tensor]:
-        """Which images of a class are scored, int64 [n], and their crops, int64 [n, crops, 3].
-
-        Image i's crops are row i of a stream of the class, so fewer images are the first of more.
-        """
-        seed, method, data = self.context.config.seed, self._method, self.context.data
-        of_class = data.class_indices[target]
-        order = generator(seed, "scored images", target).permutation(len(of_class))[: method.images_per_class]
-        uniform = generator(seed, "scored crops", target).random((len(order), method.crops, 3))
-        return of_class[torch.from_numpy(order)], random_squares(uniform, data.image_size, method.scale_min)
-
-    @property
-    def _patch_size(self) -> int:
-        return self.context.data.image_size // self._method.factor
-
-
-class RdedSet(DistilledImages):
-    """``per_class`` images of each class, each made of factor² patches."""
-
-    method = "rded"
-
-    def __init__(self, context: Context, method: RdedMethod, per_class: int, teacher: Teacher) -> None:
-        super().__init__(context, per_class)
-        self._factor = method.factor
-        self._check_size()
-        self._check_patches(min(method.images_per_class, min(context.data.train_counts)))
-        groups = class_groups(context.data.num_classes)
-        self._scores = [CropScores(context, method, teacher, classes) for classes in groups]
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return {"method": self.method, "data": self.context.data.fingerprint, "per_class": self.per_class}
-
-    @property
-    def parents(self) -> Mapping[str, Artefact]:
-        return {f"scores/{number}": scores for number, scores in enumerate(self._scores)}
-
-    def finished_images(self) -> tuple[Tensor, Tensor]:
-        count = self.per_class * self._factor**2
-        images = [
-            tile(part.best_patches(target, count), self._factor) for part in self._scores for target in part.classes
-        ]
-        return torch.cat(images), torch.arange(len(images)).repeat_interleave(self.per_class)
-
-    def _check_size(self) -> None:
-        size = self.context.data.image_size
-        if size % self._factor:
-            raise UsageError(
-                f"method.factor={self._factor} does not divide {self.context.data.name}'s image size of {size} pixels: "
-                "use a divisor, e.g. method.factor=1"
-            )
-
-    def _check_patches(self, scored: int) -> None:
-        needed = self.per_class * self._factor**2
-        if needed > scored:
-            raise UsageError(
-                f"ipc={self.per_class} needs {needed} patches of every class (method.factor={self._factor}), each from "
-                f"an image of its own, but of the smallest class {scored} are scored "
-                f"(method.images_per_class or all there are). Type ipc={max(1, scored // self._factor**2)} or less"
-            )
-
-
-def crop_losses(
-    network: nn.Module, images: Images, squares: Tensor, patch_size: int, target: int, device: torch.device
-) -> Tensor:
-    """Cross-entropy of ``network`` with class ``target`` on each of ``squares`` [n, crops, 3]: [n, crops], on the CPU.
-
-    A crop is resized to ``patch_size`` and stands in the middle of an image of the full size that is otherwise zero,
-    which is the mean colour: zero is filled in after normalising.
-    """
-    together = max(1, _CROPS_TOGETHER // squares.shape[1])
-    layout, margin = memory_format_of(network), images.pixels.shape[-1] - patch_size
-    border = [margin // 2, margin - margin // 2] * 2
-    losses = []
-    rows = [slice(part.start, part.stop) for part in consecutive(len(images), together)]
-    with torch.no_grad():
-        for pixels, boxes in zip(images.chunks(rows), squares.split(together), strict=True):
-            crops = resized_crops(images.normalised(_sent(pixels, device)), _sent(boxes, device), patch_size)
-            batch = F.pad(crops.flatten(0, 1), border).contiguous(memory_format=layout)
-            of_batch = -network(batch).float().log_softmax(1)[:, target]
-            losses.append(of_batch.view(boxes.shape[:2]))
-    return torch.cat(losses).cpu()
-
-
-def tile(patches: Tensor, factor: int) -> Tensor:
-    """Images [n, 3, factor·p, factor·p] of factor² patches each, out of ``patches`` [factor²·n, 3, p, p], best first.
-
-    Place k of image i, counted row by row, holds patch k·n + i, as in the published code: every image has a patch of
-    the best n, one of the next n, and so on.
-    """
-    grid = patches.unflatten(0, (factor, factor, -1))
-    return grid.permute(2, 3, 0, 4, 1, 5).flatten(4, 5).flatten(2, 3)
-
-
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """``tensor`` on ``device``; a GPU does not keep the CPU waiting for it."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+        return RdedSet(context, self, self.requested_ipc(context), self.first_teacher(context))

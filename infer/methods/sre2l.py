@@ -1,47 +1,54 @@
-"""SRe2L: images recovered from noise by what a teacher's batch norms remember (Yin et al., NeurIPS 2023), and CDA.
+"""SRe2L: images recovered from noise by matching a teacher's batch-norm statistics (NeurIPS 2023), and CDA.
 
-An image of every class begins as N(0, 1) noise in normalised units and is optimised as in ``optimisation``, clipped to
-the valid range after every step (VILA-Lab/SRe2L, recover/data_synthesis.py). CDA (Yin & Shen, TMLR 2024) begins with
-whole images and lets crops become smaller as the optimisation goes on (CDA/recover_cda_in1k.py).
+CDA (TMLR 2024) is the same method with crops that become smaller in the course of the optimisation.
 """
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from infer.config.method import Sre2lMethod
-from infer.context import Context
-from infer.methods.augmentation import Augmentation
-from infer.methods.synthesis import SynthesisedBatch, SynthesisedSet
-from infer.ranges import consecutive
-from infer.seeds import generator
-from infer.teachers.teacher import Teacher
+from infer.config.checks import require, require_at_least
+from infer.methods.optimisation_settings import SynthesisMethod
+from infer.methods.registry import register
+
+if TYPE_CHECKING:
+    from infer.context import Context
+    from infer.methods.sets.synthesis import SynthesisedSet
 
 
-class RecoveredImages(SynthesisedBatch):
-    """A batch of images that begin as noise."""
+@register("sre2l")
+@dataclass
+class Sre2lMethod(SynthesisMethod):
+    """Settings of SRe2L; with ``crop_milestone`` above 0 they are those of CDA."""
 
-    method_name = "sre2l"
-    method: Sre2lMethod
+    two_sided_jitter: bool = False
+    """Images are rolled by -jitter_px..jitter_px pixels instead, as the published code does on Tiny-ImageNet."""
+    crop_milestone: float = 0.0
+    """CDA's curriculum: in this share of the iterations the smallest crop falls from the whole image to crop_scale_min
+    along a cosine. 0, the default of CDA's scripts, is no curriculum; its published commands say 1."""
+    group: int = 1
+    """Consecutive image indices optimised in one batch, with statistics of their own; a group is made whole."""
 
-    def start(self) -> Tensor:
-        """Image i of class c has noise of its own, whatever the batch."""
-        size, seed = self.context.data.image_size, self.context.config.seed
-        noise = [
-            generator(seed, "noise", target, index).standard_normal((3, size, size), dtype="float32")
-            for index in self.indices
-            for target in self.classes
-        ]
-        return torch.stack([torch.from_numpy(image) for image in noise]).unflatten(0, (len(self.indices), -1))
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, "method.group", self.group)
+        require(0 <= self.crop_milestone <= 1, "method.crop_milestone", self.crop_milestone, "it must lie in [0, 1]")
+        require(
+            self.crop_milestone == 0 or self.crop_scale_min is not None,
+            "method.crop_milestone",
+            self.crop_milestone,
+            "it says when crops may be as small as method.crop_scale_min, which is null; give both or neither",
+        )
 
     @property
-    def augmentation(self) -> Augmentation:
-        method = self.method
-        return Augmentation(method.jitter_px, method.two_sided_jitter, method.crop_scale_min, method.crop_milestone)
+    def signature_settings(self) -> dict[str, Any]:
+        settings = super().signature_settings
+        if self.two_sided_jitter:
+            settings["two_sided_jitter"] = True
+        if self.crop_milestone:
+            settings["crop_milestone"] = self.crop_milestone
+        return settings
 
+    def distilled_set(self, context: "Context") -> "SynthesisedSet":
+        from infer.methods.sets.recovery import recovered_set
 
-def sre2l_set(context: Context, method: Sre2lMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
-    """``per_class`` recovered images of each class; CDA's where the crops follow its curriculum."""
-    groups = [range(i, i + method.group) for i in range(0, per_class, method.group)]  # the last one whole, too
-    chunks = consecutive(context.data.num_classes, method.batch_size)
-    batches = [RecoveredImages(context, method, teacher, group, chunk) for group in groups for chunk in chunks]
-    return SynthesisedSet(context, "cda" if method.crop_milestone else "sre2l", per_class, batches)
+        return recovered_set(context, self, self.requested_ipc(context), self.first_teacher(context))

@@ -25,7 +25,7 @@ def announce(context: Context, evaluations: list[Evaluation], plan: dict[Stage, 
     storage = main.storage()
     budget = f"ipc={config.ipc}" if config.K is None else f"K={config.K} given"
     say(
-        f"{budget}: {main.labelled.images.in_words}, charged as {storage['ipc_charged']:g} images per class; "
+        f"{budget}: {main.labelled.images.size_text}, charged as {storage['ipc_charged']:g} images per class; "
         f"students make {main.num_steps} steps on {main.labelled.images.num_images} images"
     )
     if main.overrides:

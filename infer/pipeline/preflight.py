@@ -7,8 +7,8 @@ from torch import nn
 from infer.config import Stage
 from infer.context import Context
 from infer.errors import UsageError
-from infer.methods.bn_matching import has_matchable_norms
-from infer.methods.features import head_of
+from infer.methods.optimisation.bn_matching import has_matchable_norms
+from infer.methods.sets.features import head_of
 from infer.models import build
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher

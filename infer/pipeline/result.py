@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from infer import environment
-from infer.config import Config, Stage, as_plain
+from infer.config import Config, as_plain
 from infer.context import Context
 from infer.errors import describe
 from infer.evaluation.comparison import Evaluation
 from infer.files import write_json
+from infer.methods.sets.base import DistilledArtefact
+from infer.pipeline.plan import Plan
 from infer.records.names import RESULT
 from infer.records.statistics import summarise
-from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 
 
@@ -29,6 +30,7 @@ class RunResult:
             "config": as_plain(config),
             "choices": choices,
             "planned": {},
+            "sets": {},
             "stages": {},
             "metrics": {},
             "per_student": {},
@@ -55,8 +57,9 @@ class RunResult:
         """Device, threads, versions, commit."""
         self._update(environment=self.content["environment"] | environment.describe(context.device))
 
-    def add_plan(self, main: Evaluation, plan: dict[Stage, list[Artefact]]) -> None:
-        """What is known before the work: bytes, protocol, updates, and every artefact that it rests on."""
+    def add_plan(self, evaluations: list[Evaluation], plan: Plan) -> None:
+        """Add what is known before the work: bytes, protocol, updates, and every artefact that it rests on."""
+        main = evaluations[0]
         known = {
             "protocol": main.labelled.protocol,
             "student_steps": main.num_steps,
@@ -64,7 +67,10 @@ class RunResult:
             **({"labels_override": main.overrides} if main.overrides else {}),
         }
         planned = {stage.value: [artefact.signature for artefact in artefacts] for stage, artefacts in plan.items()}
-        self._update(storage=main.storage(), planned=planned, environment=self.content["environment"] | known)
+        sets = {evaluation.labelled.name: _outline_of(evaluation) for evaluation in evaluations}
+        self._update(
+            storage=main.storage(), planned=planned, sets=sets, environment=self.content["environment"] | known
+        )
 
     def add_stages(self, context: Context) -> None:
         """What each stage has made and reused so far."""
@@ -91,3 +97,13 @@ class RunResult:
 
     def _write(self) -> None:
         write_json(self._path, self.content)
+
+
+def _outline_of(evaluation: Evaluation) -> dict[str, Any]:
+    """A set's size in words, the signatures of its students, and what was optimised; for pictures."""
+    images = evaluation.labelled.images
+    return {
+        "size": images.size_text,
+        "students": {arch: [s.signature for s in students] for arch, students in evaluation.students.items()},
+        "generation": images.generation if isinstance(images, DistilledArtefact) else None,
+    }

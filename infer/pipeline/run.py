@@ -45,7 +45,7 @@ def run(config: Config) -> None:
         result.add_environment(context)
         evaluations = plan_evaluations(context, in_sweep=sweep is not None and sweep.compares)
         plan = by_stage(evaluations)
-        result.add_plan(evaluations[0], plan)
+        result.add_plan(evaluations, plan)
         preflight.check(context, plan)
         announcement.announce(context, evaluations, plan)
         with tracking(config, folder) as tracker:

@@ -30,6 +30,19 @@ def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
     return list(found.values())
 
 
+def pick_sweep(word: str, outputs: Path) -> Path | None:
+    """The folder of the sweep that ``word`` names; None where it names a run, or a job within its sweep.
+
+    Raises UsageError as ``pick_run`` does.
+    """
+    if is_sweep(Path(word)):
+        return Path(word)
+    if Path(word).is_dir() or "/" in word:
+        return None
+    first, *others = _pick(word, outputs, whole_sweeps=True)
+    return first.folder.parent if others or first.planned else None
+
+
 def last_finished(outputs: Path, count: int) -> list[Run]:
     """The last ``count`` runs that ended well, in the order of their start; raises UsageError when there are fewer."""
     found: list[Run] = []

@@ -30,6 +30,7 @@ _BLANK: Mapping[str, Any] = {
     "config": {},
     "choices": {},
     "planned": {},
+    "sets": {},
     "stages": {},
     "metrics": {},
     "per_student": {},

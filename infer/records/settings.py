@@ -16,7 +16,6 @@ _WITHOUT_EFFECT = (
     "device",
     "worker",
     "cluster",
-    "sweep_folder",
     "tracker",
     "dataset.root",
     "dataset.download",

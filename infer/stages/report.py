@@ -1,20 +1,20 @@
 """Report: the closing tables of a run, its pictures, and the command to type next."""
 
 import shlex
+import shutil
 
 from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
 from infer.records.statistics import Summary
+from infer.stages.pictures import Pictures
 from infer.tables import summary_as_text
 from infer.teachers.teacher import Teacher
 
 
 def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
     """Draw the pictures and print the closing tables."""
-    from infer.pictures import draw  # matplotlib takes a second to import
-
     done = [evaluation for evaluation in evaluations if evaluation.is_done]
     if done:
         _print_scores(context, done)
@@ -22,7 +22,9 @@ def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]
         accuracies = ", ".join(f"{teacher.arch} {teacher.top1:.2f} %" for teacher in teachers)
         context.console.say(f"teachers, test top-1: {accuracies}")
     _print_storage(context, evaluations)
-    draw(context, evaluations)
+    pictures = context.folder(Pictures(context, evaluations))
+    for picture in pictures.glob("*.png"):
+        shutil.copyfile(picture, context.run_folder / picture.name)
     _print_next(context, context.store.exists(evaluations[0].labelled.images))
 
 

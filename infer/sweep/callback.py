@@ -3,7 +3,6 @@
 Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
 """
 
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,7 +77,7 @@ def exit_code_after(code: int) -> int:
 
 def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
-    from infer.sweep.report import report
+    from infer.plots.report import report_sweep
     from infer.tables import print_report
 
     if not interrupted:
@@ -86,20 +85,9 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
         sweep.record.write_ended(sweep.folder)
     elif sweep.cluster.name == "slurm":
         Console().say("The jobs stay in SLURM's queue and go on; `squeue --me` lists them, `scancel` ends them.")
-    written = report(sweep.folder)
+    written = report_sweep(sweep.folder)
     print_report(written, "text")
     return written.code
-
-
-def rebuild(folder: Path) -> None:
-    """Write and print the table of any sweep again; leaves the process with 1 when not all of its jobs are done."""
-    from infer.sweep.report import report
-    from infer.tables import print_report
-
-    written = report(folder)
-    print_report(written, "text")
-    if written.code:
-        sys.exit(written.code)
 
 
 def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:

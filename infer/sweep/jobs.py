@@ -39,4 +39,3 @@ def job_folder(number: int, overrides: Sequence[str], swept: Collection[str]) ->
 def register() -> None:
     """Let conf/ name folders by what a job is."""
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
-    OmegaConf.register_new_resolver("runs", lambda sweep: ".rebuilt" if sweep else "runs", replace=True)

@@ -28,10 +28,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infer.methods.augmentation import Augmentation
-from infer.methods.compensators import compensation
-from infer.methods.objective import Objective, OptimisationSettings, Problem
-from infer.methods.optimisation import descend
+from infer.methods.optimisation.augmentation import Augmentation
+from infer.methods.optimisation.loop import descend
+from infer.methods.optimisation.objective import Objective, Problem
+from infer.methods.optimisation_settings import OptimisationSettings
+from infer.methods.sets.compensators import compensation
 from infer.models import build
 
 TEACHERS = ["resnet18", "mobilenetv2", "efficientnet_b0", "shufflenet_g2"]

@@ -20,9 +20,8 @@ import torch
 from evaluation import hardware
 from torch import Tensor, nn
 
-from infer.methods.crops import random_squares
-from infer.methods.features import without_head
-from infer.methods.rded import crop_losses
+from infer.methods.sets.features import without_head
+from infer.methods.sets.patches import crop_losses, square_crops
 from infer.models import build
 from infer.normalisation import Normalisation
 from infer.seeds import generator
@@ -61,7 +60,7 @@ def measure(arch: str, options: argparse.Namespace) -> dict[str, float | str]:
 
     def score() -> Tensor:
         uniform = generator(0, "benchmark").random((count, CROPS, 3))
-        squares = random_squares(uniform, size, SCALE_MIN)
+        squares = square_crops(uniform, size, SCALE_MIN)
         return crop_losses(teacher, images, squares, size // options.factor, 0, device)
 
     headless = without_head(teacher, arch, size)

@@ -7,15 +7,15 @@ from hydra import compose, initialize_config_dir
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from infer.config import register
 from infer.errors import UsageError
+from infer.methods.registry import register_all
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _hydra(*words: str) -> tuple[RunMode | None, dict]:
     """Hydra's mode and launcher for a command line."""
-    register()
+    register_all()
     with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
         composed = compose("config", overrides=["hydra.sweep.dir=there", *words], return_hydra_config=True)
     return composed.hydra.mode, OmegaConf.to_container(composed.hydra.launcher, resolve=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infer.config.dataset import FolderConfig
-from infer.config.method import InferMethod, RandomMethod
+from infer.methods.infer import InferMethod
+from infer.methods.random import RandomMethod
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 _NEEDS = {"folder": ["dataset.root=somewhere"], "imported": ["method.path=somewhere"]}

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 from every_artefact import artefact_classes
-from infer.prepare import prepare
 
 from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
-from infer.pictures import draw
 from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.prepare import prepare
+from infer.pipeline.result import RunResult
 from infer.pipeline.run import make_all
+from infer.stages.pictures import Pictures
 from infer.teachers import network
 from infer.training import checkpoint
 
@@ -58,8 +59,9 @@ def run(resolved) -> Callable[..., Context]:
     def run(outputs: Path, method: str = "infer") -> Context:
         context = prepare(replace(configs[method], outputs=str(outputs)), outputs, Console(), [])
         evaluations = plan_evaluations(context, in_sweep=False)
+        RunResult(context.run_folder, context.config, {}).add_plan(evaluations, by_stage(evaluations))
         make_all(context, by_stage(evaluations), on_stage_done=lambda: None)
-        draw(context, evaluations)
+        context.obtain(Pictures(context, evaluations))
         return context
 
     return run

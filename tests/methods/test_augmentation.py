@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.functional import hflip, resized_crop
 
-from infer.methods.augmentation import Augmentation, Transform, draw_crops, rolled, smallest_crops
+from infer.methods.optimisation.augmentation import Augmentation, Transform, draw_crops, rolled, smallest_crops
 
 UNITS = [("net", 0), ("net", 1)]
 
@@ -99,10 +99,3 @@ def test_the_curriculum_is_a_cosine_up_to_its_milestone() -> None:
     assert whole.tolist() == pytest.approx([1.0, 0.865269, 0.54, 0.214731], abs=1e-6)
     half = smallest_crops(4, 0.08, 0.5)
     assert half.tolist() == pytest.approx([1.0, 0.54, 0.08, 0.08])
-
-
-def test_signatures_name_what_has_an_effect() -> None:
-    assert Augmentation(4).settings == {"jitter_px": 4}
-    assert Augmentation(4, crop_milestone=1.0).settings == {"jitter_px": 4}
-    whole = Augmentation(4, two_sided=True, crop_scale_min=0.08, crop_milestone=1.0).settings
-    assert whole == {"jitter_px": 4, "two_sided_jitter": True, "crop_scale_min": 0.08, "crop_milestone": 1.0}

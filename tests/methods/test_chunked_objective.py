@@ -10,21 +10,23 @@ from plain_optimisation import CLASSES, SIZE, adam, loss_terms, smooth_teacher, 
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from infer.config.method import ChunkStatistics
-from infer.methods.augmentation import Augmentation, Transform
-from infer.methods.chunked_objective import ChunkedObjective
-from infer.methods.compensators import compensation
-from infer.methods.objective import Objective, OptimisationSettings, Problem
-from infer.methods.optimisation import descend, optimise
+from infer.methods.infer import ChunkStatistics
+from infer.methods.optimisation.augmentation import Augmentation, Transform
+from infer.methods.optimisation.chunked_objective import ChunkedObjective
+from infer.methods.optimisation.loop import descend, optimise
+from infer.methods.optimisation.objective import Objective, Problem
+from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
+from infer.methods.sets.compensators import compensation
 from infer.models import build
 
 GROUPS, CHUNK = 2, 3
 CHUNKS = [range(3), range(3, CLASSES)]
-UNCHUNKED = OptimisationSettings(
-    iterations=12, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, variance_weight=3.0, dtype=torch.float64
+SETTINGS = OptimisationSettings(
+    iterations=12, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, precision=GenerationPrecision.fp64
 )
-ALL, EACH = (replace(UNCHUNKED, class_chunk=CHUNK, chunk_statistics=statistics) for statistics in ChunkStatistics)
-BOTH = pytest.mark.parametrize("settings", [ALL, EACH], ids=["all", "each"])
+VARIANCE_WEIGHT = 3.0
+ALL, EACH = ChunkStatistics
+BOTH = pytest.mark.parametrize("statistics", [ALL, EACH], ids=["all", "each"])
 
 TEACHERS: dict[str, Callable[[], nn.Module]] = {
     "smooth": lambda: smooth_teacher().eval(),
@@ -46,12 +48,18 @@ def smooth() -> nn.Sequential:
     return smooth_teacher()
 
 
-def problem_of(size: int, crop_scale_min: float | None = None, class_chunk: int | None = None) -> Problem:
+def problem_of(
+    size: int,
+    crop_scale_min: float | None = None,
+    class_chunk: int | None = CHUNK,
+    statistics: ChunkStatistics = ALL,
+) -> Problem:
     drawn = torch.Generator().manual_seed(2)
     natural = torch.randn(GROUPS, CLASSES, 3, size, size, dtype=torch.float64, generator=drawn)
     units = [("small", k) for k in range(GROUPS)]
-    transforms = Augmentation(3, crop_scale_min=crop_scale_min).draw(0, units, UNCHUNKED.iterations, size)
-    return compensation(natural, transforms, BOUNDS, class_chunk)
+    transforms = Augmentation(3, crop_scale_min=crop_scale_min).draw(0, units, SETTINGS.iterations, size)
+    problem = compensation(natural, transforms, BOUNDS, class_chunk, statistics)
+    return replace(problem, variance_weight=VARIANCE_WEIGHT)
 
 
 def size_for(teacher: nn.Module) -> int:
@@ -67,20 +75,21 @@ def plain_terms(teacher: nn.Module, natural: Tensor, u: Tensor, shift: list[int]
     """Gradient, cross-entropy and penalty of one compensator [3, H, W], with the statistics of each of the parts."""
     u = u.clone().requires_grad_()
     seen = torch.roll(natural + u, tuple(shift), (2, 3))
-    multipliers = UNCHUNKED.first_bn_multiplier, UNCHUNKED.variance_weight
+    multipliers = SETTINGS.first_bn_multiplier, VARIANCE_WEIGHT
     terms = [loss_terms(teacher, seen[list(part)], list(part), *multipliers) for part in parts]
     cross_entropy, penalty = (
         sum(len(part) * term[i] for part, term in zip(parts, terms, strict=True)) / CLASSES for i in (0, 1)
     )
-    (gradient,) = torch.autograd.grad(cross_entropy + UNCHUNKED.bn_weight * penalty, u)
+    (gradient,) = torch.autograd.grad(cross_entropy + SETTINGS.bn_weight * penalty, u)
     return gradient, cross_entropy.detach(), penalty.detach()
 
 
-@pytest.mark.parametrize(("settings", "parts"), [(ALL, [range(CLASSES)]), (EACH, CHUNKS)], ids=["all", "each"])
-def test_as_written_out_plainly(teacher: nn.Module, settings: OptimisationSettings, parts: list[range]) -> None:
+@pytest.mark.parametrize(("statistics", "parts"), [(ALL, [range(CLASSES)]), (EACH, CHUNKS)], ids=["all", "each"])
+def test_as_written_out_plainly(teacher: nn.Module, statistics: ChunkStatistics, parts: list[range]) -> None:
     size = size_for(teacher)
-    problem, u, shifts = problem_of(size), compensators(size), torch.tensor([[1, 3], [2, 0]])
-    found = ChunkedObjective(teacher, problem, settings).gradient(u, Transform(shifts))
+    problem, u = problem_of(size, statistics=statistics), compensators(size)
+    shifts = torch.tensor([[1, 3], [2, 0]])
+    found = ChunkedObjective(teacher, problem, SETTINGS).gradient(u, Transform(shifts))
     for g, shift in enumerate(shifts.tolist()):
         expected = plain_terms(teacher, problem.base[g], u[g, 0], shift, parts)
         of_group = found[0][g, 0], found[1][g], found[2][g]
@@ -89,15 +98,16 @@ def test_as_written_out_plainly(teacher: nn.Module, settings: OptimisationSettin
 
 @pytest.mark.parametrize("class_chunk", [1, CHUNK, CLASSES, CLASSES + 1])
 def test_statistics_over_all_make_the_gradient_of_one_pass(smooth: nn.Module, class_chunk: int) -> None:
-    problem, u = problem_of(SIZE, crop_scale_min=0.3), compensators(SIZE)
-    expected = Objective(smooth, problem, UNCHUNKED).gradient(u, problem.transforms[0])
-    found = ChunkedObjective(smooth, problem, replace(ALL, class_chunk=class_chunk)).gradient(u, problem.transforms[0])
+    problem, u = problem_of(SIZE, crop_scale_min=0.3, class_chunk=class_chunk), compensators(SIZE)
+    expected = Objective(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
+    found = ChunkedObjective(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
 
 
 def test_statistics_of_each_chunk_are_something_else(smooth: nn.Module) -> None:
-    problem, u = problem_of(SIZE), compensators(SIZE)
-    over_all, each = (ChunkedObjective(smooth, problem, s).gradient(u, problem.transforms[0]) for s in (ALL, EACH))
+    u = compensators(SIZE)
+    problems = [problem_of(SIZE, statistics=statistics) for statistics in (ALL, EACH)]
+    over_all, each = (ChunkedObjective(smooth, p, SETTINGS).gradient(u, p.transforms[0]) for p in problems)
     torch.testing.assert_close(each[1], over_all[1])
     assert (each[2] > 1.001 * over_all[2]).all()
     assert (each[0] - over_all[0]).norm() > 0.03 * over_all[0].norm()
@@ -105,43 +115,48 @@ def test_statistics_of_each_chunk_are_something_else(smooth: nn.Module) -> None:
 
 def test_trajectory_with_statistics_over_all_is_that_of_one_pass(smooth: nn.Module) -> None:
     problem = problem_of(SIZE)
-    ends = [descend(kind(smooth, problem, ALL), problem, ALL) for kind in (Objective, ChunkedObjective)]
+    ends = [descend(kind(smooth, problem, SETTINGS), problem, SETTINGS) for kind in (Objective, ChunkedObjective)]
     assert ends[0].abs().max() > 0.5
     assert (ends[1] - ends[0]).abs().max() < 1e-9
 
 
 def test_trajectory_with_statistics_of_each_chunk(smooth: nn.Module) -> None:
-    problem = problem_of(SIZE)
-    end = descend(ChunkedObjective(smooth, problem, EACH), problem, EACH)
+    problem = problem_of(SIZE, statistics=EACH)
+    end = descend(ChunkedObjective(smooth, problem, SETTINGS), problem, SETTINGS)
     for g, natural in enumerate(problem.base):
         shifts = problem.transforms.rolls[:, g].tolist()
         alone = adam(
             lambda u, t, natural=natural, shifts=shifts: plain_terms(smooth, natural, u, shifts[t], CHUNKS)[0],
             torch.zeros_like(natural[0]),
-            EACH.lr,
-            EACH.iterations,
+            SETTINGS.lr,
+            SETTINGS.iterations,
         )
         assert (end[g, 0] - alone).abs().max() < 1e-9
 
 
 @BOTH
-def test_in_float32(smooth: nn.Module, settings: OptimisationSettings) -> None:
-    problem, u = problem_of(SIZE), compensators(SIZE)
-    exact = ChunkedObjective(smooth, problem, settings).gradient(u, problem.transforms[0])
-    single = replace(settings, dtype=torch.float32)
+def test_in_float32(smooth: nn.Module, statistics: ChunkStatistics) -> None:
+    problem, u = problem_of(SIZE, statistics=statistics), compensators(SIZE)
+    exact = ChunkedObjective(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
+    single = replace(SETTINGS, precision=GenerationPrecision.fp32)
     found = ChunkedObjective(smooth, problem, single).gradient(u.float(), problem.transforms[0])
     for value, expected in zip(found, exact, strict=True):
         assert (value - expected).norm() < 1e-5 * expected.norm()
 
 
-@pytest.mark.parametrize(("settings", "passes"), [(UNCHUNKED, 1), (ALL, 2), (EACH, 1)], ids=["none", "all", "each"])
-def test_batches_that_the_teacher_sees(settings: OptimisationSettings, passes: int) -> None:
+@pytest.mark.parametrize(
+    ("class_chunk", "statistics", "passes"),
+    [(None, ALL, 1), (CHUNK, ALL, 2), (CHUNK, EACH, 1)],
+    ids=["none", "all", "each"],
+)
+def test_batches_that_the_teacher_sees(class_chunk: int | None, statistics: ChunkStatistics, passes: int) -> None:
     """With statistics over all classes every image passes twice; never more than a chunk of every group at a time."""
     teacher, batches = smooth_teacher(), []
     teacher.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))  # copied with the teacher
-    optimise(teacher, problem_of(SIZE), replace(settings, iterations=2))
+    problem = problem_of(SIZE, class_chunk=class_chunk, statistics=statistics)
+    optimise(teacher, problem, replace(SETTINGS, iterations=2))
     assert sum(batches) == 2 * passes * GROUPS * CLASSES
-    assert max(batches) == GROUPS * (settings.class_chunk or CLASSES)
+    assert max(batches) == GROUPS * (class_chunk or CLASSES)
 
 
 class LargestTensor(TorchDispatchMode):
@@ -159,11 +174,11 @@ class LargestTensor(TorchDispatchMode):
 
 
 @BOTH
-def test_nothing_of_the_size_of_all_classes_is_computed(settings: OptimisationSettings) -> None:
+def test_nothing_of_the_size_of_all_classes_is_computed(statistics: ChunkStatistics) -> None:
     """By a teacher without a layer that is larger than its images, neither for a gradient nor for the curves."""
     teacher = trained(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3 * SIZE**2, 4)))
-    problem, u = problem_of(SIZE, crop_scale_min=0.3, class_chunk=1), compensators(SIZE)
-    objective = ChunkedObjective(teacher, problem, replace(settings, class_chunk=1))
+    problem, u = problem_of(SIZE, crop_scale_min=0.3, class_chunk=1, statistics=statistics), compensators(SIZE)
+    objective = ChunkedObjective(teacher, problem, SETTINGS)
     with LargestTensor() as largest:
         objective.gradient(u, problem.transforms[0])
         problem.measure(u)
@@ -180,21 +195,21 @@ def test_clipped_share_does_not_depend_on_chunks() -> None:
 
 
 @BOTH
-def test_compiled_graphs_without_breaks(smooth: nn.Module, settings: OptimisationSettings, monkeypatch) -> None:
+def test_compiled_graphs_without_breaks(smooth: nn.Module, statistics: ChunkStatistics, monkeypatch) -> None:
     """What is compiled is run as it is, in float64, so nothing has to be built; the last chunk is another graph."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    assert_compiled_equals_eager(smooth, settings)
+    assert_compiled_equals_eager(smooth, statistics)
 
 
 @pytest.mark.slow
 @BOTH
-def test_compiled_equals_eager(smooth: nn.Module, settings: OptimisationSettings) -> None:
-    assert_compiled_equals_eager(smooth, settings)
+def test_compiled_equals_eager(smooth: nn.Module, statistics: ChunkStatistics) -> None:
+    assert_compiled_equals_eager(smooth, statistics)
 
 
-def assert_compiled_equals_eager(teacher: nn.Module, settings: OptimisationSettings) -> None:
-    problem, u = problem_of(SIZE), compensators(SIZE)
-    eager, compiled = (ChunkedObjective(teacher, problem, settings) for _ in range(2))
+def assert_compiled_equals_eager(teacher: nn.Module, statistics: ChunkStatistics) -> None:
+    problem, u = problem_of(SIZE, statistics=statistics), compensators(SIZE)
+    eager, compiled = (ChunkedObjective(teacher, problem, SETTINGS) for _ in range(2))
     assert compiled.compile()
     found, expected = (objective.gradient(u, problem.transforms[0]) for objective in (compiled, eager))
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
@@ -204,9 +219,9 @@ def assert_compiled_equals_eager(teacher: nn.Module, settings: OptimisationSetti
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("compile", [False, True])
 @BOTH
-def test_on_a_gpu(smooth: nn.Module, settings: OptimisationSettings, compile: bool) -> None:
-    problem = problem_of(SIZE)
-    on_gpu = replace(problem, start=problem.start.cuda(), base=problem.base.cuda(), measure=lambda free: {})
-    found = optimise(smooth, on_gpu, replace(settings, compile=compile))
+def test_on_a_gpu(smooth: nn.Module, statistics: ChunkStatistics, compile: bool) -> None:
+    problem = problem_of(SIZE, statistics=statistics)
+    on_gpu = replace(problem, start=problem.start.cuda(), base=problem.base.cuda(), measure=lambda x: {})
+    found = optimise(smooth, on_gpu, replace(SETTINGS, compile=compile))
     assert found.compiled == compile
-    torch.testing.assert_close(found.free, optimise(smooth, problem, settings).free, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.variable, optimise(smooth, problem, SETTINGS).variable, rtol=1e-6, atol=1e-6)

@@ -11,20 +11,22 @@ from plain_optimisation import CLASSES, SIZE, adam, loss_terms, smooth_teacher
 from torch import Tensor, nn
 
 from infer.errors import RunError, UsageError
-from infer.methods.augmentation import Augmentation, Transform
-from infer.methods.compensators import compensation
-from infer.methods.curves import CURVE_POINTS
-from infer.methods.optimisation import (
+from infer.methods.optimisation.augmentation import Augmentation, Transform
+from infer.methods.optimisation.curves import CURVE_POINTS
+from infer.methods.optimisation.loop import (
     Objective,
-    OptimisationSettings,
     Problem,
     compile_pays,
     descend,
     optimise,
 )
+from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
+from infer.methods.sets.compensators import compensation
 
 JITTER_PX = 3
-SETTINGS = OptimisationSettings(iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, dtype=torch.float64)
+SETTINGS = OptimisationSettings(
+    iterations=20, lr=0.25, bn_weight=0.7, first_bn_multiplier=10.0, precision=GenerationPrecision.fp64
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def problem_of(natural: Tensor, iterations: int = SETTINGS.iterations, **others)
 
 
 def objective_of(teacher: nn.Module, natural: Tensor) -> Objective:
-    return Objective(teacher, problem_of(natural), replace(SETTINGS, dtype=natural.dtype))
+    return Objective(teacher, problem_of(natural), SETTINGS)
 
 
 def test_loss_and_gradient_at_given_compensators(teacher: nn.Module, natural: Tensor) -> None:
@@ -111,7 +113,7 @@ def test_trajectories_of_a_group_are_those_of_each_compensator_alone(teacher: nn
 def test_optimise_returns_the_trajectory_s_end_in_float32(teacher: nn.Module, natural: Tensor) -> None:
     result = optimise(teacher, problem_of(natural.float()), SETTINGS)
     end = descend(objective_of(teacher, natural.float().double()), problem_of(natural), SETTINGS)
-    assert torch.equal(result.free, end.float()) and not result.compiled
+    assert torch.equal(result.variable, end.float()) and not result.compiled
 
 
 def test_curves_hold_the_state_before_each_noted_step(teacher: nn.Module, natural: Tensor) -> None:
@@ -136,7 +138,7 @@ def test_curves_hold_the_state_before_each_noted_step(teacher: nn.Module, natura
 
 
 def test_curves_are_about_a_hundred_points_with_both_ends(teacher: nn.Module, natural: Tensor) -> None:
-    settings = replace(SETTINGS, iterations=250, dtype=torch.float32)
+    settings = replace(SETTINGS, iterations=250, precision=GenerationPrecision.fp32)
     heard = []
     curves = optimise(teacher, problem_of(natural[:1], 250), settings, heard.append).curves
     points = curves["iteration"].tolist()
@@ -182,7 +184,7 @@ def test_without_a_compiler_the_run_goes_on(
     (record,) = caplog.records
     assert "'small' is not compiled" in record.getMessage() and "\n" not in record.getMessage()
     assert not result.compiled
-    assert torch.equal(result.free, optimise(teacher, problem_of(natural), SETTINGS).free)
+    assert torch.equal(result.variable, optimise(teacher, problem_of(natural), SETTINGS).variable)
 
 
 def test_more_teachers_than_the_compiler_s_usual_limit(teacher: nn.Module, natural: Tensor, monkeypatch) -> None:
@@ -212,8 +214,10 @@ def test_compiled_equals_eager(teacher: nn.Module, natural: Tensor) -> None:
 def test_on_a_gpu(teacher: nn.Module, natural: Tensor, compile: bool) -> None:
     settings = replace(SETTINGS, compile=compile)
     on_gpu = optimise(teacher, problem_of(natural.cuda()), settings)
-    assert on_gpu.compiled == compile and on_gpu.free.device.type == "cpu"
-    torch.testing.assert_close(on_gpu.free, optimise(teacher, problem_of(natural), SETTINGS).free, rtol=1e-6, atol=1e-6)
+    assert on_gpu.compiled == compile and on_gpu.variable.device.type == "cpu"
+    torch.testing.assert_close(
+        on_gpu.variable, optimise(teacher, problem_of(natural), SETTINGS).variable, rtol=1e-6, atol=1e-6
+    )
 
 
 def test_compiling_pays_for_long_runs_of_large_images_only() -> None:

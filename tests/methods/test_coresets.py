@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from infer.errors import UsageError
-from infer.methods.features import Features, head_of, without_head
-from infer.methods.herding import herd
-from infer.methods.kcenter import k_centers
 from infer.methods.registry import distilled_set
+from infer.methods.sets.coreset import herd, k_centers
+from infer.methods.sets.features import Features, head_of, without_head
 from infer.models import build
 from infer.pipeline import preflight
 from infer.teachers.teacher import Teacher

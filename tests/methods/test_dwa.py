@@ -6,7 +6,7 @@ from plain_optimisation import CLASSES, SIZE, smooth_teacher
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infer.methods.dwa import perturbed
+from infer.methods.sets.perturbation import perturbed
 
 TARGETS = torch.arange(CLASSES)
 

@@ -15,8 +15,8 @@ from infer.distilled.folder import write_composable, write_images
 from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
 from infer.labels.static import StaticLabels
-from infer.methods.imported import ImportedComposition, ImportedImages
 from infer.methods.registry import distilled_set
+from infer.methods.sets.imported_set import ImportedComposition, ImportedImages
 from infer.normalisation import Normalisation
 from infer.teachers.teacher import Teacher
 

@@ -6,8 +6,8 @@ import torch
 from infer.data.on_demand import OnDemand
 from infer.distilled.compose import round_compensators, unround_compensators
 from infer.errors import UsageError
-from infer.methods import infer
 from infer.methods.registry import distilled_set
+from infer.methods.sets import infer_set
 
 
 def _groups(images) -> set[str]:
@@ -72,7 +72,7 @@ def test_the_stored_parts_are_those_of_the_groups(make_context):
 def test_a_set_too_large_to_be_composed_at_once_has_the_same_images(make_context, monkeypatch):
     images = distilled_set(make_context())
     at_once = images.images().pixels
-    monkeypatch.setattr(infer, "_COMPOSED_AT_ONCE", 0)
+    monkeypatch.setattr(infer_set, "_COMPOSED_AT_ONCE", 0)
     on_demand = images.images().pixels
     assert isinstance(on_demand, OnDemand) and torch.equal(on_demand[:], at_once)
 

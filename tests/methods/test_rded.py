@@ -8,15 +8,15 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import RandomResizedCrop
 from torchvision.transforms.v2 import functional as one_by_one
 
-from infer.config.method import RdedMethod
 from infer.errors import UsageError
-from infer.methods import rded
-from infer.methods.crops import random_squares, resized_crops
-from infer.methods.rded import crop_losses, tile
+from infer.methods.rded import RdedMethod
 from infer.methods.registry import distilled_set
+from infer.methods.sets import patches
+from infer.methods.sets.patches import crop_losses, square_crops, tile
 from infer.normalisation import Normalisation
 from infer.teachers.teacher import Teacher
 from infer.training.images import Images
+from infer.training.resampling import resized_crops
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 NORMALISATION = Normalisation.of(MEAN, STD)
@@ -32,7 +32,7 @@ def reference_crop(image: Tensor, square: list[int], size: int) -> Tensor:
 def test_crops_are_torchvision_s(image_size, size, dtype, tolerance):
     drawn = np.random.default_rng(0)
     images = torch.from_numpy(drawn.integers(0, 256, (4, 3, image_size, image_size))).to(dtype)
-    squares = random_squares(drawn.random((4, 6, 3)), image_size, 0.02)
+    squares = square_crops(drawn.random((4, 6, 3)), image_size, 0.02)
     squares[0, 0], squares[0, 1] = torch.tensor([0, 0, image_size]), torch.tensor([image_size - 1, 0, 1])
     crops = resized_crops(images, squares, size)
     for image, of_image, boxes in zip(images, crops, squares.tolist(), strict=True):
@@ -41,12 +41,20 @@ def test_crops_are_torchvision_s(image_size, size, dtype, tolerance):
 
 
 def test_squares_lie_in_the_image_and_reach_its_edges():
-    top, left, side = random_squares(np.random.default_rng(0).random((20_000, 3)), 16, 0.25).unbind(-1)
+    top, left, side = square_crops(np.random.default_rng(0).random((20_000, 3)), 16, 0.25).unbind(-1)
     assert side.min() == 8 and side.max() == 16
     assert min(top.min(), left.min()) == 0 and (top + side).max() == (left + side).max() == 16
-    extremes = random_squares(np.array([[0, 0, 0], [0, 1 - 2**-53, 0], [1 - 2**-53, 0.5, 0.5]]), 16, 0.25)
+    extremes = square_crops(np.array([[0, 0, 0], [0, 1 - 2**-53, 0], [1 - 2**-53, 0.5, 0.5]]), 16, 0.25)
     assert extremes.tolist() == [[0, 0, 8], [8, 0, 8], [0, 0, 16]]
-    assert random_squares(np.zeros((1, 3)), 8, 1e-6).tolist() == [[0, 0, 1]]
+    assert square_crops(np.zeros((1, 3)), 8, 1e-6).tolist() == [[0, 0, 1]]
+
+
+@pytest.mark.parametrize("image_size", [8, 17, 32, 224])
+def test_the_area_of_a_square_is_the_drawn_one_rounded(image_size):
+    uniform = np.random.default_rng(0).random((250_000, 3))
+    share = 0.02 + 0.98 * uniform[:, 0]
+    expected = np.rint(image_size * np.sqrt(share)).astype(np.int64)
+    assert (square_crops(uniform, image_size, 0.02)[:, 2].numpy() == expected).all()
 
 
 def test_squares_are_as_frequent_as_torchvision_s():
@@ -55,7 +63,7 @@ def test_squares_are_as_frequent_as_torchvision_s():
     theirs = np.array(
         [[p[key] for key in ("top", "left", "height")] for p in (crop.make_params([image]) for _ in range(count))]
     )
-    ours = random_squares(np.random.default_rng(1).random((count, 3)), 32, 0.08).numpy()
+    ours = square_crops(np.random.default_rng(1).random((count, 3)), 32, 0.08).numpy()
     spread = theirs.std(0) * np.sqrt(2 / count)
     assert (np.abs(ours.mean(0) - theirs.mean(0)) < 4 * spread).all()
     assert np.abs(ours.std(0) / theirs.std(0) - 1).max() < 0.05
@@ -73,10 +81,10 @@ def observer() -> nn.Module:
 
 @pytest.mark.parametrize("patch_size", [8, 4, 5])
 def test_losses_are_those_of_one_crop_at_a_time(observer, patch_size, monkeypatch):
-    monkeypatch.setattr(rded, "_CROPS_TOGETHER", 7)  # two images in a batch, one in the last
+    monkeypatch.setattr(patches, "_CROPS_PER_BATCH", 7)  # two images in a batch, one in the last
     drawn = np.random.default_rng(0)
     pixels = torch.from_numpy(drawn.integers(0, 256, (5, 3, 8, 8), dtype=np.uint8))
-    squares = random_squares(drawn.random((5, 3, 3)), 8, 0.1)
+    squares = square_crops(drawn.random((5, 3, 3)), 8, 0.1)
     losses = crop_losses(observer, Images(pixels, NORMALISATION), squares, patch_size, 2, torch.device("cpu"))
     exact = observer.double()
     before = (8 - patch_size) // 2
@@ -184,7 +192,7 @@ def test_settings_out_of_range(setting, value):
 def test_losses_on_a_gpu(observer):
     drawn = np.random.default_rng(0)
     images = Images(torch.from_numpy(drawn.integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)), NORMALISATION)
-    squares = random_squares(drawn.random((9, 5, 3)), 8, 0.08)
+    squares = square_crops(drawn.random((9, 5, 3)), 8, 0.08)
     expected = crop_losses(observer, images, squares, 4, 1, torch.device("cpu"))
     on_gpu = crop_losses(observer.cuda(), images, squares, 4, 1, torch.device("cuda"))
     observer.cpu()

@@ -6,16 +6,19 @@ from plain_optimisation import SIZE, adam, loss_terms, smooth_teacher
 from torch import Tensor, nn
 
 from infer.errors import UsageError
-from infer.methods.augmentation import Augmentation
-from infer.methods.objective import Objective, OptimisationSettings, Problem
-from infer.methods.optimisation import descend, optimise
+from infer.methods.optimisation.augmentation import Augmentation
+from infer.methods.optimisation.loop import descend, optimise
+from infer.methods.optimisation.objective import Objective, Problem
+from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
 from infer.methods.registry import distilled_set
 from infer.pipeline import preflight
 from infer.store import Workspace
+from infer.store.files import load_tensors
 
 SETTINGS = OptimisationSettings(
-    iterations=15, lr=0.25, bn_weight=0.3, first_bn_multiplier=10.0, variance_weight=2.5, dtype=torch.float64
+    iterations=15, lr=0.25, bn_weight=0.3, first_bn_multiplier=10.0, precision=GenerationPrecision.fp64
 )
+VARIANCE_WEIGHT = 2.5
 TARGETS = [1, 3]
 BOUND = 1.2
 VIEWS = Augmentation(2, two_sided=True, crop_scale_min=0.4, crop_milestone=1.0)
@@ -36,14 +39,20 @@ def start() -> Tensor:
 def problem_of(start: Tensor, groups: range = range(3), augmentation: Augmentation = VIEWS) -> Problem:
     units = [("small", "image", group, 0) for group in groups]
     transforms = augmentation.draw(0, units, SETTINGS.iterations, SIZE)
-    return Problem(start, torch.tensor(TARGETS), transforms, project=lambda images: images.clamp_(-BOUND, BOUND))
+    return Problem(
+        start,
+        torch.tensor(TARGETS),
+        transforms,
+        variance_weight=VARIANCE_WEIGHT,
+        project=lambda images: images.clamp_(-BOUND, BOUND),
+    )
 
 
 def reference_gradient(teacher: nn.Module, images: Tensor, problem: Problem, iteration: int) -> Tensor:
     """Of one group's ``images`` [n, 3, H, W]; the transforms are tried by themselves."""
     images = images.clone().requires_grad_()
     seen = problem.transforms[iteration](images[None])[0]
-    cross_entropy, penalty = loss_terms(teacher, seen, TARGETS, SETTINGS.first_bn_multiplier, SETTINGS.variance_weight)
+    cross_entropy, penalty = loss_terms(teacher, seen, TARGETS, SETTINGS.first_bn_multiplier, VARIANCE_WEIGHT)
     return torch.autograd.grad(cross_entropy + SETTINGS.bn_weight * penalty, images)[0]
 
 
@@ -54,7 +63,7 @@ def test_loss_and_gradient_at_given_images(teacher, start):
     for g in range(3):
         alone = problem_of(start[g : g + 1], range(g, g + 1))
         seen = alone.transforms[4](start[g : g + 1])[0]
-        expected = loss_terms(teacher, seen, TARGETS, SETTINGS.first_bn_multiplier, SETTINGS.variance_weight)
+        expected = loss_terms(teacher, seen, TARGETS, SETTINGS.first_bn_multiplier, VARIANCE_WEIGHT)
         torch.testing.assert_close((cross_entropy[g], penalty[g]), expected, rtol=1e-12, atol=1e-12)
         expected = reference_gradient(teacher, start[g], alone, 4)
         torch.testing.assert_close(gradient[g], expected, rtol=1e-11, atol=1e-13)
@@ -103,9 +112,9 @@ def test_compiled_equals_eager(teacher, start):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu(teacher, start):
-    on_gpu = [optimise(teacher, problem_of(start.cuda()), SETTINGS).free for _ in range(2)]
+    on_gpu = [optimise(teacher, problem_of(start.cuda()), SETTINGS).variable for _ in range(2)]
     assert torch.equal(*on_gpu)
-    torch.testing.assert_close(on_gpu[0], optimise(teacher, problem_of(start), SETTINGS).free, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(on_gpu[0], optimise(teacher, problem_of(start), SETTINGS).variable, rtol=1e-6, atol=1e-6)
 
 
 @pytest.fixture
@@ -159,15 +168,14 @@ def test_making_a_batch_again_gives_the_same_bytes(made, method, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_curves_are_those_of_all_batches(made, method):
+def test_every_batch_keeps_its_curves(made, method):
     images = made(method)
     images.images()
-    curves = images.generation_curves()
-    (by_arch,) = curves.by_teacher.values()
-    columns = sum(len(batch.indices) for batch in images.batches)
-    assert set(by_arch) == {"iteration", "cross_entropy", "bn_penalty", "distance", "saturated_share"}
-    assert by_arch["distance"].shape == (3, columns)
-    assert (by_arch["distance"][0] == 0).all() and (by_arch["distance"][-1] > 0).all()
+    for batch in images.batches:
+        curves = load_tensors(batch.context.folder(batch) / "curves.safetensors")
+        assert set(curves) == {"iteration", "cross_entropy", "bn_penalty", "distance", "saturated_share"}
+        assert curves["distance"].shape == (3, len(batch.indices))
+        assert (curves["distance"][0] == 0).all() and (curves["distance"][-1] > 0).all()
 
 
 def test_noise_belongs_to_the_image_and_not_to_its_batch(made):

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from infer.evaluation.protocol import student_normalisation
 from infer.labels.ensemble import Ensemble, with_batch_statistics
 from infer.labels.static import BlockLogits
-from infer.methods.bn_matching import MatchedTeacher
-from infer.methods.dwa import perturbed
-from infer.methods.features import without_head
+from infer.methods.optimisation.bn_matching import MatchedTeacher
 from infer.methods.registry import distilled_set
+from infer.methods.sets.features import without_head
+from infer.methods.sets.perturbation import perturbed
 from infer.models import build
 from infer.normalisation import IMAGENET, Normalisation
 from infer.store.files import load_tensors, save_tensors

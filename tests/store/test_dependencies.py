@@ -15,11 +15,12 @@ from hydra import initialize_config_dir
 from PIL import Image
 from planning import PARTS, Signatures, planned
 
-from infer.config import Config, register, registry, resolve
-from infer.config.method import InferMethod
+from infer.config import Config, registry, resolve
 from infer.data import load
 from infer.distilled.folder import write_images, write_labels
 from infer.formats.fkd import LabelledBatch, write_batches
+from infer.methods.infer import InferMethod
+from infer.methods.registry import method_classes, register_all
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SMALL = "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8] ipc=3 baselines=[] device=cpu"
@@ -83,7 +84,6 @@ CHANGES = {
     "device": [Change("auto", given="precision=fp32")],
     "precision": [Change("bf16", ALL), Change("fp32")],
     "worker": [Change("1")],
-    "sweep_folder": [Change("x", given="stages=[report]")],
     "outputs": [Change("elsewhere")],
     "dataset.name": [Change("numbers")],
     "dataset.root": [Change("{copy}", given=FOLDER)],
@@ -265,7 +265,7 @@ WITHOUT_EFFECT = ("cluster", "tracker")
 def _settings() -> Iterator[str]:
     """Every leaf setting of every choice of every group."""
     for field in dataclasses.fields(Config):
-        schemas = list(registry._SCHEMAS.get(field.name, {}).values())
+        schemas = list((registry._SCHEMAS | {"method": method_classes()}).get(field.name, {}).values())
         if dataclasses.is_dataclass(field.default_factory):
             schemas.append(field.default_factory)
         if not schemas:
@@ -369,11 +369,11 @@ def test_a_changed_default_is_as_good_as_a_typed_word(plan, resolved, tmp_path, 
     preset = conf / "evaluate" / "digits_static.yaml"
     preset.write_text(preset.read_text().replace("lr: 2e-3", "lr: 1e-3"))
     monkeypatch.setattr(InferMethod.__dataclass_fields__["bn_weight"], "default", 0.5)
-    register()
+    register_all()
     with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
         edited = resolve(hydra_compose("config", overrides=SMALL_INFER.split()))
     monkeypatch.undo()
-    register()
+    register_all()
     found = planned(edited, SMALL_INFER.split())
     assert found == plan("evaluate.lr=1e-3 method.bn_weight=0.5")
     assert {part for part in PARTS if found[part] != plan("")[part]} == GENERATED

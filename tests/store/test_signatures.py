@@ -15,17 +15,17 @@ from infer.labels.fkd import TeachersFkdChunk
 from infer.labels.fkd_imported import ImportedFkdChunk
 from infer.labels.from_set import SetLabels
 from infer.labels.static import BlockLogits, StaticLabels
-from infer.methods.dwa import DiversifiedImages
-from infer.methods.features import Features
-from infer.methods.herding import HerdingSet
-from infer.methods.imported import ImportedComposition, ImportedImages
-from infer.methods.infer import CompensatorGroup, InferSet
-from infer.methods.kcenter import KCenterSet
-from infer.methods.random import RandomSet
-from infer.methods.rded import CropScores, RdedSet
-from infer.methods.sre2l import RecoveredImages
-from infer.methods.synthesis import SynthesisedSet
-from infer.pictures.drawn import Pictures
+from infer.methods.sets.compensators import CompensatorGroup
+from infer.methods.sets.coreset import HerdingSet, KCenterSet
+from infer.methods.sets.features import Features
+from infer.methods.sets.imported_set import ImportedComposition, ImportedImages
+from infer.methods.sets.infer_set import InferSet
+from infer.methods.sets.patches import CropScores, RdedSet
+from infer.methods.sets.perturbation import DiversifiedImages
+from infer.methods.sets.real_images import RandomSet
+from infer.methods.sets.recovery import RecoveredImages
+from infer.methods.sets.synthesis import SynthesisedSet
+from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 

@@ -4,8 +4,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from infer.config import register
 from infer.config.presets import conf_folder
+from infer.methods.registry import register_all
 from infer.sweep.jobs import job_folder, jobs_of
 
 
@@ -14,7 +14,7 @@ def jobs():
     """The swept settings and the words of every job, for the words of a command line."""
 
     def jobs_for(*words: str) -> tuple[dict[str, list[str]], list[list[str]]]:
-        register()
+        register_all()
         with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
             plain = [word for word in words if "," not in word]
             sweep = compose("config", overrides=plain, return_hydra_config=True)

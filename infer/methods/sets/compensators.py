@@ -1,0 +1,131 @@
+"""Compensators: one image-sized tensor per teacher and natural subset, added to all images of the subset.
+
+For every subset P_k a compensator u_k, zero at first, minimises CE(teacher(augment(P_k + u_k)), class) + bn_weight *
+batch-norm penalty over the C images of the subset (INFER, ICLR 2025, eq. 5; zhangxin-xd/UFC,
+ufc_generation/ufc_cifar.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infer.config import Stage
+from infer.context import Context
+from infer.methods.infer import ChunkStatistics, InferMethod
+from infer.methods.optimisation.augmentation import Augmentation, Transforms
+from infer.methods.optimisation.loop import optimise
+from infer.methods.optimisation.objective import Problem
+from infer.records.names import CURVES
+from infer.store import Artefact, Workspace
+from infer.store.files import load_tensors, save_tensors
+from infer.teachers.teacher import Teacher
+
+_COMPENSATORS = "compensators.safetensors"
+
+
+class CompensatorGroup(Artefact):
+    """The float32 compensators of one teacher for consecutive subsets k, optimised in one batch."""
+
+    kind = "compensators"
+    stage = Stage.generate
+
+    def __init__(self, context: Context, method: InferMethod, teacher: Teacher, subsets: range) -> None:
+        self._context = context
+        self._method = method
+        self.teacher = teacher
+        self.subsets = subsets
+
+    @property
+    def name(self) -> str:
+        return f"{self._context.data.name}-{self.teacher.arch}-k{self.subsets.start}-{self.subsets.stop - 1}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        data = self._context.data
+        return {
+            "data": data.fingerprint,
+            "seed": self._context.config.seed,
+            "subsets": [self.subsets.start, self.subsets.stop],
+            **self._method.compensator_settings(data.num_classes),
+        }
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {"teacher": self.teacher}
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        context, method = self._context, self._method
+        description = f"generate {self.teacher.arch} k={self.subsets.start}..{self.subsets.stop - 1}"
+        with context.console.progress(description, method.iterations) as ticker:
+            result = optimise(
+                self.teacher.network(),
+                self._problem(),
+                method,
+                on_progress=ticker.advance_to,
+                name=self.teacher.arch,
+            )
+        save_tensors(workspace.folder / _COMPENSATORS, {"compensators": result.variable.squeeze(1)})
+        save_tensors(workspace.folder / CURVES, result.curves)
+        return {"compiled": result.compiled, "final": result.last_values}
+
+    def compensators(self) -> Tensor:
+        """float32 [subsets, 3, H, W], in normalised units, not clipped."""
+        return load_tensors(self._context.folder(self) / _COMPENSATORS)["compensators"]
+
+    def _problem(self) -> Problem:
+        context, method, data = self._context, self._method, self._context.data
+        seed = context.config.seed
+        natural = data.natural(seed, self.subsets.start, self.subsets.stop)
+        augmentation = Augmentation(method.jitter_px, crop_scale_min=method.crop_scale_min)
+        streams = [(self.teacher.arch, k) for k in self.subsets]
+        return compensation(
+            data.normalisation.normalise(natural).to(context.device),
+            augmentation.draw(seed, streams, method.iterations, data.image_size),
+            data.normalisation.valid_range,
+            method.chunk_of(data.num_classes),
+            method.chunk_statistics,
+        )
+
+
+def compensation(
+    natural: Tensor,
+    transforms: Transforms,
+    bounds: tuple[Tensor, Tensor] | None = None,
+    class_chunk: int | None = None,
+    chunk_statistics: ChunkStatistics = ChunkStatistics.all,
+) -> Problem:
+    """Optimisation problem whose solution [G, 1, 3, H, W] is the compensators of the subsets ``natural``.
+
+    ``natural`` is float [G, C, 3, H, W], normalised, image c of a subset of class c. Recorded beside the losses:
+    ``norm`` (||u||_2) and, given ``bounds``, the lowest and highest valid value of each channel, ``clipped_share`` (of
+    the values of P + u), for which no more than ``class_chunk`` images of a subset are composed at once.
+    """
+
+    def measure(u: Tensor) -> dict[str, Tensor]:
+        values = {"norm": u.flatten(1).norm(dim=1)}
+        if bounds:
+            chunks = torch.split(natural, class_chunk or natural.shape[1], dim=1)
+            values["clipped_share"] = _clipped_share(chunks, u, *bounds)
+        return values
+
+    return Problem(
+        start=natural.new_zeros(natural[:, :1].shape),
+        classes=torch.arange(natural.shape[1]),
+        transforms=transforms,
+        base=natural,
+        class_chunk=class_chunk,
+        chunk_statistics=chunk_statistics,
+        measure=measure,
+    )
+
+
+def _clipped_share(chunks: Sequence[Tensor], u: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Share of the values of all ``chunks`` [G, c, 3, H, W] + ``u`` that are out of bounds: float32 [G]."""
+    low, high = (bound.to(u).view(3, 1, 1) for bound in (low, high))
+    clipped = torch.zeros(len(u), dtype=torch.int64, device=u.device)
+    for chunk in chunks:
+        composed = chunk.to(u.dtype) + u
+        clipped += ((composed < low) | (composed > high)).sum((1, 2, 3, 4))
+    return clipped / sum(chunk[0].numel() for chunk in chunks)

@@ -1,0 +1,63 @@
+"""Penultimate features of a teacher on real images: the inputs of its last linear layer."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from infer.errors import UsageError
+from infer.methods.sets.teacher_outputs import TeacherOutputs
+from infer.training.images import Images
+from infer.training.scoring import predict_logits
+
+
+class Features(TeacherOutputs):
+    """float32 features of the un-augmented training images, with the teacher in eval mode."""
+
+    kind = "features"
+
+    def network(self) -> nn.Module:
+        """The teacher without its last layer."""
+        return without_head(self.teacher.network(), self.teacher.arch, self.context.data.image_size)
+
+    def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
+        data = self.context.data
+        index = data.class_indices[target]
+        images = Images(data.train.only(index).images, data.normalisation)
+        # The outputs of a network without a head are its features.
+        return {"index": index, "features": predict_logits(network, images, device=self.context.device)}
+
+
+def without_head(network: nn.Module, arch: str, image_size: int) -> nn.Module:
+    """A copy of ``network`` that returns its features [B, D] instead of logits. Raises UsageError as ``head_of``."""
+    headless = copy.deepcopy(network)
+    headless.set_submodule(head_of(network, arch, image_size), nn.Identity())
+    return headless
+
+
+def head_of(network: nn.Module, arch: str, image_size: int) -> str:
+    """Name of the linear layer whose output is that of ``network``, a network in eval mode on any device.
+
+    The layer is found by running one image, so the order in which layers are registered does not matter. Raises
+    UsageError for a network that ends otherwise: in a convolution, or in the mean of two heads.
+    """
+    outputs: dict[str, Tensor] = {}
+
+    def record_output(name: str) -> torch.utils.hooks.RemovableHandle:
+        return network.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, output: outputs.update({name: output})
+        )
+
+    hooks = [record_output(name) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        logits = network(torch.zeros(1, 3, image_size, image_size, device=device))
+    for hook in hooks:
+        hook.remove()
+    for name, output in outputs.items():
+        if output is logits:
+            return name
+    raise UsageError(
+        f"teacher {arch} does not end in a linear layer, whose input would be the features that this method compares. "
+        "Choose another, e.g. teachers.archs=[resnet18], or a method without features: method=random"
+    )

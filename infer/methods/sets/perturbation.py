@@ -1,0 +1,74 @@
+"""Real images optimised by DWA through a teacher whose weights were perturbed for them.
+
+Before the first step the teacher's weights climb the cross-entropy of the images (AngusDujw/Diversity-Driven-Synthesis,
+distillation/perterb.py), a little differently for every batch, and stay there: so images of one class differ more. The
+batch-norm statistics to be matched are the trained ones throughout.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import get_total_norm
+
+from infer.context import Context
+from infer.methods.dwa import DwaMethod
+from infer.methods.optimisation.objective import Problem, torch_dtype
+from infer.methods.sets.synthesis import SynthesisedBatch, SynthesisedSet
+from infer.ranges import consecutive
+from infer.teachers.teacher import Teacher
+
+
+class DiversifiedImages(SynthesisedBatch[DwaMethod]):
+    """A batch of images that begin as real ones, the i-th natural subset, with a perturbed teacher of its own."""
+
+    method_name = "dwa"
+
+    def start(self) -> Tensor:
+        data = self.context.data
+        natural = data.natural(self.context.config.seed, self.indices.start, self.indices.stop)
+        return data.normalisation.normalise(natural[:, self.classes.start : self.classes.stop])
+
+    def prepared(self, network: nn.Module, problem: Problem) -> nn.Module:
+        """The teacher perturbed on the images as the first iteration transforms them."""
+        transform = problem.transforms.to(problem.start.device)[0]
+        images = transform(problem.start.to(torch_dtype(self.method.precision))).flatten(0, 1)
+        classes = problem.classes.to(images.device).repeat(len(self.indices))
+        return perturbed(network, images, classes, self.method.perturbation_steps, self.method.perturbation_radius)
+
+    @property
+    def variance_weight(self) -> float:
+        return self.method.variance_weight
+
+
+def diversified_set(context: Context, method: DwaMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
+    """``per_class`` diversified images of each class. Indices share no batch, for each has a teacher of its own."""
+    chunks = consecutive(context.data.num_classes, method.batch_size)
+    batches = [
+        DiversifiedImages(context, method, teacher, range(i, i + 1), chunk)
+        for i in range(per_class)
+        for chunk in chunks
+    ]
+    return SynthesisedSet(context, "dwa", per_class, batches)
+
+
+def perturbed(network: nn.Module, images: Tensor, classes: Tensor, steps: int, radius: float) -> nn.Module:
+    """A copy of ``network`` whose weights were moved up the cross-entropy of ``images`` [n, 3, H, W].
+
+    They make ``steps`` steps of length ``radius`` / ``steps``, in the Euclidean norm over all weights together, along
+    the gradient. The copy is in evaluation mode and has the dtype of ``images``. In the published code the chunks of
+    classes of an index climb in one network, never undo it and never clear its gradients, so that each depends on those
+    before (distillation_imgnet.py:137-142).
+    """
+    moved = copy.deepcopy(network).to(images.dtype).eval().requires_grad_(True)
+    weights = list(moved.parameters())
+    for _ in range(steps):
+        loss = F.cross_entropy(moved(images), classes)
+        # Some layers of some networks never run (EfficientNet's first block).
+        gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
+        step = radius / steps / (get_total_norm(gradients) + 1e-12)
+        with torch.no_grad():
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.add_(step * gradient)
+    return moved.requires_grad_(False)

@@ -1,0 +1,163 @@
+"""Sets of images that were optimised whole, each for its class: the common part of SRe2L, CDA and DWA.
+
+The unit of work is a batch: for some consecutive image indices i, the i-th images of a chunk of consecutive classes,
+which share a transform and have their statistics in common. Batches belong to no set: a larger ipc only adds some.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from infer.config import Stage
+from infer.context import Context
+from infer.methods.optimisation.augmentation import Augmentation
+from infer.methods.optimisation.loop import optimise
+from infer.methods.optimisation.objective import Problem
+from infer.methods.optimisation_settings import SynthesisMethod
+from infer.methods.sets.base import Block
+from infer.methods.sets.image_set import DistilledImages
+from infer.records.names import CURVES, IMAGES
+from infer.store import Artefact, Workspace
+from infer.store.files import load_tensors, save_tensors
+from infer.teachers.teacher import Teacher
+
+SettingsT = TypeVar("SettingsT", bound=SynthesisMethod)
+
+
+class SynthesisedBatch(Artefact, Generic[SettingsT]):
+    """Images of one batch: those of consecutive ``classes`` with consecutive ``indices`` within their class.
+
+    A method defines a subclass that returns the images before the first step (``start``), the augmentation and, if it
+    perturbs the teacher first, the perturbed network (``prepared``).
+    """
+
+    kind = "syntheses"
+    stage = Stage.generate
+    method_name: ClassVar[str]
+
+    def __init__(self, context: Context, method: SettingsT, teacher: Teacher, indices: range, classes: range) -> None:
+        self.context, self.method, self.teacher = context, method, teacher
+        self.indices, self.classes = indices, classes
+
+    @abstractmethod
+    def start(self) -> Tensor:
+        """The images before the first step, normalised: float32 [indices, classes, 3, H, W]."""
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Distribution of the transforms."""
+        return Augmentation(self.method.jitter_px, crop_scale_min=self.method.crop_scale_min)
+
+    @property
+    def variance_weight(self) -> float:
+        """Weight of the variances in the batch-norm penalty; the means weigh 1."""
+        return 1.0
+
+    def prepared(self, network: nn.Module, problem: Problem) -> nn.Module:
+        """The network that the images are optimised through; ``network`` itself is not changed."""
+        return network
+
+    @property
+    def name(self) -> str:
+        indices, classes = (f"{each.start}-{each.stop - 1}" for each in (self.indices, self.classes))
+        return f"{self.context.data.name}-{self.method_name}-{self.teacher.arch}-i{indices}-c{classes}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {
+            "method": self.method_name,
+            "data": self.context.data.fingerprint,
+            "seed": self.context.config.seed,
+            "indices": [self.indices.start, self.indices.stop],
+            "classes": [self.classes.start, self.classes.stop],
+            **self.method.signature_settings,
+        }
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {"teacher": self.teacher}
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        method, problem = self.method, self._problem()
+        network = self.prepared(self.teacher.network(), problem)
+        description = f"generate images {self.indices.start}..{self.indices.stop - 1} of {len(self.classes)} classes"
+        with self.context.console.progress(description, method.iterations) as ticker:
+            result = optimise(network, problem, method, ticker.advance_to, self.teacher.arch)
+        pixels = self.context.data.normalisation.to_bytes(result.variable)
+        save_tensors(workspace.folder / f"{IMAGES}.safetensors", {IMAGES: pixels})
+        save_tensors(workspace.folder / CURVES, result.curves)
+        return {"compiled": result.compiled, "final": result.last_values}
+
+    def images(self) -> Tensor:
+        """The finished images: uint8 [indices, classes, 3, H, W]."""
+        return load_tensors(self.context.folder(self) / f"{IMAGES}.safetensors")[IMAGES]
+
+    def _problem(self) -> Problem:
+        """Optimisation of the images, clipped to the valid range after every step, as in the published codes."""
+        context, data = self.context, self.context.data
+        start = self.start().to(context.device)
+        low, high = (bound.to(context.device) for bound in data.normalisation.valid_range)
+        streams = [(self.teacher.arch, "image", index, self.classes.start) for index in self.indices]
+        return Problem(
+            start,
+            torch.arange(self.classes.start, self.classes.stop),
+            self.augmentation.draw(context.config.seed, streams, self.method.iterations, data.image_size),
+            variance_weight=self.variance_weight,
+            project=lambda images: images.clamp_(low, high),
+            measure=lambda images: {
+                "distance": (images - start).square().mean((1, 2, 3, 4)).sqrt(),
+                "saturated_share": ((images <= low) | (images >= high)).float().mean((1, 2, 3, 4)),
+            },
+        )
+
+
+class SynthesisedSet(DistilledImages):
+    """``per_class`` images of each class by ``method``, taken from ``batches``, which together hold all of them."""
+
+    def __init__(self, context: Context, method: str, per_class: int, batches: Sequence[SynthesisedBatch[Any]]) -> None:
+        super().__init__(context, per_class)
+        self.method, self.batches = method, batches
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"data": self.context.data.fingerprint, "per_class": self.per_class}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {f"images/{number}": batch for number, batch in enumerate(self.batches)}
+
+    def finished_images(self) -> tuple[Tensor, Tensor]:
+        data = self.context.data
+        images = torch.empty(self.num_images, 3, data.image_size, data.image_size, dtype=torch.uint8)
+        for batch in self.batches:
+            rows = self._rows(batch)
+            images[rows] = batch.images().flatten(0, 1)[: len(rows)]
+        return images, torch.arange(data.num_classes).repeat_interleave(self.per_class)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """One block for each batch, so that a larger set labels only what it adds."""
+        return [self._block(batch) for batch in self.batches]
+
+    def _block(self, batch: SynthesisedBatch[Any]) -> Block:
+        data = self.context.data
+        return Block(
+            name=batch.name.removeprefix(f"{data.name}-"),
+            settings={},
+            parents={"images": batch},
+            images=lambda: data.normalisation.normalise(batch.images().flatten(0, 1)),
+            rows=self._rows(batch),
+        )
+
+    def _rows(self, batch: SynthesisedBatch[Any]) -> Tensor:
+        """Positions in the set of the images of ``batch``, index by index, without indices beyond the set."""
+        indices = torch.arange(batch.indices.start, min(batch.indices.stop, self.per_class))
+        classes = torch.arange(batch.classes.start, batch.classes.stop)
+        return (indices[:, None] + classes * self.per_class).flatten()
+
+    @property
+    def generation(self) -> dict[str, Any]:
+        return {"optimised": "images", "each": "sets of one image per class", "count": None}

@@ -1,0 +1,1 @@
+"""Every picture and report, drawn from the records that runs leave; nothing here imports torch."""

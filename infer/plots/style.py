@@ -1,0 +1,128 @@
+"""Style of all pictures: fonts, colours, sizes, saving. Importing this module does not import matplotlib."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infer.files import replaced_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.text import Text
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that a picture looks the same everywhere
+    "font.size": 9,
+    "text.usetex": False,
+    "text.parse_math": False,  # names come from users: a dollar sign in them starts no formula
+    "text.color": "#222222",
+    "axes.labelcolor": "#222222",
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#777777",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.which": "major",
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "xtick.color": "#777777",
+    "ytick.color": "#777777",
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "lines.linewidth": 1.2,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "legend.borderaxespad": 0,
+    "legend.borderpad": 0,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.bbox": None,
+    "svg.hashsalt": "infer",  # the same figure gives the same bytes
+}
+
+# Okabe and Ito's colours, told apart by every kind of colour vision; their yellow is too pale for a line.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+WARNING_COLOUR, NOTE_COLOUR = "#D55E00", "#555555"
+
+TICK_STEPS = (1, 2, 2.5, 5, 10)
+"""What two ticks may differ by, times a power of ten."""
+POINTS_PER_INCH = 72
+_LEFT = 0.012
+"""Where titles and notes begin, as a share of the figure's width."""
+_MOST_PASSES, _TOLERANCE = 4, 0.01
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """The style, without words about fonts: names of any script are fine, letters that the font lacks become boxes.
+
+    matplotlib's first import on a machine would tell of a font cache; that is not said later either.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        import matplotlib  # takes a second
+
+        with matplotlib.rc_context(STYLE):
+            yield
+
+
+def write_title(figure: "FigureBase", text: str, **look: Any) -> None:
+    """Put ``text`` at the upper left of a figure or subfigure, in as many lines as it takes."""
+    figure.suptitle(text, x=_LEFT, ha="left", wrap=True, **{"weight": "bold"} | look)
+
+
+def write_caption(figure: "FigureBase", text: str, size: float) -> None:
+    """Put ``text`` at the lower left of a figure, in as many lines as it takes."""
+    figure.supxlabel(text, x=_LEFT, ha="left", wrap=True, size=size, color=NOTE_COLOUR)
+
+
+def give_axes_size(figure: "Figure", axes: "Axes", width: float, height: float, least_width: float = 0) -> None:
+    """Size ``figure`` so that ``axes`` and all in the same grid are ``width`` x ``height`` inches.
+
+    A figure less than ``least_width`` inches wide is widened to it, and its axes with it.
+    """
+    spec = axes.get_subplotspec()
+    rows, columns = spec.get_gridspec().get_geometry() if spec else (1, 1)
+    for _ in range(_MOST_PASSES):  # text that wraps takes other room in another width
+        figure.draw_without_rendering()
+        box = axes.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+        total_width, total_height = figure.get_size_inches()
+        wanted = (
+            max(total_width + columns * (width - box.width), least_width),
+            total_height + rows * (height - box.height),
+        )
+        if max(abs(wanted[0] - total_width), abs(wanted[1] - total_height)) < _TOLERANCE:
+            return
+        figure.set_size_inches(*wanted)
+
+
+def rotate_if_crowded(labels: "Sequence[Text]", room: float, **turned: Any) -> bool:
+    """Give ``labels`` the properties ``turned`` if one of them is wider than ``room`` inches; gives whether it is."""
+    crowded = any(label.get_window_extent().width > room * label.figure.dpi for label in labels)
+    if crowded:
+        for label in labels:
+            label.set(**turned)
+    return crowded
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write ``figure`` in the format of the ending of ``path``: png, svg or pdf; the same figure, the same bytes."""
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
+    with replaced_whole(path) as file:
+        figure.savefig(file, format=path.suffix[1:], dpi=figure.dpi, metadata=metadata)

@@ -1,0 +1,100 @@
+"""The plots of a sweep: accuracy over bytes, over every axis and, of two axes, over both at once."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infer.plots.style import drawing, save
+from infer.records.measurements import Measurement, measurements_of
+from infer.records.rows import Rows
+from infer.tables import count
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from infer.plots.frame import Words
+
+_FORMATS = ("png", "svg")
+
+
+def draw(rows: Rows, folder: Path) -> list[str]:
+    """Write every plot that the jobs that are done make possible, as PNG and SVG; gives the names of the PNGs."""
+    written = []
+    with drawing():
+        for name, figure in figures_of(rows):
+            for form in _FORMATS:
+                save(figure, folder / f"{name}.{form}")
+            written.append(f"{name}.png")
+    return written
+
+
+def figures_of(rows: Rows) -> "Iterator[tuple[str, Figure]]":
+    """The plots by the names of their files, without an ending."""
+    from infer.plots.axes import axes_of
+    from infer.plots.charts import over_axis, over_bytes
+    from infer.plots.heat_map import heat_map
+    from infer.plots.line_plot import Scale, line_plot
+
+    points = [point for point in measurements_of(rows) if point.leading is not None]
+    axes = axes_of(rows)
+    if not points or not axes:
+        return
+    words, y_title = _words(rows, points), _y_title(points)
+    if chart := over_bytes(axes, points):
+        scale = Scale("bytes of the distilled set, labels included", None)
+        yield "accuracy_over_bytes", line_plot(chart, scale, y_title, words)
+    for axis in axes:
+        if chart := over_axis(axis, axes, points):
+            yield f"accuracy_over_{axis.file_name}", line_plot(chart, Scale(axis.title, axis), y_title, words)
+    if len(axes) == 2:
+        yield f"heatmap_{axes[0].file_name}_{axes[1].file_name}", heat_map(axes, points, y_title, words)
+
+
+def _words(rows: Rows, points: Sequence[Measurement]) -> "Words":
+    from infer.plots.frame import Words
+
+    unlike = "; ".join(f"{what.lower()} {', '.join(values)}" for what, values in rows.unlike.items())
+    missing = len(rows.runs) - len(rows.done)
+    return Words(
+        title=_title(rows),
+        measurement=_measurement(points),
+        notes=[f"{missing} of {count(rows.runs, 'job')} not done and left out"] * bool(missing),
+        warning=f"Not comparable with each other: {unlike}" if unlike else None,
+    )
+
+
+def _title(rows: Rows) -> str:
+    """What all points have in common."""
+    options, equal = rows.variation.same_choices, rows.variation.equal
+    # A folder of images has a name of its own.
+    options = options | ({"dataset": equal["dataset.name"]} if "dataset.name" in equal else {})
+    named = [str(options[group]) for group in ("dataset", "method", "labeling") if options.get(group)]
+    numbers = [f"{key}={equal[key]}" for key in ("ipc", "M", "K") if key in equal]
+    return ", ".join([*named, *numbers]) or "sweep"
+
+
+def _measurement(points: Sequence[Measurement]) -> str:
+    """What a point and its bar are, and with which student and under which protocol they were measured."""
+    sizes = sorted({point.leading["n"] for point in points})
+    n = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
+    runs = [run for point in points for run in point.runs]
+    student = _only({next(iter(run.record["per_student"]), "") for run in runs})
+    protocol = _only({str(run.protocol) for run in runs})
+    noun = "seed" if points[0].over_seeds else "student"
+    return (
+        ("one" if sizes == [1] else f"mean ± one standard deviation over {n}")
+        + f" {noun}{'s' * (sizes != [1])}"
+        + (f" ({student})" if student else "")
+        + (f", protocol {protocol}" if protocol else "")
+        + (", val: held-out training images" if any(point.split == "val" for point in points) else "")
+    )
+
+
+def _only(names: set[str]) -> str | None:
+    """The one name that all have; None where they differ."""
+    return names.pop() if len(names) == 1 else None
+
+
+def _y_title(points: Sequence[Measurement]) -> str:
+    split = _only({point.split for point in points})
+    return f"top-1 on {split}, %" if split else "top-1, %"

@@ -1,0 +1,45 @@
+"""A run's pictures as an artefact: runs that show the same share them, which is most of what a finished job costs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infer.config import Stage
+from infer.context import Context
+from infer.evaluation.comparison import Evaluation
+from infer.plots.run import draw
+from infer.records.runs import Run
+from infer.store import Artefact, Workspace
+from infer.store.artefact import with_ancestors
+
+
+class Pictures(Artefact):
+    """``samples.png`` and ``curves.png`` of some evaluations, each if there is something to show."""
+
+    kind = "reports"
+    stage = Stage.report
+
+    def __init__(self, context: Context, evaluations: list[Evaluation]) -> None:
+        self._context = context
+        self._evaluations = evaluations
+
+    @property
+    def name(self) -> str:
+        return f"{self._context.data.name}-{self._evaluations[0].labelled.name}-pictures"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        students = [s for evaluation in self._evaluations for group in evaluation.students.values() for s in group]
+        rest_on = {a.signature for a in with_ancestors(students) if self._context.store.exists(a)}
+        labelled = self._evaluations[0].labelled
+        size = f"{labelled.images.size_text}, ipc charged {labelled.images.ipc_charged:.4g}"
+        return {
+            "title": f"{self._context.data.name}, {labelled.name}: {size}",
+            "trials": [[evaluation.labelled.name, evaluation.labelled.protocol] for evaluation in self._evaluations],
+            "students": list(self._context.config.student.archs),
+            "split": self._context.config.evaluate.split,
+            "shown": sorted(rest_on),
+        }
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        run = Run(self._context.run_folder.name, self._context.run_folder)
+        return {"pictures": draw(run, self._context.store.root, workspace.folder)}
