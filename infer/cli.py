@@ -1,4 +1,4 @@
-"""The command line: Hydra composes the config, the pipeline runs it, and whatever goes wrong ends in one line."""
+"""Command line of ``launch.py``: Hydra composes the config, the pipeline runs it, errors end in one line."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What a person sees: lines, tables and progress bars on the terminal, and the same words in the run's log file."""
+"""Terminal output: lines, tables and progress bars, with a copy in the run's log file."""
 
 import logging
 import sys
@@ -111,7 +111,7 @@ class Ticker(ABC):
 
     @abstractmethod
     def advance_to(self, done: int, note: str = "") -> None:
-        """``done`` steps are finished; ``note`` is shown beside the count."""
+        """Set the count to ``done`` finished steps; ``note`` is shown beside it."""
 
 
 class _BarTicker(Ticker):
@@ -126,23 +126,21 @@ class _LineTicker(Ticker):
     def __init__(self, console: Console, description: str, total: int) -> None:
         self._console, self._description, self._total = console, description, total
         self._started = self._last_line = time.monotonic()
-        self._seen_first: tuple[int, float] | None = None
-        """A count of steps and when it was reached, from which the speed is taken."""
+        self._reference: tuple[int, float] | None = None
+        """A count of steps and the time at which it was reached; the speed is measured from there."""
 
     def advance_to(self, done: int, note: str = "") -> None:
         now = time.monotonic()
-        if self._seen_first is None:
-            # Of work that begins with more than one step nobody knows whether it was resumed in its middle.
-            self._seen_first = (0, self._started) if done == 1 else (done, now)
+        if self._reference is None:  # a first count above one may mean that the work was resumed in its middle
+            self._reference = (0, self._started) if done == 1 else (done, now)
         if now - self._last_line < _PLAIN_INTERVAL_S:
             return
         self._last_line = now
-        times = duration(now - self._started) + self._left(done, now)
+        times = duration(now - self._started) + self._left(done, now, *self._reference)
         self._console.say(f"  {self._description}  {done}/{self._total}  {times}  {note}".rstrip())
 
-    def _left(self, done: int, now: float) -> str:
-        """How long the rest will take; nothing while that cannot be said."""
-        before, then = self._seen_first
+    def _left(self, done: int, now: float, before: int, then: float) -> str:
+        """The estimated remaining time, from the speed since ``before`` steps were done at ``then``; empty at first."""
         return f", {duration((now - then) / (done - before) * (self._total - done))} left" if done > before else ""
 
 

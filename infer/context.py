@@ -1,4 +1,4 @@
-"""What every stage works with: the settings, the data, the store, the device, and the account of what was done."""
+"""Context of a run, shared by its stages: settings, data, store, device, and counts of what was made and reused."""
 
 import shlex
 import time
@@ -15,6 +15,7 @@ from torch import nn
 from infer.config import Config, Stage
 from infer.console import Console
 from infer.data.base import ImageDataset
+from infer.environment import Precision
 from infer.errors import UsageError
 from infer.store import Artefact, BusyArtefact, MissingArtefact, Store
 
@@ -23,7 +24,7 @@ _ORDER = list(Stage)
 
 @dataclass
 class StageAccount:
-    """What one stage made and what it found made."""
+    """Counts of artefacts that one stage made or reused."""
 
     signatures: list[str] = field(default_factory=list)
     made: int = 0
@@ -39,22 +40,22 @@ class Context:
     data: ImageDataset
     store: Store
     device: torch.device
-    precision: str
-    """Of training teachers and students: fp32 or bf16."""
+    precision: Precision
+    """Arithmetic in which teachers and students are trained."""
     console: Console
     run_folder: Path
     overrides: Sequence[str] = ()
     """The words typed on the command line, for messages that print a command."""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
-    """When the run, or the sweep that it is a job of, began: what is forced and older is made again."""
+    """Time at which the run, or its sweep, began: older artefacts of forced stages are made again."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Teachers in memory, by signature."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
 
     def obtain(self, artefact: Artefact, wait: bool = True) -> dict[str, Any]:
-        """The record of ``artefact``, made now if its stage was asked for and it is not there.
+        """The record of ``artefact``, which is made now if it is absent and its stage was requested.
 
-        Raises UsageError with the command that makes it when its stage was not asked for; BusyArtefact when another
+        Raises UsageError with the command that makes it when its stage was not requested; BusyArtefact when another
         process is making it and ``wait`` is false.
         """
         account = self.account[artefact.stage]
@@ -74,7 +75,7 @@ class Context:
         return record
 
     def obtained_without_waiting(self, artefact: Artefact) -> bool:
-        """Obtain ``artefact`` unless it, or one that it is made from, is another process's work at this moment."""
+        """Obtain ``artefact``; False where another process is making it or one of its parents."""
         known = self.store.exists
         if not known(artefact) and not all(known(parent) for parent in artefact.parents.values()):
             return False
@@ -85,19 +86,19 @@ class Context:
         return True
 
     def require_parents(self, artefact: Artefact) -> None:
-        """Raise UsageError, with the command to type, when a parent is not there and will not be made either."""
+        """Raise UsageError, with the command to type, when a parent is absent and will not be made either."""
         for parent in artefact.parents.values():
             if parent.stage not in self.config.stages:
                 self.require(parent)
 
     def require(self, artefact: Artefact) -> None:
-        """Raise UsageError, with the command to type, when ``artefact`` is not there."""
+        """Raise UsageError, with the command to type, when ``artefact`` is absent."""
         if not self.store.exists(artefact):
             missing = MissingArtefact(artefact, self.store.folder(artefact))
             raise UsageError(f"{missing}. Make it with: {self._command_for(artefact)}")
 
     def folder(self, artefact: Artefact) -> Path:
-        """Where the files of ``artefact`` are, once it was obtained."""
+        """The folder of ``artefact``, which is obtained first."""
         self.obtain(artefact)
         return self.store.folder(artefact)
 

@@ -1,4 +1,4 @@
-"""What a number depends on besides the settings: device, threads, versions, the code's commit."""
+"""The execution environment that a score depends on besides the settings: device, threads, versions, commit."""
 
 import contextlib
 import functools
@@ -8,12 +8,14 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from infer.config import Precision
 from infer.errors import UsageError
+
+Precision = Literal["fp32", "bf16"]
+"""``bf16`` is autocast: weights, batch-norm statistics, logits and losses stay float32."""
 
 _VERSIONS_OF = ("torch", "torchvision", "timm", "numpy", "hydra-core", "infer-distillation")
 
@@ -28,11 +30,11 @@ def pick_device(asked: str) -> torch.device:
     return device
 
 
-def pick_precision(asked: Precision, device: torch.device) -> str:
-    """``fp32`` or ``bf16``; auto takes bf16 on a GPU that has it."""
-    if asked is Precision.auto:
+def pick_precision(asked: Literal["auto"] | Precision, device: torch.device) -> Precision:
+    """The precision named by ``precision=``; auto takes bf16 on a GPU that has it."""
+    if asked == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    return asked.value
+    return asked
 
 
 @functools.cache
@@ -48,7 +50,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def peak_memory_bytes(device: torch.device) -> dict[str, int]:
-    """The most memory that this process has held: ``host`` and, on a GPU, ``device``."""
+    """Peak memory of this process: ``host`` and, on a GPU, ``device``."""
     unit = 1 if sys.platform == "darwin" else 1024
     peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if device.type == "cuda":
@@ -85,7 +87,7 @@ def _versions() -> dict[str, str]:
 
 
 def make_repeatable() -> None:
-    """Let a GPU compute in full float32 and in the same order every time, as a CPU does."""
+    """Make a GPU compute in full float32 and in the same order every time, as a CPU does."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True

@@ -1,11 +1,11 @@
-"""The two ways a run can end badly: what was asked cannot be done, or the work itself failed."""
+"""Errors that end a run: a request that cannot be met, or work that failed."""
 
 import errno
 
 INTERRUPTED = 130
-"""Exit code of what a person stopped."""
+"""Exit code after Ctrl-C."""
 TERMINATED = 143
-"""Exit code of what SIGTERM stopped."""
+"""Exit code after SIGTERM."""
 
 
 class InferError(Exception):
@@ -15,7 +15,7 @@ class InferError(Exception):
 
 
 class UsageError(InferError):
-    """What was asked for is wrong or incomplete: a setting, a missing file, a missing earlier stage (exit code 2).
+    """A wrong or incomplete request: a setting, a missing file, a missing earlier stage (exit code 2).
 
     The message is one line that says what was given, what is allowed, where it came from and what to type.
     """

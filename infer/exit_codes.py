@@ -1,4 +1,4 @@
-"""The door of the program: every error leaves as one line on stderr and an exit code.
+"""Exit codes: every error ends the program with one line on stderr and a code.
 
 2 for a usage error, 1 for a run that failed, 130 for Ctrl-C; HYDRA_FULL_ERROR=1 shows the traceback instead.
 """
@@ -11,17 +11,17 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from infer.cluster import extras
-from infer.errors import INTERRUPTED, TERMINATED, UsageError, describe
+from infer.errors import INTERRUPTED, TERMINATED, InferError, UsageError, describe
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _OURS = "INFER_SET_HYDRA_FULL_ERROR"
-"""Says that this program, and not a person, has asked Hydra for its errors."""
+"""Set when this program, not a person, has asked Hydra for its errors."""
 _wants_traceback = os.environ.get(_FULL_ERROR) == "1" and _OURS not in os.environ
 
 
@@ -81,7 +81,7 @@ def _report(shown: Exception, cause: Exception) -> int:
     if _wants_traceback:
         raise cause
     print(f"infer: {describe(shown)}", file=sys.stderr)
-    return getattr(shown, "exit_code", 1)
+    return shown.exit_code if isinstance(shown, InferError) else 1
 
 
 def explain(error: Exception) -> str:
@@ -110,7 +110,7 @@ def _unknown_key(key: str, error: Exception) -> str:
     if owner is dict:
         return f"{key} is not set yet. Type +{key}=<value>"
     group, _, name = key.rpartition(".")
-    allowed = sorted(field.name for field in fields(owner)) if hasattr(owner, "__dataclass_fields__") else []
+    allowed = sorted(field.name for field in fields(owner)) if is_dataclass(owner) else []
     message = f"{key} is not a setting"
     if allowed:
         message += f"; {group or 'the top level'} has {', '.join(allowed)}"

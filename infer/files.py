@@ -1,4 +1,4 @@
-"""Files that are whole or absent: whoever reads one sees the old content or the new one, never a part."""
+"""Atomic writes of files, their checksums, and JSON with one spelling per content."""
 
 import contextlib
 import hashlib
@@ -8,16 +8,23 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, overload
 
 from infer.errors import UsageError
 
 _SEAL = "sha256"
 
 
+@overload
+def replaced_whole(path: Path, mode: Literal["wb"] = "wb") -> contextlib.AbstractContextManager[IO[bytes]]: ...
+@overload
+def replaced_whole(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextManager[IO[str]]: ...
 @contextlib.contextmanager
-def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO]:
-    """A temporary file that takes the place of ``path`` when the work with it ends well; folders are made."""
+def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """A temporary file that replaces ``path`` when the context ends without an error; missing folders are created.
+
+    Another process that reads ``path`` sees the old content or the new one, never a part.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -84,7 +91,7 @@ def sealed(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_sealed(content: dict[str, Any]) -> bool:
-    """Whether ``content`` is what ``sealed`` gave: not one value of it was changed."""
+    """True if no value of ``content`` was changed since ``sealed`` returned it."""
     return content.get(_SEAL) == _checksum(content)
 
 

@@ -1,4 +1,4 @@
-"""``launch.py --help``: every choice and setting, in a fraction of the time that Hydra takes to list its plug-ins."""
+"""Text of ``launch.py --help``: every choice and setting, faster than Hydra's own, which lists its plug-ins."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _NOT_TYPED = ("user", "method/settings")
 
 
 def is_asked(words: list[str]) -> bool:
-    """Whether the command line asks for help."""
+    """True if the command line asks for help."""
     return "--help" in words or "-h" in words
 
 

@@ -68,6 +68,9 @@ class Normalisation:
 class Renormalise(nn.Module):
     """Converts pixels normalised by ``old`` to the same pixels normalised by ``new``."""
 
+    _scale: Tensor
+    _shift: Tensor
+
     def __init__(self, old: Normalisation, new: Normalisation) -> None:
         super().__init__()
         new_std = channelwise(new.std)

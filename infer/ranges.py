@@ -1,4 +1,4 @@
-"""Consecutive parts of a count, in which work is made, shared and resumed."""
+"""Consecutive ranges, in which work is divided, shared and resumed."""
 
 
 def consecutive(count: int, size: int) -> list[range]:

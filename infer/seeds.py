@@ -1,4 +1,4 @@
-"""Independent streams of random numbers, so that what is drawn depends on nothing but the name of its stream.
+"""Independent streams of random numbers; each depends on nothing but its name.
 
 A stream is named by (seed, purpose, id ...), for example ``generator(0, "natural", 3)``: the order of class 3's images.
 Neither batching nor process nor resumption enters, and two purposes never share a stream.
@@ -8,7 +8,7 @@ import hashlib
 
 import numpy as np
 
-StreamKey = tuple[int | str, ...]
+StreamKey = tuple[int, str, *tuple[int | str, ...]]
 """(seed, purpose, id ...): the name of a stream."""
 
 
@@ -22,6 +22,6 @@ def torch_seed(seed: int, purpose: str, *key: int | str) -> int:
     return int.from_bytes(_digest(seed, purpose, key)[:8], "big") >> 1
 
 
-def _digest(seed: int, purpose: str, key: StreamKey) -> bytes:
+def _digest(seed: int, purpose: str, key: tuple[int | str, ...]) -> bytes:
     name = "/".join([str(seed), purpose, *map(str, key)])
     return hashlib.sha256(name.encode()).digest()

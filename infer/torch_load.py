@@ -1,4 +1,4 @@
-"""Reads ``torch.save`` files of other programs without running anything that stands in them.
+"""Reading of other programs' ``torch.save`` files without running any code in them.
 
 Everything goes through ``torch.load(..., weights_only=True)``. Beyond tensors and plain containers two inert things are
 read because published files are full of them: numpy's scalars (accuracies, the corners of a CutMix box) and the
@@ -9,6 +9,7 @@ the scalars come out as Python numbers.
 import argparse
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,27 @@ _NUMBER = re.compile(r"[?bB]|[biufc]\d{1,2}")
 
 
 class _NumberType:
-    """Stands in for ``numpy.dtype`` while a scalar is read: the name of a number's type and its byte order."""
+    """Replacement of ``numpy.dtype`` while a scalar is read: the name of a number's type and its byte order."""
 
     def __init__(self, name: str, *_: object) -> None:
         if not isinstance(name, str) or not _NUMBER.fullmatch(name):
             raise TypeError(f"numpy.dtype({name!r}) is not a number's")
         self.dtype = np.dtype(name)
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[object, ...]) -> None:
         if state[1] == ">":
             self.dtype = self.dtype.newbyteorder(">")
 
 
 def _number(kind: _NumberType, content: bytes) -> int | float | bool | complex:
-    """Stands in for numpy's ``scalar``."""
+    """Replacement of numpy's ``scalar``."""
     if not isinstance(kind, _NumberType):
         raise TypeError(f"a numpy scalar of {type(kind).__name__}")
-    (value,) = np.frombuffer(content, kind.dtype)
-    return value.item()
+    value: int | float | bool | complex = np.frombuffer(content, kind.dtype).item()
+    return value
 
 
-_INERT = [
+_INERT: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     argparse.Namespace,
     (_number, "numpy._core.multiarray.scalar"),  # as numpy 2 writes it
     (_number, "numpy.core.multiarray.scalar"),  # as numpy 1 did

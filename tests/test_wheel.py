@@ -1,4 +1,4 @@
-"""The wheel carries the presets, and nobody's own defaults."""
+"""The wheel carries the presets, the mark of a typed package and the licence, and nobody's own defaults."""
 
 import zipfile
 from pathlib import Path
@@ -16,4 +16,5 @@ def test_the_wheel_holds_every_preset_and_no_user_file(tmp_path):
     presets = {f"infer/conf/{path.relative_to(conf)}" for path in conf.rglob("*.yaml") if "user" not in path.parts}
     assert presets <= names
     assert not [name for name in names if "user/" in name]
-    assert "infer/cli.py" in names
+    assert {"infer/cli.py", "infer/py.typed"} <= names
+    assert any(name.endswith("dist-info/licenses/LICENSE") for name in names)

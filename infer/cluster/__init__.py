@@ -1,4 +1,4 @@
-"""Where a sweep's jobs run: what Hydra's launchers leave to do before, around and after them, per ``cluster``."""
+"""Execution of a sweep's jobs, per ``cluster``: the steps before, around and after those of Hydra's launchers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["enter_job", "prepare", "wait_for_jobs"]
 
 
 def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: Path, num_jobs: int) -> None:
-    """Check, before any job starts, that jobs can run on ``cluster``; once, in the process that was typed.
+    """Check, before any job starts, that jobs can run on ``cluster``; called once, in the launching process.
 
     ``launcher`` are the settings of Hydra's launcher. Raises UsageError, and SystemExit(0) after a dry run.
     """
@@ -39,7 +39,7 @@ def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:
 
 
 def enter_job(cluster: ClusterConfig) -> "torch.device | None":
-    """Set the threads of the process that runs a job, before it computes anything; the GPU that is its own, if any.
+    """Set the threads of the process that runs a job, before it computes anything; returns its own GPU, if any.
 
     May be called once per job: a process that runs several keeps its GPU.
     """

@@ -1,4 +1,4 @@
-"""Hydra's launchers come with extras of the package; which one, and whether it is installed."""
+"""Extras of the package that install Hydra's launchers."""
 
 import importlib.util
 
@@ -17,5 +17,5 @@ def require_extra(name: str) -> None:
 
 
 def missing(name: str) -> str:
-    """The line for a person who asks for ``cluster=<name>`` without its extra."""
+    """The error line for ``cluster=<name>`` without its extra."""
     return f'cluster={name} needs a package that is not installed. Type: pip install -e ".[{name}]"'

@@ -1,4 +1,4 @@
-"""What SLURM's queue knows of jobs, for clusters that keep no accounts of jobs that have ended."""
+"""States of jobs from SLURM's queue, for clusters that keep no accounts of ended jobs."""
 
 from submitit.slurm.slurm import SlurmInfoWatcher
 
@@ -19,8 +19,8 @@ FORGOTTEN = "FORGOTTEN"
 
 
 class QueueWatcher(SlurmInfoWatcher):
-    """Asks ``squeue`` where submitit asks ``sacct``, which answers nothing without accounting: a job that was killed
-    would then be waited for without end.
+    """Watcher that asks ``squeue`` instead of submitit's ``sacct``, whose answer is empty without accounting, so that
+    submitit would wait for a killed job without end.
 
     SLURM shows a job that has ended for some minutes (``MinJobAge``), then forgets it. Neither an answer that fails nor
     a state that is not known here ends a job.
@@ -39,5 +39,5 @@ class QueueWatcher(SlurmInfoWatcher):
         return {job: found.get(job, {"JobID": job, "State": FORGOTTEN}) for job in self._registered - self._finished}
 
     def is_done(self, job_id: str, mode: str = "standard") -> bool:
-        """Whether the job has ended."""
+        """True if the job has ended."""
         return self.get_state(job_id, mode=mode) in _ENDS | {FORGOTTEN}

@@ -1,4 +1,4 @@
-"""The script that sbatch gets, without submitting it and on machines without SLURM."""
+"""The script for sbatch, without submitting it and on machines without SLURM."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ class _NeverSubmits(SlurmExecutor):
 
 
 def script(launcher: Mapping[str, Any], num_jobs: int) -> str:
-    """What Hydra's launcher, with the settings ``launcher``, would submit for ``num_jobs`` jobs."""
+    """The script that Hydra's launcher, with the settings ``launcher``, submits for ``num_jobs`` jobs."""
     executor = _NeverSubmits(launcher["submitit_folder"], max_num_timeout=launcher["max_num_timeout"])
     given = {key: value for key, value in launcher.items() if value is not None and key not in _NOT_OF_SBATCH}
     executor.update_parameters(**executor._convert_parameters(given))

@@ -1,4 +1,4 @@
-"""SLURM: what must hold before jobs are submitted, and the wait until the last of them has ended."""
+"""SLURM: checks before jobs are submitted, and the wait until the last of them has ended."""
 
 import os
 import re
@@ -40,9 +40,9 @@ def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -
 
 
 def wait_for_jobs(sweep_folder: Path) -> None:
-    """See ``infer.cluster.wait_for_jobs``; says now and then what it waits for.
+    """See ``infer.cluster.wait_for_jobs``; prints the jobs it waits for now and then.
 
-    The queue decides, not what a job left: one that ended well may have been queued again, as when its node failed.
+    The queue decides, not a job's result file: one that ended well may have been queued again, as when its node failed.
     """
     from infer.cluster.queue import QueueWatcher
 
@@ -87,7 +87,7 @@ def _require_package_in_jobs() -> None:
 
 
 def _watch_jobs() -> None:
-    """Let submitit learn about jobs from where this cluster keeps what it knows of them."""
+    """Set submitit's watcher: accounting where the cluster keeps it, else the queue."""
     from submitit import SlurmJob
     from submitit.slurm.slurm import SlurmInfoWatcher
 
@@ -97,7 +97,7 @@ def _watch_jobs() -> None:
 
 
 def _keeps_accounts() -> bool:
-    """Whether ``sacct`` knows what became of a job."""
+    """True if ``sacct`` knows the state of ended jobs."""
     answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True)
     if answer.returncode:
         reason = " ".join(answer.stderr.split())
@@ -107,7 +107,7 @@ def _keeps_accounts() -> bool:
 
 
 def _submitted_jobs(sweep_folder: Path) -> list[str]:
-    """The ids of the sweep's jobs, from what submitit left; an array's own folder is no job's."""
+    """The ids of the sweep's jobs, from submitit's files; the folder of an array itself is not a job's."""
     return sorted(path.parent.name for path in sweep_folder.glob(".submitit/*/*_submitted.pkl"))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def enter(cluster: JoblibCluster) -> "torch.device | None":
-    """Set this process's threads; its own GPU, if there are any."""
+    """Set this process's threads; returns its own GPU, if there are any."""
     import torch
 
     torch.set_num_threads(cluster.threads or min(share_of_cores(cluster.processes), torch.get_num_threads()))
@@ -40,14 +40,14 @@ class Claim:
     """A GPU that this process holds until it exits."""
 
     number: int
-    """As torch counts."""
+    """Index of the device in torch."""
     lock: FileLock
-    """Let go when nothing refers to it any more."""
+    """Released when nothing refers to it any more."""
 
 
 @functools.cache  # a process that runs several jobs claims once, and holds what it claimed
 def claim_gpu(gpus: int, folder: Path | None = None) -> Claim:
-    """The first of ``gpus`` that fewest processes of this person hold.
+    """The first of ``gpus`` that the fewest processes of this user hold.
 
     A claim is a locked file in ``folder`` (by default one in the system's temporary folder), so it ends with its
     process, however that ends, and sweeps that run at the same time respect each other's.
@@ -64,7 +64,7 @@ def claim_gpu(gpus: int, folder: Path | None = None) -> Claim:
 
 
 def _is_held(claim: Path) -> bool:
-    """Whether the process that made the file still lives; else the file goes."""
+    """True if the process that made the file is alive; else the file is deleted."""
     try:
         with FileLock(claim, blocking=False):
             claim.unlink(missing_ok=True)
@@ -74,7 +74,7 @@ def _is_held(claim: Path) -> bool:
 
 
 def _names(gpus: int) -> list[str]:
-    """What the GPUs that torch numbers from 0 are called by every process of the machine."""
+    """Names of torch's GPUs 0, 1, ... that are the same in every process of the machine."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",")[:gpus] if visible else [str(number) for number in range(gpus)]
     return [re.sub(r"\W", "_", name.strip()) for name in names]

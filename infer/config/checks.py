@@ -1,5 +1,7 @@
 """Range checks shared by the configuration dataclasses; each failure is one line that names the key and the range."""
 
+from collections.abc import Sequence
+
 from infer.errors import UsageError
 
 
@@ -10,22 +12,22 @@ def require(condition: bool, key: str, given: object, allowed: str) -> None:
 
 
 def require_at_least(minimum: float, key: str, given: float | None) -> None:
-    """``given`` is a number of at least ``minimum``; None (a setting left open) passes."""
+    """Require a number of at least ``minimum``; None (a setting left open) passes."""
     require(given is None or given >= minimum, key, given, f"it must be at least {minimum}")
 
 
 def require_positive(key: str, given: float | None) -> None:
-    """``given`` is a number above zero; None (a setting left open) passes."""
+    """Require a number above zero; None (a setting left open) passes."""
     require(given is None or given > 0, key, given, "it must be above 0")
 
 
 def require_fraction(key: str, given: float | None) -> None:
-    """``given`` lies in [0, 1); None (a setting left open) passes."""
+    """Require a number in [0, 1); None (a setting left open) passes."""
     require(given is None or 0 <= given < 1, key, given, "it must lie in [0, 1)")
 
 
-def require_distinct(key: str, given: list) -> None:
-    """``given`` names nothing twice."""
+def require_distinct(key: str, given: Sequence[object]) -> None:
+    """Require that ``given`` names nothing twice."""
     doubled = sorted({str(getattr(item, "value", item)) for item in given if given.count(item) > 1})
     require(not doubled, key, f"[...,{','.join(doubled)},...]", "name each only once")
 

@@ -1,4 +1,4 @@
-"""Where a sweep's jobs run: one after another here, in several processes here, or on a SLURM cluster."""
+"""Settings of ``cluster``: jobs one after another here, in several processes here, or on SLURM."""
 
 import math
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class JoblibCluster(ClusterConfig):
     processes: int = 2
     """Jobs at once."""
     threads: int | None = None
-    """Of each process; null: the machine's cores divided by ``processes``, at least 1."""
+    """Threads of each process; null: the machine's cores divided by ``processes``, at least 1."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "cluster.processes", self.processes)
@@ -64,10 +64,9 @@ class SlurmCluster(ClusterConfig):
     array_parallelism: int = 16
     """Jobs of the sweep that run at once."""
     requeues: int = 3
-    """How often a job that ran out of time is queued again, where it goes on with what it made. Preemption by other
-    jobs does not count."""
+    """Times that a job that ran out of time is queued again, to resume. Preemption by other jobs does not count."""
     signal_delay_s: int = 120
-    """How many seconds before its limit a job is told to stop; SLURM may do so up to a minute earlier."""
+    """Seconds before its limit at which a job is told to stop; SLURM may do so up to a minute earlier."""
     setup: list[str] = field(default_factory=list)
     """Shell lines that run in the job before Python: ``cluster.setup=["module load cuda"]``."""
     additional: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +85,7 @@ class SlurmCluster(ClusterConfig):
             _require_additional(parameter)
 
     def _require_time_to_work(self) -> None:
-        """A job that is told to stop as soon as it starts would be queued again and again."""
+        """Refuse a limit under which a job is told to stop as soon as it starts, and is queued again and again."""
         least = math.ceil((self.signal_delay_s + _SLURM_SIGNALS_EARLY_S + 60) / 60)
         require(
             self.time_min >= least,

@@ -1,4 +1,4 @@
-"""The data sets' settings: where the files lie and how they become square images."""
+"""Settings of the data sets: the place of the files, and how they become square images."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Cifar100Config:
 
 @dataclass
 class TreeConfig:
-    """What the data sets have in common that are trees of image files."""
+    """Settings shared by the data sets that are trees of image files."""
 
     name: str = MISSING
     root: str = MISSING
@@ -56,30 +56,31 @@ class FolderConfig(TreeConfig):
     resize: int | None = None
     """Shorter side to this many pixels, then a centre crop; null: the files are square and of one size."""
     mean: list[float] | None = None
-    """Of each channel, for pixel values in [0, 1]; null: computed from the training images."""
+    """Mean of each channel, for pixel values in [0, 1]; null: computed from the training images."""
     std: list[float] | None = None
-    """Goes with ``mean``: both are given or neither."""
+    """Standard deviation of each channel; given together with ``mean`` or not at all."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "dataset.resize", self.resize)
-        if self.mean is None and self.std is None:
+        if self.mean is not None and self.std is not None:
+            _check_statistics(self.mean, self.std)
             return
-        require(self.mean is not None, "dataset.mean", None, "dataset.std is given, so give both or neither")
-        require(self.std is not None, "dataset.std", None, "dataset.mean is given, so give both or neither")
-        _check_statistics(self.mean, self.std)
+        require(self.std is None, "dataset.mean", None, "dataset.std is given, so give both or neither")
+        require(self.mean is None, "dataset.std", None, "dataset.mean is given, so give both or neither")
 
 
 @dataclass
 class WnidConfig(TreeConfig):
-    """What the data sets have in common whose class folders are named by WordNet IDs."""
+    """Settings shared by the data sets whose class folders are named by WordNet IDs."""
 
     mean: list[float] = MISSING
-    """Of each channel, for pixel values in [0, 1]."""
+    """Mean of each channel, for pixel values in [0, 1]."""
     std: list[float] = MISSING
+    """Standard deviation of each channel."""
 
     @property
     def layout(self) -> str:
-        """What to type, for messages: what ``root`` has to hold."""
+        """The required content of ``root``, as advice in messages."""
         raise NotImplementedError
 
     def __post_init__(self) -> None:

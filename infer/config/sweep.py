@@ -7,12 +7,12 @@ from infer.config.checks import require_at_least
 
 @dataclass
 class SweepConfig:
-    """What the jobs of one sweep have in common."""
+    """Settings shared by the jobs of one sweep."""
 
     equal_steps: bool = False
     """Give the students of every job as many updates as those of the job that has most."""
     student_steps: int | None = None
-    """That number; ``equal_steps`` fills it in."""
+    """The number of updates of every student; set by ``equal_steps``."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "sweep.student_steps", self.student_steps)

@@ -17,8 +17,8 @@ class TeachersConfig(Training):
     """Teachers that are not trained but read, by architecture: a file, or the name that torchvision or timm gives to
     weights (``DEFAULT``: its own choice); null: none. ``'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'``; a name
     alone, ``teachers.checkpoints=IMAGENET1K_V1``, goes for every architecture.
-    Whether they have seen the images that ``evaluate.split=val`` holds out, nobody checks. ``teachers.normalise`` says
-    what they were trained with."""
+    They may have seen the images that ``evaluate.split=val`` holds out; this is not checked. ``teachers.normalise``
+    names the normalisation that they were trained with."""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
     """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance; of two classes 75) or
     null (off)."""
@@ -43,12 +43,12 @@ class TeachersConfig(Training):
         require(is_percentage or self.min_top1 in ("auto", None), "teachers.min_top1", self.min_top1, allowed)
 
     def checkpoint_of(self, arch: str) -> str | None:
-        """What ``checkpoints`` says of ``arch``; None: it is trained."""
+        """The entry of ``checkpoints`` for ``arch``; None: it is trained."""
         return self.checkpoints if isinstance(self.checkpoints, str) else self.checkpoints_by_arch.get(arch)
 
     @property
     def checkpoints_by_arch(self) -> dict[str, str]:
-        """What ``checkpoints`` says of single architectures."""
+        """The entries of ``checkpoints`` for single architectures."""
         return self.checkpoints if isinstance(self.checkpoints, dict) else {}
 
     def required_top1(self, num_classes: int) -> float:

@@ -50,21 +50,21 @@ class Schedule(str, Enum):
 
 
 class ScheduleUnit(str, Enum):
-    """How often the learning rate moves along its cosine: once per epoch (as most published code does) or per step."""
+    """Interval at which the learning rate moves along its cosine: an epoch (as in most published code) or a step."""
 
     epoch = "epoch"
     step = "step"
 
 
 class Crop(str, Enum):
-    """How the part of an image is cut out that the network sees."""
+    """Random crop of an image during training."""
 
     padded = "padded"
     resized = "resized"
 
 
 class Normalise(str, Enum):
-    """Whose mean and standard deviation the pixels that a network sees are normalised with."""
+    """Source of the mean and standard deviation that a network's input is normalised with."""
 
     dataset = "dataset"
     cifar10 = "cifar10"
@@ -73,7 +73,7 @@ class Normalise(str, Enum):
 
 @dataclass
 class Training:
-    """How a network is trained; exactly one of ``epochs`` and ``steps`` gives the length."""
+    """Settings of one training; exactly one of ``epochs`` and ``steps`` gives the length."""
 
     epochs: int | None = None
     """Passes over the training images."""
@@ -94,7 +94,7 @@ class Training:
     decay_norm_and_bias: bool = True
     """false: no weight decay on tensors of one dimension (SRe2L on ImageNet, RDED)."""
     momentum: float = 0.9
-    """Of SGD, with Nesterov's form off as in the field's code; AdamW has betas (0.9, 0.999)."""
+    """Momentum of SGD, without Nesterov's form as in the field's code; AdamW has betas (0.9, 0.999)."""
     schedule: Schedule = Schedule.cosine
     """``cosine`` ends at zero, ``half_cosine`` follows the first half of it and ends at lr / 2 (RDED)."""
     schedule_unit: ScheduleUnit = ScheduleUnit.epoch
@@ -104,7 +104,7 @@ class Training:
     """Fraction of the peak that the warm-up begins with, torchvision's ``lr_warmup_decay``; null: it rises from zero,
     and the first update is made above it."""
     label_smoothing: float = 0.0
-    """Of hard labels; soft labels are left as they are."""
+    """Smoothing of hard labels; soft labels are left as they are."""
     ema_decay: float | None = None
     """Per-step decay of an average of the weights, which is then tested and kept instead of the last weights."""
     shuffle_patches: int = 1
@@ -113,16 +113,16 @@ class Training:
     crop: Crop = Crop.padded
     """``padded``: torchvision's RandomCrop from a black border; ``resized``: its RandomResizedCrop (bilinear)."""
     crop_padding: int = 4
-    """Of ``crop=padded``: pixels of border around the image; 0 turns cropping off."""
+    """Pixels of border around the image for ``crop=padded``; 0 turns cropping off."""
     crop_scale_min: float = 0.08
-    """Of ``crop=resized``: the least share of the image's area; the greatest is 1."""
+    """Least share of the image's area for ``crop=resized``; the greatest is 1."""
     crop_ratio_max: float = 4 / 3
-    """Of ``crop=resized``: width by height lies between 1 / crop_ratio_max and this."""
+    """Greatest aspect ratio for ``crop=resized``; the least is 1 / crop_ratio_max."""
     flip: bool = True
     """Mirror half of the images left to right."""
     normalise: Normalise = Normalise.dataset
-    """Whose mean and std the network is trained and tested with, whatever the data set: ImageNet's (RDED), or
-    CIFAR-10's on CIFAR-100 too (SRe2L). Teachers and students have a setting each, and each see their own."""
+    """Mean and std that the network is trained and tested with, whatever the data set: ImageNet's (RDED), or CIFAR-10's
+    on CIFAR-100 too (SRe2L). Teachers and students have a setting each."""
     test_every: int = 10
     """Epochs between two tests, or steps where the length is in steps; the end is always tested."""
     test_from: float = 0.0

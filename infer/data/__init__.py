@@ -1,7 +1,7 @@
 """Data sets behind one small interface; importing this package needs no torch, loading a data set does."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from infer.config.dataset import (
     Cifar10Config,
@@ -15,32 +15,42 @@ from infer.config.dataset import (
 if TYPE_CHECKING:
     from infer.data.base import ImageDataset, Source
 
+DatasetConfig = DigitsConfig | Cifar10Config | Cifar100Config | FolderConfig | ImagenetConfig | TinyImagenetConfig
 
-def load(config: Any, cache_dir: Path, threads: int) -> "ImageDataset":
-    """The data set that ``config``, one of the classes in ``infer.config.dataset``, describes.
 
-    ``cache_dir`` keeps what was measured on its files; ``threads`` is how many decode images. Raises
-    UsageError when files are missing, corrupt or do not make a data set.
+def load(config: DatasetConfig, cache_dir: Path, threads: int) -> "ImageDataset":
+    """The data set that ``config`` describes.
+
+    Measurements of its files are kept in ``cache_dir``; images are decoded by ``threads`` threads. Raises UsageError
+    when files are missing, corrupt or do not make a data set.
     """
     from infer.data.base import ImageDataset
 
-    source = _sources()[type(config)](config, threads)
+    source = _source(config, threads)
     facts = source.facts(cache_dir)
     return ImageDataset(**vars(facts), read=source.split)
 
 
-def _sources() -> dict[type, type["Source"]]:
-    """The class that reads each kind of data set."""
-    from infer.data.cifar import Cifar
-    from infer.data.digits import Digits
-    from infer.data.folder import Folder
-    from infer.data.imagenet import Imagenet, TinyImagenet
+def _source(config: DatasetConfig, threads: int) -> "Source":
+    """The reader of this kind of data set."""
+    match config:
+        case DigitsConfig():
+            from infer.data.digits import Digits
 
-    return {
-        DigitsConfig: Digits,
-        Cifar10Config: Cifar,
-        Cifar100Config: Cifar,
-        FolderConfig: Folder,
-        ImagenetConfig: Imagenet,
-        TinyImagenetConfig: TinyImagenet,
-    }
+            return Digits(config)
+        case Cifar10Config() | Cifar100Config():
+            from infer.data.cifar import Cifar
+
+            return Cifar(config)
+        case FolderConfig():
+            from infer.data.folder import Folder
+
+            return Folder(config, threads)
+        case ImagenetConfig():
+            from infer.data.imagenet import Imagenet
+
+            return Imagenet(config, threads)
+        case TinyImagenetConfig():
+            from infer.data.imagenet import TinyImagenet
+
+            return TinyImagenet(config, threads)

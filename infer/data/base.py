@@ -1,4 +1,4 @@
-"""A data set as the rest of the program sees it: facts at once, pixels when they are asked for."""
+"""Interface of a data set: facts at once, pixels at first use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ class Split:
     targets: torch.Tensor
 
     def only(self, rows: torch.Tensor) -> "Split":
-        """The images ``rows``, int64 [n], in that order; those that are made on demand are not made yet."""
+        """The images ``rows``, int64 [n], in that order; images on demand are not loaded yet."""
         images = self.images.only(rows) if isinstance(self.images, OnDemand) else self.images[rows]
         return Split(images, self.targets[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of a data set without its pixels; the order of ``classes`` is that of the labels."""
+    """Properties of a data set besides its pixels; the order of ``classes`` is that of the labels."""
 
     name: str
     classes: list[str]
@@ -45,7 +45,7 @@ class Facts:
     fingerprint: str
     """Hex SHA-256 of the contents of both splits, the class names, the image size, mean and std."""
     notes: list[str]
-    """What was done to the data that a person should know, a sentence each."""
+    """Remarks for a person on changes made to the data, a sentence each."""
 
     @property
     def num_classes(self) -> int:
@@ -67,7 +67,7 @@ class Facts:
 
 
 class Source(Protocol):
-    """One kind of data set; built from its settings and the number of threads it may use."""
+    """Reader of one kind of data set."""
 
     def facts(self, cache_dir: Path) -> Facts:
         """The facts, out of ``cache_dir`` where they were measured on the same files before."""
@@ -78,12 +78,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageDataset(Facts):
-    """A data set: its facts and, decoded at first use and then held, its splits."""
+    """A data set: its facts, and its splits, decoded at first use and then held."""
 
     read: Callable[[str], Split] = field(repr=False)
-    """Gives the split of a name."""
+    """Returns the split of a name."""
     held_out: bool = False
-    """Whether a part of the training data was set aside as ``val``."""
+    """True if a part of the training data was set aside as ``val``."""
 
     @cached_property
     def train(self) -> Split:
@@ -100,7 +100,7 @@ class ImageDataset(Facts):
 
     @cached_property
     def class_indices(self) -> list[torch.Tensor]:
-        """For each class the ascending int64 indices of its training images."""
+        """The ascending int64 indices of the training images of each class."""
         return list(torch.argsort(self.train.targets, stable=True).split(self.train_counts))
 
     def require_images(self, per_class: int, key: str = "K") -> None:
@@ -114,7 +114,7 @@ class ImageDataset(Facts):
             )
 
     def sample(self, seed: int, per_class: int, purpose: str) -> torch.Tensor:
-        """Indices int64 [C, per_class] of training images, one row per class, drawn without replacement.
+        """Indices int64 [C, per_class] of training images, one row per class, sampled without replacement.
 
         Row c begins a permutation that belongs to (seed, purpose, c) alone, so a smaller sample is the start
         of a larger one. Raises UsageError when a class has fewer than ``per_class`` images.

@@ -27,7 +27,7 @@ _KINDS: dict[type, tuple[type[CIFAR10], normalisation.Normalisation]] = {
 class Cifar:
     """50,000 training and 10,000 test images of 32x32 pixels; CIFAR-100 with its 100 fine labels."""
 
-    def __init__(self, config: Cifar10Config | Cifar100Config, threads: int) -> None:
+    def __init__(self, config: Cifar10Config | Cifar100Config) -> None:
         self._name = config.name
         self._reader, self._normalisation = _KINDS[type(config)]
         self._root = expand(config.root)
@@ -74,7 +74,7 @@ class Cifar:
                 )
 
     def _ensure_extracted(self) -> None:
-        """Make the files from the archive, one process at a time; a file appears whole or not at all."""
+        """Extract the archive, one process at a time; a file appears whole or not at all."""
         if self._is_extracted():
             return
         archive = self._root / self._reader.filename

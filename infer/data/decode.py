@@ -22,7 +22,7 @@ _FILES_PER_TASK = 64
 
 @dataclass(frozen=True)
 class Resizing:
-    """How images of any size become squares: the shorter side is resized, then the centre is cut out."""
+    """Conversion of images of any size to squares: the shorter side is resized, then the centre is cut out."""
 
     shorter: int
     """Pixels that the shorter side is resized to, antialiased."""
@@ -38,9 +38,9 @@ class DecodedImage:
     pixels: np.ndarray
     """uint8 [H,W,3]."""
     kind: str | None
-    """What was converted to RGB, such as ``grey`` or ``CMYK``; None where nothing was."""
+    """Colour mode before the conversion to RGB, such as ``grey`` or ``CMYK``; None for RGB."""
     sha256: bytes
-    """Of the file's bytes."""
+    """Digest of the file."""
 
 
 def decode_images(
@@ -86,7 +86,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def _kind(mode: str) -> str | None:
-    """A Pillow mode as a word in a sentence about conversions; None for RGB, which needs none."""
+    """A word for a Pillow mode in messages about conversions; None for RGB, which needs none."""
     if mode in ("1", "L", "LA", "La") or mode.startswith("I;16"):
         return "grey"
     if mode in ("P", "PA"):

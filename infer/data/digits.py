@@ -20,7 +20,7 @@ _SPLIT_SEED = 0
 class Digits:
     """1,437 training and 360 test images; grey values 0..16 become 0..255 in three equal channels."""
 
-    def __init__(self, config: DigitsConfig, threads: int) -> None:
+    def __init__(self, config: DigitsConfig) -> None:
         self._name = config.name
         digits = load_digits()
         pixels = np.rint(digits.images * 255 / _BRIGHTEST).astype(np.uint8)
@@ -41,4 +41,5 @@ class Digits:
         return facts_of_splits(self._name, classes, train, test, channel_statistics(train.images))
 
     def split(self, name: str) -> Split:
+        """The split ``train`` or ``test``."""
         return self._splits[name]

@@ -1,4 +1,4 @@
-"""Image files that are decoded when they are asked for."""
+"""Image files decoded on demand."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,15 +13,15 @@ from infer.errors import UsageError
 
 
 class FilesOnDemand(OnDemand):
-    """uint8 images of ``size`` pixels along an edge, decoded by ``threads`` threads whenever they are asked for."""
+    """uint8 images of ``size`` pixels along an edge, decoded by ``threads`` threads at every use."""
 
     def __init__(self, root: Path, paths: Sequence[str], size: int, resizing: Resizing | None, threads: int) -> None:
         super().__init__(len(paths), size, torch.uint8)
         self._root, self._paths = root, paths
         self._resizing, self._threads = resizing, threads
 
-    def made(self, rows: Tensor) -> Tensor:
-        """Raises UsageError for a file that cannot be read or whose image is of another size."""
+    def load(self, rows: Tensor) -> Tensor:
+        """Decode the files ``rows``. Raises UsageError for one that cannot be read or has an image of another size."""
         paths = [self._root / self._paths[row] for row in rows.tolist()]
         images = torch.empty(len(paths), *self.shape[1:], dtype=torch.uint8)
         with closing(decode_images(paths, self._resizing, self._threads)) as decoder:

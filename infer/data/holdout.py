@@ -1,4 +1,4 @@
-"""Sets a stratified part of the training data aside as ``val``, to choose settings on."""
+"""Holdout of a stratified part of the training data as ``val``, to choose settings on."""
 
 import dataclasses
 import hashlib

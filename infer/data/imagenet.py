@@ -33,7 +33,7 @@ def imagenet_wnids() -> list[str]:
 
 
 def imagenet_outputs(classes: list[str]) -> list[int] | None:
-    """For each class its place among the 1,000 outputs of an ImageNet-1k network; None unless all are classes of it."""
+    """The output of an ImageNet-1k network for each class; None unless all are among its 1,000 classes."""
     if not all(map(_is_wnid, classes)):
         return None
     place = {wnid: output for output, wnid in enumerate(imagenet_wnids())}
@@ -41,14 +41,14 @@ def imagenet_outputs(classes: list[str]) -> list[int] | None:
 
 
 def in_words(classes: list[str]) -> list[str]:
-    """Class names for a person: where they are all of ImageNet-1k, the first word for each WNID."""
+    """Class names for a person: the first word for each WNID where all are of ImageNet-1k, else ``classes``."""
     if imagenet_outputs(classes) is None:
         return classes
     return [_imagenet_names()[wnid] for wnid in classes]
 
 
 class WnidImages(ABC):
-    """What the data sets of this family have in common; a subclass lists the files."""
+    """Base class of this family of data sets; a subclass lists the files."""
 
     def __init__(self, config: WnidConfig, threads: int) -> None:
         self._config = config
@@ -62,7 +62,7 @@ class WnidImages(ABC):
     @property
     @abstractmethod
     def _shape(self) -> tuple[int, Resizing | None]:
-        """Pixels along an edge of the images, and how they come by it."""
+        """Pixels along an edge of the images, and the resizing to it."""
 
     def facts(self, cache_dir: Path) -> Facts:
         """The facts, from paths and sizes alone. Raises UsageError for another tree; an image that cannot be read is
@@ -102,7 +102,7 @@ class WnidImages(ABC):
 
 
 class Imagenet(WnidImages):
-    """ImageNet-1k, or the classes of it that ``wnids`` names, out of the same tree or one of theirs alone."""
+    """ImageNet-1k, or the classes of it that ``wnids`` names, from the same tree or a tree of these alone."""
 
     _config: ImagenetConfig
 
@@ -146,7 +146,7 @@ class TinyImagenet(WnidImages):
         return Listing(classes, splits, [])
 
     def _annotated(self, classes: list[str]) -> list[ImageFile]:
-        """The validation images as published: in one folder, their classes in a file beside it; none without it."""
+        """The validation images in the published layout: one folder, with a file of their classes; none without it."""
         annotations = self._root / "val" / "val_annotations.txt"
         if not annotations.is_file() or not (annotations.parent / "images").is_dir():
             return []
@@ -160,7 +160,7 @@ class TinyImagenet(WnidImages):
         return sorted(files, key=lambda file: (file.target, file.path))
 
     def _sorted_into_folders(self, classes: list[str]) -> list[ImageFile]:
-        """The validation images as many people sort them: a folder for each class."""
+        """The validation images sorted into a folder for each class, as many copies have them."""
         self._check_classes("val", class_folders(self._root / "val"), classes)
         return list_split(self._root, "val", classes, Counter())
 

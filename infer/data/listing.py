@@ -1,4 +1,4 @@
-"""Finds the image files of a tree of class folders and checks that the tree makes a data set."""
+"""Listing of the image files in a tree of class folders, with the checks that the tree is a data set."""
 
 import os
 from collections import Counter
@@ -35,7 +35,7 @@ class Listing:
 
     @property
     def state(self) -> dict[str, list[list[str | int]]]:
-        """Path, size and time of change of every file by split, JSON-ready: what tells one state from another."""
+        """Path, size and time of change of every file by split, JSON-ready; differs between any two states."""
         return {name: [[file.path, file.size, file.mtime_ns] for file in files] for name, files in self.splits.items()}
 
 
@@ -96,7 +96,7 @@ def describe(root: Path, entry: os.DirEntry[str], target: int) -> ImageFile:
 
 
 def note_of(passed_over: Counter[str]) -> list[str]:
-    """What a person should know of files that are not images, counted by their endings."""
+    """Remark on files that are not images, counted by their endings."""
     if not passed_over:
         return []
     endings = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))

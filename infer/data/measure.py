@@ -1,4 +1,4 @@
-"""Measures a data set's facts, such as channel statistics and digests of the contents, and caches them."""
+"""Measurement of a data set's facts, such as channel statistics and digests of the contents, and their cache."""
 
 import dataclasses
 import hashlib
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from infer.data.base import Facts, Split
 from infer.data.on_demand import Pixels
@@ -22,7 +23,7 @@ _BLOCK = 1024
 def fingerprint(
     contents: Iterable[bytes], classes: list[str], image_size: int, mean: list[float], std: list[float]
 ) -> str:
-    """Hex SHA-256 over ``contents``, names and digests in a fixed order, and what gives pixels a meaning."""
+    """Hex SHA-256 over ``contents``, names and digests in a fixed order, classes, image size and normalisation."""
     digest = hashlib.sha256(canonical_json([_FORMAT, classes, image_size, mean, std]).encode())
     for part in contents:
         digest.update(len(part).to_bytes(8, "little") + part)
@@ -36,26 +37,33 @@ def channel_statistics(images: Pixels) -> tuple[list[float], list[float]]:
     rounded to the 6 decimals that every record shows.
     """
     blocks = (images[block.start : block.stop] for block in consecutive(len(images), _BLOCK))
-    counts = sum(torch.stack([_counts_of_values(channel) for channel in block.unbind(1)]) for block in blocks)
+    counts = torch.zeros(3, 256, dtype=torch.int64)
+    for block in blocks:
+        counts += torch.stack([_counts_of_values(channel) for channel in block.unbind(1)])
     values = torch.arange(256, dtype=torch.float64) / 255
     share = counts.double() / counts.sum(1, keepdim=True)
     mean = share @ values
     std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
-    return tuple([round(value, 6) for value in of_channels.tolist()] for of_channels in (mean, std))
+    return _rounded(mean), _rounded(std)
 
 
-def _counts_of_values(pixels: torch.Tensor) -> torch.Tensor:
-    """How often each of the 256 values stands in ``pixels``."""
+def _rounded(of_channels: Tensor) -> list[float]:
+    return [round(value, 6) for value in of_channels.tolist()]
+
+
+def _counts_of_values(pixels: Tensor) -> Tensor:
+    """Count of each of the 256 values in ``pixels``."""
     return torch.bincount(pixels.reshape(-1), minlength=256)
 
 
 def facts_of_splits(
     name: str, classes: list[str], train: Split, test: Split, mean_std: tuple[list[float], list[float]]
 ) -> Facts:
-    """The facts of a data set whose contents are its decoded tensors."""
+    """The facts of a data set that is held as decoded tensors."""
     mean, std = mean_std
     image_size = train.images.shape[-1]
-    contents = [_tensor_digest(tensor) for split in (train, test) for tensor in (split.images, split.targets)]
+    tensors = [tensor for split in (train, test) for tensor in (split.images[:], split.targets)]
+    contents = [_tensor_digest(tensor) for tensor in tensors]
     return Facts(
         name=name,
         classes=classes,
@@ -69,9 +77,9 @@ def facts_of_splits(
 
 
 def cached_facts(cache_dir: Path, key: object, measure: Callable[[], Facts]) -> Facts:
-    """The facts kept in ``cache_dir`` under ``key`` (JSON-ready), else those of ``measure``, then kept.
+    """The facts cached in ``cache_dir`` under ``key`` (JSON-ready), else those of ``measure``, which are then cached.
 
-    A file that does not hold facts counts as none.
+    A file that does not hold facts is ignored.
     """
     path = cache_dir / f"{digest_of([_FORMAT, key])}.json"
     try:
@@ -82,8 +90,8 @@ def cached_facts(cache_dir: Path, key: object, measure: Callable[[], Facts]) -> 
     return facts
 
 
-def _tensor_digest(tensor: torch.Tensor) -> bytes:
+def _tensor_digest(tensor: Tensor) -> bytes:
     header = f"{tensor.dtype} {list(tensor.shape)} ".encode()
     digest = hashlib.sha256(header)
-    digest.update(tensor.contiguous().numpy())
+    digest.update(tensor.contiguous().numpy().data)
     return digest.digest()

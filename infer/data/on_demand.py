@@ -1,4 +1,4 @@
-"""Images that are made when they are asked for, because all of them together would not fit in memory."""
+"""Images loaded on demand, for sets that do not fit in memory."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 class OnDemand(ABC):
-    """N square images [N, 3, S, S] that look like a tensor as far as this program indexes one.
+    """N square images [N, 3, S, S] that are indexed like a tensor.
 
-    A subclass says how images are made (``made``); they arrive on the device that ``to`` named.
+    A subclass implements ``load``; images arrive on the device that ``to`` named.
     """
 
     def __init__(self, count: int, size: int, dtype: torch.dtype) -> None:
@@ -23,7 +23,7 @@ class OnDemand(ABC):
         self._change: Callable[[Tensor], Tensor] | None = None
 
     @abstractmethod
-    def made(self, rows: Tensor) -> Tensor:
+    def load(self, rows: Tensor) -> Tensor:
         """Images ``rows``, int64 [n] on the CPU, as a tensor [n, 3, S, S] on the CPU."""
 
     def __len__(self) -> int:
@@ -33,24 +33,25 @@ class OnDemand(ABC):
         """The images of a slice or of int64 indices of any shape [...]: [..., 3, S, S]."""
         index = torch.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows.cpu()
         flat = index.flatten()
-        images = self.made(flat if self._rows is None else self._rows[flat])
+        images: Tensor = self.load(flat if self._rows is None else self._rows[flat])
         if self._change:
             images = self._change(images)
         if self.device.type == "cuda":
             images = images.pin_memory().to(self.device, non_blocking=True)
-        return images.unflatten(0, index.shape) if index.dim() != 1 else images
+        shaped: Tensor = images.unflatten(0, index.shape) if index.dim() != 1 else images
+        return shaped
 
     def to(self, device: torch.device | str) -> Self:
         """The same images, arriving on ``device``."""
         return self._but(device=torch.device(device))
 
     def only(self, rows: Tensor) -> Self:
-        """The images ``rows``, int64 [n], in that order; none of them is made yet."""
+        """The images ``rows``, int64 [n], in that order; none of them is loaded yet."""
         kept = rows if self._rows is None else self._rows[rows]
         return self._but(_rows=kept, shape=torch.Size((len(kept), *self.shape[1:])))
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """The same images with ``change`` made to every batch of them, on the CPU."""
+        """The same images with ``change`` applied to every batch of them, on the CPU."""
         before = self._change
         return self._but(_change=change if before is None else lambda images: change(before(images)))
 
@@ -61,16 +62,16 @@ class OnDemand(ABC):
 
 
 class OnHost(OnDemand):
-    """Images of a tensor in the host's memory, of which only batches go to a device."""
+    """Images of a tensor in the host's memory; only batches are sent to a device."""
 
     def __init__(self, pixels: Tensor) -> None:
         super().__init__(len(pixels), pixels.shape[-1], pixels.dtype)
         self._pixels = pixels
 
-    def made(self, rows: Tensor) -> Tensor:
+    def load(self, rows: Tensor) -> Tensor:
         """Rows of the tensor."""
         return self._pixels[rows]
 
 
 Pixels = Tensor | OnDemand
-"""Images held in memory, or made when they are asked for."""
+"""Images held in memory or loaded on demand."""

@@ -1,4 +1,4 @@
-"""Paths as people type them."""
+"""Paths typed by a person."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The files of a tree as splits: decoded once and held, or decoded on demand where they would not fit in memory."""
+"""Splits of a tree of image files: decoded once and held, or decoded on demand where they do not fit in memory."""
 
 import logging
 import os
@@ -20,36 +20,36 @@ from infer.ranges import consecutive
 
 log = logging.getLogger(__name__)
 
-# Files decoded before the next are begun: what the threads are ahead of their reader has to be held.
+# Files decoded together: results that are ahead of their reader have to be held.
 _BLOCK = 1024
-# Of the memory, what one split may take; training copies what is held.
+# Share of the memory that one split may take; training copies what is held.
 _HELD_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a decoded split is made of."""
+    """Digests and colour modes of a decoded split."""
 
     digests: list[bytes]
-    """Of every file its path and the SHA-256 of its bytes, one after the other."""
+    """Path and SHA-256 of every file, one after the other."""
     kinds: Counter[str]
-    """How many images were not RGB, by kind."""
+    """Counts of images that were not RGB, by kind."""
 
 
 class Tree:
-    """Image files whose squares have ``size`` pixels along an edge, as they are or by ``resizing``."""
+    """Square images of ``size`` pixels along an edge, by themselves or after ``resizing``."""
 
     def __init__(
         self, root: Path, listing: Listing, size: int, resizing: Resizing | None, in_memory: bool | None, threads: int
     ) -> None:
-        """``in_memory``: whether splits are held; None: those that take at most a third of this machine's memory."""
+        """``in_memory``: hold splits; None: those that take at most a third of this machine's memory."""
         self._root, self._listing = root, listing
         self._size, self._resizing = size, resizing
         self._in_memory, self._threads = in_memory, threads
 
     def split(self, name: str) -> Split:
         """The split ``train`` or ``test``. Raises UsageError for images that cannot be read or are not squares of one
-        size: at once for a split that is held, else when they are asked for."""
+        size: at once for a split that is held, else at their use."""
         return self.examined(name)[0] if self._is_held(name) else self._on_demand(name)
 
     def examined(self, name: str) -> tuple[Split, Contents]:
@@ -97,7 +97,7 @@ class Tree:
         return needed <= _HELD_SHARE * present if self._in_memory is None else self._in_memory
 
     def _bytes(self, name: str) -> int:
-        """What the split takes when it is held."""
+        """Memory that the split takes when it is held."""
         return len(self._listing.splits[name]) * 3 * self._size**2
 
 

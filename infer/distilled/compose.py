@@ -13,9 +13,9 @@ _INT8_MAX = 127
 
 
 def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation) -> Tensor:
-    """The images that a student sees, in normalised units: float32 [K·(M+1)·C, 3, H, W].
+    """The composed images, normalised: float32 [K·(M+1)·C, 3, H, W].
 
-    ``natural`` is uint8 [K, C, 3, H, W], ``compensators`` float32 [M, K, 3, H, W] in normalised units. Subset k runs
+    ``natural`` is uint8 [K, C, 3, H, W], ``compensators`` float32 [M, K, 3, H, W]. Subset k runs
     slowest, then the block (0: P_k as it is, m+1: P_k plus the compensator of teacher m), then the class. Sums are
     clipped to the valid range and not quantised again. The published code clips in every iteration a copy that the
     optimiser never sees, and saves a JPEG of the last one (ufc_cifar.py:116); the images agree but for JPEG's loss.
@@ -27,8 +27,8 @@ def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation)
 
 
 class ComposedOnDemand(OnDemand):
-    """What ``compose`` gives for ``natural`` uint8 [K, C, 3, H, W] and ``compensators`` float32 [M, K, 3, H, W], image
-    by image, in the memory of its parts."""
+    """The images of ``compose`` for ``natural`` uint8 [K, C, 3, H, W] and ``compensators`` float32 [M, K, 3, H, W], one
+    by one, in the memory of its parts."""
 
     def __init__(self, natural: Tensor, compensators: Tensor, normalisation: Normalisation) -> None:
         self._blocks = len(compensators) + 1
@@ -36,7 +36,7 @@ class ComposedOnDemand(OnDemand):
         self._natural, self._compensators = natural, compensators
         self._normalisation = normalisation
 
-    def made(self, rows: Tensor) -> Tensor:
+    def load(self, rows: Tensor) -> Tensor:
         """Normalised images, clipped to the valid range."""
         classes = self._natural.shape[1]
         subset, within = rows // (self._blocks * classes), rows % (self._blocks * classes)
@@ -55,9 +55,9 @@ def composed_targets(subsets: int, blocks: int, classes: int) -> Tensor:
 
 
 def round_compensators(compensators: Tensor, dtype: str) -> dict[str, Tensor]:
-    """``compensators`` float32 [..., 3, H, W] as they are stored: ``compensators`` and, for int8, ``scales`` [..., 3].
+    """Stored form of ``compensators`` float32 [..., 3, H, W]: ``compensators`` and, for int8, ``scales`` [..., 3].
 
-    int8 spans ±127 times a scale per compensator and channel, so that the largest value is kept exactly.
+    int8 values are multiples, up to ±127, of a scale per compensator and channel; the largest value is kept exactly.
     """
     if dtype != "int8":
         return {"compensators": compensators.to(getattr(torch, dtype))}
@@ -67,6 +67,6 @@ def round_compensators(compensators: Tensor, dtype: str) -> dict[str, Tensor]:
 
 
 def unround_compensators(stored: dict[str, Tensor]) -> Tensor:
-    """float32 compensators [..., 3, H, W] from what ``round_compensators`` gave."""
+    """float32 compensators [..., 3, H, W] from the result of ``round_compensators``."""
     values = stored["compensators"].float()
     return values * stored["scales"][..., None, None] if "scales" in stored else values

@@ -1,7 +1,7 @@
-"""Soft labels as files hold them, logits or probabilities, and as a loss wants them: logits.
+"""Soft labels: logits or probabilities in files, logits in a loss.
 
 The labels of DD-Ranking, MTT and DATM are logits, which their losses put through a softmax; other sets hold
-probabilities. What a file holds is seen by its values: rows of probabilities have no negative entry and sum to one.
+probabilities. The values of a file tell which it holds: rows of probabilities have no negative entry and sum to one.
 """
 
 import torch
@@ -10,19 +10,19 @@ from torch import Tensor
 from infer.errors import UsageError
 
 _LEAST = 1e-30
-"""Stands for a probability of zero: a logit that is mixed with others has to be finite."""
+"""Least probability: a logit that is mixed with others has to be finite."""
 _SUM_TOLERANCE = 1e-2
-"""How far rows of probabilities may miss a sum of one: bfloat16 rounds each to a part in 256."""
+"""Tolerance of a row's sum of probabilities: bfloat16 rounds each to a part in 256."""
 
 
 def are_probabilities(soft_labels: Tensor) -> bool:
-    """Whether the rows of ``soft_labels`` [N, C] are probabilities rather than logits."""
+    """True if the rows of ``soft_labels`` [N, C] are probabilities rather than logits."""
     sums = soft_labels.double().sum(dim=1)
     return bool((soft_labels >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=_SUM_TOLERANCE))
 
 
 def as_logits(soft_labels: Tensor) -> Tensor:
-    """float32 [N, C]: logits as they are, of probabilities the logarithms, so that softmax at T = 1 gives them back."""
+    """Logits float32 [N, C]; probabilities become their logarithms, of which softmax at T = 1 is the inverse."""
     values = soft_labels.float()
     return values.clamp(min=_LEAST).log() if are_probabilities(soft_labels) else values
 

@@ -1,4 +1,4 @@
-"""The comparison of a run: the distilled set it was asked for, and baselines of equal bytes and equal updates."""
+"""The comparison of a run: its distilled set, and baselines of equal bytes and equal updates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _NOT_PROTOCOL = ("repeats", "split", "val_fraction", "test_every", "reported")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A labelled set and the students that judge it."""
+    """A labelled set and the students trained on it."""
 
     context: Context
     labelled: LabelledSet
@@ -45,12 +45,12 @@ class Evaluation:
 
     @property
     def is_done(self) -> bool:
-        """Whether every student is trained."""
+        """True if every student is trained."""
         return all(self.context.store.exists(s) for students in self.students.values() for s in students)
 
     @cached_property
     def plan(self) -> Plan:
-        """How its students are trained, but for the learning rate, which architectures may have of their own."""
+        """Plan of its students, but for the learning rate, which may differ between architectures."""
         labelled = self.labelled
         return student_plan(self.context, labelled.images, labelled.steps, overrides=labelled.labels.overrides)
 
@@ -67,11 +67,11 @@ class Evaluation:
 
     @property
     def samples_seen(self) -> int:
-        """Images that each student is shown, each time counted."""
+        """Images shown to each student, each time counted."""
         return self.plan.samples_seen
 
     def outcome(self) -> dict[str, Any]:
-        """Scores of its students, all of which are trained, and what the set costs; JSON-ready."""
+        """Scores of its students, all of which are trained, and the storage of the set; JSON-ready."""
         reported = self.context.config.evaluate.reported
         per_student = {arch: metrics_of(students, reported) for arch, students in self.students.items()}
         leading = next(iter(per_student))
@@ -171,8 +171,8 @@ def _baseline_images(
 def _random_images_with_fkd(context: Context, budget: int, steps: int) -> tuple[RandomSet, int]:
     """The most random images that ``budget`` pays for with their fkd labels, and the bytes left over.
 
-    Labels are stored per epoch, and fewer images make more epochs of the same updates, so what an image costs depends
-    on how many there are.
+    Labels are stored per epoch, and fewer images make more epochs of the same updates, so the cost of an image depends
+    on their number.
     """
     data, labeling = context.data, context.config.labeling
     most, _ = random_images_for(budget, image_bytes(data.image_size), data.num_classes, min(data.train_counts))

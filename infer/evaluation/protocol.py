@@ -1,4 +1,4 @@
-"""The evaluation protocol of a run: how long students train, on which pixels, on what they are tested."""
+"""The evaluation protocol of a run: length of training, input pixels, test images."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ def student_plan(
 ) -> Plan:
     """The length, schedule and batches of a student on ``images``.
 
-    ``steps`` replaces the protocol's own length. ``arch`` decides on the learning rate alone; None: the first student.
+    ``steps`` replaces the protocol's own length. ``arch`` determines the learning rate alone; None: the first student.
     ``overrides`` replace settings of the protocol (``Labels.overrides``).
     Raises UsageError when the images do not divide into the patches that are to be shuffled.
     """
@@ -31,7 +31,7 @@ def student_plan(
     patches = protocol.shuffle_patches
     allowed = f"images of {size}x{size} pixels do not divide into so many rows and columns of patches"
     require(size % patches == 0, "evaluate.shuffle_patches", patches, allowed)
-    if protocol.divide_epochs_by_blocks:
+    if protocol.divide_epochs_by_blocks and protocol.epochs is not None:
         blocks = images.num_images // images.stored_images
         protocol = replace(protocol, epochs=max(1, round(protocol.epochs / blocks)))
     return Plan(
@@ -49,12 +49,12 @@ def student_normalisation(context: Context) -> Normalisation:
 
 
 def as_tested(context: Context, images: LabelledImages) -> LabelledImages:
-    """Test images as the protocol shows them to students."""
+    """Test images with the normalisation and the enlargement of the protocol."""
     return replace(images.renormalised(student_normalisation(context)), enlarged_to=_enlarged_to(context))
 
 
 def pixel_settings(context: Context) -> dict[str, Any]:
-    """How the pixels that students see differ from the data set's own, for their signatures; JSON-ready."""
+    """Differences of the students' input pixels from the data set's own, for signatures; JSON-ready."""
     settings: dict[str, Any] = dict(student_normalisation(context).settings_beside(context.data.normalisation))
     if (enlarged := _enlarged_to(context)) is not None:
         settings["enlarged_to"] = enlarged

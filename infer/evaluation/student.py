@@ -19,13 +19,13 @@ from infer.training.images import LabelledImages
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Images with their labels, the protocol and the length of training: all that decides on a student but its seed."""
+    """Images with labels, protocol and length of training: everything that determines a student but its seed."""
 
     name: str
     images: TrainingSet
     labels: Labels
     protocol: str
-    """The name that stands beside its numbers."""
+    """Name of the protocol, for records."""
     steps: int | None = None
     """Updates, where they are those of another set's students; None: the protocol's own length."""
     leftover_bytes: int = 0
@@ -93,7 +93,7 @@ class Student(TrainedNetwork):
         }
 
     def test_images(self) -> dict[str, LabelledImages]:
-        """The test images as the protocol shows them."""
+        """The test images of the protocol."""
         return {name: as_tested(self._context, images) for name, images in super().test_images().items()}
 
 
@@ -106,8 +106,8 @@ def students_of(context: Context, labelled: LabelledSet) -> dict[str, list[Stude
 def metrics_of(students: list[Student], reported: Reported) -> dict[str, Summary]:
     """Mean, spread and values of every score over the students of one architecture.
 
-    ``test/top1`` is that of the last epoch and ``test/top1_best_epoch`` stands beside it; where the best is reported it
-    is the best epoch's, and ``test/top1_last_epoch`` stands beside it as well.
+    ``test/top1`` is of the last epoch, beside ``test/top1_best_epoch``; where the best is reported it is of the best
+    epoch, and ``test/top1_last_epoch`` is added.
     """
     facts = [student.facts for student in students]
     last = {key: summarise([fact["scores"][key] for fact in facts]) for key in facts[0]["scores"]}

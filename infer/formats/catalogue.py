@@ -1,4 +1,4 @@
-"""Every format that distilled images are read from and written to, by name, and which of them a path holds."""
+"""The formats of distilled images, by name, and their detection from a path."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ _FKD = "epoch_0/batch_0.tar"
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how a set is written."""
+    """Destination and encoding of a set to write."""
 
     folder: Path
-    """There, and empty."""
+    """Existing and empty."""
     classes: Sequence[str]
     normalisation: Normalisation
     jpeg_quality: int | None = None
-    """Of image files; None: PNG."""
+    """Quality of JPEG files; None: PNG."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a format is recognised, read and written."""
+    """Detection, reading and writing of a format."""
 
     recognises: Callable[[Path], bool]
     files: Callable[[Path], list[Path]]
@@ -36,7 +36,7 @@ class Format:
     read: Callable[[Path, int | None], ForeignSet]
     """The set at a path; the number of classes where it is known."""
     write: Callable[[ForeignSet, Target], Rounding | None]
-    """Write a set; gives what rounding to bytes lost."""
+    """Write a set; returns the loss by rounding to bytes."""
 
 
 def find_format(path: Path, given: str = AUTO) -> tuple[str, Format]:
@@ -63,7 +63,7 @@ def find_format(path: Path, given: str = AUTO) -> tuple[str, Format]:
 
 
 def write(name: str, finished: ForeignSet, target: Target) -> Rounding | None:
-    """Write ``finished`` in the format called ``name``; gives what rounding to bytes lost, None where nothing was."""
+    """Write ``finished`` in the format called ``name``; returns the loss by rounding to bytes, if any."""
     return _CATALOGUE[name].write(finished, target)
 
 

@@ -1,4 +1,4 @@
-"""Pixels as the bytes of an image file, several at a time."""
+"""Encoding of pixels as image files, several at a time."""
 
 import io
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _BLOCK = 1024  # images encoded ahead of whoever writes them
 
 
 def ending(jpeg_quality: int | None) -> str:
-    """Of the file's name."""
+    """Ending of the file's name."""
     return ".png" if jpeg_quality is None else ".jpg"
 
 

@@ -1,4 +1,4 @@
-"""Finished images with their classes: what every format of another tool holds, in one form."""
+"""Distilled images of other tools with their classes, in one form for all formats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ _CLIPPED_LEVELS = 1.0  # more than this beyond black or white is no rounding of 
 
 @dataclass(frozen=True)
 class Rounding:
-    """What was lost when normalised values became bytes."""
+    """Loss by rounding of normalised values to bytes."""
 
     largest_error: float
-    """In levels of 255; half a level at most where nothing was clipped."""
+    """Largest error in levels of 255; half a level at most where nothing was clipped."""
     clipped: float
     """Share of the values that lay more than a level outside of black and white."""
 
@@ -36,20 +36,20 @@ class Rounding:
 
 @dataclass(frozen=True, eq=False)
 class ForeignSet:
-    """Images as a student sees them, their classes, and what else their format says."""
+    """Images, their classes, and the format's other contents."""
 
     pixels: Tensor
-    """uint8 [N, 3, H, H], or float32 in the normalised units of whoever wrote them."""
+    """uint8 [N, 3, H, H], or float32 with the normalisation of the program that wrote them."""
     targets: Tensor
     """int64 [N]."""
     classes: Sequence[str] | None = None
     """Class names in order, where the format has them."""
     soft_labels: Tensor | None = None
-    """float [N, C], as they were written: logits, or probabilities."""
+    """float [N, C], unchanged: logits or probabilities."""
     student_lr: float | None = None
     """The learning rate of the student that was distilled along."""
     notes: Sequence[str] = ()
-    """What a person should know of how it was read, a sentence each."""
+    """Remarks for a person on the reading, a sentence each."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -60,11 +60,11 @@ class ForeignSet:
         return self.pixels.shape[-1]
 
     def normalised(self, normalisation: Normalisation) -> Tensor:
-        """float32 [N, 3, H, H]; bytes are normalised, other values are taken to be."""
+        """float32 [N, 3, H, H]; bytes are normalised, other values are taken as normalised."""
         return normalisation.normalise(self.pixels) if self.pixels.dtype == torch.uint8 else self.pixels
 
     def as_bytes(self, normalisation: Normalisation) -> tuple[Tensor, Rounding | None]:
-        """uint8 [N, 3, H, H] and what that lost; None where they were bytes."""
+        """uint8 [N, 3, H, H] and the loss by rounding; None where they were bytes."""
         if self.pixels.dtype == torch.uint8:
             return self.pixels, None
         levels = normalisation.levels(self.pixels.double())
@@ -80,7 +80,7 @@ class ForeignSet:
         return replace(self, pixels=self.pixels[order], targets=self.targets[order], soft_labels=soft_labels)
 
     def require_square(self, source: object) -> "ForeignSet":
-        """Itself; UsageError unless its tensors are what a set of square colour images is made of."""
+        """The set itself; UsageError unless its tensors are square colour images with a label each."""
         shape, count = list(self.pixels.shape), len(self.targets)
         if self.pixels.dim() != 4 or shape[1] != 3 or shape[2] != shape[3] or shape[0] != count or not count:
             raise UsageError(
@@ -94,7 +94,7 @@ class ForeignSet:
 
 
 def counted_by_class(finished: ForeignSet) -> Tensor:
-    """For each image its number among those of its class: int64 [N]."""
+    """The number of each image among those of its class: int64 [N]."""
     numbers = torch.empty_like(finished.targets)
     for target in finished.targets.unique():
         rows = (finished.targets == target).nonzero().flatten()
@@ -103,9 +103,9 @@ def counted_by_class(finished: ForeignSet) -> Tensor:
 
 
 def class_major_targets(count: int, num_classes: int | None, source: object) -> Tensor:
-    """The classes of ``count`` images that stand class by class, as many of each: int64 [count].
+    """The classes of ``count`` images in class order, as many of each: int64 [count].
 
-    Raises UsageError where that cannot be, or the number of classes is not known.
+    Raises UsageError where that is impossible or the number of classes is unknown.
     """
     if num_classes is None:
         raise UsageError(

@@ -5,11 +5,12 @@ list<float>. The class names stand in the schema's metadata, as JSON under ``hug
 ``img`` and ``fine_label``, for example) are found by the metadata.
 """
 
+import importlib.util
 import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,13 +21,19 @@ from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, counted_by_class
 
+if TYPE_CHECKING:
+    import pyarrow
+
+Features = dict[str, dict[str, Any]]
+"""The entry of each column in the metadata that ``datasets`` writes."""
+
 _ROWS_PER_GROUP = 1000  # what datasets' viewer expects to read at once
 _LABELS = ("label", "fine_label")  # of several columns of classes, the first of these
 _SOFT_LABEL = "soft_label"
 
 
 def recognises(path: Path) -> bool:
-    """Whether ``path`` is a Parquet file, or a folder with some in it or in its ``data``."""
+    """True if ``path`` is a Parquet file, or a folder with some in it or in its ``data``."""
     return bool(files(path))
 
 
@@ -40,7 +47,9 @@ def files(path: Path) -> list[Path]:
 
 def read(path: Path, num_classes: int | None) -> ForeignSet:
     """The images, decoded, their classes and class names, and soft labels where there is such a column."""
-    parquet = _pyarrow().parquet
+    _require_pyarrow()
+    from pyarrow import parquet
+
     tables = [parquet.read_table(file) for file in files(path)]
     features = _features(tables[0].schema)
     image, label = (
@@ -60,8 +69,10 @@ def read(path: Path, num_classes: int | None) -> ForeignSet:
 
 def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[str], jpeg_quality: int | None) -> None:
     """Write ``images`` uint8 [N, 3, H, H] of the set ``finished`` into ``data/train-00000-of-00001.parquet``."""
-    pyarrow = _pyarrow()
-    schema = _schema(pyarrow, classes, finished.soft_labels is not None)
+    _require_pyarrow()
+    import pyarrow.parquet
+
+    schema = _schema(classes, finished.soft_labels is not None)
     file = folder / "data" / "train-00000-of-00001.parquet"
     file.parent.mkdir(parents=True)
     contents = encoded(images, jpeg_quality)
@@ -78,19 +89,17 @@ def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[
             writer.write_table(pyarrow.Table.from_pydict(columns, schema))
 
 
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
+def _require_pyarrow() -> None:
+    if importlib.util.find_spec("pyarrow") is None:
         raise UsageError(
             'Parquet needs pyarrow, which is not installed. Type: pip install "infer-distillation[parquet]"'
-        ) from error
-    return pyarrow
+        )
 
 
-def _schema(pyarrow: Any, classes: Sequence[str], soft: bool) -> Any:
-    columns = [
+def _schema(classes: Sequence[str], soft: bool) -> "pyarrow.Schema":
+    import pyarrow
+
+    columns: list[tuple[str, pyarrow.DataType]] = [
         ("image", pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])),
         ("label", pyarrow.int64()),
     ]
@@ -101,17 +110,18 @@ def _schema(pyarrow: Any, classes: Sequence[str], soft: bool) -> Any:
     if soft:
         columns.append((_SOFT_LABEL, pyarrow.list_(pyarrow.float32())))
         features[_SOFT_LABEL] = {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    metadata: dict[bytes | str, bytes | str] = {"huggingface": json.dumps({"info": {"features": features}})}
     return pyarrow.schema(columns, metadata=metadata)
 
 
-def _features(schema: Any) -> dict[str, dict]:
-    """What the metadata says of each column; nothing where there is none."""
+def _features(schema: "pyarrow.Schema") -> Features:
+    """The metadata's entry of each column; none without metadata."""
     written = (schema.metadata or {}).get(b"huggingface")
-    return json.loads(written)["info"]["features"] if written else {}
+    features: Features = json.loads(written)["info"]["features"] if written else {}
+    return features
 
 
-def _column(path: Path, schema: Any, features: dict[str, dict], kind: str) -> str:
+def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str) -> str:
     """The column of images, or of classes: by the metadata, else by its usual name."""
     found = [name for name, feature in features.items() if feature.get("_type") == kind and name in schema.names]
     usual = _LABELS if kind == "ClassLabel" else ("image", "img")
@@ -124,7 +134,7 @@ def _column(path: Path, schema: Any, features: dict[str, dict], kind: str) -> st
     )
 
 
-def _decoded(cell: dict[str, Any] | bytes, path: Path) -> np.ndarray:
+def _decoded(cell: dict[str, Any] | bytes | None, path: Path) -> np.ndarray:
     """uint8 [3, H, W]."""
     content = cell["bytes"] if isinstance(cell, dict) else cell
     if not content:

@@ -23,17 +23,17 @@ from infer.formats.foreign_set import ForeignSet, class_major_targets, counted_b
 from infer.torch_load import load_foreign
 
 DDRANKING, MTT = "", "_best"
-"""What stands behind ``images``, ``labels`` and ``lr`` in the names of the files."""
+"""Suffix of ``images``, ``labels`` and ``lr`` in the names of the files."""
 _INITIAL = re.compile(r"tensor_(\d+)\.pt")
 
 
 def recognises_triple(suffix: str, path: Path) -> bool:
-    """Whether the folder ``path`` holds an images file."""
+    """True if the folder ``path`` holds an images file."""
     return (path / f"images{suffix}.pt").is_file()
 
 
 def triple_files(suffix: str, path: Path) -> list[Path]:
-    """Images, labels and learning rate, as far as they are there."""
+    """The existing files among images, labels and learning rate."""
     files = (path / f"{name}{suffix}.pt" for name in ("images", "labels", "lr"))
     return [file for file in files if file.is_file()]
 
@@ -59,7 +59,7 @@ def write_triple(suffix: str, folder: Path, images: Tensor, finished: ForeignSet
 
 
 def recognises_dc(path: Path) -> bool:
-    """Whether ``path`` is a file such as torch.save writes."""
+    """True if ``path`` is a file with an ending of torch.save."""
     return path.is_file() and path.suffix in (".pt", ".pth")
 
 
@@ -74,16 +74,17 @@ def read_dc(path: Path, num_classes: int | None) -> ForeignSet:
         or len(pairs[-1]) < 2
     ):
         raise UsageError(f"{path} is no set in DC's format: a dictionary whose data[-1] is (images, labels)")
-    return _labelled(*pairs[-1][:2], num_classes, path)
+    images, labels = pairs[-1][:2]
+    return _labelled(images, labels, num_classes, path)
 
 
 def write_dc(file: Path, images: Tensor, finished: ForeignSet) -> None:
-    """Write normalised ``images`` float32 and classes, in the order that they have."""
+    """Write normalised ``images`` float32 and classes, in their order."""
     torch.save({"data": [[images, finished.targets]], "accs_all_exps": {}}, file)
 
 
 def recognises_initial(path: Path) -> bool:
-    """Whether the folder ``path`` holds ``tensor_0.pt``."""
+    """True if the folder ``path`` holds ``tensor_0.pt``."""
     return (path / "tensor_0.pt").is_file()
 
 
@@ -123,15 +124,17 @@ def _labelled(
     images: Any, labels: Any, num_classes: int | None, source: Path, student_lr: float | None = None
 ) -> ForeignSet:
     images = _images(images, source)
+    soft_labels: Tensor | None = None
+    notes: tuple[str, ...] = ()
     if labels is None:
-        targets, soft_labels, notes = class_major_targets(len(images), num_classes, source), None, ()
+        targets = class_major_targets(len(images), num_classes, source)
     elif not isinstance(labels, Tensor):
         raise UsageError(f"{source}: its labels are a {type(labels).__name__}, not a tensor")
     elif labels.dtype.is_floating_point and labels.dim() == 2:
         soft_labels = labels.detach()
         targets, notes = _classes_of(soft_labels)
     else:
-        targets, soft_labels, notes = labels.long().flatten(), None, ()
+        targets = labels.long().flatten()
     return ForeignSet(images, targets, None, soft_labels, student_lr, notes).require_square(source)
 
 
@@ -142,7 +145,7 @@ def _images(images: Any, source: Path) -> Tensor:
 
 
 def _classes_of(soft_labels: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-    """The classes of images with soft labels: those of their places or, where these cannot be, the labels' peaks."""
+    """The classes of images with soft labels: by their places or, where that is impossible, the labels' peaks."""
     count, num_classes = soft_labels.shape
     peaks = soft_labels.argmax(dim=1)
     if count % num_classes:

@@ -30,14 +30,14 @@ _CLASS_IN_NAME = re.compile(r"class(\d+)_id\d+")
 
 @dataclass(frozen=True)
 class Layout:
-    """How folders and files are named."""
+    """Names of folders and files."""
 
     folder: Callable[[int, Sequence[str]], str]
-    """Of class c, given the class names."""
+    """Folder of class c, given the class names."""
     file: Callable[[int, int], str]
-    """Of image i of class c, without the ending."""
+    """File of image i of class c, without the ending."""
     numbered: re.Pattern[str] | None
-    """What a folder's name is where it holds the class's number."""
+    """Pattern of a folder's name that contains the class's number; None where names are class names."""
 
 
 SRE2L = Layout(lambda c, _: f"new{c:03d}", lambda c, i: f"class{c:03d}_id{i:03d}", re.compile(r"new(\d{3,5})"))
@@ -46,7 +46,7 @@ IMAGEFOLDER = Layout(lambda c, names: names[c], lambda _, i: f"{i:05d}", None)
 
 
 def recognises(layout: Layout, path: Path) -> bool:
-    """Whether the folders in ``path`` are named as in ``layout`` and hold images."""
+    """True if the folders in ``path`` are named as in ``layout`` and hold images."""
     names = _class_folders(_root(path))
     fits = layout.numbered is None or all(layout.numbered.fullmatch(name) for name in names)
     return bool(names) and fits and any(_images(_root(path) / name) for name in names)
@@ -91,7 +91,7 @@ def write(
 
 
 def _root(path: Path) -> Path:
-    """Where the class folders are: RDED's experiments keep them in ``syn_data``."""
+    """The folder of the class folders: RDED's experiments keep them in ``syn_data``."""
     return path / "syn_data" if (path / "syn_data").is_dir() else path
 
 
@@ -102,7 +102,7 @@ def _class_folders(root: Path) -> list[str]:
 
 
 def _images(folder: Path) -> list[Path]:
-    """As ImageFolder lists them: by folder, then by name."""
+    """Image files in ImageFolder's order: by folder, then by name."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS and path.is_file())
     return sorted(found, key=lambda path: (str(path.parent), path.name))
 
@@ -128,11 +128,12 @@ def _check_class_in_name(layout: Layout, file: Path, target: int) -> None:
 
 
 def _decoded(paths: Sequence[Path]) -> Tensor:
-    images = None
+    """The images uint8 [N, 3, H, W] of the files, at least one; UsageError where their sizes differ."""
+    images = torch.empty(0)
     with closing(decode_images(paths, None, torch.get_num_threads())) as decoder:
         for row, (path, image) in enumerate(zip(paths, decoder, strict=True)):
             height, width = image.pixels.shape[:2]
-            if images is None:
+            if row == 0:
                 images = torch.empty(len(paths), 3, height, width, dtype=torch.uint8)
             if (height, width) != tuple(images.shape[-2:]):
                 raise UsageError(

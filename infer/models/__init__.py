@@ -1,4 +1,4 @@
-"""Networks by name: what a teacher or a student can be. Importing this package does not import torch."""
+"""Networks by name, for teachers and students. Importing this package does not import torch."""
 
 from typing import TYPE_CHECKING
 
@@ -14,24 +14,24 @@ __all__ = ["build", "check", "signature_settings"]
 def build(arch: str, num_classes: int, image_size: int) -> "nn.Module":
     """The untrained network ``arch``: float images [B, 3, image_size, image_size] to logits [B, num_classes].
 
-    Weights are drawn from torch's global generator, as each family's docstring says.
+    Weights are initialised from torch's global generator, as each family's docstring says.
     Raises UsageError for a name that does not exist or a network that cannot take images of this size.
     """
     check(arch, image_size)
-    family, options = names.parse(arch)
-    match family:  # each family is imported only when asked for: torchvision and timm take seconds to load
+    parsed = names.parse(arch)
+    match parsed.family:  # each family is imported only when asked for: torchvision and timm take seconds to load
         case "resnet":
             from infer.models.resnet import cifar_resnet
 
-            return cifar_resnet(num_classes=num_classes, **options)
+            return cifar_resnet(parsed.depth, num_classes)
         case "resnet_thin":
             from infer.models.resnet_thin import ThinResNet
 
-            return ThinResNet(num_classes=num_classes, **options)
+            return ThinResNet(parsed.depth, num_classes, parsed.width)
         case "convnet":
             from infer.models.convnet import ConvNet
 
-            return ConvNet(num_classes=num_classes, image_size=image_size, **options)
+            return ConvNet(parsed.depth, num_classes, image_size, parsed.width, parsed.norm)
         case "mobilenetv2":
             from infer.models.mobilenetv2 import MobileNetV2
 
@@ -47,8 +47,8 @@ def build(arch: str, num_classes: int, image_size: int) -> "nn.Module":
         case "timm":
             from infer.models.libraries import timm_network
 
-            return timm_network(num_classes=num_classes, image_size=image_size, **options)
-        case "torchvision":
+            return timm_network(parsed.name, num_classes, image_size)
+        case _:
             from infer.models.libraries import torchvision_network
 
-            return torchvision_network(num_classes=num_classes, image_size=image_size, **options)
+            return torchvision_network(parsed.name, num_classes, image_size)

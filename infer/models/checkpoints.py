@@ -1,4 +1,4 @@
-"""Weights out of other people's files: found in the file, brought to the names of the network, checked and loaded."""
+"""Weights of other programs' checkpoint files: found in the file, renamed for the network and checked."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,8 +32,8 @@ def fitted_weights(
     target: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str, imagenet_outputs: list[int] | None = None
 ) -> dict[str, Tensor]:
     """``weights`` as a state for the network whose state is ``target``. Names are mapped where the network lacks them:
-    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``. Of the 1,000 outputs of an ImageNet-1k
-    network those are kept that ``imagenet_outputs`` lists, in that order.
+    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``. Of an ImageNet-1k network's 1,000 outputs,
+    those that ``imagenet_outputs`` lists are kept, in that order.
 
     Raises UsageError naming ``source`` and the first weight that is missing, left over or of another shape.
     """
@@ -74,7 +74,7 @@ def _unwrapped(name: str) -> str:
 
 
 def _name_in(target: Mapping[str, Tensor], name: str) -> str:
-    """What the network calls the weight ``name``; ``name`` itself where it knows neither it nor a synonym."""
+    """The network's name of the weight ``name``; ``name`` itself where it has neither it nor a synonym."""
     return next((candidate for candidate in _spellings(name.split(".")) if candidate in target), name)
 
 
@@ -87,7 +87,7 @@ def _spellings(parts: list[str]) -> Iterator[str]:
                 yield from (".".join([*parts[:position], other, *parts[position + 1 :]]) for other in names - {part})
 
 
-def _check_all_there(target: Mapping[str, Tensor], mapped: Mapping[str, tuple], source: str) -> None:
+def _check_all_there(target: Mapping[str, Tensor], mapped: Mapping[str, tuple[str, Tensor]], source: str) -> None:
     missing = [name for name in target if name not in mapped and not name.endswith(_COUNTER)]
     left_over = [own_name for name, (own_name, _) in mapped.items() if name not in target]
     if missing or left_over:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from infer.models.names import CONVNET_WIDTH, GROUPS_OF_GROUPNORM
+from infer.models.names import GROUPS_OF_GROUPNORM
 
 
 class ConvNet(nn.Module):
@@ -12,14 +12,7 @@ class ConvNet(nn.Module):
     the literature. The image must be at least 2^depth pixels wide.
     """
 
-    def __init__(
-        self,
-        depth: int,
-        num_classes: int,
-        image_size: int,
-        width: int = CONVNET_WIDTH,
-        norm: str = "instancenorm",
-    ) -> None:
+    def __init__(self, depth: int, num_classes: int, image_size: int, width: int, norm: str) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         in_width = 3
@@ -34,7 +27,8 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, image_size, image_size] to logits [B, num_classes]."""
-        return self.classifier(self.features(images).flatten(1))
+        logits: Tensor = self.classifier(self.features(images).flatten(1))
+        return logits
 
 
 def _norm(norm: str, width: int, image_size: int) -> list[nn.Module]:

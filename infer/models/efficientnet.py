@@ -38,7 +38,8 @@ class EfficientNetB0(nn.Module):
         """Images [B, 3, H, W] to logits [B, num_classes]."""
         x = F.silu(self.bn1(self.conv1(images)))
         x = self.layers(x)
-        return self.linear(self.dropout(x.mean((2, 3))))
+        logits: Tensor = self.linear(self.dropout(x.mean((2, 3))))
+        return logits
 
 
 class MBConv(nn.Module):
@@ -63,8 +64,8 @@ class MBConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = F.silu(self.bn1(self.conv1(x))) if self.expands else x
         out = F.silu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(self.se(out)))
-        return out + x if self.adds_input else out
+        projected: Tensor = self.bn3(self.conv3(self.se(out)))
+        return projected + x if self.adds_input else projected
 
 
 class SqueezeExcitation(nn.Module):
@@ -77,7 +78,8 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         means = x.mean((2, 3), keepdim=True)
-        return x * self.se2(F.silu(self.se1(means))).sigmoid()
+        gates: Tensor = self.se2(F.silu(self.se1(means))).sigmoid()
+        return x * gates
 
 
 def _blocks(in_width: int) -> nn.Sequential:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,9 +20,9 @@ def timm_network(name: str, num_classes: int, image_size: int) -> nn.Module:
 
     _require_known("timm", name, timm.list_models())
     needs_size = timm.models.get_pretrained_cfg_value(name, "fixed_input_size")
-    options = {"img_size": image_size} if needs_size else {}
+    options: dict[str, Any] = {"img_size": image_size} if needs_size else {}
     make = partial(timm.create_model, name, pretrained=False, num_classes=num_classes, **options)
-    return _made_and_tried(f"timm/{name}", make, image_size)
+    return _checked(f"timm/{name}", make, image_size)
 
 
 def torchvision_network(name: str, num_classes: int, image_size: int) -> nn.Module:
@@ -34,7 +35,7 @@ def torchvision_network(name: str, num_classes: int, image_size: int) -> nn.Modu
     _require_known("torchvision", name, models.list_models(module=models))
     options = _torchvision_options(name, image_size)
     make = partial(models.get_model, name, weights=None, num_classes=num_classes, **options)
-    return _made_and_tried(f"torchvision/{name}", make, image_size)
+    return _checked(f"torchvision/{name}", make, image_size)
 
 
 def _require_known(library: str, name: str, known: Iterable[str]) -> None:
@@ -48,7 +49,7 @@ def _require_known(library: str, name: str, known: Iterable[str]) -> None:
 
 
 def _torchvision_options(name: str, image_size: int) -> dict[str, object]:
-    """What torchvision's constructors want to know of the image, and no second classifier while training."""
+    """Constructor arguments for the image size, and against a second classifier during training."""
     if name.startswith("vit_"):
         return {"image_size": image_size}
     if name.startswith("maxvit_"):
@@ -58,7 +59,7 @@ def _torchvision_options(name: str, image_size: int) -> dict[str, object]:
     return {}
 
 
-def _made_and_tried(arch: str, make: Callable[[], nn.Module], image_size: int) -> nn.Module:
+def _checked(arch: str, make: Callable[[], nn.Module], image_size: int) -> nn.Module:
     """The network, after one image has passed through it: many of these need larger images than CIFAR's."""
     try:
         network = make().eval()

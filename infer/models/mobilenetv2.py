@@ -37,7 +37,8 @@ class MobileNetV2(nn.Module):
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         x = self.layers(x)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        return self.linear(x.mean((2, 3)))
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
 
 
 class InvertedResidual(nn.Module):
@@ -57,8 +58,8 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = F.relu(self.bn2(self.conv2(out)), inplace=True)
-        out = self.bn3(self.conv3(out))
-        return out if self.shortcut is None else out + self.shortcut(x)
+        projected: Tensor = self.bn3(self.conv3(out))
+        return projected if self.shortcut is None else projected + self.shortcut(x)
 
 
 def _shortcut(in_width: int, out_width: int) -> nn.Module:

@@ -1,9 +1,9 @@
-"""The names of networks, without torch: so that a configuration is checked before torch is loaded."""
+"""Names of networks, without torch, so that a configuration is checked before torch is loaded."""
 
 import difflib
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from infer.errors import UsageError
 
@@ -12,7 +12,6 @@ THIN_RESNETS = ("resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resn
 CONVNETS = ("convnet3", "convnet4", "convnet5", "convnet6")
 PUBLISHED_TEACHERS = ("mobilenetv2", "efficientnet_b0", "shufflenet_g2")
 NORMS = ("instancenorm", "batchnorm", "layernorm", "groupnorm", "nonorm")
-CONVNET_WIDTH = 128
 GROUPS_OF_GROUPNORM = 4
 
 ALLOWED = (
@@ -35,43 +34,59 @@ _FORMS = {
 }
 
 
-class ParsedName(NamedTuple):
-    """The family that a name belongs to, and the constructor arguments that the rest of the name gives."""
+_DEFAULT_WIDTHS = {"resnet_thin": 16, "convnet": 128}
+_DEFAULT_NORM = "instancenorm"
+
+
+@dataclass(frozen=True)
+class ParsedName:
+    """Family of networks, and the options that the name spells out or leaves at their defaults."""
 
     family: str
-    options: dict[str, int | str]
+    depth: int = 0
+    """Layers, or blocks of a ConvNet; 0 where the family has one depth."""
+    width: int = 0
+    """Channels of the first layers; 0 where the family has one width."""
+    norm: str = ""
+    """Normalisation layers of a ConvNet."""
+    name: str = ""
+    """Name of a network of timm or torchvision."""
 
 
 def parse(arch: str) -> ParsedName:
-    """Split a name such as ``convnet3_w64_batchnorm`` into its family and the options that it spells out.
+    """Split a name such as ``convnet3_w64_batchnorm`` into its family and options.
 
-    Whether timm or torchvision knows the name after the slash is seen only when it is built.
+    Names of timm's and torchvision's networks are checked only when these are built.
     Raises UsageError naming the allowed forms and the nearest names.
     """
     for family, form in _FORMS.items():
         if match := re.fullmatch(form, arch):
             given = {option: text for option, text in match.groupdict().items() if text is not None}
-            numbers = {option: int(given[option]) for option in ("depth", "width") if option in given}
-            return ParsedName(family, given | numbers)
+            return ParsedName(
+                family,
+                depth=int(given.get("depth", 0)),
+                width=int(given.get("width", _DEFAULT_WIDTHS.get(family, 0))),
+                norm=given.get("norm", _DEFAULT_NORM if family == "convnet" else ""),
+                name=given.get("name", ""),
+            )
     raise UsageError(f"unknown architecture '{arch}'{nearest(arch, _own_names())}; allowed: {ALLOWED}")
 
 
 def signature_settings(arch: str) -> dict[str, str | int]:
-    """What identifies the network ``arch`` in the signature of what is trained from it."""
+    """The entries that identify the network ``arch`` in the signature of a teacher or student."""
     revision = _REVISIONS.get(arch, 1)
     return {"arch": arch} | ({"revision": revision} if revision > 1 else {})
 
 
 def check(arch: str, image_size: int | None = None) -> None:
     """Raise UsageError unless ``arch`` is an allowed name that fits the image size in pixels, where known."""
-    family, options = parse(arch)
-    if family != "convnet":
+    parsed = parse(arch)
+    if parsed.family != "convnet":
         return
-    width = options.get("width", CONVNET_WIDTH)
-    if options.get("norm") == "groupnorm" and width % GROUPS_OF_GROUPNORM:
+    if parsed.norm == "groupnorm" and parsed.width % GROUPS_OF_GROUPNORM:
         raise UsageError(f"{arch}: with groupnorm the width must be a multiple of {GROUPS_OF_GROUPNORM}")
     if image_size is not None:
-        _check_pooling(arch, options["depth"], image_size)
+        _check_pooling(arch, parsed.depth, image_size)
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
@@ -81,7 +96,7 @@ def nearest(given: str, known: Iterable[str]) -> str:
 
 
 def _check_pooling(arch: str, depth: int, image_size: int) -> None:
-    """Every block of a ConvNet halves the image, rounding down; at least one pixel must be left."""
+    """Raise UsageError if no pixel is left: every block of a ConvNet halves the image, rounding down."""
     largest = image_size.bit_length() - 1
     if depth <= largest:
         return

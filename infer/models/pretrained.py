@@ -1,4 +1,4 @@
-"""Trained weights for an architecture: out of a file, or by the name that torchvision or timm gives them."""
+"""Published weights for an architecture: from a file, or by the name that torchvision or timm gives them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from infer.models import names
 from infer.models.checkpoints import read_weights
 
 DEFAULT = "DEFAULT"
-"""Stands for the weights that a library itself would choose."""
+"""Name of the weights that a library itself would choose."""
 _FILE_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".safetensors")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that are not read yet."""
+    """Reference to weights that are not read yet."""
 
     source: str
-    """Where they come from, for a person."""
+    """Origin, for messages."""
     identity: Mapping[str, Any]
-    """What they are, for a signature: JSON-ready, and the same wherever they lie."""
+    """Entry of a signature: JSON-ready, and independent of the place of the file."""
     read: Callable[[], dict[str, Tensor]]
 
 
@@ -36,12 +36,13 @@ def weights_for(arch: str, given: str) -> Weights:
 
     Raises UsageError when there is no such file or name.
     """
-    family, options = names.parse(arch)
+    parsed = names.parse(arch)
+    family = parsed.family
     path = expand(given)
     if path.is_file():
         return Weights(str(path), {"sha256": sha256(path)}, lambda: read_weights(path))
     if family in _LIBRARIES and "/" not in given and not given.endswith(_FILE_ENDINGS):
-        return _LIBRARIES[family](arch, options["name"], given)
+        return _LIBRARIES[family](arch, parsed.name, given)
     named = f"{DEFAULT} or a name of {family}'s weights, or " if family in _LIBRARIES else ""
     raise UsageError(
         f"teachers.checkpoints={{{arch}: {given}}} names no file ({path} is not there). Give {named}the path of a "
@@ -59,7 +60,8 @@ def _of_torchvision(arch: str, name: str, given: str) -> Weights:
 
     def read() -> dict[str, Tensor]:
         try:
-            return models.get_model(name, weights=member).state_dict()
+            weights: dict[str, Tensor] = models.get_model(name, weights=member).state_dict()
+            return weights
         except OSError as error:
             where = Path(torch.hub.get_dir(), "checkpoints", Path(member.url).name)
             raise UsageError(
@@ -74,7 +76,8 @@ def _of_timm(arch: str, name: str, given: str) -> Weights:
     import timm
 
     known = [entry.partition(".")[2] for entry in timm.list_pretrained(f"{name}.*")]
-    tag = timm.models.get_pretrained_cfg(name).tag if given == DEFAULT and known else given
+    chosen = timm.models.get_pretrained_cfg(name) if given == DEFAULT and known else None
+    tag = given if chosen is None else chosen.tag
     if tag not in known:
         raise _unknown(arch, given, known)
 

@@ -11,7 +11,7 @@ class ThinResNet(nn.Module):
     initialised by Kaiming's normal scheme (fan-in), as in the paper; the last layer by torch's default.
     """
 
-    def __init__(self, depth: int, num_classes: int, width: int = 16) -> None:
+    def __init__(self, depth: int, num_classes: int, width: int) -> None:
         super().__init__()
         blocks_per_stage = (depth - 2) // 6
         self.conv1 = _conv3x3(3, width)
@@ -28,7 +28,8 @@ class ThinResNet(nn.Module):
         """Images [B, 3, H, W] to logits [B, num_classes]."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         x = self.layer3(self.layer2(self.layer1(x)))
-        return self.fc(x.mean((2, 3)))
+        logits: Tensor = self.fc(x.mean((2, 3)))
+        return logits
 
 
 class BasicBlock(nn.Module):

@@ -31,7 +31,8 @@ class ShuffleNetG2(nn.Module):
         """Images [B, 3, H, W] to logits [B, num_classes]."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         x = self.layer3(self.layer2(self.layer1(x)))
-        return self.linear(x.mean((2, 3)))
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
 
 
 class Bottleneck(nn.Module):
@@ -54,7 +55,8 @@ class Bottleneck(nn.Module):
     def _residual(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = F.relu(self.bn2(self.conv2(_shuffle(out, self.groups))), inplace=True)
-        return self.bn3(self.conv3(out))
+        residual: Tensor = self.bn3(self.conv3(out))
+        return residual
 
 
 class DownsamplingBottleneck(Bottleneck):
@@ -69,8 +71,9 @@ class DownsamplingBottleneck(Bottleneck):
 
 
 def _shuffle(x: Tensor, groups: int) -> Tensor:
-    """Deal the channels of each group out over all groups."""
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+    """The channels of each group spread over all groups."""
+    grouped: Tensor = x.unflatten(1, (groups, -1))
+    return grouped.transpose(1, 2).flatten(1, 2)
 
 
 def _stage(in_width: int, out_width: int, blocks: int, first_groups: int = _GROUPS) -> nn.Sequential:

@@ -11,11 +11,11 @@ from infer.store import Artefact
 from infer.tables import summary_as_text
 
 _SMALL_BATCH = 8
-"""A last batch of so many times fewer images than the others is worth a word."""
+"""Ratio of batch sizes from which a small last batch is pointed out."""
 
 
 def announce(context: Context, evaluations: list[Evaluation], plan: dict[Stage, list[Artefact]]) -> None:
-    """Say what will run and what is there already."""
+    """Print what will run and what exists already."""
     config, data, main = context.config, context.data, evaluations[0]
     say = context.console.say
     say(
@@ -40,12 +40,12 @@ def announce(context: Context, evaluations: list[Evaluation], plan: dict[Stage, 
 
 
 def _typed(value: object) -> str:
-    """``value`` as a person types it behind ``key=``."""
+    """``value`` in the form typed after ``key=``."""
     return canonical_json(value).strip('"')
 
 
 def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:
-    """Say so where the few images that are left of an epoch get an update of their own."""
+    """Point out an epoch's last batch where it has few images and an update of its own."""
     name, plan = evaluation.labelled.name, evaluation.plan
     whole, last = max(plan.batch_sizes), plan.batch_sizes[-1]
     if _SMALL_BATCH * last <= whole:
@@ -56,7 +56,7 @@ def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:
 
 
 def summarise_job(context: Context, record: dict[str, Any]) -> None:
-    """Say in one line what a job of a sweep came to."""
+    """Print the outcome of a sweep's job in one line."""
     split = context.config.evaluate.split.value
     score = record["metrics"].get(f"{split}/top1")
     top1 = summary_as_text(score) if score else "-"

@@ -1,4 +1,4 @@
-"""What there is to make, counted before the first unit of it: for one run, or for all jobs of a sweep together."""
+"""Count of the artefacts to make, before the work, for one run or for all jobs of a sweep together."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ COLUMNS = ("stage", "units", "there", "to make")
 
 
 class Inventory:
-    """The artefacts that runs rest on, each counted once however many of them share it."""
+    """The artefacts of one or more runs, each counted once."""
 
     def __init__(self) -> None:
         self._units: dict[Stage, set[str]] = defaultdict(set)
@@ -31,7 +31,7 @@ class Inventory:
 
     @property
     def rows(self) -> list[list[str]]:
-        """Of a table with ``COLUMNS``, for the stages that have artefacts."""
+        """Rows of a table with ``COLUMNS``, for the stages that have artefacts."""
         return [self._row(stage, units) for stage, units in self._units.items() if units]
 
     def _row(self, stage: Stage, units: set[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The plan of a run: what is compared, and every artefact that the comparison rests on, by stage."""
+"""The plan of a run: its evaluations, and every artefact that they depend on, by stage."""
 
 from infer.config import Stage
 from infer.context import Context
@@ -17,7 +17,7 @@ def plan_evaluations(context: Context, in_sweep: bool) -> list[Evaluation]:
 
 
 def by_stage(evaluations: list[Evaluation]) -> Plan:
-    """Every artefact that the evaluations rest on, parents before children, by the stage that makes it."""
+    """Every artefact that the evaluations depend on, parents before children, by the stage that makes it."""
     found: dict[str, Artefact] = {}
     for evaluation in evaluations:
         for students in evaluation.students.values():
@@ -26,8 +26,8 @@ def by_stage(evaluations: list[Evaluation]) -> Plan:
     return {stage: [a for a in found.values() if a.stage is stage] for stage in _MAKING_STAGES}
 
 
-def made_teachers(context: Context, plan: Plan) -> list[Teacher]:
-    """The teachers of the plan that are there."""
+def existing_teachers(context: Context, plan: Plan) -> list[Teacher]:
+    """The teachers of the plan that exist in the store."""
     return [a for a in plan[Stage.squeeze] if isinstance(a, Teacher) and context.store.exists(a)]
 
 

@@ -1,5 +1,4 @@
-"""What could only fail after hours is tried before the first second of them: networks that cannot be built, weights
-that do not fit them, parts of the pipeline that earlier parts have not made."""
+"""Checks before the work: networks can be built, weights fit, and the artefacts of stages that will not run exist."""
 
 import torch
 from torch import nn
@@ -15,7 +14,7 @@ from infer.teachers.teacher import Teacher
 
 
 def check(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
-    """Raise UsageError, one line, for what the stages that were asked for are bound to stumble over."""
+    """Raise UsageError, one line, where the requested stages would fail later."""
     _check_networks(context)
     _check_weights(context, plan.get(Stage.squeeze, []))
     for stage in context.config.stages:
@@ -46,10 +45,10 @@ def _check_networks(context: Context) -> None:
 def _check_weights(context: Context, teachers: list[Artefact]) -> None:
     for teacher in teachers:
         if isinstance(teacher, Teacher) and teacher.weights and not context.store.exists(teacher):
-            teacher.fitted(_outline(context, teacher.arch))
+            teacher.fitted(teacher.weights, _outline(context, teacher.arch))
 
 
 def _outline(context: Context, arch: str) -> nn.Module:
-    """The network without its weights: built in no time, and an error where it cannot be."""
+    """The network on the meta device, without memory for its weights; an error where it cannot be built."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return build(arch, context.data.num_classes, context.data.image_size)

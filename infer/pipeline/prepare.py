@@ -9,7 +9,7 @@ from infer.config import Config
 from infer.config.evaluate import TestSplit
 from infer.console import Console
 from infer.context import Context
-from infer.data import load
+from infer.data import DatasetConfig, load
 from infer.data.base import ImageDataset
 from infer.data.holdout import holdout
 from infer.store import Store
@@ -34,14 +34,14 @@ def prepare(
         data=data,
         store=Store(outputs, lambda: environment.describe(device)),
         device=device,
-        precision=environment.pick_precision(config.precision, device),
+        precision=environment.pick_precision(config.precision.value, device),
         console=console,
         run_folder=folder,
         overrides=overrides,
     )
 
 
-def _loaded_once(dataset: object, cache_dir: Path) -> ImageDataset:
+def _loaded_once(dataset: DatasetConfig, cache_dir: Path) -> ImageDataset:
     """The data set; the jobs of a sweep that run in one process share it."""
     key = repr(dataset)
     if key not in _in_memory:

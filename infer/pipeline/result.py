@@ -1,4 +1,4 @@
-"""``result.json``: the complete record of one run, there from its first second and true at every moment."""
+"""``result.json``: the record of one run, complete and up to date from its first second."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from infer.teachers.teacher import Teacher
 
 
 class RunResult:
-    """Collects what a run found and writes it whenever something is added."""
+    """Record of a run, written whenever something is added."""
 
     def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
         self._path = folder / RESULT
@@ -42,23 +42,23 @@ class RunResult:
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record how the work inside ends: done, failed or interrupted."""
+        """Record the end of the work inside: done, failed or interrupted."""
         try:
             yield
         except BaseException as error:
-            interrupted = not isinstance(error, Exception)  # Ctrl-C, SIGTERM, a preempted SLURM job
-            message = None if interrupted else describe(error)
+            failure = error if isinstance(error, Exception) else None  # else Ctrl-C, SIGTERM, a preempted SLURM job
+            message = failure and describe(failure)
             with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
-                self._update(status="interrupted" if interrupted else "failed", error=message)
+                self._update(status="failed" if failure else "interrupted", error=message)
             raise
         self._update(status="done")
 
     def add_environment(self, context: Context) -> None:
-        """Device, threads, versions, commit."""
+        """Add device, threads, versions and commit."""
         self._update(environment=self.content["environment"] | environment.describe(context.device))
 
     def add_plan(self, evaluations: list[Evaluation], plan: Plan) -> None:
-        """Add what is known before the work: bytes, protocol, updates, and every artefact that it rests on."""
+        """Add the facts known before the work: bytes, protocol, updates, and every artefact that it depends on."""
         main = evaluations[0]
         known = {
             "protocol": main.labelled.protocol,
@@ -73,11 +73,11 @@ class RunResult:
         )
 
     def add_stages(self, context: Context) -> None:
-        """What each stage has made and reused so far."""
+        """Add the counts of artefacts that each stage has made and reused so far."""
         self._update(stages={stage.value: vars(account) for stage, account in context.account.items()})
 
     def add_outcome(self, context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
-        """Every score that is there."""
+        """Add every score that exists."""
         main, baselines = evaluations[0], evaluations[1:]
         metrics = {f"teacher/{teacher.arch}/top1": summarise([teacher.top1]) for teacher in teachers}
         outcome = main.outcome() if main.is_done else {}
@@ -100,7 +100,7 @@ class RunResult:
 
 
 def _outline_of(evaluation: Evaluation) -> dict[str, Any]:
-    """A set's size in words, the signatures of its students, and what was optimised; for pictures."""
+    """A set's size in words, the signatures of its students, and its optimisation; for pictures."""
     images = evaluation.labelled.images
     return {
         "size": images.size_text,

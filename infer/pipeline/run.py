@@ -1,4 +1,4 @@
-"""One run, from composed settings to a record on disk: plan, check, make, report; each artefact is made once."""
+"""One run, from settings to a record on disk: plan, check, make, report."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from infer.config import Config, Stage
 from infer.console import Console
 from infer.context import Context
 from infer.pipeline import announcement, preflight
-from infer.pipeline.plan import Plan, by_stage, made_teachers, plan_evaluations
+from infer.pipeline.plan import Plan, by_stage, existing_teachers, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
@@ -51,7 +51,7 @@ def run(config: Config) -> None:
         with tracking(config, folder) as tracker:
             make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
             write_distilled_folder(context, evaluations[0])
-            teachers = made_teachers(context, plan)
+            teachers = existing_teachers(context, plan)
             result.add_outcome(context, evaluations, teachers)
             if Stage.report in config.stages:
                 report.run(context, evaluations, teachers)
@@ -62,7 +62,7 @@ def run(config: Config) -> None:
 
 
 def make_all(context: Context, plan: Plan, on_stage_done: Callable[[], None]) -> None:
-    """Make, stage by stage, what is not there yet."""
+    """Make the missing artefacts, stage by stage."""
     for stage, make in _MAKING.items():
         make(context, plan[stage])
         on_stage_done()
@@ -75,5 +75,5 @@ def _own_device(config: Config) -> torch.device | None:
 
 
 def _choices(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The option taken of every group that a person can name."""
+    """The chosen option of every config group."""
     return {group: option for group, option in chosen.items() if not group.startswith(("hydra/", "schema"))}

@@ -16,7 +16,7 @@ from infer.store import Artefact
 
 
 def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:
-    """Write ``<run>/distilled``; None when the set has not been made. Stored labels go along once they are there."""
+    """Write ``<run>/distilled``, with stored labels once they exist; None when the set does not exist."""
     images, labels = evaluation.labelled.images, evaluation.labelled.labels
     if not context.store.exists(images):
         return None
@@ -34,14 +34,14 @@ def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | N
 
 
 def _stored_parts(labels: Labels) -> list[Artefact]:
-    """The artefacts that hold the labels; none where nothing of them is stored."""
+    """The artefacts that hold the labels; none where they are not stored."""
     if isinstance(labels, FkdLabels):
         return list(labels.chunks)
     return [labels] if isinstance(labels, Artefact) else []
 
 
 def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, Any]:
-    """Put what is stored of ``labels`` into ``folder``; gives what the manifest says of them."""
+    """Write the stored part of ``labels`` into ``folder``; returns the manifest's entry."""
     match labels:
         case StaticLabels():
             write_labels(folder, labels.logits())

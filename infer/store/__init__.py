@@ -1,4 +1,4 @@
-"""Every artefact is made once, named by what made it, checked when it is read and never half-written."""
+"""Store of artefacts: each is made once, named by its signature, verified when read and never half-written."""
 
 from infer.store.artefact import Artefact, Workspace
 from infer.store.store import BusyArtefact, MissingArtefact, Store

@@ -1,4 +1,4 @@
-"""What an artefact is: a class says what it depends on, how it is made, and so what it is called."""
+"""Artefact: the base class of everything in the store, with its settings, parents and signature."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +13,9 @@ from infer.files import digest_of
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where an artefact is made.
+    """Folders in which an artefact is made.
 
-    ``folder`` is thrown away unless the making ends well; ``scratch`` outlives an interruption.
+    ``folder`` is deleted unless the work succeeds; ``scratch`` outlives an interruption.
     """
 
     folder: Path
@@ -32,7 +32,7 @@ class Artefact(ABC):
     """The folder of ``outputs/`` that holds it."""
     stage: ClassVar[Stage]
     version: ClassVar[int] = 1
-    """To be raised when the same settings no longer give the same content."""
+    """Version of the content; raise it when the same settings no longer give the same content."""
 
     @property
     @abstractmethod
@@ -46,7 +46,7 @@ class Artefact(ABC):
 
     @property
     def parents(self) -> Mapping[str, "Artefact"]:
-        """The artefacts that it is made from, by role."""
+        """The artefacts that the content is made from, by role."""
         return {}
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Artefact(ABC):
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What the signature is taken of."""
+        """The content of the signature."""
         return {
             "kind": self.kind,
             "version": self.version,
@@ -75,7 +75,7 @@ class Artefact(ABC):
 
 
 def with_ancestors(artefacts: Iterable[Artefact]) -> Iterator[Artefact]:
-    """Everything that ``artefacts`` are made from, and they themselves, parents before children."""
+    """``artefacts`` and all their ancestors, parents before children."""
     for artefact in artefacts:
         yield from with_ancestors(artefact.parents.values())
         yield artefact

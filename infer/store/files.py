@@ -1,4 +1,4 @@
-"""The files of an artefact: tensors, and the certainty that they have reached the disk."""
+"""Files of an artefact: safetensors, and flushing to the disk."""
 
 import os
 from collections.abc import Mapping

@@ -36,7 +36,7 @@ SCRATCH = "scratch"
 
 
 class MissingArtefact(UsageError):
-    """An artefact is not there, or is damaged."""
+    """An artefact is absent or damaged."""
 
     def __init__(self, artefact: Artefact, folder: Path, damage: DamagedArtefact | None = None) -> None:
         absent = f"{artefact.stage.value} has not been run for {artefact.name}: looked for {folder}"
@@ -53,21 +53,21 @@ class Store:
     """The artefacts under one root; several processes may use it at the same time."""
 
     def __init__(self, root: Path, describe_maker: Callable[[], dict[str, Any]] = dict) -> None:
-        """``describe_maker`` gives what a record says about who made it: device, threads, versions, commit."""
+        """``describe_maker`` returns a record's entries on the execution: device, threads, versions, commit."""
         self.root = root
         self._describe_maker = describe_maker
         self._verified: dict[str, dict[str, Any]] = {}
 
     def folder(self, artefact: Artefact) -> Path:
-        """Where ``artefact`` is or will be."""
+        """The folder of ``artefact``, existing or not."""
         return self.root / artefact.kind / artefact.folder_name
 
     def exists(self, artefact: Artefact) -> bool:
-        """Whether ``artefact`` has been committed; its content is verified only when it is read."""
+        """True if ``artefact`` has been committed; its content is verified only when it is read."""
         return (self.folder(artefact) / RECORD).is_file()
 
     def record(self, artefact: Artefact) -> dict[str, Any]:
-        """The record of an artefact that is there and whole; raises MissingArtefact otherwise."""
+        """The record of an artefact that is committed and whole; raises MissingArtefact otherwise."""
         if artefact.signature not in self._verified:
             folder = self.folder(artefact)
             if not folder.exists():
@@ -79,9 +79,9 @@ class Store:
         return self._verified[artefact.signature]
 
     def obtain(self, artefact: Artefact, may_make: bool = True, wait: bool = True) -> tuple[dict[str, Any], bool]:
-        """The record of ``artefact`` and whether it had to be made for this call.
+        """The record of ``artefact``, and True if this call made it.
 
-        A damaged one is named, set aside and made again. Raises MissingArtefact when it is not there, or damaged, and
+        A damaged one is reported, set aside and made again. Raises MissingArtefact when it is absent or damaged and
         ``may_make`` is false; BusyArtefact when another process is making it and ``wait`` is false.
         """
         try:

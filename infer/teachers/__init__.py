@@ -1,1 +1,1 @@
-"""Trained networks as artefacts: what teachers and students have in common, and the teacher."""
+"""Trained networks as artefacts: the base class of teachers and students, and the teacher."""

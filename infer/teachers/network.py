@@ -1,4 +1,4 @@
-"""What teachers and students have in common: an artefact that is made by training a network, or holds one."""
+"""Base class of teachers and students: an artefact that holds or tests a trained network."""
 
 from typing import Any
 
@@ -29,14 +29,16 @@ class TrainedNetwork(Artefact):
     @property
     def facts(self) -> dict[str, Any]:
         """Scores and counts, as recorded."""
-        return self._context.obtain(self)["facts"]
+        facts: dict[str, Any] = self._context.obtain(self)["facts"]
+        return facts
 
     def history(self) -> list[dict[str, float]]:
         """One row per epoch, as ``FitResult.history``."""
-        return read_json(self._context.folder(self) / HISTORY)
+        rows: list[dict[str, float]] = read_json(self._context.folder(self) / HISTORY)
+        return rows
 
     def untrained(self, stream: StreamKey) -> nn.Module:
-        """The network with first weights that depend on ``stream`` alone."""
+        """The network with initial weights that depend on ``stream`` alone."""
         data = self._context.data
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(*stream, "weights"))
@@ -52,7 +54,7 @@ class TrainedNetwork(Artefact):
         plan: Plan,
         draws: Draws | None = None,
     ) -> tuple[nn.Module, FitResult]:
-        """Train on ``images``, test on the real ones, and write the history; ``task`` is what the progress is called.
+        """Train on ``images``, test on the real ones, and write the history; ``task`` names the progress bar.
 
         All randomness comes from ``stream``, that of the batches from ``draws`` if they are given. Interrupted, it goes
         on from ``workspace.scratch``.
@@ -70,7 +72,7 @@ class TrainedNetwork(Artefact):
                 device=self._context.device,
                 precision=self._context.precision,
                 checkpoint_dir=workspace.scratch,
-                on_epoch=lambda row: ticker.advance_to(row["step"], f"loss {row['train_loss']:.3f}"),
+                on_epoch=lambda row: ticker.advance_to(int(row["step"]), f"loss {row['train_loss']:.3f}"),
             )
         write_json(workspace.folder / HISTORY, result.history)
         return network, result
@@ -87,7 +89,7 @@ class TrainedNetwork(Artefact):
         return scores
 
     def test_images(self) -> dict[str, LabelledImages]:
-        """What it is tested on: the test split and, where one is held out, the validation split."""
+        """The images to test on: the test split and, where one is held out, the validation split."""
         data = self._context.data
         splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
         return {name: LabelledImages(split.images, data.normalisation, split.targets) for name, split in splits.items()}

@@ -52,7 +52,7 @@ class Teacher(TrainedNetwork):
 
     @cached_property
     def weights(self) -> Weights | None:
-        """The weights that it is read from; None when it is trained."""
+        """The published weights that it is read from; None when it is trained."""
         given = self._context.config.teachers.checkpoint_of(self.arch)
         return None if given is None else weights_for(self.arch, given)
 
@@ -61,21 +61,21 @@ class Teacher(TrainedNetwork):
         """The normalisation that the network was trained with."""
         return self._context.data.normalised_by(self._context.config.teachers.normalise)
 
-    def fitted(self, network: nn.Module) -> dict[str, Tensor]:
-        """The weights that it is read from, under the names of ``network``; UsageError where they do not fit."""
+    def fitted(self, weights: Weights, network: nn.Module) -> dict[str, Tensor]:
+        """``weights`` under the names of ``network``; UsageError where they do not fit."""
         outputs = imagenet_outputs(self._context.data.classes)
-        return fitted_weights(network.state_dict(), self.weights.read(), self.weights.source, outputs)
+        return fitted_weights(network.state_dict(), weights.read(), weights.source, outputs)
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        return self._read(workspace) if self.weights else self._train(workspace)
+        return self._train(workspace) if self.weights is None else self._read(self.weights, workspace)
 
-    def _read(self, workspace: Workspace) -> dict[str, Any]:
+    def _read(self, weights: Weights, workspace: Workspace) -> dict[str, Any]:
         data = self._context.data
         network = build(self.arch, data.num_classes, data.image_size)
-        network.load_state_dict(self.fitted(network))
+        network.load_state_dict(self.fitted(weights, network))
         scores = self.test(network, workspace)
         save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
-        return {"scores": scores, "source": self.weights.source}
+        return {"scores": scores, "source": weights.source}
 
     def _train(self, workspace: Workspace) -> dict[str, Any]:
         context, data, settings = self._context, self._context.data, self._context.config.teachers
@@ -98,21 +98,22 @@ class Teacher(TrainedNetwork):
     @property
     def top1(self) -> float:
         """Accuracy on the test split in percent, of the last epoch."""
-        return self.facts["scores"]["test/top1"]
+        top1: float = self.facts["scores"]["test/top1"]
+        return top1
 
     def network(self, normalisation: Normalisation | None = None) -> nn.Module:
         """The trained network on the run's device, in eval mode, its parameters frozen.
 
-        It takes pixels with ``normalisation``, by default that of the data set; where its own is another, a first layer
-        converts them.
+        It takes pixels with ``normalisation``, by default that of the data set; a first layer converts them where its
+        own differs.
         """
         given = normalisation or self._context.data.normalisation
         if given == self.normalisation:
-            return self._trained()
+            return self._load()
         change = Renormalise(given, self.normalisation).to(self._context.device)
-        return nn.Sequential(change, self._trained()).eval()
+        return nn.Sequential(change, self._load()).eval()
 
-    def _trained(self) -> nn.Module:
+    def _load(self) -> nn.Module:
         loaded = self._context.networks
         if self.signature not in loaded:
             data = self._context.data

@@ -1,1 +1,1 @@
-"""The one training loop that teachers (squeeze) and students (evaluate) share, and what scores the result."""
+"""The one training loop that teachers (squeeze) and students (evaluate) share, and the scoring of networks."""

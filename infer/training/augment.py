@@ -1,21 +1,19 @@
-"""Random crops and mirror images of a whole batch: cut out of padded images in one gather, or enlarged in one step."""
+"""Random crops and flips of a whole batch: cut out of padded images in one gather, or enlarged in one step."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from infer.training.images import Images
 
+def pad_with_black(pixels: Tensor, black: Tensor, padding: int) -> Tensor:
+    """``pixels`` [N, 3, H, W] with a border of ``padding`` black pixels, as [N, H + 2·padding, W + 2·padding, 3].
 
-def pad_with_black(images: Images, padding: int) -> Tensor:
-    """All images with a border of ``padding`` black pixels, as [N, H + 2·padding, W + 2·padding, 3].
-
-    Black is in the images' own units; zero would be the mean colour of a normalised image.
+    ``black`` [3] is `Images.black`: zero would be the mean colour of normalised images.
     """
-    count, channels, height, width = images.pixels.shape
+    count, channels, height, width = pixels.shape
     shape = (count, height + 2 * padding, width + 2 * padding, channels)
-    canvas = images.black.to(images.pixels.dtype).expand(shape).contiguous()
-    canvas[:, padding : padding + height, padding : padding + width] = images.pixels.permute(0, 2, 3, 1)
+    canvas = black.to(pixels.dtype).expand(shape).contiguous()
+    canvas[:, padding : padding + height, padding : padding + width] = pixels.permute(0, 2, 3, 1)
     return canvas
 
 
@@ -43,7 +41,7 @@ def crop_and_flip(
 
 
 def pick(canvas: Tensor, index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Of image ``index[b]`` of ``canvas`` [N, H', W', 3] the pixels in ``rows[b]`` and ``columns[b]``.
+    """The pixels in ``rows[b]`` and ``columns[b]`` of image ``index[b]`` of ``canvas`` [N, H', W', 3].
 
     ``rows`` is int64 [B, H], ``columns`` int64 [B, W]; the result is [B, 3, H, W] in the channels_last layout.
     """
@@ -55,7 +53,7 @@ def pick(canvas: Tensor, index: Tensor, rows: Tensor, columns: Tensor) -> Tensor
 
 
 def shuffled_lines(patches: Tensor, length: int, padding: int) -> Tensor:
-    """For an order of patches, int64 [B, n], the rows (or columns) of a padded image in that order.
+    """The rows (or columns) of a padded image in the order of ``patches``, int64 [B, n].
 
     ``length`` is the image's, a multiple of n; the result is int64 [B, length + 2·padding], where the border stays.
     """
@@ -83,8 +81,8 @@ def resized_crop_and_flip(
 
 
 def _sampled(start: Tensor, extent: Tensor, length: int) -> Tensor:
-    """Where ``length`` pixels fall that ``extent`` pixels from ``start`` are stretched to: [B, length], -1 to 1 over
-    the whole image."""
+    """Sampling positions that stretch ``extent`` pixels from ``start`` to ``length`` pixels: [B, length], from -1 to 1
+    over the whole image."""
     middles = (torch.arange(length, device=start.device, dtype=torch.float32) + 0.5) * (extent / length)[:, None] - 0.5
     within = torch.minimum(middles.clamp(min=0), (extent - 1)[:, None])
     return (2 * (within + start[:, None]) + 1) / length - 1

@@ -1,6 +1,7 @@
 """The exponential moving average of a network's weights, tested and kept instead of the last weights."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
-    """average <- decay · average + (1 - decay) · model, for weights and buffers; it starts as the model is.
+    """average <- decay · average + (1 - decay) · model, for weights and buffers, starting from the model's.
 
     ``torch.optim.swa_utils.AveragedModel`` computes the same, but waits for the device at every update to
     read a counter. Integer buffers (counts, index tables) are not averaged.
@@ -18,7 +19,7 @@ class WeightAverage:
         self.module = copy.deepcopy(model).requires_grad_(False)
         self._averages = _floating_point_tensors(self.module)
         self._values = _floating_point_tensors(model)
-        self._average = get_ema_multi_avg_fn(decay)
+        self._average: Callable[[list[Tensor], list[Tensor], None], None] = get_ema_multi_avg_fn(decay)
 
     def update(self) -> None:
         """Take in the model's present weights."""

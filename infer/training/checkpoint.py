@@ -1,9 +1,10 @@
-"""What an interrupted training resumes from: a complete epoch on disk, used only if it is whole and ours."""
+"""Checkpoints of an interrupted training: a complete epoch on disk, used only if it is whole and of this training."""
 
 import hashlib
 import logging
 import time
 from pathlib import Path
+from typing import TypedDict
 
 import safetensors.torch
 import torch
@@ -16,9 +17,18 @@ from infer.files import read_json, replaced_whole, write_json
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_WRITES = 20.0
-"""At most this much work is lost by an interruption, plus the epoch that it falls into."""
+"""Most work that an interruption loses, besides the epoch that it falls into."""
 
 _DESCRIPTION = "checkpoint.json"
+
+
+class Progress(TypedDict):
+    """State of a training beside its tensors; JSON-ready."""
+
+    epoch: int
+    """The next epoch."""
+    history: list[dict[str, float]]
+    seconds: float
 
 
 class Checkpoint:
@@ -33,11 +43,10 @@ class Checkpoint:
         self._key = key
         self._last_write = time.monotonic()
 
-    def write_when_due(self, tensors: dict[str, Tensor], progress: dict) -> None:
+    def write_when_due(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """Write unless the last write (or the start) was less than `SECONDS_BETWEEN_WRITES` ago.
 
-        ``progress`` is JSON data with the number of the next epoch under ``epoch``. Raises RunError when the
-        folder cannot be written.
+        Raises RunError when the folder cannot be written.
         """
         if time.monotonic() - self._last_write < SECONDS_BETWEEN_WRITES:
             return
@@ -47,10 +56,10 @@ class Checkpoint:
             raise RunError(f"Cannot write a checkpoint into {self._folder}: {error.strerror or error}") from error
         self._last_write = time.monotonic()
 
-    def read(self) -> tuple[dict[str, Tensor], dict] | None:
+    def read(self) -> tuple[dict[str, Tensor], Progress] | None:
         """Tensors (on the CPU) and progress of the last write, or None.
 
-        What is damaged, incomplete or belongs to another training is reported in the log and left unused.
+        A checkpoint that is damaged, incomplete or of another training is reported in the log and left unused.
         """
         if not (self._folder / _DESCRIPTION).exists():
             return None
@@ -65,7 +74,7 @@ class Checkpoint:
         for path in [self._folder / _DESCRIPTION, *self._folder.glob("checkpoint-*.safetensors")]:
             path.unlink(missing_ok=True)
 
-    def _write(self, tensors: dict[str, Tensor], progress: dict) -> None:
+    def _write(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         content = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()})
         file = self._folder / f"checkpoint-{progress['epoch']}.safetensors"
         with replaced_whole(file) as whole:
@@ -81,7 +90,7 @@ class Checkpoint:
             if other != file:
                 other.unlink()
 
-    def _read(self) -> tuple[dict[str, Tensor], dict]:
+    def _read(self) -> tuple[dict[str, Tensor], Progress]:
         description = read_json(self._folder / _DESCRIPTION)
         if description["key"] != self._key:
             raise ValueError("it belongs to another training")

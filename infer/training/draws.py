@@ -1,4 +1,4 @@
-"""The random numbers of an epoch, all of them drawn at once and on the CPU, or read where somebody else drew them."""
+"""The random numbers of an epoch, generated at once on the CPU, or read from stored FKD batches."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ class EpochDraws:
     width: Tensor | None
     """int64: its columns."""
     flip: Tensor
-    """bool: whether the crop is mirrored."""
+    """bool: True where the crop is mirrored."""
     patch_rows: Tensor | None
     """int64 [shown, patches]: the row of patches of the image that each row of patches shows; None: unshuffled."""
     patch_columns: Tensor | None
@@ -38,21 +38,35 @@ class EpochDraws:
     partner: Tensor | None
     """int64: position, within its batch, of the image mixed in."""
     weights: list[float]
-    """One mixing weight per batch, as drawn."""
+    """One mixing weight per batch."""
     boxes: list[Box] | None
     """CutMix's box of each batch; None without CutMix."""
 
     def to(self, device: torch.device) -> "EpochDraws":
         """The same draws with the tensors on ``device``."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **tensors)
+
+        def sent(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value.to(device)
+
+        return replace(
+            self,
+            order=self.order.to(device),
+            top=self.top.to(device),
+            left=self.left.to(device),
+            height=sent(self.height),
+            width=sent(self.width),
+            flip=self.flip.to(device),
+            patch_rows=sent(self.patch_rows),
+            patch_columns=sent(self.patch_columns),
+            partner=sent(self.partner),
+        )
 
     def crop_boxes(self, padding: int, size: tuple[int, int]) -> Tensor:
         """Top, left, height and width of every crop in pixels of the image without its border: int64 [shown, 4].
 
         ``padding`` is the border that crops of the images' own ``size`` (H, W) are cut from.
         """
-        if self.height is not None:
+        if self.height is not None and self.width is not None:
             return torch.stack([self.top, self.left, self.height, self.width], dim=1)
         height, width = (torch.full_like(self.top, length) for length in size)
         return torch.stack([self.top - padding, self.left - padding, height, width], dim=1)
@@ -80,7 +94,7 @@ class StoredDraws(Draws):
     """Draws that are read from stored FKD batches instead of being drawn from a seed."""
 
     folders: tuple[str, ...] = ()
-    """Where the files of the first ten epochs are, those of the next, ..."""
+    """Folder of the files of the first ten epochs, of the next ten, ..."""
 
     def of(self, plan: Plan, epoch: int, size: tuple[int, int]) -> EpochDraws:
         """The draws of ``epoch``; the plan says from which border crops are cut, or that they are resized."""
@@ -116,11 +130,13 @@ def draw_epoch(plan: Plan, stream: StreamKey, epoch: int, size: tuple[int, int])
     shown = sum(plan.batch_sizes)
     order = rng.permutation(plan.num_images)
     order = np.append(order, order[: shown - plan.num_images])
+    height: Tensor | None
+    width: Tensor | None
     if settings.crop is Crop.resized:
         top, left, height, width = map(torch.from_numpy, _resized_crops(rng, shown, settings, size))
     else:
         top, left = torch.from_numpy(rng.integers(0, 2 * settings.crop_padding + 1, size=(2, shown)))
-        height = width = None
+        height, width = None, None
     flip = rng.random(shown) < 0.5 if settings.flip else np.zeros(shown, dtype=bool)
     partner, weights, boxes = None, [1.0] * plan.steps_per_epoch, None
     if plan.mix_alpha is not None:

@@ -1,12 +1,9 @@
-"""How a network is executed: its arithmetic and its memory layout."""
-
-from typing import Literal
+"""Execution of a network: its arithmetic and its memory layout."""
 
 import torch
 from torch import nn
 
-Precision = Literal["fp32", "bf16"]
-"""``bf16`` is autocast: weights, batch-norm statistics, logits and losses stay float32."""
+from infer.environment import Precision
 
 
 def autocast(device: torch.device | str, precision: Precision) -> torch.autocast:
@@ -15,7 +12,7 @@ def autocast(device: torch.device | str, precision: Precision) -> torch.autocast
 
 
 def memory_format_of(model: nn.Module) -> torch.memory_format:
-    """The layout that suits ``model``: channels_last, which convolutions and batch norm are fastest in.
+    """The fastest layout for ``model``: channels_last, which suits convolutions and batch norm.
 
     Normalisation within an image is the exception, as torch's kernels for it are made for contiguous tensors:
     in channels_last, ConvNet-3 with instance norm takes 2.6 times as long in bf16 on a CPU.

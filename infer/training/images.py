@@ -1,4 +1,4 @@
-"""Images, and the step from their stored form to what a network sees."""
+"""Images in their stored form, and their conversion to the input of a network."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from infer.normalisation import Normalisation, Renormalise
 from infer.training.prefetch import prefetched
 
 _DEVICE_SHARE = 1 / 8
-"""Of a GPU's memory, what images may take; training adds a padded copy, and the network needs the rest."""
+"""Share of a GPU's memory that images may take; training adds a padded copy, and the network needs the rest."""
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """N images, on one device or made on demand.
+    """N images, on one device or on demand.
 
     uint8 pixels are real images, normalised batch by batch when they are used. float32 pixels are normalised already
     (composed images: clipped to the valid range, not quantised) and used as they are.
@@ -28,7 +28,7 @@ class Images:
     pixels: Pixels
     """uint8 or float32 [N, 3, H, W]."""
     normalisation: Normalisation
-    """How a network sees the pixels that are stored as bytes, and how the others are normalised already."""
+    """Normalisation to apply to pixels that are stored as bytes; the one already applied to others."""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -44,8 +44,7 @@ class Images:
         pixels = self.pixels
         if not self.stored_as_bytes:
             change = Renormalise(self.normalisation, normalisation)
-            on_demand = isinstance(pixels, OnDemand)
-            pixels = pixels.changed(change) if on_demand else change.to(pixels.device)(pixels)
+            pixels = pixels.changed(change) if isinstance(pixels, OnDemand) else change.to(pixels.device)(pixels)
         return replace(self, pixels=pixels, normalisation=normalisation)
 
     def chunk(self, rows: slice) -> Tensor:
@@ -58,7 +57,7 @@ class Images:
 
     @property
     def stored_as_bytes(self) -> bool:
-        """Whether the pixels are uint8 and still to be normalised."""
+        """True if the pixels are uint8 and not normalised yet."""
         return self.pixels.dtype == torch.uint8
 
     @property
@@ -82,23 +81,24 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages(Images):
-    """Images to be scored on, with the class of each."""
+    """Images to test a network on, with the class of each."""
 
     targets: Tensor
     """int64 [N]."""
     enlarged_to: int | None = None
-    """Pixels of the shorter side that an image is enlarged to before its middle, of its own size, is cut out; None: it
-    is shown whole."""
+    """Pixels of the shorter side that an image is enlarged to before a centre crop of its own size; None: not
+    enlarged."""
 
     def chunk(self, rows: slice) -> Tensor:
         """The pixels of the images in ``rows`` as they are shown."""
         pixels = self.pixels[rows]
         if self.enlarged_to is None:
             return pixels
-        return center_crop(resize(pixels, [self.enlarged_to], antialias=True), list(pixels.shape[2:]))
+        enlarged: Tensor = center_crop(resize(pixels, [self.enlarged_to], antialias=True), list(pixels.shape[2:]))
+        return enlarged
 
     def to(self, device: torch.device | str) -> Self:
-        """As those of ``Images``, and the targets on ``device``."""
+        """The images as by ``Images.to``, and the targets on ``device``."""
         return replace(super().to(device), targets=self.targets.to(device))
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from infer.environment import Precision
 from infer.errors import RunError
 from infer.seeds import StreamKey, torch_seed
 from infer.training.batches import Batch, BatchSource
-from infer.training.checkpoint import Checkpoint
+from infer.training.checkpoint import Checkpoint, Progress
 from infer.training.draws import Draws
-from infer.training.execution import Precision, autocast, memory_format_of
+from infer.training.execution import autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
 from infer.training.objectives import Objective
 from infer.training.optimizers import set_lr
@@ -28,13 +29,13 @@ from infer.training.state import TrainingState
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training leaves beside the weights; accuracies are percentages."""
+    """Result of a training, beside the weights; accuracies are percentages."""
 
     history: list[dict[str, float]]
     """One record per epoch: ``epoch`` and ``step`` (completed, so from 1), ``lr`` (of the last update),
     ``train_loss`` and, where a test followed, ``<test>/top1`` and perhaps ``<test>/top5``."""
     seconds: float
-    """Spent in the loop, tests included, over all attempts of a resumed training."""
+    """Seconds in the loop, tests included, over all attempts of a resumed training."""
     samples_seen: int
     """Images shown to the network, each time counted."""
 
@@ -87,7 +88,7 @@ def fit(
     """
     device = torch.device(device)
     layout = memory_format_of(model)
-    model.to(device=device, memory_format=layout)
+    model.to(device).to(memory_format=layout)
     draws = draws or Draws(stream)
     training = _Run(
         state=TrainingState.start(model, plan.settings),
@@ -112,7 +113,7 @@ def fit(
             raise RunError(training.not_finite(epoch))
         history.append(training.record(epoch, loss))
         if checkpoint:
-            progress = {"epoch": epoch + 1, "history": history, "seconds": time.perf_counter() - start}
+            progress = Progress(epoch=epoch + 1, history=history, seconds=time.perf_counter() - start)
             checkpoint.write_when_due(training.state.tensors(), progress)
         if on_epoch:
             on_epoch(dict(history[-1]))
@@ -136,7 +137,7 @@ class _Run:
     layout: torch.memory_format
 
     def key(self) -> str:
-        """Names this training: two with the same key, images and objective make the same weights."""
+        """A key of this training: two with the same key, images and objective give the same weights."""
         shapes = {name: list(tensor.shape) for name, tensor in self.state.model.state_dict().items()}
         plan = [self.plan.settings.recipe(), self.plan.steps, self.plan.draws_recipe()]
         named = [self.stream, vars(self.draws), plan, self.precision, sorted(self.tests), shapes]
@@ -154,12 +155,14 @@ class _Run:
                 set_lr(self.state.optimizer, self.plan.lr_at(step))
                 self.state.update(self._losses(batch, loss_sum))
                 shown += len(batch.index)
-        weight_sum = sum(parameter.detach().sum() for parameter in model.parameters())
+        weight_sum = sum(
+            (parameter.detach().sum() for parameter in model.parameters()), torch.zeros((), device=self.device)
+        )
         loss, weights = torch.stack([loss_sum / shown, weight_sum]).tolist()
         return loss if math.isfinite(weights) else math.nan
 
     def _losses(self, batch: Batch, loss_sum: Tensor) -> Iterator[Tensor]:
-        """What the parts of ``batch`` contribute to the loss; its sum over images is added to ``loss_sum``."""
+        """The contribution of each part of ``batch`` to the loss; its sum over images is added to ``loss_sum``."""
         for part in batch.parts(self.plan.part_size):
             with autocast(self.device, self.precision):
                 logits = self.state.model(part.images.contiguous(memory_format=self.layout))
@@ -168,7 +171,7 @@ class _Run:
             yield loss / self.plan.settings.accumulate
 
     def record(self, epoch: int, loss: float) -> dict[str, float]:
-        """What the history says of ``epoch``; tests where that is planned."""
+        """The history's record of ``epoch``; tests the network where that is planned."""
         steps = self.plan.steps_of(epoch)
         record = {"epoch": epoch + 1, "step": steps.stop, "lr": self.plan.lr_at(steps[-1]), "train_loss": loss}
         for name, images in self.tests.items() if self.plan.is_tested(epoch) else ():
@@ -199,7 +202,7 @@ def _resume(state: TrainingState, checkpoint: Checkpoint | None) -> tuple[list[d
 
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """torch's random numbers (dropout) from ``seed``; the state before is restored."""
+    """Seed torch's random numbers (dropout); the previous state is restored."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

@@ -12,24 +12,25 @@ Box = tuple[int, int, int, int]
 
 def draw_weights(rng: np.random.Generator, batches: int, alpha: float) -> list[float]:
     """One weight per batch from Beta(alpha, alpha)."""
-    return rng.beta(alpha, alpha, size=batches).tolist()
+    weights: list[float] = rng.beta(alpha, alpha, size=batches).tolist()
+    return weights
 
 
 def draw_partners(rng: np.random.Generator, batch_sizes: list[int]) -> np.ndarray:
-    """For every row of every batch the row of the same batch to mix it with; an image may meet itself."""
+    """The row to mix with, of the same batch, for every row of every batch; an image may meet itself."""
     return np.concatenate([rng.permutation(size) for size in batch_sizes])
 
 
 def draw_boxes(rng: np.random.Generator, weights: list[float], size: tuple[int, int]) -> list[Box]:
     """CutMix's box for each weight, in images of ``size`` (H, W): 1 - weight of the area, around any pixel.
 
-    What reaches over the edge is cut off, so that a box may be smaller than its weight says, as in the published code.
+    Boxes are cut off at the edge, and so may be smaller than their weight says, as in the published code.
     """
     height, width = size
     rows, columns = rng.integers(0, height, len(weights)), rng.integers(0, width, len(weights))
     boxes = []
     for weight, row, column in zip(weights, rows.tolist(), columns.tolist(), strict=True):
-        (top, bottom), (left, right) = _span(row, height, weight), _span(column, width, weight)
+        (top, bottom), (left, right) = _interval(row, height, weight), _interval(column, width, weight)
         boxes.append((top, left, bottom, right))
     return boxes
 
@@ -52,6 +53,6 @@ def cut_and_paste(images: Tensor, partner: Tensor, box: Box) -> Tensor:
     return images
 
 
-def _span(middle: int, length: int, weight: float) -> tuple[int, int]:
+def _interval(middle: int, length: int, weight: float) -> tuple[int, int]:
     half = int(length * math.sqrt(1 - weight)) // 2
     return max(middle - half, 0), min(middle + half, length)

@@ -17,7 +17,7 @@ def hard_label_objective(
 ) -> Objective:
     """Cross-entropy with the classes ``targets`` (int64 [N], row = image of the training set).
 
-    A mixed image is charged for both of its classes, in proportion to their shares. ``device`` is where the
+    The loss of a mixed image is that of both of its classes, weighted by their shares. ``device`` is where the
     training runs.
     """
     targets = targets.to(device)

@@ -1,5 +1,8 @@
 """The optimisers of the field's protocols, built from training settings."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from timm.optim import param_groups_weight_decay
 from torch import nn
@@ -13,13 +16,13 @@ def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimiz
 
     The fused kernels update in one pass: on a CPU six times faster than the default for AdamW on ResNet-18.
     """
-    parameters = model.parameters()
+    parameters: Iterable[nn.Parameter] | list[dict[str, Any]] = model.parameters()
     if not settings.decay_norm_and_bias:
         parameters = param_groups_weight_decay(model, settings.weight_decay)
-    common = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": True}
+    lr, weight_decay = settings.lr, settings.weight_decay
     if settings.optimizer == Optimizer.sgd:
-        return torch.optim.SGD(parameters, momentum=settings.momentum, **common)
-    return torch.optim.AdamW(parameters, betas=(0.9, 0.999), **common)
+        return torch.optim.SGD(parameters, lr, momentum=settings.momentum, weight_decay=weight_decay, fused=True)
+    return torch.optim.AdamW(parameters, lr, betas=(0.9, 0.999), weight_decay=weight_decay, fused=True)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -1,4 +1,4 @@
-"""Training settings made concrete for a set of a given size: how many updates, in which epochs, how fast."""
+"""Plan of a training on a set of a given size: updates, epochs and learning rates."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Plan:
     settings: Training
     num_images: int
     steps: int | None = None
-    """Replaces the length in ``settings``: a baseline makes as many updates as what it is compared with."""
+    """Updates in place of the length in ``settings``: those of the set that a baseline is compared with."""
     mix_alpha: float | None = None
     """Both parameters of the Beta distribution of mixing weights; None leaves images unmixed."""
     cutmix: bool = False
@@ -56,7 +56,7 @@ class Plan:
             return self.steps
         if self.settings.steps is not None:
             return self.settings.steps
-        return self.settings.epochs * self.steps_per_epoch
+        return self._own_epochs * self.steps_per_epoch
 
     @property
     def epochs(self) -> int:
@@ -75,12 +75,12 @@ class Plan:
         return range(first, min(first + self.steps_per_epoch, self.total_steps))
 
     def is_tested(self, epoch: int) -> bool:
-        """Whether a test follows ``epoch``: it does after the last, and where an interval of ``test_every`` ends past
-        the share ``test_from`` of the training.
+        """True if a test follows ``epoch``: after the last, and where an interval of ``test_every`` ends past the share
+        ``test_from`` of the training.
 
         A replaced length is divided as the settings' own would be, so that compared trainings are tested as often.
         """
-        own_length = self.settings.steps or self.settings.epochs
+        own_length = self.settings.steps or self._own_epochs
         steps = self.steps_of(epoch)
         before, after = (
             step * own_length // (self.total_steps * self.settings.test_every) for step in (steps.start, steps.stop)
@@ -108,8 +108,9 @@ class Plan:
         return self.settings.lr / 2 * (1 + math.cos(math.pi * (tick - warm_up) / whole))
 
     def draws_recipe(self) -> dict[str, Any]:
-        """What the random numbers of an epoch depend on, besides their unit and the size of the images; JSON-ready."""
+        """The settings that an epoch's random numbers depend on, besides stream and image size; JSON-ready."""
         settings = self.settings
+        crop: dict[str, int | list[float]]
         if settings.crop is Crop.resized:
             crop = {"resized": [settings.crop_scale_min, settings.crop_ratio_max]}
         else:
@@ -124,6 +125,11 @@ class Plan:
             "cutmix": self.cutmix,
             **({"even_batches": True} if settings.even_batches else {}),
         }
+
+    @property
+    def _own_epochs(self) -> int:
+        assert self.settings.epochs is not None, "Training.check requires epochs where steps is None"
+        return self.settings.epochs
 
     @property
     def _moves_by_epoch(self) -> bool:

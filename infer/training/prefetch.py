@@ -1,4 +1,4 @@
-"""Work done ahead of the one who needs it."""
+"""Iteration with the next results computed ahead, in another thread."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ _AHEAD = 2
 def prefetched(make: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """``make`` of every item, in order; another thread makes the next two while the caller works with one.
 
-    What ``make`` raises is raised where its result would have come.
+    An exception of ``make`` is raised in place of its result.
     """
     left = iter(items)
     with ThreadPoolExecutor(1) as thread:

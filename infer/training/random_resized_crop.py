@@ -1,4 +1,4 @@
-"""The law of torchvision's RandomResizedCrop: sizes of crops from shares of the area and aspect ratios.
+"""Distribution of torchvision's RandomResizedCrop: sizes of crops from shares of the area and aspect ratios.
 
 torchvision draws a share and a ratio up to ten times and takes the first crop that lies within the image, else the
 largest crop in the middle of it whose ratio is allowed. Random numbers are drawn by the caller, from a stream of its
@@ -8,7 +8,7 @@ own, so that they stay the same however many crops are drawn together.
 import numpy as np
 
 ATTEMPTS = 10
-"""Crops that are drawn before the middle of the image is taken."""
+"""Attempts before the middle of the image is taken."""
 
 
 def crop_sizes(

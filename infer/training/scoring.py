@@ -1,4 +1,4 @@
-"""What a network says about many images: its accuracy, or its logits."""
+"""Accuracy and logits of a network on many images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from infer.environment import Precision
 from infer.ranges import consecutive
-from infer.training.execution import Precision, autocast, memory_format_of
+from infer.training.execution import autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
 
 _MOST_IMAGES = 1000
 _MOST_PIXELS = 256 * 224**2
-"""Of a batch, where its size is not given: more would be no faster, and the activations of large images take memory."""
+"""Largest batch where its size is not given: more is no faster, and the activations of large images take memory."""
 
 
 def score(

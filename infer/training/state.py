@@ -1,4 +1,4 @@
-"""Everything tensor-valued that training changes: the weights, their average and the optimiser's moments."""
+"""The tensors that training changes: weights, their average and the optimiser's moments."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class TrainingState:
 
     @classmethod
     def start(cls, model: nn.Module, settings: Training) -> "TrainingState":
-        """``model`` before its first update, with what ``settings`` ask for."""
+        """The state before the first update."""
         average = None if settings.ema_decay is None else WeightAverage(model, settings.ema_decay)
         return cls(model, build_optimizer(model, settings), average)
 
@@ -55,7 +55,7 @@ class TrainingState:
         return named
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `tensors` gave for the same model and settings."""
+        """Restore the result of `tensors` for the same model and settings."""
         self.model.load_state_dict(_under("model.", tensors))
         if self.average is not None:
             self.average.module.load_state_dict(_under("average.", tensors))

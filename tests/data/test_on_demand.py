@@ -25,7 +25,7 @@ class Squares(OnDemand):
         super().__init__(count, 2, torch.float32)
         self.asked: list[list[int]] = []
 
-    def made(self, rows: torch.Tensor) -> torch.Tensor:
+    def load(self, rows: torch.Tensor) -> torch.Tensor:
         self.asked.append(rows.tolist())
         return rows.view(-1, 1, 1, 1).float().expand(-1, 3, 2, 2).clone()
 

@@ -7,6 +7,7 @@ import pytest
 
 from infer.errors import UsageError
 from infer.models import check, names
+from infer.models.names import ParsedName
 
 ALLOWED = [
     *("resnet18", "resnet34", "resnet50", "resnet101"),
@@ -37,15 +38,12 @@ def test_allowed_names_pass(arch: str) -> None:
     check(arch)
 
 
-def test_a_name_is_split_into_family_and_the_options_it_gives() -> None:
-    assert names.parse("convnet4_w64_batchnorm") == (
-        "convnet",
-        {"depth": 4, "width": 64, "norm": "batchnorm"},
-    )
-    assert names.parse("convnet3") == ("convnet", {"depth": 3})
-    assert names.parse("resnet18") == ("resnet", {"depth": 18})
-    assert names.parse("resnet8_w8") == ("resnet_thin", {"depth": 8, "width": 8})
-    assert names.parse("timm/100") == ("timm", {"name": "100"})
+def test_a_name_is_split_into_family_and_options() -> None:
+    assert names.parse("convnet4_w64_batchnorm") == ParsedName("convnet", depth=4, width=64, norm="batchnorm")
+    assert names.parse("convnet3") == ParsedName("convnet", depth=3, width=128, norm="instancenorm")
+    assert names.parse("resnet18") == ParsedName("resnet", depth=18)
+    assert names.parse("resnet8_w8") == ParsedName("resnet_thin", depth=8, width=8)
+    assert names.parse("timm/100") == ParsedName("timm", name="100")
 
 
 @pytest.mark.parametrize(
