@@ -1,4 +1,4 @@
-"""Where Hydra finds the dataclasses, and the door through which its config becomes plain objects."""
+"""Registration of the dataclasses with Hydra, and conversion of its config into them."""
 
 from typing import Any
 

@@ -138,7 +138,7 @@ def fkd_file(first_epoch: int, part: str) -> str:
 
 
 def holds_fkd_labels(folder: Path) -> bool:
-    """Whether FKD labels lie in ``folder``."""
+    """True if FKD labels lie in ``folder``."""
     return (folder / fkd_file(0, LOGITS)).is_file()
 
 

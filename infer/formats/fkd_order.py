@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # which read the order that is found here
 _SEED = 42  # fixed in the published code, whatever its --fkd-seed says
 _ROWS_COMPARED = 2000
 _DEVIATIONS = 5.0
-"""How far above chance, in standard deviations of it, an agreement must lie to be believed."""
+"""Standard deviations above chance from which an agreement is believed."""
 
 Order = Callable[[int], list[int]]
 """The rows of an epoch, all of them."""

@@ -163,7 +163,7 @@ class FkdLabels(Labels):
 
     @property
     def folders(self) -> list[Path]:
-        """Where the files of each chunk are."""
+        """Folder of the files of each chunk."""
         return [self._context.folder(chunk) for chunk in self.chunks]
 
     @property

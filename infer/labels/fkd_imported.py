@@ -172,7 +172,7 @@ def _epochs_used(context: Context, folder: LabelFolder, plan: Plan) -> int:
 
 
 def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor) -> str | None:
-    """What a person should know where labels do not peak at the classes of their images, class by class."""
+    """Note for a person where labels do not peak at the classes of their images, class by class."""
     if batches[0].classes is not None:
         return None
     expected = torch.cat([of_leading(targets[batch.index], batch.partner, batch.weight) for batch in batches])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.context import Context
+from infer.data.imagenet import in_words
 from infer.distilled.folder import read_manifest, write_labels, write_manifest
 from infer.evaluation.comparison import Evaluation
 from infer.labels.base import Labels
@@ -28,6 +29,9 @@ def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | N
     for file in stored.glob("*.safetensors"):
         shutil.copyfile(file, folder / file.name)
     manifest = read_manifest(stored) | {"signature": images.signature, "storage": evaluation.storage()}
+    titles = in_words(manifest["dataset"]["classes"])
+    if titles != manifest["dataset"]["classes"]:
+        manifest["dataset"]["class_titles"] = titles
     if all(context.store.exists(part) for part in _stored_parts(labels)):
         manifest["labels"] = _write_labels(context, labels, folder)
     write_manifest(folder, manifest)

@@ -1,4 +1,4 @@
-"""What the plots of a sweep show, as numbers: lines of measured points, divided into panels that stay readable."""
+"""Numbers that the plots of a sweep show: lines of measured points, divided into panels that stay readable."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Line:
     """Points that differ in the axis alone that the line runs along."""
 
     values: dict[str, Any]
-    """What all of them have, by axis; empty where there is one line."""
+    """Values that all of them have, by axis; empty where there is one line."""
     marks: Sequence[Mark]
 
     @property
@@ -56,7 +56,7 @@ class Chart:
     """By which the lines of a panel differ."""
     notes: Sequence[str] = ()
     connected: bool = True
-    """Whether the points of a line follow each other on a scale."""
+    """True if the points of a line follow each other on a scale."""
     measures_students: bool = True
     """True if a bar is the spread of a point's own measurements."""
 

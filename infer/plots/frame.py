@@ -22,7 +22,7 @@ class Words:
 
     title: str
     measurement: str
-    """What a point and its bar are."""
+    """Meaning of a point and its bar."""
     notes: Sequence[str] = ()
     warning: str | None = None
     """Stands under the title."""

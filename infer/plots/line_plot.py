@@ -40,7 +40,7 @@ class Scale:
 
     @property
     def is_named(self) -> bool:
-        """Whether places have names instead of numbers."""
+        """True if places have names instead of numbers."""
         return self.axis is not None and not self.axis.is_numeric
 
 
@@ -71,7 +71,7 @@ def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
 
 
 def _axes_of(body: SubFigure, panels: int) -> list[Axes]:
-    """As many axes as there are panels, row by row."""
+    """One pair of axes per panel, row by row."""
     columns = 2 if panels == 4 else min(panels, _PANELS_PER_ROW)
     grid = body.add_gridspec(ceil(panels / columns), columns)
     return [body.add_subplot(grid[divmod(number, columns)]) for number in range(panels)]
@@ -158,7 +158,7 @@ def _legend(body: SubFigure, looks: Mapping[str, dict[str, Any]], connected: boo
 
 
 def _limits(marks: Sequence[Mark]) -> tuple[float, float]:
-    """Of the y axis: from zero where the values reach far down, else close around them."""
+    """Limits of the y axis: from zero where the values reach far down, else close around them."""
     low = min(mark.score["mean"] - (mark.score["std"] or 0) for mark in marks)
     high = max(mark.score["mean"] + (mark.score["std"] or 0) for mark in marks)
     margin = max(0.06 * (high - low), (_LEAST_SPAN - (high - low)) / 2)

@@ -55,7 +55,7 @@ class Panel:
     y_label: str
     curves: Sequence[Curve]
     scale: Literal["linear", "percent", "log"] = "linear"
-    """Of the y axis: percent ends at 0 and 100, log is linear where the values do not span a power of ten."""
+    """Scale of the y axis: percent ends at 0 and 100, log is linear where the values do not span a power of ten."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Section:
 
     @property
     def legend_columns(self) -> int:
-        """How many entries of the legend stand side by side."""
+        """Entries of the legend that stand side by side."""
         entry = max(map(len, self.labels)) + _HANDLE_CHARACTERS
         return min(len(self.labels), max(1, _LEGEND_CHARACTERS // entry))
 
@@ -110,7 +110,6 @@ def _draw_section(subfigure: SubFigure, section: Section) -> None:
         ncols=columns,
         handlelength=1.6,
         columnspacing=1.6,
-        borderpad=1,
     )
 
 

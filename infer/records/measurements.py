@@ -18,16 +18,16 @@ class Measurement:
     """Scores of one combination of all that varies."""
 
     values: dict[str, Any]
-    """What varies, without the seed."""
+    """Varying values, without the seed."""
     runs: Sequence[Run]
     """One, or one per seed; done."""
     over_seeds: bool
-    """Whether the seed varies, so that a run is one measurement and not several."""
+    """True if the seed varies, so that a run is one measurement and not several."""
     name: str
 
     @property
     def split(self) -> str:
-        """What its leading number is measured on: test or val."""
+        """The split that its leading number is measured on: test or val."""
         return self.runs[0].split
 
     @property

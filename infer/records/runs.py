@@ -23,7 +23,7 @@ _REASONS = {
     RUNNING: "killed or out of memory: it left no end in its record",
     NOT_STARTED: "it left no record: it never started, or was killed at once",
 }
-"""Why a job is lost, by the state that its record was left in."""
+"""Reasons why a job is lost, by the state that its record was left in."""
 _BLANK: Mapping[str, Any] = {
     "status": UNREADABLE,
     "error": None,
@@ -48,9 +48,9 @@ class Run:
     """The folder's name; a job's is ``<sweep>/<job>``."""
     folder: Path
     planned: PlannedJob | None = None
-    """Of a sweep's job, as it was before it started; None for a run, and where the sweep has no plan."""
+    """The plan of a sweep's job before it started; None for a run, and where the sweep has no plan."""
     has_ended: bool = False
-    """Whether its process is known to be gone, whatever the record says."""
+    """True if its process is known to be gone, whatever the record says."""
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def sweep_jobs(sweep: Path) -> list[Run]:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether ``folder`` is that of a sweep."""
+    """True if ``folder`` is that of a sweep."""
     return (folder / SWEEP).is_file() or (folder.is_dir() and folder.resolve().parent.name == SWEEPS)
 
 

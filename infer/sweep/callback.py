@@ -1,4 +1,4 @@
-"""Where a sweep begins and ends: Hydra calls in before its first job, the program after the last.
+"""Begin and end of a sweep: Hydra calls in before its first job, the program after the last.
 
 Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
 """
