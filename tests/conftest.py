@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_run import SMALL_SET
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
@@ -26,8 +27,8 @@ torch.set_num_threads(1)  # the tests' networks are so small that a second threa
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quiet_libraries(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Libraries keep their caches out of the home folder while tests run."""
+def _caches_of_libraries(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the caches of libraries out of the home folder while tests run."""
     os.environ["MPLCONFIGDIR"] = str(tmp_path_factory.mktemp("matplotlib"))
 
 
@@ -64,15 +65,6 @@ def launch_in() -> Callable[..., subprocess.CompletedProcess]:
     return run
 
 
-_SMALL_RUN = (
-    "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
-    "teachers.epochs=1",
-    "method.iterations=3",
-    "method.group=2",
-    "K=3",
-)
-
-
 @pytest.fixture(scope="session")
 def make_context(tmp_path_factory, resolved) -> Callable[..., Context]:
     """A context for the given overrides; all of them share one store."""
@@ -80,7 +72,7 @@ def make_context(tmp_path_factory, resolved) -> Callable[..., Context]:
 
     def make(*overrides: str) -> Context:
         is_infer = not any(w.startswith("method=") for w in overrides)
-        shortened = [w for w in _SMALL_RUN if is_infer or not w.startswith("method.")]
+        shortened = [w for w in SMALL_SET if is_infer or not w.startswith("method.")]
         config = resolved(*shortened, f"outputs={outputs}", *overrides)
         data = load(config.dataset, cache_dir=outputs / ".cache", threads=1)
         return Context(config, data, Store(outputs), torch.device("cpu"), "fp32", Console(), outputs)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers.small_run import SMALL_RUN
+from helpers.small_run import SMALL_RUN, SMALL_RUN_OF_ANY_METHOD
 from PIL import Image
 
 import infer
@@ -32,7 +32,7 @@ def first(folder, launch_in):
 def test_the_record_is_complete(first):
     _, result, _ = first
     assert result["status"] == "done" and result["error"] is None
-    assert result["choices"]["dataset"] == "digits" and result["config"]["ipc"] == 3
+    assert result["choices"]["dataset"] == "digits" and result["config"]["K"] == 3
     for name in ("squeeze", "generate", "relabel", "evaluate"):
         stage = result["stages"][name]
         assert stage["made"] == len(stage["signatures"]) > 0 and stage["reused"] == 0
@@ -48,11 +48,11 @@ def test_the_record_is_complete(first):
 def test_storage_is_what_lies_on_disk(first):
     _, result, run = first
     storage = result["storage"]
-    # ipc 3, C 10, M 2: K = 30 // 12 = 2 subsets; 2·10 images, 2·2 compensators of int8 with 3 float32 scales
-    assert storage["natural_bytes"] == 2 * 10 * 3 * 64
-    assert storage["compensator_bytes"] == 2 * 2 * (3 * 64 + 12)
-    assert storage["label_bytes"] == 2 * 10 * 3 * 10 * 2
-    assert storage["ipc_charged"] == pytest.approx(2.4)
+    # K 3, C 10, M 2: 3·10 images, 2·3 compensators of int8 with 3 float32 scales
+    assert storage["natural_bytes"] == 3 * 10 * 3 * 64
+    assert storage["compensator_bytes"] == 2 * 3 * (3 * 64 + 12)
+    assert storage["label_bytes"] == 3 * 10 * 3 * 10 * 2
+    assert storage["ipc_charged"] == pytest.approx(3.6)
     parts = ("natural_bytes", "compensator_bytes", "label_bytes")
     assert storage["total_bytes"] == sum(storage[part] for part in parts)
     payload = sum(_payload(run / "distilled" / f"{name}.safetensors") for name in ("natural", "compensators", "labels"))
@@ -74,7 +74,7 @@ def test_the_distilled_set_opens(first):
     _, result, run = first
     opened = infer.load(run)
     image, target, logits = opened[0]
-    assert len(opened) == 60 and image.shape == (3, 8, 8) and target == 0 and logits.shape == (10,)
+    assert len(opened) == 90 and image.shape == (3, 8, 8) and target == 0 and logits.shape == (10,)
     assert opened.manifest["labels"]["mode"] == "static"
     assert opened.manifest["storage"] == result["storage"]
 
@@ -88,7 +88,7 @@ def test_the_pictures_are_there(first):
 def test_what_a_person_reads(first):
     output, result, run = first
     assert "protocol digits_static" in output
-    assert "K=2 natural subsets" in output and "charged as 2.4 images per class" in output
+    assert "K=3 natural subsets" in output and "charged as 3.6 images per class" in output
     assert f"{result['metrics']['test/top1']['mean']:.2f} ±" in output
     assert str(result["storage"]["total_bytes"]) in output
     assert run.name in output
@@ -146,12 +146,11 @@ def test_other_words(first, folder, launch_in, words):
     if "evaluate.split=val" in words:
         assert "val/top1" in result["metrics"] and "test/top1" in result["metrics"]
     if "labeling=hard" in words:
-        assert result["storage"]["label_bytes"] == 2 * 10 * 2
+        assert result["storage"]["label_bytes"] == 3 * 10 * 2
 
 
 def test_random_images_as_the_method(first, folder, launch_in):
-    words = [word for word in _SMALL if not word.startswith("method.")]
-    finished = launch_in(folder, *words, "method=random", "ipc=2", "evaluate.repeats=1")
+    finished = launch_in(folder, *SMALL_RUN_OF_ANY_METHOD, "method=random", "ipc=2", "evaluate.repeats=1")
     assert finished.returncode == 0, finished.stderr
     result = _result(folder)
     assert result["storage"]["total_bytes"] == 2 * 10 * (3 * 64 + 10 * 2)

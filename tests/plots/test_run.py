@@ -110,7 +110,7 @@ def make_data(classes: list[str], per_class: int, size: int) -> ImageDataset:
 
 
 @pytest.fixture
-def make_context(tmp_path: Path, resolved, monkeypatch):
+def make_finished_context(tmp_path: Path, resolved, monkeypatch):
     """Contexts whose stages cost nothing: what teachers, compensators and students leave is made up."""
 
     def leave_history(self, workspace):
@@ -144,8 +144,8 @@ def drawn_images(figure: Figure) -> list[np.ndarray]:
     return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
 
 
-def test_a_whole_run_leaves_two_readable_pictures(make_context):
-    context = make_context("M=2", "K=3", "method.group=2", "student.archs=[convnet3_w32,resnet8_w8]")
+def test_a_whole_run_leaves_two_readable_pictures(make_finished_context):
+    context = make_finished_context("M=2", "K=3", "method.group=2", "student.archs=[convnet3_w32,resnet8_w8]")
     main = main_evaluation(context)
     evaluations = [main, *baseline_evaluations(context, main, [Baseline.random_hard])]
     images = main.labelled.images
@@ -165,13 +165,13 @@ def test_a_whole_run_leaves_two_readable_pictures(make_context):
     assert "generate: compensators by teacher, median and range over 3 subsets" in words_of(figure)
 
 
-def test_nothing_to_draw_writes_nothing(make_context):
-    context = make_context("M=2", "K=1")
+def test_nothing_to_draw_writes_nothing(make_finished_context):
+    context = make_finished_context("M=2", "K=1")
     assert drawn(recorded(context, [main_evaluation(context)])) == set()
 
 
-def test_only_what_is_there_is_drawn(make_context):
-    context = make_context("M=2", "K=3", "method.group=1")
+def test_only_what_is_there_is_drawn(make_finished_context):
+    context = make_finished_context("M=2", "K=3", "method.group=1")
     evaluation = main_evaluation(context)
     images = evaluation.labelled.images
     context.obtain(images.teachers[0])
@@ -184,17 +184,17 @@ def test_only_what_is_there_is_drawn(make_context):
     assert images.teachers[1].arch not in words_of(figure)
 
 
-def with_set(make_context, *words: str, **more) -> Run:
+def with_set(make_finished_context, *words: str, **more) -> Run:
     """A run whose distilled set is made with all that it rests on, and nothing else."""
-    context = make_context(*words, **more)
+    context = make_finished_context(*words, **more)
     evaluation = main_evaluation(context)
     for artefact in with_ancestors([evaluation.labelled.images]):
         context.obtain(artefact)
     return recorded(context, [evaluation])
 
 
-def test_the_command_draws_the_same_pictures_again(make_context, capsys):
-    run = with_set(make_context, "M=2", "K=1")
+def test_the_command_draws_the_same_pictures_again(make_finished_context, capsys):
+    run = with_set(make_finished_context, "M=2", "K=1")
     before = {name: (run.folder / name).read_bytes() for name in drawn(run)}
     for name in before:
         (run.folder / name).unlink()
@@ -203,14 +203,14 @@ def test_the_command_draws_the_same_pictures_again(make_context, capsys):
     assert {path.name: path.read_bytes() for path in run.folder.glob("*.png")} == before
 
 
-def test_the_command_says_when_there_is_nothing_to_draw(make_context, capsys):
-    run = recorded(context := make_context("M=2", "K=1"), [main_evaluation(context)])
+def test_the_command_says_when_there_is_nothing_to_draw(make_finished_context, capsys):
+    run = recorded(context := make_finished_context("M=2", "K=1"), [main_evaluation(context)])
     assert infer(["report", str(run.folder), "--outputs", str(run.folder.parent)]) == 2
     assert "nothing to show yet" in capsys.readouterr().err
 
 
-def test_drawing_needs_no_torch(make_context):
-    run = with_set(make_context, "M=2", "K=1")
+def test_drawing_needs_no_torch(make_finished_context):
+    run = with_set(make_finished_context, "M=2", "K=1")
     script = f"""
 import pkgutil, sys
 from importlib import import_module
@@ -229,8 +229,8 @@ assert "torch" not in sys.modules
 
 
 @pytest.mark.parametrize(("kind", "file"), [("teachers", "history.json"), ("compensators", "curves.safetensors")])
-def test_no_picture_shows_damaged_numbers(make_context, tmp_path, kind, file):
-    context = make_context("M=2", "K=1")
+def test_no_picture_shows_damaged_numbers(make_finished_context, tmp_path, kind, file):
+    context = make_finished_context("M=2", "K=1")
     evaluation = main_evaluation(context)
     for artefact in with_ancestors([evaluation.labelled.images]):
         context.obtain(artefact)
@@ -241,14 +241,14 @@ def test_no_picture_shows_damaged_numbers(make_context, tmp_path, kind, file):
         only_report.obtain(Pictures(only_report, [main_evaluation(only_report)]))
 
 
-def test_classes_of_imagenet_are_called_by_their_first_word(make_context):
+def test_classes_of_imagenet_are_called_by_their_first_word(make_finished_context):
     data = make_data(["n01440764", "n02102040"], per_class=2, size=8)
-    figure = samples_figure(with_set(make_context, "method=random", "ipc=1", "labeling=hard", data=data))
+    figure = samples_figure(with_set(make_finished_context, "method=random", "ipc=1", "labeling=hard", data=data))
     assert {"tench", "English\nspringer"} <= set(words_of(figure))
 
 
-def test_samples_of_infer_show_what_is_stored(make_context):
-    context = make_context("M=2", "K=2")
+def test_samples_of_infer_show_what_is_stored(make_finished_context):
+    context = make_finished_context("M=2", "K=2")
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
     natural, compensators = evaluation.labelled.images.parts()
@@ -298,9 +298,9 @@ def test_images_too_large_are_reduced():
     assert Mosaic("t", ["a"] * 10, rows).figure().bbox.width < 3000
 
 
-def test_many_classes_are_cut_to_ten(make_context):
+def test_many_classes_are_cut_to_ten(make_finished_context):
     data = make_data([f"class_{c}" for c in range(100)], per_class=2, size=8)
-    context = make_context("method=random", "ipc=2", "labeling=hard", data=data)
+    context = make_finished_context("method=random", "ipc=2", "labeling=hard", data=data)
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
     figure = samples_figure(recorded(context, [evaluation]))
@@ -316,8 +316,8 @@ def test_few_classes_are_all_shown():
     assert classes_shown(10) == list(range(10))
 
 
-def test_a_random_set_shows_up_to_six_images_of_a_class(make_context):
-    context = make_context("method=random", "ipc=7", "labeling=hard", data=make_data(["a", "b"], 7, 8))
+def test_a_random_set_shows_up_to_six_images_of_a_class(make_finished_context):
+    context = make_finished_context("method=random", "ipc=7", "labeling=hard", data=make_data(["a", "b"], 7, 8))
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
     assert len(drawn_images(samples_figure(recorded(context, [evaluation])))) == 2 * 6
@@ -404,8 +404,8 @@ def test_images_have_curves_of_their_own():
     assert_tidy(sheet("title", [section]))
 
 
-def test_class_names_of_any_script_are_drawn_without_a_warning(make_context):
-    context = make_context("method=random", "ipc=1", "labeling=hard", data=make_data(["猫", "$a_b$"], 2, 8))
+def test_class_names_of_any_script_are_drawn_without_a_warning(make_finished_context):
+    context = make_finished_context("method=random", "ipc=1", "labeling=hard", data=make_data(["猫", "$a_b$"], 2, 8))
     evaluation = main_evaluation(context)
     context.obtain(evaluation.labelled.images)
     assert drawn(recorded(context, [evaluation])) == {"samples.png"}
