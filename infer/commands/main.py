@@ -29,7 +29,7 @@ def main() -> None:
 def run(words: Sequence[str]) -> int:
     """Carry out one command line and return its exit code: 2 for a usage error, else what the command says."""
     try:
-        options = _parsed(words)
+        options = parse(words)
         report: Report = options.run(options)
         print_report(report, options.form)
     except Exception as error:
@@ -40,8 +40,8 @@ def run(words: Sequence[str]) -> int:
     return report.code
 
 
-def _parsed(words: Sequence[str]) -> argparse.Namespace:
-    """``words`` taken apart; settings (key=value) may stand behind options too, which argparse does not see to."""
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Options of a command line; settings (key=value) may follow options too, which argparse alone does not allow."""
     parser = Parser(prog="infer", description="Look at runs, compare them, check what is stored, and exchange sets.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
