@@ -1,6 +1,41 @@
 """INFER: dataset distillation from one command, measured honestly.
 
 ``infer.load(path)`` opens a distilled set as a ``torch.utils.data.Dataset``.
+
+The package is a list of layers: each imports only layers below it, also inside functions (tests/test_architecture.py).
+Layers with a star are imported without torch, so that commands answer at once.
+
+    commands/           ``infer ls``, ``show``, ``diff``, ``import``, ...: one file each
+    cli.py *            ``launch.py``: the entry of Hydra
+    sweep/              sweeps: planning, jobs, the callback of Hydra
+    pipeline/           one run: plan, check, make, report
+    stages/             squeeze, generate, relabel, evaluate, report: one file each
+    plots/ *            pictures and the HTML report, from records alone
+    evaluation/         students, the protocol, the comparison with baselines
+    labels/             label modes: hard, static, dynamic, fkd; labels of imported sets
+    methods/            distillation methods: one file each, and what they share
+    teachers/           trained networks as artefacts: the base class, the teacher
+    context.py          settings, data, store and device of a run
+    training/           the training loop: batches, augmentation, mixing, checkpoints
+    models/             architectures by name, published weights
+    formats/            distilled sets of other tools: reading and writing
+    distilled/          the package's own format of a distilled set
+    data/               data sets
+    store/              artefacts: signatures, locks, atomic commits
+    records/ *          records of runs and sweeps: reading, tables, differences
+    exit_codes.py *     errors as one line and an exit code
+    cluster/ *          SLURM and local processes for the jobs of a sweep
+    config/ *           settings as dataclasses, with their checks
+    tables.py *         tables on the terminal and in files
+    console.py *        lines, tables and progress bars on the terminal
+    environment.py      device, precision, versions, commit
+    normalisation.py    mean and standard deviation of pixels
+    torch_load.py       other programs' ``torch.save`` files, read without running code
+    seeds.py *          independent streams of random numbers
+    ranges.py *         consecutive ranges of a count
+    files.py *          atomic writes, checksums, canonical JSON
+    help.py *           ``launch.py --help``
+    errors.py *         errors of the user and of a run
 """
 
 from typing import Any

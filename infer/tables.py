@@ -32,7 +32,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a command found: for a person ``warning``, ``lines`` and ``sections``, for a program ``data``."""
+    """Findings of a command: for a person ``warning``, ``lines`` and ``sections``, for a program ``data``."""
 
     data: Any
     """JSON-ready; a list of flat dictionaries where the command offers CSV."""
@@ -83,12 +83,12 @@ def or_dash(value: Any) -> str:
 
 
 def is_summary(value: Any) -> bool:
-    """Whether ``value`` is a number measured n times, as ``infer.records.statistics`` writes it."""
+    """True if ``value`` is a number measured n times, as ``infer.records.statistics`` writes it."""
     return isinstance(value, Mapping) and value.keys() >= set(_PARTS)
 
 
 def is_number(value: Any) -> bool:
-    """Whether ``value`` is a number; true and false are none."""
+    """True if ``value`` is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -117,7 +117,7 @@ def _inputs(comparison: Comparison) -> Section:
 
 
 def _signatures(signatures: set[str]) -> str:
-    """How many, and the first of them as their folders are named."""
+    """Number of signatures, and the first of them as their folders are named."""
     if not signatures:
         return "-"
     first = " ".join(signature[:8] for signature in sorted(signatures)[:_MOST_SIGNATURES])

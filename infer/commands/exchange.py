@@ -100,7 +100,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts | None:
-    """What is known of the data set called ``dataset``; None where none was given."""
+    """Facts of the data set called ``dataset``; None where none was given."""
     if dataset is None:
         if settings:
             raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
@@ -112,7 +112,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
 def _dataset(
     source: Path, finished: ForeignSet, facts: Facts | None, typed: list[str] | None, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """What the manifest says of the data set, checked against the images."""
+    """The manifest's entry for the data set, checked against the images."""
     classes = facts.classes if facts else typed or finished.classes
     if classes is None:
         raise UsageError(
@@ -164,7 +164,7 @@ def _folder_of(options: argparse.Namespace) -> Path:
 
 
 def _not_kept(options: argparse.Namespace, finished: ForeignSet) -> list[str]:
-    """What the format cannot hold of this set."""
+    """Notes on the parts of the set that the format cannot hold."""
     notes = []
     if options.jpeg is not None:
         notes.append(f"JPEG of quality {options.jpeg} changes the pixels; PNG, the default, keeps them")

@@ -113,7 +113,7 @@ def _parents(folder: Path | None) -> list[str]:
 
 
 def _leftovers(outputs: Path, runs: list[Run]) -> Iterator[Garbage]:
-    """What was set aside as damaged or redone, and what a maker left unfinished that no unfinished run goes on with."""
+    """Folders set aside as damaged or redone, and unfinished ones that no unfinished run goes on with."""
     resumable = {signature[:8] for run in runs if run.state != DONE for signature in run.needed}
     for kind in kind_folders(outputs):
         aside = kind / SET_ASIDE
@@ -125,7 +125,7 @@ def _leftovers(outputs: Path, runs: list[Run]) -> Iterator[Garbage]:
 
 
 def _is_being_made(outputs: Path, making: Path) -> bool:
-    """Whether a process holds the lock of an unfinished artefact."""
+    """True if a process holds the lock of an unfinished artefact."""
     for path in (outputs / LOCKS).glob(f"{making.name[-8:]}*.lock"):
         try:
             with FileLock(path, timeout=0):

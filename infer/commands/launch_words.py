@@ -33,7 +33,7 @@ def evaluate_set(options: argparse.Namespace) -> NoReturn:
 
 
 def launch_words(path: Path, overrides: list[str]) -> list[str]:
-    """What is typed after ``launch.py``: the set, its data set where the manifest says one, and ``overrides``.
+    """Words to type after ``launch.py``: the set, its data set where the manifest says one, and ``overrides``.
 
     Raises UsageError when nothing says which data set it is.
     """
@@ -50,7 +50,7 @@ def launch_words(path: Path, overrides: list[str]) -> list[str]:
 
 
 def label_hint(path: Path, words: list[str]) -> str | None:
-    """What to type so that students learn the labels that lie with the set; None where there are none, or it is."""
+    """Words to type so that students learn the labels that lie with the set; None where there are none, or they are."""
     folder = infer_folder(path)
     mode = _mode_of_stored_labels(folder) if folder is not None else None
     if mode is None or any(word.startswith("labeling.") for word in words):

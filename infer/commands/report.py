@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> Report:
     """Make the report of the run or sweep that ``options.run_or_sweep`` names."""
     folder = pick_sweep(options.run_or_sweep, options.outputs)
     if folder is not None:
-        from infer.plots.report import report_sweep  # matplotlib takes a second
+        from infer.plots.report import report_sweep
 
         return report_sweep(folder)
     return _report_run(pick_run(options.run_or_sweep, options.outputs), options.outputs)

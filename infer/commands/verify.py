@@ -33,9 +33,9 @@ class Checked:
 
     folder: Path
     num_bytes: int
-    """Of the files that its record names."""
+    """Bytes of the files that its record names."""
     fault: str | None
-    """What is wrong, in words; None when nothing is."""
+    """The fault in words; None where there is none."""
 
 
 def verify(path: Path) -> Report:
@@ -80,7 +80,7 @@ def _checkable(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _should_be_artefact(folder: Path, files: list[str]) -> bool:
-    """Whether it is named as an artefact's folder is, and no run's."""
+    """True if it is named as an artefact's folder is, and is no run's."""
     of_run = RESULT in files or folder.parent.name in (RUNS, SWEEPS)
     return short_signature(folder) is not None and not of_run
 

@@ -14,14 +14,14 @@ _OTHERS = "default"
 
 
 class TestSplit(str, Enum):
-    """What the leading number is measured on: the real test split, or a part of the training data held out."""
+    """Split that the leading number is measured on: the real test split, or a part of the training data held out."""
 
     test = "test"
     val = "val"
 
 
 class Mix(str, Enum):
-    """How two images of a batch are blended."""
+    """Blending of two images of a batch."""
 
     none = "none"
     mixup = "mixup"
@@ -29,14 +29,14 @@ class Mix(str, Enum):
 
 
 class TeacherBn(str, Enum):
-    """Which statistics the batch-norm layers of a teacher use while it labels."""
+    """Statistics that the batch-norm layers of a teacher use while it labels."""
 
     eval = "eval"
     batch = "batch"
 
 
 class TestCrop(str, Enum):
-    """What a student sees of a test image."""
+    """Part of a test image that a student sees."""
 
     whole = "whole"
     enlarged_centre = "enlarged_centre"
@@ -62,12 +62,12 @@ class EvaluateConfig(Training):
     published_with: LabelMode | None = None
     """The labels that the protocol is made for; with others, and where it is made for none in particular (null), it is
     named ``<protocol>+<labels>``."""
-    batch_size: int | None = 64
+    batch_size: int | None = 64  # type: ignore[assignment] # null until for_student has filled it in
     """null: as ``batch_size_by_ipc`` says."""
     batch_size_by_ipc: dict[int, int] = field(default_factory=dict)
     """Batch sizes from an ipc on, up to the next one listed: {1: 10, 10: 50} gives 10 for ipc 1 to 9, then 50. RDED
     lists 1, 10 and 50 and has none for other ipc."""
-    lr: float | None = 1e-3
+    lr: float | None = 1e-3  # type: ignore[assignment] # likewise
     """Peak learning rate; null: as ``lr_by_student`` says."""
     lr_by_student: dict[str, float] = field(default_factory=dict)
     """Peak learning rates by architecture; ``default`` is that of all others."""
@@ -80,7 +80,7 @@ class EvaluateConfig(Training):
     """Multiply the soft-label loss by T², as on Tiny-ImageNet (SRe2L, DWA); with SGD this is a factor of the learning
     rate, with AdamW next to nothing."""
     teacher_bn: TeacherBn = TeacherBn.eval
-    """Of dynamic and fkd labels. ``batch``: a teacher's batch-norm layers use the statistics of the images that are
+    """For dynamic and fkd labels. ``batch``: a teacher's batch-norm layers use the statistics of the images that are
     labelled together, as where the published code forgets ``.eval()`` (SRe2L and DWA on CIFAR). There the running
     statistics drift along without ever being read; here they stay, and dropout stays off."""
     mix: Mix = Mix.mixup

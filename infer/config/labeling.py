@@ -9,7 +9,7 @@ from infer.config.checks import require, require_at_least, require_distinct
 
 
 class LabelMode(str, Enum):
-    """Where a student's targets come from."""
+    """Source of a student's targets."""
 
     hard = "hard"
     static = "static"
@@ -22,7 +22,7 @@ class LabelMode(str, Enum):
 
 
 class LabelSource(str, Enum):
-    """Who made soft labels: the run's teachers, or whoever made an imported set."""
+    """Maker of soft labels: the run's teachers, or whoever made an imported set."""
 
     teachers = "teachers"
     set = "set"
@@ -36,16 +36,16 @@ class LabelingConfig:
     teachers: list[str] | None = None
     """Architectures whose logits are averaged; null: those of the method, the first M of the ensemble."""
     source: LabelSource = LabelSource.teachers
-    """Of static and fkd. ``set``: the soft labels that came with the set that ``method=imported`` reads; no teacher is
+    """For static and fkd. ``set``: the soft labels that came with the set that ``method=imported`` reads; no teacher is
     needed."""
     path: str | None = None
-    """Of fkd: a folder of labels that were made elsewhere, ``epoch_0/batch_0.tar``, ..., or one of this program's sets
+    """For fkd: a folder of labels that were made elsewhere, ``epoch_0/batch_0.tar``, ..., or one of this program's sets
     or runs; ``~`` and ``$VARIABLES`` are expanded. Students see the crops, flips and mixing that are stored there."""
     epochs_stored: int | None = None
-    """Of fkd: epochs for which draws and logits are stored, shown again from the first when they are through; null: as
-    many as students are trained for. Of labels made elsewhere: so many of their epochs are used."""
+    """For fkd: epochs for which draws and logits are stored, shown again from the first when they are through; null: as
+    many as students are trained for. For labels made elsewhere: so many of their epochs are used."""
     topk: int | None = None
-    """Of fkd: the highest logits of each image that are stored, with their classes; their softmax sums to one and all
+    """For fkd: the highest logits of each image that are stored, with their classes; their softmax sums to one and all
     other classes get zero (LPQLD). null: the logits of all classes."""
 
     def __post_init__(self) -> None:
@@ -81,5 +81,5 @@ class LabelingConfig:
 
     @property
     def made_elsewhere(self) -> bool:
-        """Whether the labels come with a set or from a folder, instead of from the run's teachers."""
+        """True if the labels come with a set or from a folder, instead of from the run's teachers."""
         return self.path is not None or self.source is LabelSource.set

@@ -1,10 +1,9 @@
 """The folder of presets, ``conf/``, and the options of it that are sections of a file instead of files."""
 
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 SETTINGS = "method/settings"
 """Config group of a method's settings by family of data sets, ``<method>_<family>``; also the folder of the files."""
@@ -27,8 +26,9 @@ def register_method_settings() -> None:
     """
     store = ConfigStore.instance()
     for path in sorted((conf_folder() / SETTINGS).glob("*.yaml")):
-        content: Any = OmegaConf.load(path)
-        for part, sections in content.items():
-            for name, section in sections.items():
+        parts = OmegaConf.load(path)
+        assert isinstance(parts, DictConfig), f"{path} holds no sections"
+        for part, group in _GROUP_OF_PART.items():
+            for name, section in parts.get(part, {}).items():
                 provider = f"{path.name}, {part}.{name}"
-                store.store(group=_GROUP_OF_PART[part], name=f"{path.stem}_{name}", node=section, provider=provider)
+                store.store(group=group, name=f"{path.stem}_{name}", node=section, provider=provider)

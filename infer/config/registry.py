@@ -1,4 +1,4 @@
-"""Where Hydra finds the dataclasses, and the door through which its config becomes plain objects."""
+"""Registration of the dataclasses with Hydra, and conversion of its config into them."""
 
 from typing import Any
 
@@ -62,12 +62,15 @@ def resolve(composed: DictConfig) -> Config:
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given. Type: {' '.join(f'{key}=<value>' for key in missing)}")
     _refuse_unknown(composed)
-    return OmegaConf.to_object(composed)
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config), "conf/config.yaml begins with its schema"
+    return config
 
 
 def as_plain(config: Config) -> dict[str, Any]:
     """``config`` as JSON-ready dictionaries, enums as their names."""
-    return OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    plain: dict[str, Any] = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)  # type: ignore[assignment] # a dataclass becomes a dictionary
+    return plain
 
 
 def _refuse_unknown(composed: DictConfig) -> None:
@@ -75,5 +78,5 @@ def _refuse_unknown(composed: DictConfig) -> None:
     for key in composed:
         if key not in Config.__dataclass_fields__:
             raise UsageError(
-                f"+{key} was given, but there is no setting of that name. List them: python launch.py --help"
+                f"+{key!s} was given, but there is no setting of that name. List them: python launch.py --help"
             )

@@ -28,7 +28,7 @@ class Stage(str, Enum):
 
 
 class Baseline(str, Enum):
-    """What a distilled set is compared with: real images at equal bytes, or the whole training data."""
+    """Comparisons of a distilled set: real images at equal bytes, or the whole training data."""
 
     random_hard = "random_hard"
     random_static = "random_static"
@@ -61,7 +61,7 @@ class Config:
     ipc: int = 10
     """Storage budget in images per class."""
     M: int | None = None
-    """How many architectures of the ensemble are used, from the front of its list; null: all."""
+    """Number of architectures of the ensemble that are used, from the front of its list; null: all."""
     K: int | None = None
     """Natural subsets, one real image per class each; null: as many as the budget of ``ipc`` pays for."""
     seed: int = 0
@@ -69,7 +69,7 @@ class Config:
     force: list[Stage] = field(default_factory=list)
     """Stages to redo, and all after them, although their results are there."""
     baselines: list[Baseline] | None = None
-    """What the set is compared with; null: random images with the same labels (unless these were made elsewhere) and
+    """Comparisons of the set; null: random images with the same labels (unless these were made elsewhere) and
     with hard ones, and all of the data, but nothing in a sweep."""
     device: str = "auto"
     precision: Precision = Precision.auto

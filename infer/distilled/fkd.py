@@ -92,7 +92,7 @@ class FkdForm:
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
         """The form that ``facts`` were taken of."""
         parsed = {"batch_sizes": tuple(facts["batch_sizes"]), "mix": Mix(facts["mix"]), "crop": Crop(facts["crop"])}
-        return cls(**facts | parsed)
+        return cls(**{**facts, **parsed})
 
     def facts(self) -> dict[str, Any]:
         """The form as JSON holds it."""
@@ -109,8 +109,12 @@ class FkdForm:
         shown, batches = sum(self.batch_sizes), len(self.batch_sizes)
         if part == LOGITS:
             per_image = (shown, self.topk or self.num_classes)
-            classes = {} if self.topk is None else {"classes": (per_image, _smallest(_UNSIGNED, self.num_classes - 1))}
-            return {"logits": (per_image, getattr(torch, self.logits))} | classes
+            stored: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+                "logits": (per_image, getattr(torch, self.logits))
+            }
+            if self.topk is not None:
+                stored["classes"] = per_image, _smallest(_UNSIGNED, self.num_classes - 1)
+            return stored
         pixels = _smallest(_SIGNED, max(self.image_size, self.crop_padding))
         tensors: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
             "index": ((shown,), _smallest(_UNSIGNED, self.num_images - 1)),
@@ -134,7 +138,7 @@ def fkd_file(first_epoch: int, part: str) -> str:
 
 
 def holds_fkd_labels(folder: Path) -> bool:
-    """Whether FKD labels lie in ``folder``."""
+    """True if FKD labels lie in ``folder``."""
     return (folder / fkd_file(0, LOGITS)).is_file()
 
 
@@ -251,15 +255,18 @@ def _of_epoch(batches: Sequence[FkdBatch], name: str) -> Tensor:
 
 
 def _batch(draws: Mapping[str, Tensor], number: int, rows: slice, logits: Tensor, classes: Tensor | None) -> FkdBatch:
-    per_image = {name: draws[name][rows] if name in draws else None for name in _PER_IMAGE}
-    box = draws["cut_box"][number].tolist() if "cut_box" in draws else None
+    def where_stored(name: str) -> Tensor | None:
+        return draws[name][rows] if name in draws else None
+
     return FkdBatch(
-        **per_image,
+        index=draws["index"][rows],
+        crops=draws["crops"][rows],
+        flip=draws["flip"][rows],
+        patch_rows=where_stored("patch_rows"),
+        patch_columns=where_stored("patch_columns"),
+        partner=where_stored("partner"),
         weight=draws["weight"][number].item() if "weight" in draws else 1.0,
-        cut_box=None if box is None else tuple(box),
+        cut_box=tuple(draws["cut_box"][number].tolist()) if "cut_box" in draws else None,
         logits=logits,
         classes=None if classes is None else classes.long(),
     )
-
-
-_PER_IMAGE = ("index", "crops", "flip", "patch_rows", "patch_columns", "partner")

@@ -66,7 +66,7 @@ class FkdFolder:
 
     @cached_property
     def batches_per_epoch(self) -> list[int]:
-        """How many files each epoch has. Raises UsageError where an epoch or a batch is missing."""
+        """Number of files of each epoch. Raises UsageError where an epoch or a batch is missing."""
         epochs = _numbered(self.path, _EPOCH, "epoch_0/batch_0.tar")
         return [len(_numbered(epoch, _BATCH, "batch_0.tar")) for epoch in epochs]
 
@@ -76,7 +76,7 @@ class FkdFolder:
         return [self.file(e, b) for e, count in enumerate(self.batches_per_epoch) for b in range(count)]
 
     def file(self, epoch: int, number: int) -> Path:
-        """Where one batch is."""
+        """File of one batch."""
         return self.path / f"epoch_{epoch}" / f"batch_{number}.tar"
 
     def batch(self, epoch: int, number: int) -> LabelledBatch:
@@ -198,7 +198,7 @@ class ForeignLabelFolder:
             patch_columns=None,
             partner=batch.partner,
             weight=1.0 if batch.weight is None else batch.weight,
-            cut_box=batch.box,
+            cut_box=None if batch.box is None else (batch.box[0], batch.box[1], batch.box[2], batch.box[3]),
             logits=batch.logits,
             classes=None,
         )
@@ -252,7 +252,7 @@ def export_fkd(source: Path, folder: Path) -> int:
 
 
 def _numbered(folder: Path, form: re.Pattern[str], first: str) -> list[Path]:
-    """What is named like ``form`` in ``folder``, by number, which runs from 0."""
+    """Entries of ``folder`` that are named like ``form``, by number, which runs from 0."""
     entries = folder.iterdir() if folder.is_dir() else ()
     found = {int(match[1]): entry for entry in entries if (match := form.fullmatch(entry.name))}
     absent = min(set(range(len(found) + 1)) - found.keys())
@@ -279,7 +279,7 @@ def _labelled(batch: FkdBatch, image_size: int) -> LabelledBatch:
 
 
 def _shape_error(batch: LabelledBatch, size: int) -> str | None:
-    """What is wrong with ``batch`` as one of images of ``size`` pixels; None where nothing is."""
+    """Fault of ``batch`` as one of images of ``size`` pixels; None where there is none."""
     count = len(batch)
     if batch.coords.shape != (count, 4) or batch.flip.shape != (count,) or batch.logits.dim() != 2:
         shapes = [list(tensor.shape) for tensor in (batch.coords, batch.flip, batch.logits)]
@@ -309,7 +309,7 @@ def _reach(batch: FkdBatch, size: int) -> int:
 
 def _twice(batch: FkdBatch) -> FkdBatch:
     """The one image of ``batch`` and its label two times."""
-    doubled = {
+    doubled: dict[str, Any] = {
         name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in vars(batch).items() if torch.is_tensor(value)
     }
     return replace(batch, **doubled)

@@ -6,6 +6,7 @@ on under another torch. Both are replayed, and the labels themselves say which i
 agrees with the image's far more often than by chance.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # which read the order that is found here
 _SEED = 42  # fixed in the published code, whatever its --fkd-seed says
 _ROWS_COMPARED = 2000
 _DEVIATIONS = 5.0
-"""How far above chance, in standard deviations of it, an agreement must lie to be believed."""
+"""Standard deviations above chance from which an agreement is believed."""
 
 Order = Callable[[int], list[int]]
 """The rows of an epoch, all of them."""
@@ -75,9 +76,9 @@ def replayed_order(folder: "FkdFolder", targets: Tensor) -> Order:
 
 
 def agrees(share: float, compared: int, num_classes: int) -> bool:
-    """Whether more labels than by chance peak at the classes of their images: a ``share`` of so many ``compared``."""
+    """True if more labels than by chance peak at the classes of their images: a ``share`` of so many ``compared``."""
     chance = 1 / num_classes
-    return share - chance >= _DEVIATIONS * (chance * (1 - chance) / compared) ** 0.5
+    return share - chance >= _DEVIATIONS * math.sqrt(chance * (1 - chance) / compared)
 
 
 def of_leading(values: Tensor, partner: Tensor | None, weight: float | None) -> Tensor:

@@ -1,1 +1,1 @@
-"""What a student is taught: hard, static, dynamic or stored-ahead (fkd) labels."""
+"""Labels that students are taught: hard, static, dynamic or stored-ahead (fkd) labels."""

@@ -163,13 +163,13 @@ class FkdLabels(Labels):
 
     @property
     def folders(self) -> list[Path]:
-        """Where the files of each chunk are."""
+        """Folder of the files of each chunk."""
         return [self._context.folder(chunk) for chunk in self.chunks]
 
     @property
     def draws(self) -> Draws:
         """The stored batches; those of the first epoch follow those of the last."""
-        return StoredDraws(("fkd",), self.num_epochs, tuple(map(str, self.folders)))
+        return StoredDraws((self._context.config.seed, "fkd"), self.num_epochs, tuple(map(str, self.folders)))
 
     @property
     def student_settings(self) -> Mapping[str, Any]:

@@ -145,7 +145,7 @@ def settings_overridden(
 def _batch_settings(form: FkdForm, protocol: EvaluateConfig, num_images: int) -> dict[str, Any] | None:
     """The settings under which batches have the sizes of ``form``; None where no settings do it."""
     even = protocol.even_batches
-    own = {"batch_size": protocol.batch_size, "even_batches": even}
+    own: dict[str, Any] = {"batch_size": protocol.batch_size, "even_batches": even}
     stored = [{"batch_size": form.batch_sizes[0], "even_batches": either} for either in (even, not even)]
     for settings in (own, *stored):
         plan = Plan(replace(protocol, accumulate=1, **settings), num_images)
@@ -172,7 +172,7 @@ def _epochs_used(context: Context, folder: LabelFolder, plan: Plan) -> int:
 
 
 def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor) -> str | None:
-    """What a person should know where labels do not peak at the classes of their images, class by class."""
+    """Note for a person where labels do not peak at the classes of their images, class by class."""
     if batches[0].classes is not None:
         return None
     expected = torch.cat([of_leading(targets[batch.index], batch.partner, batch.weight) for batch in batches])

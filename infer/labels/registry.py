@@ -39,9 +39,9 @@ def labels_of(
         case LabelMode.hard:
             return HardLabels(images, protocol.label_smoothing)
         case LabelMode.static if given:
-            return SetLabels(context, images, loss)
+            return SetLabels(context, _distilled(images), loss)
         case LabelMode.static:
-            return StaticLabels(context, images, teachers, loss)
+            return StaticLabels(context, _distilled(images), teachers, loss)
         case LabelMode.dynamic:
             return DynamicLabels(context, teachers, loss)
         case LabelMode.fkd:
@@ -51,15 +51,25 @@ def labels_of(
 
 
 def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan_with: PlanWith, loss: SoftLabelLoss) -> FkdLabels:
-    path = context.config.labeling.path
-    if path is None and not isinstance(images, ImportedSet):
+    given = context.config.labeling.path
+    if given is not None:
+        path = expand(given)
+    elif isinstance(images, ImportedSet):
+        path = images.path
+    else:
         raise UsageError(
             f"labeling.source=set takes the labels of an imported set, and method={context.config.method.name} makes "
             "one of its own. Type labeling.path=<folder of FKD labels>, or method=imported method.path=..."
         )
-    folder = open_labels(expand(path) if path else images.path, context.data.image_size)
+    folder = open_labels(path, context.data.image_size)
     overrides = settings_overridden(context, folder, context.config.protocol_for(), images.num_images)
     return imported_labels(context, images, folder, plan_with(overrides), loss, overrides)
+
+
+def _distilled(images: TrainingSet) -> DistilledArtefact:
+    """``images``, which must be stored: labels of single images are an artefact that names them."""
+    assert isinstance(images, DistilledArtefact), f"{images.name} has no blocks to label"
+    return images
 
 
 def _is_the_runs_own(context: Context, images: TrainingSet) -> bool:

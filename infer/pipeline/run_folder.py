@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from infer.context import Context
+from infer.data.imagenet import in_words
 from infer.distilled.folder import read_manifest, write_labels, write_manifest
 from infer.evaluation.comparison import Evaluation
 from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
+from infer.methods.sets.base import DistilledArtefact
 from infer.records.names import DISTILLED, LABELS
 from infer.store import Artefact
 
@@ -18,7 +20,7 @@ from infer.store import Artefact
 def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:
     """Write ``<run>/distilled``, with stored labels once they exist; None when the set does not exist."""
     images, labels = evaluation.labelled.images, evaluation.labelled.labels
-    if not context.store.exists(images):
+    if not isinstance(images, DistilledArtefact) or not context.store.exists(images):
         return None
     folder = context.run_folder / DISTILLED
     shutil.rmtree(folder, ignore_errors=True)
@@ -27,6 +29,9 @@ def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | N
     for file in stored.glob("*.safetensors"):
         shutil.copyfile(file, folder / file.name)
     manifest = read_manifest(stored) | {"signature": images.signature, "storage": evaluation.storage()}
+    titles = in_words(manifest["dataset"]["classes"])
+    if titles != manifest["dataset"]["classes"]:
+        manifest["dataset"]["class_titles"] = titles
     if all(context.store.exists(part) for part in _stored_parts(labels)):
         manifest["labels"] = _write_labels(context, labels, folder)
     write_manifest(folder, manifest)

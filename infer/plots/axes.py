@@ -1,4 +1,4 @@
-"""What was swept, as the axes of plots: their names for a reader, the order of their values, their scale."""
+"""Swept settings as the axes of plots: their names for a reader, the order of their values, their scale."""
 
 import re
 from collections.abc import Sequence
@@ -51,12 +51,12 @@ class Axis:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether its values lie on a scale; else they are names."""
+        """True if its values lie on a scale; else they are names."""
         return all(is_number(value) for value in self.values)
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether that scale is one of ratios: the values span more than a decade."""
+        """True if that scale is one of ratios: the values span more than a decade."""
         return self.is_numeric and spans_a_decade(self.values)
 
     @property
@@ -65,7 +65,7 @@ class Axis:
         return [", ".join(map(shown, value)) if isinstance(value, list) else shown(value) for value in self.values]
 
     def place(self, value: Any) -> float:
-        """Where ``value`` lies: a number at itself, a name at its position among the names."""
+        """Place of ``value``: a number at itself, a name at its position among the names."""
         return float(value) if self.is_numeric else float(self.rank(value))
 
     def rank(self, value: Any) -> int:
@@ -74,18 +74,18 @@ class Axis:
 
 
 def axes_of(rows: Rows) -> list[Axis]:
-    """What the sweep's plan varies and what differs indeed; its seeds are repeats and no axis."""
+    """Keys that the sweep's plan varies and that differ indeed; its seeds are repeats and no axis."""
     keys = [key for key in rows.columns if key in swept_keys(rows.runs) and key != REPLICATE]
     return [Axis(key, _values(rows, key)) for key in keys]
 
 
 def spans_a_decade(numbers: Sequence[float]) -> bool:
-    """Whether positive ``numbers`` lie so far apart that ratios say more than differences."""
+    """True if positive ``numbers`` lie so far apart that ratios say more than differences."""
     return min(numbers) > 0 and max(numbers) / min(numbers) > _DECADE
 
 
 def _values(rows: Rows, key: str) -> list[Any]:
-    """Those of all runs, as far as they are known, so that what is not done yet leaves its place empty."""
+    """Values of all runs, as far as they are known, so that what is not done yet leaves its place empty."""
     column = rows.columns[key]
     known = [value for i, value in enumerate(column) if value != ABSENT or i in rows.done]
     values = list({shown(value): value for value in known}.values())

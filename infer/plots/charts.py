@@ -1,4 +1,4 @@
-"""What the plots of a sweep show, as numbers: lines of measured points, divided into panels that stay readable."""
+"""Numbers that the plots of a sweep show: lines of measured points, divided into panels that stay readable."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Line:
     """Points that differ in the axis alone that the line runs along."""
 
     values: dict[str, Any]
-    """What all of them have, by axis; empty where there is one line."""
+    """Values that all of them have, by axis; empty where there is one line."""
     marks: Sequence[Mark]
 
     @property
@@ -56,18 +56,18 @@ class Chart:
     """By which the lines of a panel differ."""
     notes: Sequence[str] = ()
     connected: bool = True
-    """Whether the points of a line follow each other on a scale."""
+    """True if the points of a line follow each other on a scale."""
     measures_students: bool = True
-    """Whether a bar is the spread of a point's own measurements."""
+    """True if a bar is the spread of a point's own measurements."""
 
     @property
     def marks(self) -> list[Mark]:
-        """Of all lines."""
+        """The marks of all lines."""
         return [mark for panel in self.panels for line in panel.lines for mark in line.marks]
 
     @property
     def combinations(self) -> list[dict[str, Any]]:
-        """What the lines have, each combination once, in order."""
+        """The values of the lines, each combination once, in order."""
         return list({line.label: line.values for panel in self.panels for line in panel.lines}.values())
 
 
@@ -98,21 +98,26 @@ def over_bytes(axes: Sequence[Axis], points: Sequence[Measurement]) -> Chart | N
 
 
 def bytes_of(point: Measurement) -> float | None:
-    """What the distilled set costs, labels included."""
-    return point.runs[0].record["storage"].get(_BYTES)
+    """Bytes of the distilled set, labels included."""
+    total: float | None = point.runs[0].record["storage"].get(_BYTES)
+    return total
 
 
 def _lines(
-    axes: Sequence[Axis], points: Sequence[Measurement], x: Callable[[Measurement], float], along: Axis | None
+    axes: Sequence[Axis], points: Sequence[Measurement], x: Callable[[Measurement], float | None], along: Axis | None
 ) -> list[Line]:
-    """``points`` by what they have on ``axes``, each line in the order of the axis that it runs along."""
-    lines: dict[tuple[int, ...], Line] = {}
+    """``points``, all with a place and a score, by what they have on ``axes``, in the order of the axis ``along``."""
+    values_of: dict[tuple[int, ...], dict[str, Any]] = {}
+    marks: dict[tuple[int, ...], list[Mark]] = {}
     for point in points:
         values = {axis.key: point.values[axis.key] for axis in axes}
         place = tuple(axis.rank(values[axis.key]) for axis in axes)
         step = along.rank(point.values[along.key]) if along else 0
-        lines.setdefault(place, Line(values, [])).marks.append(Mark(x(point), point.leading, step))
-    return [Line(line.values, sorted(line.marks, key=lambda mark: mark.step)) for _, line in sorted(lines.items())]
+        along_x, score = x(point), point.leading
+        assert along_x is not None and score is not None
+        values_of[place] = values
+        marks.setdefault(place, []).append(Mark(along_x, score, step))
+    return [Line(values_of[place], sorted(marks[place], key=lambda mark: mark.step)) for place in sorted(marks)]
 
 
 def _along(axes: Sequence[Axis], points: Sequence[Measurement]) -> Axis | None:

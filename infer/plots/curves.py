@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -122,7 +122,8 @@ def _curve(label: str, histories: Sequence[History], x_key: str, y_key: str) -> 
 
 def _generation(run: Run, optimised: Sequence[StoredArtefact], archs: Mapping[str, str]) -> Section | None:
     """The curves of ``optimised`` side by side, as many as belong to the run's set; ``archs``: of the teachers."""
-    outline = next(iter(run.record["sets"].values()), {}).get("generation")
+    sets: dict[str, Any] = run.record["sets"]
+    outline = next(iter(sets.values()))["generation"] if sets else None
     if not outline:
         return None
     groups: dict[str, list[Curves]] = {}

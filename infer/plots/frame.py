@@ -22,7 +22,7 @@ class Words:
 
     title: str
     measurement: str
-    """What a point and its bar are."""
+    """Meaning of a point and its bar."""
     notes: Sequence[str] = ()
     warning: str | None = None
     """Stands under the title."""
@@ -38,7 +38,7 @@ def framed(words: Words) -> tuple[Figure, SubFigure]:
     figure = Figure(figsize=_ROOMY, dpi=_DPI)
     write_title(figure, words.title, size=_TITLE_SIZE)
     write_caption(figure, words.caption, size=_TEXT_SIZE)
-    body = figure.subfigures()
+    (body,) = figure.subfigures(1, 1, squeeze=False).flat
     if words.warning:
         write_title(body, words.warning, size=_TEXT_SIZE, color=WARNING_COLOUR)
     return figure, body

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,7 +66,7 @@ def _colours(cells: Cells) -> ScalarMappable:
 def _draw_cells(axes: Axes, cells: Cells, shape: tuple[int, int], colours: ScalarMappable) -> None:
     for row, column in np.ndindex(shape):
         score = cells.get((row, column))
-        colour = _MISSING if score is None else colours.to_rgba(score["mean"])
+        colour: Any = _MISSING if score is None else colours.to_rgba(np.array(score["mean"]))
         corner = (column - 0.5, row - 0.5)
         hatch = "////" if score is None else None
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch))

@@ -40,7 +40,7 @@ class Scale:
 
     @property
     def is_named(self) -> bool:
-        """Whether places have names instead of numbers."""
+        """True if places have names instead of numbers."""
         return self.axis is not None and not self.axis.is_numeric
 
 
@@ -62,7 +62,8 @@ def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
             name_places(axes, scale.axis.names, width)
         else:
             _scale_x(axes, scale, chart.marks)
-        if axes.get_subplotspec().is_first_col():
+        spec = axes.get_subplotspec()
+        if spec is not None and spec.is_first_col():
             axes.set_ylabel(y_title)
     _legend(body, looks, chart.connected)
     give_axes_size(figure, all_axes[0], width, height)
@@ -70,7 +71,7 @@ def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
 
 
 def _axes_of(body: SubFigure, panels: int) -> list[Axes]:
-    """As many axes as there are panels, row by row."""
+    """One pair of axes per panel, row by row."""
     columns = 2 if panels == 4 else min(panels, _PANELS_PER_ROW)
     grid = body.add_gridspec(ceil(panels / columns), columns)
     return [body.add_subplot(grid[divmod(number, columns)]) for number in range(panels)]
@@ -85,7 +86,7 @@ def _all_words(chart: Chart, scale: Scale, start: float, words: Words) -> Words:
 
 
 def _draw_lines(
-    axes: Axes, lines: Sequence[Line], chart: Chart, looks: Mapping[str, Mapping[str, Any]], shift: float
+    axes: Axes, lines: Sequence[Line], chart: Chart, looks: Mapping[str, dict[str, Any]], shift: float
 ) -> None:
     """Lines side by side at each place, ``shift`` points of type from one to the next."""
     order = list(looks)
@@ -126,11 +127,11 @@ def _shift(scale: Scale, lines: int, inches: float) -> float:
 def _looks(chart: Chart) -> dict[str, dict[str, Any]]:
     """Colour, marker and dashes per line; of two axes the longer has the colours, the other the dashes."""
     combinations = chart.combinations
-    long, short = sorted(chart.axes, key=lambda axis: -len(axis.values)) if len(chart.axes) == 2 else (None, None)
-    if long and len(long.values) <= len(PALETTE) and len(short.values) <= len(_DASHES):
-        places = [(long.rank(values[long.key]), short.rank(values[short.key])) for values in combinations]
-    else:
-        places = [divmod(number, len(PALETTE))[::-1] for number in range(len(combinations))]
+    places = [divmod(number, len(PALETTE))[::-1] for number in range(len(combinations))]
+    if len(chart.axes) == 2:
+        long, short = sorted(chart.axes, key=lambda axis: -len(axis.values))
+        if len(long.values) <= len(PALETTE) and len(short.values) <= len(_DASHES):
+            places = [(long.rank(values[long.key]), short.rank(values[short.key])) for values in combinations]
     return {in_words(values): _look(*place) for values, place in zip(combinations, places, strict=True)}
 
 
@@ -143,11 +144,11 @@ def _look(colour: int, dashes: int) -> dict[str, Any]:
     }
 
 
-def _legend(body: SubFigure, looks: Mapping[str, Mapping[str, Any]], connected: bool) -> None:
+def _legend(body: SubFigure, looks: Mapping[str, dict[str, Any]], connected: bool) -> None:
     """Beside the panels; nothing for a single line, which has no label."""
     if not any(looks):
         return
-    hidden = {} if connected else {"linestyle": "none"}
+    hidden: dict[str, Any] = {} if connected else {"linestyle": "none"}
     body.legend(
         handles=[Line2D([], [], label=label, markersize=4.5, **look | hidden) for label, look in looks.items()],
         loc="outside right upper",
@@ -157,7 +158,7 @@ def _legend(body: SubFigure, looks: Mapping[str, Mapping[str, Any]], connected: 
 
 
 def _limits(marks: Sequence[Mark]) -> tuple[float, float]:
-    """Of the y axis: from zero where the values reach far down, else close around them."""
+    """Limits of the y axis: from zero where the values reach far down, else close around them."""
     low = min(mark.score["mean"] - (mark.score["std"] or 0) for mark in marks)
     high = max(mark.score["mean"] + (mark.score["std"] or 0) for mark in marks)
     margin = max(0.06 * (high - low), (_LEAST_SPAN - (high - low)) / 2)

@@ -20,7 +20,7 @@ _GAP, _WIDE_GAP = 0.05, 0.22
 """Inches."""
 _LEAST_WIDTH = 4.0
 _TITLE_SIZE, _TEXT_SIZE = 11, 8.5
-_HEAD_CHARACTERS, _HEAD_LINES = 12, 2
+_HEAD_CHARACTERS, _HEAD_LINES = 11, 2
 _TURNED_HEAD_CHARACTERS = 24
 
 
@@ -34,7 +34,7 @@ class Row:
     lead: np.ndarray | None = None
     """An image that stands before the columns."""
     apart: bool = False
-    """Whether a wide gap separates it from the row above."""
+    """True if a wide gap separates it from the row above."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Mosaic:
         grid = _Grid.of(self)
         figure = Figure(figsize=(grid.width / grid.dpi + 3, grid.height / grid.dpi + 3), dpi=grid.dpi)
         write_title(figure, self.title, size=_TITLE_SIZE)
-        body = figure.subfigures()
+        (body,) = figure.subfigures(1, 1, squeeze=False).flat
         if self.note:
             write_title(body, self.note, size=_TEXT_SIZE, weight="normal", color=NOTE_COLOUR)
         axes = body.subplots()
@@ -70,7 +70,7 @@ class Mosaic:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where images lie, in dots from the upper left corner of the axes."""
+    """Places of the images, in dots from the upper left corner of the axes."""
 
     cell: int
     dpi: int
@@ -136,7 +136,7 @@ def _name_rows_and_columns(axes: Axes, mosaic: Mosaic, grid: _Grid) -> None:
     axes.grid(False)
     axes.spines[:].set_visible(False)
     labels = axes.get_xticklabels()
-    if rotate_if_crowded(labels[-len(mosaic.heads) :], _CELL, rotation=90):
+    if rotate_if_crowded(labels[-len(mosaic.heads) :], _CELL + _GAP / 2, rotation=90):
         axes.set_xticks(axes.get_xticks(), [_wrapped(name, _TURNED_HEAD_CHARACTERS) for name in names])
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ class Panel:
     y_label: str
     curves: Sequence[Curve]
     scale: Literal["linear", "percent", "log"] = "linear"
-    """Of the y axis: percent ends at 0 and 100, log is linear where the values do not span a power of ten."""
+    """Scale of the y axis: percent ends at 0 and 100, log is linear where the values do not span a power of ten."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Section:
 
     @property
     def legend_columns(self) -> int:
-        """How many entries of the legend stand side by side."""
+        """Entries of the legend that stand side by side."""
         entry = max(map(len, self.labels)) + _HANDLE_CHARACTERS
         return min(len(self.labels), max(1, _LEGEND_CHARACTERS // entry))
 
@@ -110,22 +110,21 @@ def _draw_section(subfigure: SubFigure, section: Section) -> None:
         ncols=columns,
         handlelength=1.6,
         columnspacing=1.6,
-        borderpad=1,
     )
 
 
-def _look(number: int) -> dict[str, str]:
+def _look(number: int) -> dict[str, Any]:
     """Colour and, once all colours are used, dashes for the curve of this number."""
     cycle, place = divmod(number, len(PALETTE))
     return {"color": PALETTE[place], "linestyle": "--" if cycle else "-"}
 
 
-def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, str]]) -> None:
+def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, dict[str, Any]]) -> None:
     clip = panel.scale == "log"  # elsewhere nothing leaves the axes, and dots on 0 and 100 % stay whole
     for curve in reversed(panel.curves):  # the first, a run's own, comes to lie on top
         look = looks[curve.label]
         marker = "o" if len(curve.x) <= _FEW_POINTS else ""
-        shade = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
+        shade: dict[str, Any] = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
         axes.fill_between(curve.x, curve.low, curve.high, clip_on=clip, **shade)
         axes.plot(curve.x, curve.centre, label=curve.label, marker=marker, markersize=3, clip_on=clip, **look)
     axes.set_xlim(0, 1.02 * max(1, *(curve.x[-1] for curve in panel.curves)))

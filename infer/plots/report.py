@@ -7,9 +7,9 @@ from pathlib import Path
 
 from infer.errors import UsageError
 from infer.files import replaced_whole
-from infer.plots.sweep import draw
+from infer.plots.style import drawing
 from infer.records.names import TABLE_CSV, TABLE_MD
-from infer.records.rows import side_by_side
+from infer.records.rows import Rows, side_by_side
 from infer.records.runs import sweep_jobs
 from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows
@@ -29,16 +29,23 @@ def report_sweep(folder: Path) -> Report:
     on_paper = as_markdown(replace(table, closing=[*table.closing, rebuild]))
     _write(folder / TABLE_CSV, as_csv(table))
     _write(folder / TABLE_MD, on_paper)
-    pictures = draw(rows, folder) if rows.done else []
+    pictures = _draw(rows, folder) if rows.done else []
     _write(folder / TABLE_MD, on_paper + _embedded(pictures))
     files = ", ".join([TABLE_MD, TABLE_CSV, *pictures])
     return replace(table, closing=[*table.closing, f"in {from_here(folder)}: {files}", rebuild])
 
 
 def _command(folder: Path) -> str | None:
-    """What was typed; None for a sweep of an earlier version, which did not write it down."""
+    """The command that was typed; None for a sweep of an earlier version, which did not write it down."""
     record = read_sweep(folder)
     return f"python launch.py {shlex.join(record.words)}".strip() if record else None
+
+
+def _draw(rows: Rows, folder: Path) -> list[str]:
+    with drawing():
+        from infer.plots.sweep import draw  # matplotlib takes a second to import
+
+        return draw(rows, folder)
 
 
 def _embedded(pictures: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """``samples.png``: images of the distilled set and, for INFER, what its compensators do to natural images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -95,8 +94,8 @@ def _composed_columns(natural: np.ndarray, compensators: np.ndarray, std: Sequen
 
 def _stored_compensators(tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     """float32 [M, K, 3, H, W] from values and, for int8, their scales [M, K, 3]."""
-    values: Any = tensors[COMPENSATORS].astype(np.float32)
-    return values * tensors["scales"][..., None, None] if "scales" in tensors else values
+    values: np.ndarray = tensors[COMPENSATORS].astype(np.float32)
+    return np.multiply(values, tensors["scales"][..., None, None]) if "scales" in tensors else values
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
     from matplotlib.text import Text
 
+PAD = 0.1
+"""Inches around everything that the layout engine places."""
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that a picture looks the same everywhere
     "font.size": 9,
@@ -44,11 +46,11 @@ STYLE: dict[str, Any] = {
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
     "legend.fontsize": 9,
-    "legend.borderaxespad": 0,
+    "legend.borderaxespad": 0.8,
     "legend.borderpad": 0,
     "figure.constrained_layout.use": True,
-    "figure.constrained_layout.w_pad": 0.08,
-    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": PAD,
+    "figure.constrained_layout.h_pad": PAD,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "savefig.bbox": None,
@@ -60,10 +62,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 WARNING_COLOUR, NOTE_COLOUR = "#D55E00", "#555555"
 
 TICK_STEPS = (1, 2, 2.5, 5, 10)
-"""What two ticks may differ by, times a power of ten."""
+"""Steps between two ticks, times a power of ten."""
 POINTS_PER_INCH = 72
-_LEFT = 0.012
-"""Where titles and notes begin, as a share of the figure's width."""
 _MOST_PASSES, _TOLERANCE = 4, 0.01
 
 
@@ -78,18 +78,26 @@ def drawing() -> Iterator[None]:
         warnings.filterwarnings("ignore", "Glyph .* missing")
         import matplotlib  # takes a second
 
-        with matplotlib.rc_context(STYLE):
+        style: Any = STYLE  # matplotlib's types list every key that there is
+        with matplotlib.rc_context(style):
             yield
 
 
 def write_title(figure: "FigureBase", text: str, **look: Any) -> None:
     """Put ``text`` at the upper left of a figure or subfigure, in as many lines as it takes."""
-    figure.suptitle(text, x=_LEFT, ha="left", wrap=True, **{"weight": "bold"} | look)
+    _flush_left(figure, figure.suptitle(text, x=0, ha="left", wrap=True, **{"weight": "bold"} | look))
 
 
 def write_caption(figure: "FigureBase", text: str, size: float) -> None:
     """Put ``text`` at the lower left of a figure, in as many lines as it takes."""
-    figure.supxlabel(text, x=_LEFT, ha="left", wrap=True, size=size, color=NOTE_COLOUR)
+    _flush_left(figure, figure.supxlabel(text, x=0, ha="left", wrap=True, size=size, color=NOTE_COLOUR))
+
+
+def _flush_left(figure: "FigureBase", text: "Text") -> None:
+    """Let ``text`` begin as far from the left edge as all else does, however wide the figure becomes."""
+    from matplotlib.transforms import ScaledTranslation
+
+    text.set_transform(figure.transSubfigure + ScaledTranslation(PAD, 0, figure.dpi_scale_trans))
 
 
 def give_axes_size(figure: "Figure", axes: "Axes", width: float, height: float, least_width: float = 0) -> None:

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from infer.plots.style import drawing, save
+from matplotlib.figure import Figure
+
+from infer.plots.axes import axes_of
+from infer.plots.charts import over_axis, over_bytes
+from infer.plots.frame import Words
+from infer.plots.heat_map import heat_map
+from infer.plots.line_plot import Scale, line_plot
+from infer.plots.style import save
 from infer.records.measurements import Measurement, measurements_of
 from infer.records.rows import Rows
 from infer.tables import count
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from infer.plots.frame import Words
 
 _FORMATS = ("png", "svg")
 
@@ -20,21 +21,15 @@ _FORMATS = ("png", "svg")
 def draw(rows: Rows, folder: Path) -> list[str]:
     """Write every plot that the jobs that are done make possible, as PNG and SVG; gives the names of the PNGs."""
     written = []
-    with drawing():
-        for name, figure in figures_of(rows):
-            for form in _FORMATS:
-                save(figure, folder / f"{name}.{form}")
-            written.append(f"{name}.png")
+    for name, figure in figures_of(rows):
+        for form in _FORMATS:
+            save(figure, folder / f"{name}.{form}")
+        written.append(f"{name}.png")
     return written
 
 
-def figures_of(rows: Rows) -> "Iterator[tuple[str, Figure]]":
+def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
     """The plots by the names of their files, without an ending."""
-    from infer.plots.axes import axes_of
-    from infer.plots.charts import over_axis, over_bytes
-    from infer.plots.heat_map import heat_map
-    from infer.plots.line_plot import Scale, line_plot
-
     points = [point for point in measurements_of(rows) if point.leading is not None]
     axes = axes_of(rows)
     if not points or not axes:
@@ -50,9 +45,7 @@ def figures_of(rows: Rows) -> "Iterator[tuple[str, Figure]]":
         yield f"heatmap_{axes[0].file_name}_{axes[1].file_name}", heat_map(axes, points, y_title, words)
 
 
-def _words(rows: Rows, points: Sequence[Measurement]) -> "Words":
-    from infer.plots.frame import Words
-
+def _words(rows: Rows, points: Sequence[Measurement]) -> Words:
     unlike = "; ".join(f"{what.lower()} {', '.join(values)}" for what, values in rows.unlike.items())
     missing = len(rows.runs) - len(rows.done)
     return Words(
@@ -64,7 +57,7 @@ def _words(rows: Rows, points: Sequence[Measurement]) -> "Words":
 
 
 def _title(rows: Rows) -> str:
-    """What all points have in common."""
+    """Settings that all points have in common."""
     options, equal = rows.variation.same_choices, rows.variation.equal
     # A folder of images has a name of its own.
     options = options | ({"dataset": equal["dataset.name"]} if "dataset.name" in equal else {})
@@ -74,8 +67,8 @@ def _title(rows: Rows) -> str:
 
 
 def _measurement(points: Sequence[Measurement]) -> str:
-    """What a point and its bar are, and with which student and under which protocol they were measured."""
-    sizes = sorted({point.leading["n"] for point in points})
+    """Words for a point and its bar, the student and the protocol that they were measured with."""
+    sizes = sorted({point.leading["n"] for point in points if point.leading})
     n = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
     runs = [run for point in points for run in point.runs]
     student = _only({next(iter(run.record["per_student"]), "") for run in runs})

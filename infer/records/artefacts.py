@@ -27,7 +27,8 @@ class StoredArtefact:
     @property
     def files(self) -> Collection[str]:
         """Names of its files."""
-        return self.record["files"].keys()
+        files: dict[str, Any] = self.record["files"]
+        return files.keys()
 
     def file(self, name: str) -> Path:
         """The path of one of its files; raises DamagedArtefact unless it is what was written."""
@@ -67,7 +68,7 @@ def read_verified_record(folder: Path, signature: str) -> dict[str, Any]:
 
 
 def is_whole(folder: Path, signature: str) -> bool:
-    """Whether ``folder`` holds the artefact called ``signature``, undamaged."""
+    """True if ``folder`` holds the artefact called ``signature``, undamaged."""
     try:
         read_verified_record(folder, signature)
     except DamagedArtefact:
@@ -76,7 +77,7 @@ def is_whole(folder: Path, signature: str) -> bool:
 
 
 def stored_artefacts(outputs: Path, signatures: Collection[str]) -> dict[str, StoredArtefact]:
-    """Those artefacts of ``signatures`` that are there, in that order; their files are checked when they are read."""
+    """The artefacts of ``signatures`` that are there, in that order; their files are checked when they are read."""
     wanted = {signature[:8] for signature in signatures}
     found: dict[str, StoredArtefact] = {}
     for folder in artefact_folders(outputs):

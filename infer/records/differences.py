@@ -1,4 +1,4 @@
-"""What differs between two runs: settings, inputs, code and environment, and whether the scores differ for real."""
+"""Differences between two runs: settings, inputs, code, environment and scores, the latter beside their noise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Score:
 
     @property
     def equal(self) -> bool:
-        """Whether both are the same to the last digit."""
+        """True if both are the same to the last digit."""
         return self.a == self.b
 
 
@@ -47,7 +47,7 @@ class Comparison:
     """Everything that ``infer diff`` says of two runs, or of two settings that were not run."""
 
     unlike: dict[str, tuple[Any, Any]]
-    """What makes the numbers incomparable: protocol, data set, test split."""
+    """Facts that make the numbers incomparable: protocol, data set, test split."""
     settings: Variation
     inputs: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
     """Signatures by stage, where they differ."""
@@ -68,8 +68,7 @@ def compare(a: Run, b: Run) -> Comparison:
         if run.state == UNREADABLE:
             raise UsageError(f"{run.folder}: {run.record['error']}")
     unlike = _pairs(a.basis, b.basis)
-    known = a.fingerprint and b.fingerprint
-    if known and _differing(unlike).keys() <= {"PROTOCOL"}:
+    if a.fingerprint and b.fingerprint and _differing(unlike).keys() <= {"PROTOCOL"}:
         unlike["CONTENTS OF THE DATA SET"] = a.fingerprint[:8], b.fingerprint[:8]
     return Comparison(
         unlike=_differing(unlike),

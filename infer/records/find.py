@@ -1,4 +1,4 @@
-"""Which run a person means by a few letters: a folder, a name, its beginning, a part of it, or a signature."""
+"""Runs by the words that a person types: a folder, a name, its beginning, a part of it, or a signature."""
 
 import difflib
 import re
@@ -84,7 +84,7 @@ def _at_path(path: Path, whole_sweeps: bool) -> list[Run]:
 
 
 def _agree(name: str, word: str, compare: Callable[[str, str], bool]) -> bool:
-    """Whether ``word`` is the beginning (or a part) of ``name``; after a slash it has to be the job's whole name."""
+    """True if ``word`` is the beginning (or a part) of ``name``; after a slash it has to be the job's whole name."""
     head, slash, job = word.partition("/")
     sweep, _, own_job = name.partition("/")
     return compare(name, word) or (bool(slash) and compare(sweep, head) and own_job == job)

@@ -18,16 +18,16 @@ class Measurement:
     """Scores of one combination of all that varies."""
 
     values: dict[str, Any]
-    """What varies, without the seed."""
+    """Varying values, without the seed."""
     runs: Sequence[Run]
     """One, or one per seed; done."""
     over_seeds: bool
-    """Whether the seed varies, so that a run is one measurement and not several."""
+    """True if the seed varies, so that a run is one measurement and not several."""
     name: str
 
     @property
     def split(self) -> str:
-        """What its leading number is measured on: test or val."""
+        """The split that its leading number is measured on: test or val."""
         return self.runs[0].split
 
     @property
@@ -64,10 +64,10 @@ def best_in_words(measurements: Sequence[Measurement]) -> str | None:
 
     A score that others were chosen by flatters, so the test score of a choice on val is the one to report.
     """
-    measured = [measurement for measurement in measurements if measurement.leading is not None]
+    measured = [(each.leading["mean"], each) for each in measurements if each.leading is not None]
     if len(measured) < 2:
         return None
-    best = max(measured, key=lambda measurement: measurement.leading["mean"])
+    _, best = max(measured, key=lambda scored: scored[0])
     if best.split == "val":
         chosen = f"chosen on val ({shown(best.leading)})"
         return f"best: {best.name}, {chosen}, test top-1 {or_dash(best.score('test/top1'))}"

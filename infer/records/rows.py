@@ -29,7 +29,7 @@ class Rows:
     variation: Variation
     """Between the settings of those that have a record."""
     columns: Mapping[str, Sequence[Any]]
-    """What varies, by config group or setting: one value per run, ``ABSENT`` where it has none or none is known. What a
+    """Varying values by config group or setting: one per run, ``ABSENT`` where it has none or none is known. What a
     sweep varies comes first, then choices."""
 
     @cached_property
@@ -45,19 +45,19 @@ class Rows:
 
     @cached_property
     def names(self) -> list[str]:
-        """Of the runs; without the sweep's where that is the same."""
+        """Names of the runs; without the sweep's where that is the same."""
         start = len(self.sweep) + 1 if self.sweep else 0
         return [run.name[start:] for run in self.runs]
 
     @cached_property
     def unlike(self) -> dict[str, list[str]]:
-        """What makes the numbers incomparable, and its different values."""
+        """Facts that make the numbers incomparable, each with its different values."""
         bases = [self.runs[i].basis for i in self.done]
         values = {key: list(dict.fromkeys(shown(basis[key]) for basis in bases)) for key in (bases[0] if bases else ())}
         return {key: different for key, different in values.items() if len(different) > 1}
 
     def values(self, position: int) -> dict[str, Any]:
-        """What varies, of the run at ``position``."""
+        """Varying values of the run at ``position``."""
         return {key: column[position] for key, column in self.columns.items()}
 
 
@@ -77,18 +77,17 @@ def side_by_side(runs: Sequence[Run]) -> Rows:
 
 
 def swept_keys(runs: Sequence[Run]) -> list[str]:
-    """What was given different values in the plan of a sweep, unless it cannot change a number."""
+    """Keys that were given different values in the plan of a sweep, except those that cannot change a number."""
     plans = [typed_values(planned_words(run)) for run in runs if run.planned]
     typed = dict.fromkeys(key for plan in plans for key in plan)
     return [key for key in typed if has_effect(key) and len({plan.get(key) for plan in plans}) > 1]
 
 
 def _planned_values(run: Run) -> dict[str, Any]:
-    """What the words of a planned job give, as YAML reads it."""
-    return {
-        key: OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
-        for key, text in typed_values(planned_words(run)).items()
-    }
+    """Values that the words of a planned job give, as YAML reads them."""
+    typed = typed_values(planned_words(run))
+    read = {key: OmegaConf.from_dotlist([f"value={text}"]) for key, text in typed.items()}
+    return {key: OmegaConf.to_container(value).get("value") for key, value in read.items()}  # type: ignore[union-attr] # of a mapping
 
 
 def _value(settings: Settings, key: str) -> Any:

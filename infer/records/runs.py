@@ -23,7 +23,7 @@ _REASONS = {
     RUNNING: "killed or out of memory: it left no end in its record",
     NOT_STARTED: "it left no record: it never started, or was killed at once",
 }
-"""Why a job is lost, by the state that its record was left in."""
+"""Reasons why a job is lost, by the state that its record was left in."""
 _BLANK: Mapping[str, Any] = {
     "status": UNREADABLE,
     "error": None,
@@ -48,15 +48,16 @@ class Run:
     """The folder's name; a job's is ``<sweep>/<job>``."""
     folder: Path
     planned: PlannedJob | None = None
-    """Of a sweep's job, as it was before it started; None for a run, and where the sweep has no plan."""
+    """The plan of a sweep's job before it started; None for a run, and where the sweep has no plan."""
     has_ended: bool = False
-    """Whether its process is known to be gone, whatever the record says."""
+    """True if its process is known to be gone, whatever the record says."""
 
     @cached_property
     def record(self) -> dict[str, Any]:
         """The whole record; a file that cannot be read gives the state ``unreadable`` and the reason."""
         try:
-            return dict(_BLANK) | json.loads((self.folder / RESULT).read_bytes())
+            found: dict[str, Any] = json.loads((self.folder / RESULT).read_bytes())
+            return dict(_BLANK) | found
         except FileNotFoundError:
             return dict(_BLANK) | {"status": NOT_STARTED}
         except (OSError, ValueError, TypeError) as error:
@@ -64,9 +65,10 @@ class Run:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What the run's own copy of the distilled set says of itself; empty before there is one."""
+        """The manifest of the run's own copy of its distilled set; empty before there is one."""
         try:
-            return json.loads((self.folder / DISTILLED / MANIFEST).read_bytes())
+            found: dict[str, Any] = json.loads((self.folder / DISTILLED / MANIFEST).read_bytes())
+            return found
         except (OSError, ValueError):
             return {}
 
@@ -85,34 +87,37 @@ class Run:
 
     @property
     def reason(self) -> str | None:
-        """Why it is not done, where that is known."""
-        return _REASONS[self.record["status"]] if self.state == LOST else self.record["error"]
+        """The reason why it is not done, where that is known."""
+        error: str | None = self.record["error"]
+        return _REASONS[self.record["status"]] if self.state == LOST else error
 
     @property
     def log(self) -> Path | None:
-        """What it said while it ran; None when it never came to say a word."""
+        """The file of what it said while it ran; None where there is none."""
         path = self.folder / LOG
         return path if path.is_file() else None
 
     @property
     def basis(self) -> dict[str, Any]:
-        """What two runs must have in common for their numbers to be comparable."""
+        """Facts that two runs must have in common for their numbers to be comparable."""
         return {"PROTOCOL": self.protocol, "DATA SET": self.setting("dataset.name"), "TEST SPLIT": self.split}
 
     @property
     def protocol(self) -> str | None:
         """The name that stands beside the run's numbers."""
-        return self.record["environment"].get("protocol") or self.setting("evaluate.protocol")
+        named: str | None = self.record["environment"].get("protocol")
+        return named or self.setting("evaluate.protocol")
 
     @property
     def split(self) -> str:
-        """What the leading number is measured on: test or val."""
+        """The split that the leading number is measured on: test or val."""
         return self.setting("evaluate.split") or "test"
 
     @property
     def fingerprint(self) -> str | None:
-        """Of the data set's contents; None before a distilled set was made."""
-        return self.manifest.get("dataset", {}).get("fingerprint")
+        """The fingerprint of the data set; None before a distilled set was made."""
+        fingerprint: str | None = self.manifest.get("dataset", {}).get("fingerprint")
+        return fingerprint
 
     @property
     def teachers_used(self) -> list[str]:
@@ -122,17 +127,19 @@ class Run:
     @property
     def subsets(self) -> int | None:
         """K: as given, else as the distilled set has it; None where the method has no subsets or none are made yet."""
-        return self.setting("K") or self.manifest.get("sizes", {}).get("K")
+        of_set: int | None = self.manifest.get("sizes", {}).get("K")
+        return self.setting("K") or of_set
 
     @property
     def signatures(self) -> dict[str, list[str]]:
-        """Of the artefacts that the run rests on, by stage."""
+        """Signatures of the artefacts that the run rests on, by stage."""
         return {stage: account["signatures"] for stage, account in self.record["stages"].items()}
 
     @property
     def plan(self) -> dict[str, list[str]]:
         """Signatures of all artefacts that the run is to make or to find, by stage; empty before it knows them."""
-        return self.record["planned"]
+        planned: dict[str, list[str]] = self.record["planned"]
+        return planned
 
     @property
     def needed(self) -> set[str]:
@@ -142,7 +149,8 @@ class Run:
 
     def score(self, key: str) -> Summary | None:
         """A metric of the leading student, for example ``test/top1``; None where it was not measured."""
-        return self.record["metrics"].get(key)
+        metrics: dict[str, Summary] = self.record["metrics"]
+        return metrics.get(key)
 
 
 def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
@@ -172,7 +180,7 @@ def sweep_jobs(sweep: Path) -> list[Run]:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether ``folder`` is that of a sweep."""
+    """True if ``folder`` is that of a sweep."""
     return (folder / SWEEP).is_file() or (folder.is_dir() and folder.resolve().parent.name == SWEEPS)
 
 

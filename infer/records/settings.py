@@ -1,4 +1,4 @@
-"""What varies between the settings of several runs, and what of it merely follows from another choice."""
+"""Differences between the settings of several runs, and which of them merely follow from another choice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Variation:
-    """What several ``Settings`` differ in; each value below is a list with one entry per run."""
+    """Differences between several ``Settings``; each value below is a list with one entry per run."""
 
     choices: dict[str, list[str | None]]
     """Options, by config group."""
@@ -55,14 +55,14 @@ class Variation:
 
     @property
     def any(self) -> bool:
-        """Whether something differs that can change a number."""
+        """True if something differs that can change a number."""
         return bool(self.choices or self.settings or self.following)
 
 
 def settings_of(run: Run) -> Settings:
     """The settings of a run, with M and K as they came out."""
     overrides = run.folder / ".hydra" / "overrides.yaml"
-    words = OmegaConf.to_container(OmegaConf.load(overrides)) if overrides.is_file() else planned_words(run)
+    words = list(OmegaConf.load(overrides)) if overrides.is_file() else planned_words(run)
     return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(words))
 
 
@@ -95,18 +95,18 @@ def typed_keys(words: Sequence[str]) -> frozenset[str]:
 
 
 def typed_values(words: Sequence[str]) -> dict[str, str]:
-    """What command-line words give, by setting or config group."""
+    """Values given by command-line words, by setting or config group."""
     parts = (word.lstrip("+~").partition("=") for word in words)
     return {key: value for key, _, value in parts}
 
 
 def has_effect(key: str) -> bool:
-    """Whether a setting can change a number."""
+    """True if a setting can change a number."""
     return not any(key == free or key.startswith(f"{free}.") for free in _WITHOUT_EFFECT)
 
 
 def variation(several: Sequence[Settings]) -> Variation:
-    """What differs between ``several`` settings.
+    """The differences between ``several`` settings.
 
     A setting follows from a choice when it lies in a config group whose options differ, and nobody typed it.
     """
@@ -143,7 +143,7 @@ def _split_choices(several: Sequence[Settings]) -> tuple[dict[str, list[str | No
 
 
 def _rank(group: str) -> tuple[int, str]:
-    """What brings other choices along comes before them."""
+    """Sort key: choices that bring others along come before them."""
     return (_CHOICES_IN_ORDER.index(group) if group in _CHOICES_IN_ORDER else len(_CHOICES_IN_ORDER), group)
 
 

@@ -35,11 +35,11 @@ class SweepRecord:
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     ended: str | None = None
-    """When no job of it could run any more; null while jobs may, or when whoever waited for them was stopped."""
+    """Time from which no job of it could run any more; null while jobs may, or when their waiter was stopped."""
 
     @property
     def compares(self) -> bool:
-        """Whether the jobs differ in more than who does the work."""
+        """True if the jobs differ in more than who does the work."""
         return bool(self.swept.keys() - {"worker"})
 
     def write_ended(self, folder: Path) -> None:

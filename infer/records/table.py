@@ -16,7 +16,7 @@ _SCORES = ("top1", "top5")
 _MEASURES = tuple(f"{split}/{score}" for split in ("val", "test") for score in _SCORES)
 _STEPS, _BYTES = "steps", "total_bytes"
 _OF_DATA_ONLY = ("state", "error", "log", "made", "reused")
-"""What a row tells a program in any case, and a person only where there is something to tell."""
+"""Columns that a program gets in any case, and a person only where there is something to tell."""
 
 
 def tabulate(runs: Sequence[Run], sort: str | None = None, reverse: bool = False) -> Report:
@@ -93,21 +93,21 @@ def _warning(rows: Rows) -> str | None:
 
 
 def _following(varying: Variation) -> Iterator[str]:
-    """What differs only because a choice does, folded."""
+    """Settings that differ only because a choice does, folded."""
     folded = [f"{count(settings, 'setting')} from {group}" for group, settings in varying.following.items()]
     if folded:
         yield f"following: {', '.join(folded)}"
 
 
 def _ending(name: str, fact: dict[str, Any]) -> str:
-    """Why a run is not done, and where to read on."""
+    """The reason why a run is not done, and where to read on."""
     return ": ".join(filter(None, [name, fact["state"], fact["error"]])) + (
         f"; see {fact['log']}" if fact["log"] else ""
     )
 
 
 def _states(rows: Rows, noun: str) -> Iterator[str]:
-    """How the runs ended, where not all ended well."""
+    """Count of the runs by how they ended, where not all ended well."""
     others = Counter(run.state for run in rows.runs if run.state != DONE)
     if others:
         listed = ", ".join(f"{number} {state}" for state, number in others.items())
@@ -115,7 +115,7 @@ def _states(rows: Rows, noun: str) -> Iterator[str]:
 
 
 def _artefacts(runs: Sequence[Run]) -> str:
-    """What all runs together made and found made."""
+    """Artefacts that all runs together made and found made."""
     made, reused = (sum((_counted(run, what) for run in runs), Counter()) for what in ("made", "reused"))
     stages = [
         stage
@@ -126,7 +126,7 @@ def _artefacts(runs: Sequence[Run]) -> str:
     return f"artefacts: {made.total()} made, {reused.total()} reused" + (f" ({parts})" if parts else "")
 
 
-def _counted(run: Run, what: str) -> Counter:
+def _counted(run: Run, what: str) -> Counter[str]:
     return Counter({stage: account[what] for stage, account in run.record["stages"].items()})
 
 
@@ -161,7 +161,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _base_line(varying: Variation) -> str:
-    """What all runs have in common: the options of every group, and the top-level numbers."""
+    """Settings that all runs have in common: the options of every group, and the top-level numbers."""
     options = [f"{group}={option}" for group, option in varying.same_choices.items() if option and "/" not in group]
     numbers = {key: value for key, value in varying.equal.items() if "." not in key and is_number(value)}
     told = [f"{key}={shown(value)}" for key, value in numbers.items() if has_effect(key)]

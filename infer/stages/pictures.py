@@ -6,10 +6,12 @@ from typing import Any
 from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
+from infer.methods.sets.base import DistilledArtefact
 from infer.plots.run import draw
 from infer.records.runs import Run
 from infer.store import Artefact, Workspace
 from infer.store.artefact import with_ancestors
+from infer.teachers.network import TrainedNetwork
 
 
 class Pictures(Artefact):
@@ -28,8 +30,6 @@ class Pictures(Artefact):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        students = [s for evaluation in self._evaluations for group in evaluation.students.values() for s in group]
-        rest_on = {a.signature for a in with_ancestors(students) if self._context.store.exists(a)}
         labelled = self._evaluations[0].labelled
         size = f"{labelled.images.size_text}, ipc charged {labelled.images.ipc_charged:.4g}"
         return {
@@ -37,9 +37,22 @@ class Pictures(Artefact):
             "trials": [[evaluation.labelled.name, evaluation.labelled.protocol] for evaluation in self._evaluations],
             "students": list(self._context.config.student.archs),
             "split": self._context.config.evaluate.split,
-            "shown": sorted(rest_on),
+            "shown": sorted({artefact.signature for artefact in self._there()}),
         }
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
+        for artefact in filter(self._is_drawn, self._there()):
+            self._context.obtain(artefact)  # a damaged one is made again, or named with the command that makes it
         run = Run(self._context.run_folder.name, self._context.run_folder)
         return {"pictures": draw(run, self._context.store.root, workspace.folder)}
+
+    def _there(self) -> list[Artefact]:
+        """Everything that the evaluations rest on, as far as it is in the store."""
+        students = [s for evaluation in self._evaluations for group in evaluation.students.values() for s in group]
+        return [artefact for artefact in with_ancestors(students) if self._context.store.exists(artefact)]
+
+    def _is_drawn(self, artefact: Artefact) -> bool:
+        """Whether a picture shows a history or curves of ``artefact``."""
+        images = self._evaluations[0].labelled.images
+        optimised = images.parents.values() if isinstance(images, DistilledArtefact) and images.generation else ()
+        return isinstance(artefact, TrainedNetwork) or artefact.signature in {each.signature for each in optimised}

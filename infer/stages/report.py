@@ -9,6 +9,7 @@ from infer.context import Context
 from infer.evaluation.comparison import Evaluation
 from infer.records.statistics import Summary
 from infer.stages.pictures import Pictures
+from infer.store import Artefact
 from infer.tables import summary_as_text
 from infer.teachers.teacher import Teacher
 
@@ -25,7 +26,8 @@ def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]
     pictures = context.folder(Pictures(context, evaluations))
     for picture in pictures.glob("*.png"):
         shutil.copyfile(picture, context.run_folder / picture.name)
-    _print_next(context, context.store.exists(evaluations[0].labelled.images))
+    main = evaluations[0].labelled.images
+    _print_next(context, has_set=isinstance(main, Artefact) and context.store.exists(main))
 
 
 def _print_scores(context: Context, evaluations: list[Evaluation]) -> None:

@@ -1,4 +1,4 @@
-"""Where a sweep begins and ends: Hydra calls in before its first job, the program after the last.
+"""Begin and end of a sweep: Hydra calls in before its first job, the program after the last.
 
 Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
 """
@@ -54,7 +54,7 @@ def _start(sweep: DictConfig) -> None:
         jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],
         cluster=configs[0].cluster.name,
     )
-    launcher = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)
+    launcher: dict[str, Any] = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)  # type: ignore[assignment] # a mapping
     cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
     console = Console()
     console.say(_in_words(record), style="bold")

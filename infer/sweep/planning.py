@@ -1,4 +1,4 @@
-"""What a sweep is going to make, counted before its first job: every artefact once, however many jobs share it."""
+"""Artefacts that a sweep is going to make, counted before its first job: each once, however many jobs share it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class SweepPlan:
     student_steps: int
     """Updates of the students of the job that has most."""
     precision_known: bool
-    """Whether it is certain here in which precision jobs compute; what they find there depends on it."""
+    """True if it is certain here in which precision jobs compute; what they find there depends on it."""
 
     def announce(self, console: Console) -> None:
         """Say what there is to make and, where that is known, what is there already."""
@@ -57,7 +57,7 @@ def _stand_in(config: Config) -> torch.device | None:
 
 
 def _is_precision_known(config: Config) -> bool:
-    """Whether no GPU of another machine decides between fp32 and bf16."""
+    """True unless a GPU of another machine decides between fp32 and bf16."""
     if config.precision is not Precision.auto or not isinstance(config.cluster, SlurmCluster):
         return True
     return config.device == "cpu" or (config.device == "auto" and config.cluster.gpus == 0)

@@ -1,5 +1,9 @@
 """The pictures show the pixels and numbers that the store holds, and no word is cut or covers another."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -11,10 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from PIL import Image
 
-from infer.config import Baseline, Config
+from infer.commands.main import run as infer
+from infer.config import Baseline, Config, Stage
 from infer.console import Console
 from infer.context import Context
 from infer.data.base import ImageDataset, Split
+from infer.errors import UsageError
 from infer.evaluation.comparison import Evaluation, baseline_evaluations, main_evaluation
 from infer.evaluation.student import Student
 from infer.files import write_json
@@ -30,10 +36,13 @@ from infer.plots.run import draw
 from infer.plots.samples import classes_shown, composition_rows, samples_of
 from infer.plots.style import save
 from infer.records.runs import Run
+from infer.stages.pictures import Pictures
 from infer.store import Store, Workspace
+from infer.store.artefact import with_ancestors
 from infer.store.files import save_tensors
 from infer.teachers.teacher import Teacher
 
+ROOT = Path(__file__).resolve().parents[2]
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 NORMALISATION = Normalisation.of(MEAN, STD)
 ITERATIONS = np.array([0, 50, 100])
@@ -173,6 +182,69 @@ def test_only_what_is_there_is_drawn(make_context):
     figure = curves_figure(run)
     assert len(figure.axes) == 2 + 4
     assert images.teachers[1].arch not in words_of(figure)
+
+
+def with_set(make_context, *words: str, **more) -> Run:
+    """A run whose distilled set is made with all that it rests on, and nothing else."""
+    context = make_context(*words, **more)
+    evaluation = main_evaluation(context)
+    for artefact in with_ancestors([evaluation.labelled.images]):
+        context.obtain(artefact)
+    return recorded(context, [evaluation])
+
+
+def test_the_command_draws_the_same_pictures_again(make_context, capsys):
+    run = with_set(make_context, "M=2", "K=1")
+    before = {name: (run.folder / name).read_bytes() for name in drawn(run)}
+    for name in before:
+        (run.folder / name).unlink()
+    assert infer(["report", str(run.folder), "--outputs", str(run.folder.parent)]) == 0
+    assert "samples.png, curves.png" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in run.folder.glob("*.png")} == before
+
+
+def test_the_command_says_when_there_is_nothing_to_draw(make_context, capsys):
+    run = recorded(context := make_context("M=2", "K=1"), [main_evaluation(context)])
+    assert infer(["report", str(run.folder), "--outputs", str(run.folder.parent)]) == 2
+    assert "nothing to show yet" in capsys.readouterr().err
+
+
+def test_drawing_needs_no_torch(make_context):
+    run = with_set(make_context, "M=2", "K=1")
+    script = f"""
+import pkgutil, sys
+from importlib import import_module
+from pathlib import Path
+import infer.plots, infer.records
+for room in (infer.plots, infer.records):
+    for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
+        import_module(module.name)
+folder = Path({str(run.folder)!r})
+assert len(infer.plots.run.draw(infer.records.runs.Run("run", folder), folder.parent, folder)) == 2
+assert "torch" not in sys.modules
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    finished = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize(("kind", "file"), [("teachers", "history.json"), ("compensators", "curves.safetensors")])
+def test_no_picture_shows_damaged_numbers(make_context, tmp_path, kind, file):
+    context = make_context("M=2", "K=1")
+    evaluation = main_evaluation(context)
+    for artefact in with_ancestors([evaluation.labelled.images]):
+        context.obtain(artefact)
+    recorded(context, [evaluation])
+    next((tmp_path / kind).glob(f"*/{file}")).write_text("[]")
+    only_report = replace(context, config=replace(context.config, stages=[Stage.report]), store=Store(tmp_path))
+    with pytest.raises(UsageError, match=f"is damaged: {file} is not what was written. Make it with"):
+        only_report.obtain(Pictures(only_report, [main_evaluation(only_report)]))
+
+
+def test_classes_of_imagenet_are_called_by_their_first_word(make_context):
+    data = make_data(["n01440764", "n02102040"], per_class=2, size=8)
+    figure = samples_figure(with_set(make_context, "method=random", "ipc=1", "labeling=hard", data=data))
+    assert {"tench", "English\nspringer"} <= set(words_of(figure))
 
 
 def test_samples_of_infer_show_what_is_stored(make_context):

@@ -13,12 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infer.seeds import StreamKey, generator
+from infer.seeds import generator
 from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
 from infer.training.resampling import resampling_weights
 
 _RATIO_MAX = 4 / 3
 """Largest aspect ratio of a crop; the smallest is its inverse, as in RandomResizedCrop."""
+
+
+GroupKey = tuple[int | str, ...]
+"""Name of a group of images, for its random streams."""
 
 
 @dataclass(frozen=True)
@@ -77,19 +81,19 @@ class Augmentation:
     crop_milestone: float = 0.0
     """Share of the iterations during which the smallest crop falls to ``crop_scale_min``, see ``smallest_crops``."""
 
-    def draw(self, seed: int, streams: Iterable[StreamKey], iterations: int, size: int) -> Transforms:
-        """Transforms of images of ``size`` x ``size`` pixels, for one group per random stream."""
-        streams = list(streams)
-        rolls = draw_rolls(seed, streams, iterations, -self.jitter_px if self.two_sided else 0, self.jitter_px)
+    def draw(self, seed: int, groups: Iterable[GroupKey], iterations: int, size: int) -> Transforms:
+        """Transforms of images of ``size`` x ``size`` pixels, in ``groups`` with random numbers of their own."""
+        groups = list(groups)
+        rolls = draw_rolls(seed, groups, iterations, -self.jitter_px if self.two_sided else 0, self.jitter_px)
         if self.crop_scale_min is None:
             return Transforms(rolls)
         smallest = smallest_crops(iterations, self.crop_scale_min, self.crop_milestone)
-        return Transforms(rolls, draw_crops(seed, streams, smallest, size))
+        return Transforms(rolls, draw_crops(seed, groups, smallest, size))
 
 
-def draw_rolls(seed: int, streams: Iterable[StreamKey], iterations: int, least_px: int, most_px: int) -> Tensor:
+def draw_rolls(seed: int, groups: Iterable[GroupKey], iterations: int, least_px: int, most_px: int) -> Tensor:
     """Rolls (down, right) of ``least_px`` to ``most_px`` pixels: int64 [iterations, G, 2]."""
-    generators = [generator(seed, "jitter", *stream) for stream in streams]
+    generators = [generator(seed, "jitter", *group) for group in groups]
     rolls = [rng.integers(least_px, most_px + 1, size=(iterations, 2)) for rng in generators]
     return torch.stack([torch.from_numpy(roll) for roll in rolls], dim=1)
 
@@ -106,13 +110,13 @@ def smallest_crops(iterations: int, scale_min: float, milestone: float) -> np.nd
     return scale_min + (1 - scale_min) * (1 + np.cos(np.pi * progress)) / 2
 
 
-def draw_crops(seed: int, streams: Iterable[StreamKey], smallest: np.ndarray, size: int) -> Tensor:
+def draw_crops(seed: int, groups: Iterable[GroupKey], smallest: np.ndarray, size: int) -> Tensor:
     """Crops and mirrorings distributed as by torchvision's RandomResizedCrop and RandomHorizontalFlip.
 
     int64 [iterations, G, 5] as in ``Transform``. Iteration t's crop keeps ``smallest[t]`` to 1 of the area of an image
     of ``size`` x ``size`` pixels.
     """
-    crops = [_crops_of_group(generator(seed, "crop", *stream), smallest, size) for stream in streams]
+    crops = [_crops_of_group(generator(seed, "crop", *group), smallest, size) for group in groups]
     return torch.stack([torch.from_numpy(crop) for crop in crops], dim=1)
 
 

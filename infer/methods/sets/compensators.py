@@ -79,10 +79,10 @@ class CompensatorGroup(Artefact):
         seed = context.config.seed
         natural = data.natural(seed, self.subsets.start, self.subsets.stop)
         augmentation = Augmentation(method.jitter_px, crop_scale_min=method.crop_scale_min)
-        streams = [(self.teacher.arch, k) for k in self.subsets]
+        groups = [(self.teacher.arch, k) for k in self.subsets]
         return compensation(
             data.normalisation.normalise(natural).to(context.device),
-            augmentation.draw(seed, streams, method.iterations, data.image_size),
+            augmentation.draw(seed, groups, method.iterations, data.image_size),
             data.normalisation.valid_range,
             method.chunk_of(data.num_classes),
             method.chunk_statistics,

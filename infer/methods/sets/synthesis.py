@@ -100,11 +100,11 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
         context, data = self.context, self.context.data
         start = self.start().to(context.device)
         low, high = (bound.to(context.device) for bound in data.normalisation.valid_range)
-        streams = [(self.teacher.arch, "image", index, self.classes.start) for index in self.indices]
+        groups = [(self.teacher.arch, "image", index, self.classes.start) for index in self.indices]
         return Problem(
             start,
             torch.arange(self.classes.start, self.classes.stop),
-            self.augmentation.draw(context.config.seed, streams, self.method.iterations, data.image_size),
+            self.augmentation.draw(context.config.seed, groups, self.method.iterations, data.image_size),
             variance_weight=self.variance_weight,
             project=lambda images: images.clamp_(low, high),
             measure=lambda images: {
