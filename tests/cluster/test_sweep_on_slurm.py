@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.small_run import SMALL_RUN
 from own_slurm import Slurm, wait_until
-from small_run import SMALL_RUN
 
 ROOT = Path(__file__).resolve().parents[2]
 _SMALL = (*SMALL_RUN, "evaluate.repeats=1")

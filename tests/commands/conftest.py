@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import signature_of, write_json, write_run
+from helpers.records import signature_of, write_json, write_run
 
 from infer.commands.main import run as run_command
 from infer.files import sealed

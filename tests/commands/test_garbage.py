@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from made_up import stages, write_sweep
+from helpers.records import stages, write_sweep
 
 RUN = "20260101-090000-000001-digits-infer-ipc10"
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from made_up import signature_of, stages, write_sweep
+from helpers.records import signature_of, stages, write_sweep
 
 from infer.records.statistics import summarise
 

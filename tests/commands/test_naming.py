@@ -1,7 +1,7 @@
 """A run is named by what a person remembers of it; a wrong name says which ones there are."""
 
 import pytest
-from made_up import signature_of, stages
+from helpers.records import signature_of, stages
 
 from infer.errors import UsageError
 from infer.records.find import last_finished, pick_run, pick_runs

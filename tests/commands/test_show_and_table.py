@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from made_up import signature_of, stages
+from helpers.records import signature_of, stages
 
 from infer.records.statistics import summarise
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_up import write_json
+from helpers.records import write_json
 
 RUN = "20260101-090000-000001-digits-infer-ipc10"
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.small_run import SMALL_RUN
 from PIL import Image
-from small_run import SMALL_RUN
 
 import infer
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from every_artefact import artefact_classes
+from helpers.artefacts import artefact_classes
 
 from infer.config import Stage
 from infer.console import Console

@@ -3,8 +3,8 @@
 import time
 
 import pytest
+from helpers.small_run import SMALL_RUN
 from killing import Work, check, figures, kill_among, kill_in_every_stage, reference
-from small_run import SMALL_RUN
 
 WORDS = (*SMALL_RUN, "evaluate.repeats=2", "baselines=[random_static]")
 

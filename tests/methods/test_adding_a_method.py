@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_run import SMALL_RUN
 from safetensors.torch import load_file
-from small_run import SMALL_RUN
 
 from infer.config.dataset import DigitsConfig
 from infer.data import load

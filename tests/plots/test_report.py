@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_up import stages, write_sweep
+from helpers.records import stages, write_sweep
 
 from infer.commands.main import run as infer
 from infer.errors import UsageError

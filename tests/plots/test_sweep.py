@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 from helpers.figures import assert_tidy, words_of
-from made_up import write_sweep
+from helpers.records import write_sweep
 from matplotlib.figure import Figure
 
 from infer.plots.style import STYLE

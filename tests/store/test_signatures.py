@@ -5,7 +5,7 @@ People have artefacts that took GPU days. A signature that changes by accident m
 
 import pytest
 import torch
-from every_artefact import artefact_classes
+from helpers.artefacts import artefact_classes
 from planning import PARTS, Signatures, planned
 
 from infer.distilled.folder import write_composable, write_images, write_labels

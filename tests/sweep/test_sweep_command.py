@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_run import SMALL_TEACHERS
+from helpers.small_run import SMALL_TEACHERS
 
 from infer.commands.main import run as infer
 
