@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _diff_of_configs(options: argparse.Namespace) -> Report:
-    from infer.commands.composed import settings_of_words  # Hydra takes half a second
+    from infer.commands.composition import settings_of_words  # Hydra takes half a second
 
     if len(options.pair) != 2:
         raise UsageError(f'{count(options.pair, "config")} given; type two: infer diff --config "M=1" "M=2 ipc=5"')

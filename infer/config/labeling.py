@@ -1,20 +1,24 @@
 """Settings of the labels that distilled images carry."""
 
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 
 from omegaconf import MISSING
 
 from infer.config.checks import require, require_at_least, require_distinct
 
 
-class LabelMode(StrEnum):  # not (str, Enum), so that ${labeling.mode} gives its value within a longer text
+class LabelMode(str, Enum):
     """Source of a student's targets."""
 
     hard = "hard"
     static = "static"
     dynamic = "dynamic"
     fkd = "fkd"
+
+    def __str__(self) -> str:
+        """Value of the member, which ``${labeling.mode}`` within a longer text becomes."""
+        return self.value
 
 
 class LabelSource(str, Enum):

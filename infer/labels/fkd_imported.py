@@ -18,7 +18,7 @@ from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
 from infer.errors import UsageError
 from infer.formats.fkd import ForeignLabelFolder
 from infer.formats.fkd_order import agrees, of_leading
-from infer.formats.folder import infer_folder
+from infer.formats.infer_folder import infer_folder
 from infer.labels.base import SoftLabelLoss, artefacts_of
 from infer.labels.fkd import FkdChunk, FkdLabels, in_chunks
 from infer.methods.sets.base import TrainingSet

@@ -15,6 +15,7 @@ from infer.files import write_json
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import Plan
 from infer.records.names import RESULT
+from infer.records.runs import BLANK_RECORD, DONE, RUNNING
 from infer.records.statistics import summarise
 from infer.teachers.teacher import Teacher
 
@@ -25,17 +26,10 @@ class RunResult:
     def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
         self._path = folder / RESULT
         self.content: dict[str, Any] = {
-            "status": "running",
-            "error": None,
+            **BLANK_RECORD,
+            "status": RUNNING,
             "config": as_plain(config),
             "choices": choices,
-            "planned": {},
-            "sets": {},
-            "stages": {},
-            "metrics": {},
-            "per_student": {},
-            "baselines": {},
-            "storage": {},
             "environment": {"seed": config.seed, "process": os.getpid()},
         }
         self._write()
@@ -51,7 +45,7 @@ class RunResult:
             with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
                 self._update(status="failed" if failure else "interrupted", error=message)
             raise
-        self._update(status="done")
+        self._update(status=DONE)
 
     def add_environment(self, context: Context) -> None:
         """Add device, threads, versions and commit."""

@@ -11,7 +11,7 @@ from infer.files import replaced_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.figure import Figure, SubFigure
     from matplotlib.text import Text
 
 PAD = 0.1
@@ -83,17 +83,17 @@ def drawing() -> Iterator[None]:
             yield
 
 
-def write_title(figure: "FigureBase", text: str, **look: Any) -> None:
+def write_title(figure: "Figure | SubFigure", text: str, **look: Any) -> None:
     """Put ``text`` at the upper left of a figure or subfigure, in as many lines as it takes."""
     _flush_left(figure, figure.suptitle(text, x=0, ha="left", wrap=True, **{"weight": "bold"} | look))
 
 
-def write_caption(figure: "FigureBase", text: str, size: float) -> None:
+def write_caption(figure: "Figure | SubFigure", text: str, size: float) -> None:
     """Put ``text`` at the lower left of a figure, in as many lines as it takes."""
     _flush_left(figure, figure.supxlabel(text, x=0, ha="left", wrap=True, size=size, color=NOTE_COLOUR))
 
 
-def _flush_left(figure: "FigureBase", text: "Text") -> None:
+def _flush_left(figure: "Figure | SubFigure", text: "Text") -> None:
     """Let ``text`` begin as far from the left edge as all else does, however wide the figure becomes."""
     from matplotlib.transforms import ScaledTranslation
 

@@ -24,7 +24,7 @@ _REASONS = {
     NOT_STARTED: "it left no record: it never started, or was killed at once",
 }
 """Reasons why a job is lost, by the state that its record was left in."""
-_BLANK: Mapping[str, Any] = {
+BLANK_RECORD: Mapping[str, Any] = {
     "status": UNREADABLE,
     "error": None,
     "config": {},
@@ -38,6 +38,7 @@ _BLANK: Mapping[str, Any] = {
     "storage": {},
     "environment": {},
 }
+"""The keys of a run's record, in order, with nothing known yet."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ class Run:
         """The whole record; a file that cannot be read gives the state ``unreadable`` and the reason."""
         try:
             found: dict[str, Any] = json.loads((self.folder / RESULT).read_bytes())
-            return dict(_BLANK) | found
+            return dict(BLANK_RECORD) | found
         except FileNotFoundError:
-            return dict(_BLANK) | {"status": NOT_STARTED}
+            return dict(BLANK_RECORD) | {"status": NOT_STARTED}
         except (OSError, ValueError, TypeError) as error:
-            return dict(_BLANK) | {"error": f"{RESULT} cannot be read: {error}"}
+            return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: {error}"}
 
     @cached_property
     def manifest(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Pictures(Artefact):
         return [artefact for artefact in with_ancestors(students) if self._context.store.exists(artefact)]
 
     def _is_drawn(self, artefact: Artefact) -> bool:
-        """Whether a picture shows a history or curves of ``artefact``."""
+        """True if a picture shows a history or curves of ``artefact``."""
         images = self._evaluations[0].labelled.images
         optimised = images.parents.values() if isinstance(images, DistilledArtefact) and images.generation else ()
         return isinstance(artefact, TrainedNetwork) or artefact.signature in {each.signature for each in optimised}

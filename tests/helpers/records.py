@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from infer.commands.composed import settings_of_words
+from infer.commands.composition import settings_of_words
 from infer.config import as_plain
 from infer.records.statistics import summarise
 from infer.records.sweeps import PlannedJob, SweepRecord

@@ -22,8 +22,8 @@ from infer.distilled.folder import (
 )
 from infer.files import content_digest
 from infer.formats.catalogue import find_format
-from infer.formats.folder import infer_folder, read_folder, require_classes, require_size
 from infer.formats.foreign_set import ForeignSet
+from infer.formats.infer_folder import infer_folder, read_folder, require_classes, require_size
 from infer.methods.budget import ipc_charged
 from infer.methods.sets.base import Block, Bytes, DistilledArtefact
 from infer.methods.sets.image_set import DistilledImages
