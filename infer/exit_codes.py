@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from infer.cluster import extras
+from infer.cluster import optional_packages
 from infer.errors import INTERRUPTED, TERMINATED, InferError, UsageError, describe
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -90,8 +90,8 @@ def explain(error: Exception) -> str:
     if found := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(found[1], error)
     if found := re.search(r"Could not find '(.+)/([^/']+)'\s+Available options in '[^']+':\s+((?:\t\S+\n?)+)", text):
-        if found[2] in extras.EXTRA_OF_LAUNCHER:
-            return extras.missing(extras.EXTRA_OF_LAUNCHER[found[2]])
+        if found[2] in optional_packages.EXTRA_OF_LAUNCHER:
+            return optional_packages.missing(optional_packages.EXTRA_OF_LAUNCHER[found[2]])
         if found[1] == "method/settings" and (of_method := re.search(r"In 'method/([^']+)'", text)):
             return _no_settings(of_method[1], found[2], found[3].split())
         return _unknown_option(found[1], found[2], found[3].split())

@@ -18,7 +18,7 @@ def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: P
     ``launcher`` are the settings of Hydra's launcher. Raises UsageError, and SystemExit(0) after a dry run.
     """
     if isinstance(cluster, JoblibCluster):
-        from infer.cluster.extras import require_extra
+        from infer.cluster.optional_packages import require_extra
 
         require_extra(cluster.name)
     if isinstance(cluster, SlurmCluster):

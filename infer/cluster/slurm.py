@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import infer
-from infer.cluster.extras import require_extra
+from infer.cluster.optional_packages import require_extra
 from infer.config.cluster import SlurmCluster
 from infer.errors import UsageError
 

@@ -23,6 +23,7 @@ from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
 from infer.training.images import Images
+from infer.training.mixing import mix_labels
 from infer.training.objectives import Objective
 from infer.training.scoring import predict_logits
 
@@ -124,9 +125,7 @@ def static_label_objective(logits: Tensor, loss: SoftLabelLoss, device: torch.de
     logits = logits.float().to(device)
 
     def objective(student: Tensor, batch: Batch) -> Tensor:
-        targets = logits[batch.index]
-        if batch.partner is not None:
-            targets = batch.weight * targets + (1 - batch.weight) * logits[batch.partner]
+        targets = mix_labels(logits, batch.index, batch.partner, batch.weight)
         return loss(student, targets)
 
     return objective

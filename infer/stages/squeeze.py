@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from infer.config import Stage
 from infer.context import Context
 from infer.errors import RunError
-from infer.stages.making import make_stage
+from infer.stages.make_artefacts import make_stage
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 

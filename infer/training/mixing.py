@@ -46,6 +46,15 @@ def mix(images: Tensor, partner: Tensor, weight: float) -> Tensor:
     return torch.lerp(images[partner], images, weight)
 
 
+def mix_labels(labels: Tensor, index: Tensor, partner: Tensor | None, weight: float) -> Tensor:
+    """Rows ``index`` of ``labels`` [N, C], mixed as their images were with those of ``partner``: [B, C].
+
+    Linear in what the labels are, logits where they are logits. After CutMix ``weight`` is the share of the area.
+    """
+    own = labels[index]
+    return own if partner is None else weight * own + (1 - weight) * labels[partner]
+
+
 def cut_and_paste(images: Tensor, partner: Tensor, box: Box) -> Tensor:
     """``images`` [B, 3, H, W] with ``box`` taken from ``images[partner]``; writes into ``images``."""
     top, left, bottom, right = box

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 from infer.methods.optimisation.augmentation import Augmentation
 from infer.methods.optimisation.loop import descend
-from infer.methods.optimisation.objective import Objective, Problem
+from infer.methods.optimisation.loss import MatchingLoss, Problem
 from infer.methods.optimisation_settings import OptimisationSettings
 from infer.methods.sets.compensators import compensation
 from infer.models import build
@@ -132,7 +132,7 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
             runs[form] = Convolutions(teacher, natural.flatten(0, 1)), group
             continue
         problem = images if form == IMAGES else compensators
-        objective = Objective(teacher, problem, SETTINGS)
+        objective = MatchingLoss(teacher, problem, SETTINGS)
         if form == "compiled":
             start = time.perf_counter()
             if not objective.compile():

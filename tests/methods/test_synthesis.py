@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from infer.errors import UsageError
 from infer.methods.optimisation.augmentation import Augmentation
 from infer.methods.optimisation.loop import descend, optimise
-from infer.methods.optimisation.objective import Objective, Problem
+from infer.methods.optimisation.loss import MatchingLoss, Problem
 from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
 from infer.methods.registry import distilled_set
 from infer.pipeline import preflight
@@ -57,7 +57,7 @@ def reference_gradient(teacher: nn.Module, images: Tensor, problem: Problem, ite
 
 
 def test_loss_and_gradient_at_given_images(teacher, start):
-    gradient, cross_entropy, penalty = Objective(teacher, problem_of(start), SETTINGS).gradient(
+    gradient, cross_entropy, penalty = MatchingLoss(teacher, problem_of(start), SETTINGS).gradient(
         start, problem_of(start).transforms[4]
     )
     for g in range(3):
@@ -71,7 +71,7 @@ def test_loss_and_gradient_at_given_images(teacher, start):
 
 def test_gradient_by_central_differences(teacher, start):
     problem, step = problem_of(start[:1], range(1)), 1e-5
-    objective = Objective(teacher, problem, SETTINGS)
+    objective = MatchingLoss(teacher, problem, SETTINGS)
 
     def loss(images: Tensor) -> float:
         _, cross_entropy, penalty = objective.gradient(images, problem.transforms[0])
@@ -86,7 +86,7 @@ def test_gradient_by_central_differences(teacher, start):
 
 
 def test_every_group_goes_its_own_way_and_is_clipped_after_every_step(teacher, start):
-    together = descend(Objective(teacher, problem_of(start), SETTINGS), problem_of(start), SETTINGS)
+    together = descend(MatchingLoss(teacher, problem_of(start), SETTINGS), problem_of(start), SETTINGS)
     for g in range(3):
         alone = problem_of(start[g : g + 1], range(g, g + 1))
         expected = adam(
@@ -103,7 +103,7 @@ def test_every_group_goes_its_own_way_and_is_clipped_after_every_step(teacher, s
 @pytest.mark.slow
 def test_compiled_equals_eager(teacher, start):
     problem = problem_of(start)
-    eager, compiled = Objective(teacher, problem, SETTINGS), Objective(teacher, problem, SETTINGS)
+    eager, compiled = MatchingLoss(teacher, problem, SETTINGS), MatchingLoss(teacher, problem, SETTINGS)
     assert compiled.compile()
     ends = [descend(objective, problem, SETTINGS) for objective in (compiled, eager)]
     assert (ends[0] - ends[1]).abs().max() < 1e-9

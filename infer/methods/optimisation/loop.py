@@ -1,6 +1,6 @@
 """Optimisation loop of every method that optimises images through a frozen teacher.
 
-A tensor x of G groups is fitted by Adam to the loss in ``objective``, with a new random transform in every iteration.
+A tensor x of G groups is fitted by Adam to the loss in ``loss``, with a new random transform in every iteration.
 The images are x itself (SRe2L, DWA), or x is added to given ones (INFER, one x for all images of a group).
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from infer.methods.optimisation.chunked_objective import ChunkedObjective
+from infer.methods.optimisation.chunked_loss import ChunkedMatchingLoss
 from infer.methods.optimisation.curves import Curves
-from infer.methods.optimisation.objective import Objective, Problem, torch_dtype
+from infer.methods.optimisation.loss import MatchingLoss, Problem, torch_dtype
 from infer.methods.optimisation_settings import OptimisationSettings
 
 
@@ -47,18 +47,18 @@ def optimise(
     ``on_progress`` is called with the number of finished iterations; ``name`` names the teacher in messages. Raises
     UsageError for a teacher without BatchNorm layers and RunError for a loss that is not finite.
     """
-    kind = Objective if problem.class_chunk is None else ChunkedObjective
-    objective = kind(teacher, problem, settings, name)
-    compiled = _is_to_be_compiled(problem, settings) and objective.compile()
+    kind = MatchingLoss if problem.class_chunk is None else ChunkedMatchingLoss
+    loss = kind(teacher, problem, settings, name)
+    compiled = _is_to_be_compiled(problem, settings) and loss.compile()
     remedy = f"try a smaller method.lr (now {settings.lr:g}) or method.bn_weight (now {settings.bn_weight:g})"
-    curves = Curves(settings.iterations, remedy, objective.teacher.name, problem.measure)
-    x = descend(objective, problem, settings, curves.record, on_progress)
+    curves = Curves(settings.iterations, remedy, loss.teacher.name, problem.measure)
+    x = descend(loss, problem, settings, curves.record, on_progress)
     curves.require_finite("result", x, "the end")
     return OptimisationResult(x.float().cpu(), curves.collected(), compiled)
 
 
 def descend(
-    objective: Objective,
+    loss: MatchingLoss,
     problem: Problem,
     settings: OptimisationSettings,
     observe: Callable[[int, Tensor, Tensor, Tensor], None] | None = None,
@@ -73,7 +73,7 @@ def descend(
     adam = torch.optim.Adam([x], lr=settings.lr, betas=(0.5, 0.9), eps=1e-8)
     cosine = torch.optim.lr_scheduler.LambdaLR(adam, lambda t: 0.5 * (1 + math.cos(math.pi * t / settings.iterations)))
     for iteration in range(settings.iterations):
-        x.grad, cross_entropy, penalty = objective.gradient(x, transforms[iteration])
+        x.grad, cross_entropy, penalty = loss.gradient(x, transforms[iteration])
         if observe:
             observe(iteration, x.detach(), cross_entropy, penalty)
         adam.step()

@@ -16,7 +16,7 @@ from infer.context import Context
 from infer.methods.infer import ChunkStatistics, InferMethod
 from infer.methods.optimisation.augmentation import Augmentation, Transforms
 from infer.methods.optimisation.loop import optimise
-from infer.methods.optimisation.objective import Problem
+from infer.methods.optimisation.loss import Problem
 from infer.records.names import CURVES
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors

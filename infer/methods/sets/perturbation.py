@@ -14,7 +14,7 @@ from torch.nn.utils import get_total_norm
 
 from infer.context import Context
 from infer.methods.dwa import DwaMethod
-from infer.methods.optimisation.objective import Problem, torch_dtype
+from infer.methods.optimisation.loss import Problem, torch_dtype
 from infer.methods.sets.synthesis import SynthesisedBatch, SynthesisedSet
 from infer.ranges import consecutive
 from infer.teachers.teacher import Teacher

@@ -15,7 +15,7 @@ from infer.config import Stage
 from infer.context import Context
 from infer.methods.optimisation.augmentation import Augmentation
 from infer.methods.optimisation.loop import optimise
-from infer.methods.optimisation.objective import Problem
+from infer.methods.optimisation.loss import Problem
 from infer.methods.optimisation_settings import SynthesisMethod
 from infer.methods.sets.base import Block
 from infer.methods.sets.image_set import DistilledImages

@@ -52,7 +52,7 @@ class Problem:
     """Function that returns values [G] of x, by name, that are recorded beside the losses."""
 
 
-class Objective:
+class MatchingLoss:
     """Sum of the losses of the groups of a batch, so that the gradients of the groups are independent."""
 
     def __init__(self, teacher: nn.Module, problem: Problem, settings: OptimisationSettings, name: str = "") -> None:

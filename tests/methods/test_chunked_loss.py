@@ -12,9 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from infer.methods.infer import ChunkStatistics
 from infer.methods.optimisation.augmentation import Augmentation, Transform
-from infer.methods.optimisation.chunked_objective import ChunkedObjective
+from infer.methods.optimisation.chunked_loss import ChunkedMatchingLoss
 from infer.methods.optimisation.loop import descend, optimise
-from infer.methods.optimisation.objective import Objective, Problem
+from infer.methods.optimisation.loss import MatchingLoss, Problem
 from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
 from infer.methods.sets.compensators import compensation
 from infer.models import build
@@ -89,7 +89,7 @@ def test_as_written_out_plainly(teacher: nn.Module, statistics: ChunkStatistics,
     size = size_for(teacher)
     problem, u = problem_of(size, statistics=statistics), compensators(size)
     shifts = torch.tensor([[1, 3], [2, 0]])
-    found = ChunkedObjective(teacher, problem, SETTINGS).gradient(u, Transform(shifts))
+    found = ChunkedMatchingLoss(teacher, problem, SETTINGS).gradient(u, Transform(shifts))
     for g, shift in enumerate(shifts.tolist()):
         expected = plain_terms(teacher, problem.base[g], u[g, 0], shift, parts)
         of_group = found[0][g, 0], found[1][g], found[2][g]
@@ -99,15 +99,15 @@ def test_as_written_out_plainly(teacher: nn.Module, statistics: ChunkStatistics,
 @pytest.mark.parametrize("class_chunk", [1, CHUNK, CLASSES, CLASSES + 1])
 def test_statistics_over_all_make_the_gradient_of_one_pass(smooth: nn.Module, class_chunk: int) -> None:
     problem, u = problem_of(SIZE, crop_scale_min=0.3, class_chunk=class_chunk), compensators(SIZE)
-    expected = Objective(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
-    found = ChunkedObjective(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
+    expected = MatchingLoss(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
+    found = ChunkedMatchingLoss(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
 
 
 def test_statistics_of_each_chunk_are_something_else(smooth: nn.Module) -> None:
     u = compensators(SIZE)
     problems = [problem_of(SIZE, statistics=statistics) for statistics in (ALL, EACH)]
-    over_all, each = (ChunkedObjective(smooth, p, SETTINGS).gradient(u, p.transforms[0]) for p in problems)
+    over_all, each = (ChunkedMatchingLoss(smooth, p, SETTINGS).gradient(u, p.transforms[0]) for p in problems)
     torch.testing.assert_close(each[1], over_all[1])
     assert (each[2] > 1.001 * over_all[2]).all()
     assert (each[0] - over_all[0]).norm() > 0.03 * over_all[0].norm()
@@ -115,14 +115,14 @@ def test_statistics_of_each_chunk_are_something_else(smooth: nn.Module) -> None:
 
 def test_trajectory_with_statistics_over_all_is_that_of_one_pass(smooth: nn.Module) -> None:
     problem = problem_of(SIZE)
-    ends = [descend(kind(smooth, problem, SETTINGS), problem, SETTINGS) for kind in (Objective, ChunkedObjective)]
+    ends = [descend(kind(smooth, problem, SETTINGS), problem, SETTINGS) for kind in (MatchingLoss, ChunkedMatchingLoss)]
     assert ends[0].abs().max() > 0.5
     assert (ends[1] - ends[0]).abs().max() < 1e-9
 
 
 def test_trajectory_with_statistics_of_each_chunk(smooth: nn.Module) -> None:
     problem = problem_of(SIZE, statistics=EACH)
-    end = descend(ChunkedObjective(smooth, problem, SETTINGS), problem, SETTINGS)
+    end = descend(ChunkedMatchingLoss(smooth, problem, SETTINGS), problem, SETTINGS)
     for g, natural in enumerate(problem.base):
         shifts = problem.transforms.rolls[:, g].tolist()
         alone = adam(
@@ -137,9 +137,9 @@ def test_trajectory_with_statistics_of_each_chunk(smooth: nn.Module) -> None:
 @BOTH
 def test_in_float32(smooth: nn.Module, statistics: ChunkStatistics) -> None:
     problem, u = problem_of(SIZE, statistics=statistics), compensators(SIZE)
-    exact = ChunkedObjective(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
+    exact = ChunkedMatchingLoss(smooth, problem, SETTINGS).gradient(u, problem.transforms[0])
     single = replace(SETTINGS, precision=GenerationPrecision.fp32)
-    found = ChunkedObjective(smooth, problem, single).gradient(u.float(), problem.transforms[0])
+    found = ChunkedMatchingLoss(smooth, problem, single).gradient(u.float(), problem.transforms[0])
     for value, expected in zip(found, exact, strict=True):
         assert (value - expected).norm() < 1e-5 * expected.norm()
 
@@ -178,7 +178,7 @@ def test_nothing_of_the_size_of_all_classes_is_computed(statistics: ChunkStatist
     """By a teacher without a layer that is larger than its images, neither for a gradient nor for the curves."""
     teacher = trained(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3 * SIZE**2, 4)))
     problem, u = problem_of(SIZE, crop_scale_min=0.3, class_chunk=1, statistics=statistics), compensators(SIZE)
-    objective = ChunkedObjective(teacher, problem, SETTINGS)
+    objective = ChunkedMatchingLoss(teacher, problem, SETTINGS)
     with LargestTensor() as largest:
         objective.gradient(u, problem.transforms[0])
         problem.measure(u)
@@ -209,7 +209,7 @@ def test_compiled_equals_eager(smooth: nn.Module, statistics: ChunkStatistics) -
 
 def assert_compiled_equals_eager(teacher: nn.Module, statistics: ChunkStatistics) -> None:
     problem, u = problem_of(SIZE, statistics=statistics), compensators(SIZE)
-    eager, compiled = (ChunkedObjective(teacher, problem, SETTINGS) for _ in range(2))
+    eager, compiled = (ChunkedMatchingLoss(teacher, problem, SETTINGS) for _ in range(2))
     assert compiled.compile()
     found, expected = (objective.gradient(u, problem.transforms[0]) for objective in (compiled, eager))
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)

@@ -17,13 +17,13 @@ from infer.methods.infer import ChunkStatistics
 from infer.methods.optimisation.augmentation import Transform
 from infer.methods.optimisation.batch_statistics import Statistics, pooled
 from infer.methods.optimisation.bn_matching import MatchedTeacher
-from infer.methods.optimisation.objective import Objective, Problem, as_one_batch
+from infer.methods.optimisation.loss import MatchingLoss, Problem, as_one_batch
 from infer.methods.optimisation_settings import OptimisationSettings
 from infer.ranges import consecutive
 
 
-class ChunkedObjective(Objective):
-    """``Objective`` of images ``base`` + x, with at most ``class_chunk`` of a group in the teacher at a time."""
+class ChunkedMatchingLoss(MatchingLoss):
+    """``MatchingLoss`` of images ``base`` + x, with at most ``class_chunk`` of a group in the teacher at a time."""
 
     _base: Tensor
 
