@@ -366,7 +366,7 @@ def test_who_works_and_who_is_told_does_not_matter(plan, monkeypatch, words):
 def test_a_changed_default_is_as_good_as_a_typed_word(plan, resolved, tmp_path, monkeypatch):
     """A preset's number and a dataclass's default: other numbers than the shipped ones, the same as when typed."""
     conf = shutil.copytree(CONF, tmp_path / "conf")
-    preset = conf / "evaluate" / "digits_static.yaml"
+    preset = conf / "evaluate" / "digits.yaml"
     preset.write_text(preset.read_text().replace("lr: 2e-3", "lr: 1e-3"))
     monkeypatch.setattr(InferMethod.__dataclass_fields__["bn_weight"], "default", 0.5)
     register_all()
