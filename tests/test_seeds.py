@@ -1,4 +1,4 @@
-"""Every unit of work has a stream of its own."""
+"""Every purpose and key has a stream of its own."""
 
 from infer.seeds import generator, torch_seed
 

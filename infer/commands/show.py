@@ -64,7 +64,7 @@ def _stages(run: Run) -> Section:
         for stage, account in run.record["stages"].items()
         if account["signatures"]
     ]
-    return Section(("stage", "units", "made", "reused", "time"), rows, {"units", "made", "reused", "time"})
+    return Section(("stage", "artefacts", "made", "reused", "time"), rows, {"artefacts", "made", "reused", "time"})
 
 
 def _scores(run: Run) -> Section:

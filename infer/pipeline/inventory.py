@@ -7,14 +7,14 @@ from infer.config import Stage
 from infer.context import Context
 from infer.store import Artefact
 
-COLUMNS = ("stage", "units", "there", "to make")
+COLUMNS = ("stage", "artefacts", "there", "to make")
 
 
 class Inventory:
     """The artefacts of one or more runs, each counted once."""
 
     def __init__(self) -> None:
-        self._units: dict[Stage, set[str]] = defaultdict(set)
+        self._planned: dict[Stage, set[str]] = defaultdict(set)
         self._there: set[str] = set()
         self._to_make: set[str] = set()
         self._asked: set[Stage] = set()
@@ -25,15 +25,15 @@ class Inventory:
         for stage, artefacts in plan.items():
             signatures = {artefact.signature for artefact in artefacts}
             there = {artefact.signature for artefact in artefacts if context.store.exists(artefact)}
-            self._units[stage] |= signatures
+            self._planned[stage] |= signatures
             self._there |= there
             self._to_make |= signatures if stage in context.forced else signatures - there
 
     @property
     def rows(self) -> list[list[str]]:
         """Rows of a table with ``COLUMNS``, for the stages that have artefacts."""
-        return [self._row(stage, units) for stage, units in self._units.items() if units]
+        return [self._row(stage, signatures) for stage, signatures in self._planned.items() if signatures]
 
-    def _row(self, stage: Stage, units: set[str]) -> list[str]:
-        to_make = str(len(units & self._to_make)) if stage in self._asked else "not asked for"
-        return [stage.value, str(len(units)), str(len(units & self._there)), to_make]
+    def _row(self, stage: Stage, signatures: set[str]) -> list[str]:
+        to_make = str(len(signatures & self._to_make)) if stage in self._asked else "not asked for"
+        return [stage.value, str(len(signatures)), str(len(signatures & self._there)), to_make]

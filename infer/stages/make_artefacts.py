@@ -13,7 +13,7 @@ def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) ->
     if stage not in context.config.stages or not artefacts:
         return
     context.console.say(stage.value, style="bold")
-    with context.console.progress(f"{stage.value}, all units", len(artefacts)) as ticker:
+    with context.console.progress(f"{stage.value}, all artefacts", len(artefacts)) as ticker:
         _make_in_turn(context, artefacts, ticker.advance_to)
     account = context.account[stage]
     context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")

@@ -23,7 +23,7 @@ class Workspace:
 
 
 class Artefact(ABC):
-    """A unit of work whose result is kept in a folder named after everything that determines it.
+    """A piece of work whose result is kept in a folder named after everything that determines it.
 
     ``settings`` is a positive list: what is not in it (workers, device, paths, progress) does not change the result.
     """

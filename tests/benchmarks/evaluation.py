@@ -39,7 +39,7 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 NORMALISATION = Normalisation.of(MEAN, STD)
 LOSS = SoftLabelLoss(30.0)
 TARGET = 1.15
-UNIT = (0, "benchmark")
+STREAM = (0, "benchmark")
 
 Mark = torch.cuda.Event | float
 
@@ -104,7 +104,7 @@ def measure(arch: str, epochs: int, device: torch.device, precision: str) -> dic
     images = Images(torch.randn(NUM_IMAGES, 3, IMAGE_SIZE, IMAGE_SIZE), NORMALISATION).to(device)
     objective = static_label_objective(10 * torch.randn(NUM_IMAGES, NUM_CLASSES), LOSS, device)
     plan = Plan(Training(epochs=epochs, batch_size=BATCH_SIZE), NUM_IMAGES, mix_alpha=0.8)
-    source = BatchSource(images, plan, Draws(UNIT))
+    source = BatchSource(images, plan, Draws(STREAM))
     bare_step = BareStep(arch, plan, next(source.epoch(0)).images, precision)
     clock, marks = Clock(device), []
 
@@ -121,7 +121,7 @@ def measure(arch: str, epochs: int, device: torch.device, precision: str) -> dic
         images,
         objective,
         plan,
-        unit=UNIT,
+        stream=STREAM,
         device=device,
         precision=precision,
     )

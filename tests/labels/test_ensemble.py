@@ -43,8 +43,8 @@ def test_teachers_see_their_own_units(make_context, mode):
     teachers = [Teacher(context, arch) for arch in context.config.ensemble]
     raw = torch.rand(16, 3, 8, 8)
     own, seen = (
-        torch.stack([(raw[:, c] - units.mean[c]) / units.std[c] for c in range(3)], dim=1)
-        for units in (context.data.normalisation, OTHER)
+        torch.stack([(raw[:, c] - normalisation.mean[c]) / normalisation.std[c] for c in range(3)], dim=1)
+        for normalisation in (context.data.normalisation, OTHER)
     )
     assert student_normalisation(context) == OTHER
     got = Ensemble(context, teachers).labeller(OTHER)(seen)

@@ -58,7 +58,7 @@ def _stored(labels: FkdLabels, part: str) -> list[dict[str, torch.Tensor]]:
 
 
 def _batches(context, labels: FkdLabels, epoch: int):
-    """What a student sees, in its own units."""
+    """What a student sees, in its own normalisation."""
     images = distilled_set(context).images().renormalised(student_normalisation(context))
     return list(BatchSource(images, student_plan(context, distilled_set(context)), labels.draws).epoch(epoch))
 
@@ -68,9 +68,9 @@ def _batches(context, labels: FkdLabels, epoch: int):
 )
 def test_stored_logits_are_the_dynamic_ones_of_what_the_student_sees(fkd, words):
     context, labels = fkd(*words)
-    units, loss = student_normalisation(context), SoftLabelLoss(context.config.evaluate.temperature)
-    dynamic = DynamicLabels(context, _teachers(context), loss).objective(context.device, units)
-    stored = labels.objective(context.device, units)
+    normalisation, loss = student_normalisation(context), SoftLabelLoss(context.config.evaluate.temperature)
+    dynamic = DynamicLabels(context, _teachers(context), loss).objective(context.device, normalisation)
+    stored = labels.objective(context.device, normalisation)
     for epoch in (0, 11):
         for batch in _batches(context, labels, epoch):
             for part in batch.parts(context.config.evaluate.batch_size // context.config.evaluate.accumulate):

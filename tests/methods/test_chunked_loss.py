@@ -56,8 +56,8 @@ def problem_of(
 ) -> Problem:
     drawn = torch.Generator().manual_seed(2)
     natural = torch.randn(GROUPS, CLASSES, 3, size, size, dtype=torch.float64, generator=drawn)
-    units = [("small", k) for k in range(GROUPS)]
-    transforms = Augmentation(3, crop_scale_min=crop_scale_min).draw(0, units, SETTINGS.iterations, size)
+    groups = [("small", k) for k in range(GROUPS)]
+    transforms = Augmentation(3, crop_scale_min=crop_scale_min).draw(0, groups, SETTINGS.iterations, size)
     problem = compensation(natural, transforms, BOUNDS, class_chunk, statistics)
     return replace(problem, variance_weight=VARIANCE_WEIGHT)
 

@@ -62,8 +62,8 @@ def reference_run(teacher: nn.Module, natural: Tensor, shifts: Tensor) -> Tensor
 
 
 def problem_of(natural: Tensor, iterations: int = SETTINGS.iterations, **others) -> Problem:
-    units = [("small", k) for k in range(len(natural))]
-    return compensation(natural, Augmentation(JITTER_PX).draw(0, units, iterations, SIZE), **others)
+    groups = [("small", k) for k in range(len(natural))]
+    return compensation(natural, Augmentation(JITTER_PX).draw(0, groups, iterations, SIZE), **others)
 
 
 def objective_of(teacher: nn.Module, natural: Tensor) -> Objective:

@@ -1,7 +1,8 @@
 """Sets of images that were optimised whole, each for its class: the common part of SRe2L, CDA and DWA.
 
-The unit of work is a batch: for some consecutive image indices i, the i-th images of a chunk of consecutive classes,
-which share a transform and have their statistics in common. Batches belong to no set: a larger ipc only adds some.
+Images are optimised batch by batch: for some consecutive image indices i, the i-th images of a chunk of consecutive
+classes, which share a transform and have their statistics in common. Batches belong to no set: a larger ipc only adds
+some.
 """
 
 from abc import abstractmethod
