@@ -14,7 +14,7 @@ from infer.errors import RunError, UsageError
 from infer.methods.optimisation.augmentation import Augmentation, Transform
 from infer.methods.optimisation.curves import CURVE_POINTS
 from infer.methods.optimisation.loop import (
-    Objective,
+    MatchingLoss,
     Problem,
     compile_pays,
     descend,
@@ -66,8 +66,8 @@ def problem_of(natural: Tensor, iterations: int = SETTINGS.iterations, **others)
     return compensation(natural, Augmentation(JITTER_PX).draw(0, groups, iterations, SIZE), **others)
 
 
-def objective_of(teacher: nn.Module, natural: Tensor) -> Objective:
-    return Objective(teacher, problem_of(natural), SETTINGS)
+def objective_of(teacher: nn.Module, natural: Tensor) -> MatchingLoss:
+    return MatchingLoss(teacher, problem_of(natural), SETTINGS)
 
 
 def test_loss_and_gradient_at_given_compensators(teacher: nn.Module, natural: Tensor) -> None:
