@@ -1,4 +1,4 @@
-"""The store under ``outputs/``: finds an artefact or makes it, under a lock, and commits it by one rename.
+"""The store under ``outputs/``: reuses an artefact or makes it, under a lock, and commits it by one rename.
 
 A plain store, after weighing two libraries. joblib.Memory (1.6) pickles what a call returns under a hash of its
 arguments, and two processes that ask at once both compute it. exca (0.6) gives its folders readable names, but its
