@@ -13,11 +13,12 @@ from infer.commands.composition import settings_of_words
 from infer.data import load
 from infer.data.base import Facts
 from infer.data.paths import expand
+from infer.distilled.folder import infer_folder
 from infer.errors import UsageError
 from infer.files import read_json
 from infer.formats.catalogue import Target, find_format, write
 from infer.formats.foreign_set import ForeignSet
-from infer.formats.infer_folder import infer_folder, read_folder, require_classes, require_size, write_folder
+from infer.formats.infer_folder import read_folder, require_classes, require_size, write_folder
 from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS
 from infer.normalisation import Normalisation
 from infer.records.find import pick_run

@@ -11,9 +11,8 @@ from infer import cli
 from infer.config.presets import conf_folder
 from infer.data.paths import expand
 from infer.distilled.fkd import holds_fkd_labels
-from infer.distilled.folder import read_manifest
+from infer.distilled.folder import infer_folder, read_manifest
 from infer.errors import UsageError
-from infer.formats.infer_folder import infer_folder
 from infer.records.find import pick_run
 from infer.records.names import LABELS
 

@@ -33,7 +33,8 @@ def _report_run(run: Run, outputs: Path) -> Report:
     drawn = draw(run, outputs, run.folder)
     if not drawn:
         raise UsageError(
-            f"{run.folder} has nothing to show yet: the run ended before anything was made. Start it again"
+            f"{run.folder} has nothing to show yet: the run ended before anything was made, or an earlier version "
+            "of this program recorded it. Start it again"
         )
     files = ", ".join(drawn)
     return Report({"folder": str(run.folder), "pictures": drawn}, closing=[f"in {from_here(run.folder)}: {files}"])

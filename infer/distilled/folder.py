@@ -89,14 +89,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def infer_folder(path: Path) -> Path | None:
+    """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
+    return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)
+
+
 def load(path: str | Path) -> DistilledSet:
     """Open a distilled set written by a run (``<run>/distilled``, or the run's folder itself).
 
     Raises UsageError when there is none, or when a file is not what was written.
     """
-    folder = Path(path)
-    if not (folder / MANIFEST).is_file() and (folder / DISTILLED / MANIFEST).is_file():
-        folder = folder / DISTILLED
+    folder = infer_folder(Path(path)) or Path(path)
     manifest = read_manifest(folder)
     verify(folder, manifest)
     images, targets = _read_images(folder, manifest)

@@ -16,7 +16,7 @@ from infer.labels.fkd import fkd_bytes
 from infer.labels.registry import labels_of
 from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
 from infer.methods.registry import distilled_set
-from infer.methods.sets.base import DistilledArtefact, TrainingSet
+from infer.methods.sets.base import TrainingSet
 from infer.methods.sets.real_images import FullSet, RandomSet
 from infer.teachers.teacher import Teacher
 from infer.training.plan import Plan
@@ -44,9 +44,14 @@ class Evaluation:
         return students_of(self.context, self.labelled)
 
     @property
+    def all_students(self) -> list[Student]:
+        """The students of all architectures."""
+        return [student for several in self.students.values() for student in several]
+
+    @property
     def is_done(self) -> bool:
         """True if every student is trained."""
-        return all(self.context.store.exists(s) for students in self.students.values() for s in students)
+        return all(map(self.context.store.exists, self.all_students))
 
     @cached_property
     def plan(self) -> Plan:
@@ -151,7 +156,7 @@ def _evaluation(
 
 def _baseline_images(
     context: Context, main: Evaluation, baseline: Baseline, mode: LabelMode
-) -> tuple[TrainingSet | DistilledArtefact, int]:
+) -> tuple[TrainingSet, int]:
     """The baseline's images and the bytes of the budget that they leave."""
     if baseline is Baseline.full:
         return FullSet(context), 0

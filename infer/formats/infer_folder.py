@@ -10,13 +10,8 @@ from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.foreign_set import ForeignSet, Rounding
 from infer.normalisation import Normalisation
-from infer.records.names import DISTILLED, IMAGES, LABELS, MANIFEST
+from infer.records.names import IMAGES, LABELS
 from infer.store.files import load_tensors, save_tensors
-
-
-def infer_folder(path: Path) -> Path | None:
-    """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
-    return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)
 
 
 def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:

@@ -15,10 +15,10 @@ from infer.config.evaluate import EvaluateConfig
 from infer.config.training import Crop
 from infer.context import Context
 from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
+from infer.distilled.folder import infer_folder
 from infer.errors import UsageError
 from infer.formats.fkd import ForeignLabelFolder
 from infer.formats.fkd_order import agrees, of_leading
-from infer.formats.infer_folder import infer_folder
 from infer.labels.base import SoftLabelLoss, artefacts_of
 from infer.labels.fkd import FkdChunk, FkdLabels, in_chunks
 from infer.methods.sets.base import TrainingSet

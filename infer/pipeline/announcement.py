@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
 from infer.files import canonical_json
 from infer.pipeline.inventory import COLUMNS, Inventory
-from infer.store import Artefact
-from infer.tables import summary_as_text
+from infer.pipeline.plan import ArtefactPlan
+from infer.tables import or_dash
 
 _SMALL_BATCH = 8
 """Ratio of batch sizes from which a small last batch is pointed out."""
 
 
-def announce(context: Context, evaluations: list[Evaluation], plan: dict[Stage, list[Artefact]]) -> None:
+def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:
     """Print what will run and what exists already."""
     config, data, main = context.config, context.data, evaluations[0]
     say = context.console.say
@@ -58,8 +57,7 @@ def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:
 def summarise_job(context: Context, record: dict[str, Any]) -> None:
     """Print the outcome of a sweep's job in one line."""
     split = context.config.evaluate.split.value
-    score = record["metrics"].get(f"{split}/top1")
-    top1 = summary_as_text(score) if score else "-"
+    top1 = or_dash(record["metrics"].get(f"{split}/top1"))
     stages = record["stages"].values()
     made, reused = (sum(stage[count] for stage in stages) for count in ("made", "reused"))
     context.console.headline(f"job {context.run_folder.name}: {split} top-1 {top1} %; {made} made, {reused} reused")

@@ -4,9 +4,10 @@ from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation, baseline_evaluations, main_evaluation
 from infer.store import Artefact
-from infer.teachers.teacher import Teacher
+from infer.store.artefact import with_ancestors
 
-Plan = dict[Stage, list[Artefact]]
+ArtefactPlan = dict[Stage, list[Artefact]]
+"""Artefacts by the stage that makes them, parents before children."""
 _MAKING_STAGES = (Stage.squeeze, Stage.generate, Stage.relabel, Stage.evaluate)
 
 
@@ -16,23 +17,7 @@ def plan_evaluations(context: Context, in_sweep: bool) -> list[Evaluation]:
     return [main, *baseline_evaluations(context, main, context.config.baselines_of(in_sweep))]
 
 
-def by_stage(evaluations: list[Evaluation]) -> Plan:
-    """Every artefact that the evaluations depend on, parents before children, by the stage that makes it."""
-    found: dict[str, Artefact] = {}
-    for evaluation in evaluations:
-        for students in evaluation.students.values():
-            for student in students:
-                _collect(student, found)
-    return {stage: [a for a in found.values() if a.stage is stage] for stage in _MAKING_STAGES}
-
-
-def existing_teachers(context: Context, plan: Plan) -> list[Teacher]:
-    """The teachers of the plan that exist in the store."""
-    return [a for a in plan[Stage.squeeze] if isinstance(a, Teacher) and context.store.exists(a)]
-
-
-def _collect(artefact: Artefact, found: dict[str, Artefact]) -> None:
-    if artefact.signature not in found:
-        for parent in artefact.parents.values():
-            _collect(parent, found)
-        found[artefact.signature] = artefact
+def by_stage(evaluations: list[Evaluation]) -> ArtefactPlan:
+    """Every artefact that the evaluations depend on."""
+    needed = with_ancestors(student for evaluation in evaluations for student in evaluation.all_students)
+    return {stage: [artefact for artefact in needed if artefact.stage is stage] for stage in _MAKING_STAGES}

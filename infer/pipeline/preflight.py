@@ -9,11 +9,12 @@ from infer.errors import UsageError
 from infer.methods.optimisation.bn_matching import has_matchable_norms
 from infer.methods.sets.features import head_of
 from infer.models import build
+from infer.pipeline.plan import ArtefactPlan
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 
 
-def check(context: Context, plan: dict[Stage, list[Artefact]]) -> None:
+def check(context: Context, plan: ArtefactPlan) -> None:
     """Raise UsageError, one line, where the requested stages would fail later."""
     _check_networks(context)
     _check_weights(context, plan.get(Stage.squeeze, []))

@@ -13,7 +13,7 @@ from infer.errors import describe
 from infer.evaluation.comparison import Evaluation
 from infer.files import write_json
 from infer.methods.sets.base import DistilledArtefact
-from infer.pipeline.plan import Plan
+from infer.pipeline.plan import ArtefactPlan
 from infer.records.names import RESULT
 from infer.records.runs import BLANK_RECORD, DONE, RUNNING
 from infer.records.statistics import summarise
@@ -51,7 +51,7 @@ class RunResult:
         """Add device, threads, versions and commit."""
         self._update(environment=self.content["environment"] | environment.describe(context.device))
 
-    def add_plan(self, evaluations: list[Evaluation], plan: Plan) -> None:
+    def add_plan(self, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:
         """Add the facts known before the work: bytes, protocol, updates, and every artefact that it depends on."""
         main = evaluations[0]
         known = {

@@ -11,7 +11,7 @@ from infer.config import Config, Stage
 from infer.console import Console
 from infer.context import Context
 from infer.pipeline import announcement, preflight
-from infer.pipeline.plan import Plan, by_stage, existing_teachers, plan_evaluations
+from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
@@ -51,7 +51,7 @@ def run(config: Config) -> None:
         with tracking(config, folder) as tracker:
             make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
             write_distilled_folder(context, evaluations[0])
-            teachers = existing_teachers(context, plan)
+            teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
             result.add_outcome(context, evaluations, teachers)
             if Stage.report in config.stages:
                 report.run(context, evaluations, teachers)
@@ -61,7 +61,7 @@ def run(config: Config) -> None:
             announcement.summarise_job(context, result.content)
 
 
-def make_all(context: Context, plan: Plan, on_stage_done: Callable[[], None]) -> None:
+def make_all(context: Context, plan: ArtefactPlan, on_stage_done: Callable[[], None]) -> None:
     """Make the missing artefacts, stage by stage."""
     for stage, make in _MAKING.items():
         make(context, plan[stage])

@@ -55,11 +55,6 @@ class Axis:
         return all(is_number(value) for value in self.values)
 
     @property
-    def is_logarithmic(self) -> bool:
-        """True if that scale is one of ratios: the values span more than a decade."""
-        return self.is_numeric and spans_a_decade(self.values)
-
-    @property
     def names(self) -> list[str]:
         """The values as they stand at a plot's axis."""
         return [", ".join(map(shown, value)) if isinstance(value, list) else shown(value) for value in self.values]

@@ -37,22 +37,25 @@ class Pictures(Artefact):
             "trials": [[evaluation.labelled.name, evaluation.labelled.protocol] for evaluation in self._evaluations],
             "students": list(self._context.config.student.archs),
             "split": self._context.config.evaluate.split,
-            "shown": sorted({artefact.signature for artefact in self._there()}),
+            "shown": sorted(artefact.signature for artefact in self._there()),
         }
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        for artefact in filter(self._is_drawn, self._there()):
-            self._context.obtain(artefact)  # a damaged one is made again, or named with the command that makes it
+        optimised = self._optimised()
+        for artefact in self._there():
+            if isinstance(artefact, TrainedNetwork) or artefact.signature in optimised:
+                self._context.obtain(artefact)  # a damaged one is made again, or named with the command that makes it
         run = Run(self._context.run_folder.name, self._context.run_folder)
         return {"pictures": draw(run, self._context.store.root, workspace.folder)}
 
     def _there(self) -> list[Artefact]:
         """Everything that the evaluations rest on, as far as it is in the store."""
-        students = [s for evaluation in self._evaluations for group in evaluation.students.values() for s in group]
+        students = [student for evaluation in self._evaluations for student in evaluation.all_students]
         return [artefact for artefact in with_ancestors(students) if self._context.store.exists(artefact)]
 
-    def _is_drawn(self, artefact: Artefact) -> bool:
-        """True if a picture shows a history or curves of ``artefact``."""
+    def _optimised(self) -> set[str]:
+        """Signatures of the artefacts whose optimisation has curves."""
         images = self._evaluations[0].labelled.images
-        optimised = images.parents.values() if isinstance(images, DistilledArtefact) and images.generation else ()
-        return isinstance(artefact, TrainedNetwork) or artefact.signature in {each.signature for each in optimised}
+        if not isinstance(images, DistilledArtefact) or not images.generation:
+            return set()
+        return {artefact.signature for artefact in images.parents.values()}

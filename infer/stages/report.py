@@ -7,10 +7,9 @@ from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
-from infer.records.statistics import Summary
 from infer.stages.pictures import Pictures
 from infer.store import Artefact
-from infer.tables import summary_as_text
+from infer.tables import or_dash
 from infer.teachers.teacher import Teacher
 
 
@@ -41,7 +40,7 @@ def _print_scores(context: Context, evaluations: list[Evaluation]) -> None:
             [
                 evaluation.labelled.name,
                 evaluation.labelled.protocol,
-                *(_score(outcome["per_student"][arch], f"{split}/{score}") for score in ("top1", "top5")),
+                *(or_dash(outcome["per_student"][arch].get(f"{split}/{score}")) for score in ("top1", "top5")),
                 str(evaluation.labelled.images.num_images),
                 str(evaluation.num_steps),
                 size(outcome["storage"]["total_bytes"]),
@@ -49,10 +48,6 @@ def _print_scores(context: Context, evaluations: list[Evaluation]) -> None:
             for evaluation, outcome in outcomes
         ]
         context.console.table(columns, rows, title=f"Student {arch}: {epoch} epoch, mean ± std (n)")
-
-
-def _score(metrics: dict[str, Summary], key: str) -> str:
-    return summary_as_text(metrics[key]) if key in metrics else "-"
 
 
 def _print_storage(context: Context, evaluations: list[Evaluation]) -> None:

@@ -13,7 +13,12 @@ from infer.teachers.teacher import Teacher
 def run(context: Context, artefacts: Sequence[Artefact]) -> None:
     """Make the teachers among ``artefacts`` if the stage was asked for, and check those that are there."""
     make_stage(context, Stage.squeeze, artefacts)
-    check_teachers(context, [a for a in artefacts if isinstance(a, Teacher) and context.store.exists(a)])
+    check_teachers(context, existing_teachers(context, artefacts))
+
+
+def existing_teachers(context: Context, artefacts: Sequence[Artefact]) -> list[Teacher]:
+    """The teachers among ``artefacts`` that exist in the store."""
+    return [a for a in artefacts if isinstance(a, Teacher) and context.store.exists(a)]
 
 
 def check_teachers(context: Context, teachers: list[Teacher]) -> None:

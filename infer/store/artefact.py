@@ -1,7 +1,7 @@
 """Artefact: the base class of everything in the store, with its settings, parents and signature."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,8 +74,16 @@ class Artefact(ABC):
         return f"{self.name.replace('/', '.')}-{self.signature[:8]}"
 
 
-def with_ancestors(artefacts: Iterable[Artefact]) -> Iterator[Artefact]:
-    """``artefacts`` and all their ancestors, parents before children."""
+def with_ancestors(artefacts: Iterable[Artefact]) -> list[Artefact]:
+    """``artefacts`` and all their ancestors, each once, parents before children."""
+    found: dict[str, Artefact] = {}
     for artefact in artefacts:
-        yield from with_ancestors(artefact.parents.values())
-        yield artefact
+        _collect(artefact, found)
+    return list(found.values())
+
+
+def _collect(artefact: Artefact, found: dict[str, Artefact]) -> None:
+    if artefact.signature not in found:
+        for parent in artefact.parents.values():
+            _collect(parent, found)
+        found[artefact.signature] = artefact

@@ -58,7 +58,7 @@ def _stored(labels: FkdLabels, part: str) -> list[dict[str, torch.Tensor]]:
 
 
 def _batches(context, labels: FkdLabels, epoch: int):
-    """What a student sees, in its own normalisation."""
+    """Batches of the student, with its own normalisation."""
     images = distilled_set(context).images().renormalised(student_normalisation(context))
     return list(BatchSource(images, student_plan(context, distilled_set(context)), labels.draws).epoch(epoch))
 

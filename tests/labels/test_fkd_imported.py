@@ -56,7 +56,7 @@ def labelled(path: Path, mix: str) -> tuple[str, ...]:
 
 
 def batches_of(evaluation: Evaluation, epoch: int) -> list[Batch]:
-    """What a student sees, in its own normalisation."""
+    """Batches of the student, with its own normalisation."""
     student = next(iter(evaluation.students.values()))[0]
     images = evaluation.labelled.images.images().renormalised(student_normalisation(evaluation.context))
     return list(BatchSource(images, student.plan, evaluation.labelled.labels.draws).epoch(epoch))

@@ -49,7 +49,7 @@ def problem_of(start: Tensor, groups: range = range(3), augmentation: Augmentati
 
 
 def reference_gradient(teacher: nn.Module, images: Tensor, problem: Problem, iteration: int) -> Tensor:
-    """Of one group's ``images`` [n, 3, H, W]; the transforms are tried by themselves."""
+    """Gradient of the loss of one group's ``images`` [n, 3, H, W]; the transforms are tested by themselves."""
     images = images.clone().requires_grad_()
     seen = problem.transforms[iteration](images[None])[0]
     cross_entropy, penalty = loss_terms(teacher, seen, TARGETS, SETTINGS.first_bn_multiplier, VARIANCE_WEIGHT)

@@ -15,6 +15,7 @@ from infer.context import Context
 from infer.data.paths import expand
 from infer.distilled.compose import compose, composed_targets
 from infer.distilled.folder import (
+    infer_folder,
     read_manifest,
     read_parts,
     verify,
@@ -23,7 +24,7 @@ from infer.distilled.folder import (
 from infer.files import content_digest
 from infer.formats.catalogue import find_format
 from infer.formats.foreign_set import ForeignSet
-from infer.formats.infer_folder import infer_folder, read_folder, require_classes, require_size
+from infer.formats.infer_folder import read_folder, require_classes, require_size
 from infer.methods.budget import ipc_charged
 from infer.methods.sets.base import Block, Bytes, DistilledArtefact
 from infer.methods.sets.image_set import DistilledImages
