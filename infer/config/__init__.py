@@ -1,6 +1,6 @@
 """Types, defaults, help and range checks of every setting; importing this needs neither torch nor the data."""
 
 from infer.config.registry import as_plain, register, resolve
-from infer.config.root import Baseline, Config, Precision, Stage
+from infer.config.root import Baseline, BaselineBudget, Config, Precision, Stage
 
-__all__ = ["Baseline", "Config", "Precision", "Stage", "as_plain", "register", "resolve"]
+__all__ = ["Baseline", "BaselineBudget", "Config", "Precision", "Stage", "as_plain", "register", "resolve"]

@@ -37,6 +37,18 @@ class Baseline(str, Enum):
     full = "full"
 
 
+class BaselineBudget(str, Enum):
+    """Sizes at which random images stand beside a distilled set."""
+
+    bytes = "bytes"
+    """The bytes of the set, labels included; an image's labels are a part of its cost."""
+    ipc = "ipc"
+    """Nominal budget, ``ipc`` images per class, as papers count: labels are free, and a compensator that all C classes
+    share is charged as 1/C image of each."""
+    images = "images"
+    """The number of images that a student of the set sees, composed ones counted."""
+
+
 class Precision(str, Enum):
     """Arithmetic of training teachers and students; auto is bf16 on a GPU that has it, else fp32."""
 
@@ -71,6 +83,8 @@ class Config:
     baselines: list[Baseline] | None = None
     """Comparisons of the set; null: random images with the same labels (unless these were made elsewhere) and
     with hard ones, and all of the data, but nothing in a sweep."""
+    baseline_budgets: list[BaselineBudget] = field(default_factory=lambda: [BaselineBudget.bytes])
+    """Sizes of the random baselines; each beside ``bytes`` is recorded as ``<baseline>@<budget>``."""
     device: str = "auto"
     precision: Precision = Precision.auto
     worker: int = 0
@@ -91,6 +105,8 @@ class Config:
             "use auto, cpu, cuda or cuda:<number>",
         )
         require_distinct("baselines", self.baselines or [])
+        require(bool(self.baseline_budgets), "baseline_budgets", "[]", "name bytes, ipc or images, or baselines=[]")
+        require_distinct("baseline_budgets", self.baseline_budgets)
         archs = self.teachers.archs
         require(
             self.M is None or self.M <= len(archs),

@@ -1,4 +1,4 @@
-"""The comparison of a run: its distilled set, and baselines of equal bytes and equal updates."""
+"""The comparison of a run: its distilled set, and baselines of equal size and equal updates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,18 +6,16 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from infer.config import Baseline
+from infer.config import Baseline, BaselineBudget
 from infer.config.labeling import LabelMode
 from infer.context import Context
-from infer.errors import UsageError
 from infer.evaluation.protocol import student_plan
+from infer.evaluation.random_images import random_images
 from infer.evaluation.student import LabelledSet, Student, metrics_of, students_of
-from infer.labels.fkd import fkd_bytes
 from infer.labels.registry import labels_of
-from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
 from infer.methods.registry import distilled_set
 from infer.methods.sets.base import TrainingSet
-from infer.methods.sets.real_images import FullSet, RandomSet
+from infer.methods.sets.real_images import FullSet
 from infer.teachers.teacher import Teacher
 from infer.training.plan import Plan
 
@@ -114,7 +112,9 @@ def main_evaluation(context: Context) -> Evaluation:
 
 def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Baseline]) -> list[Evaluation]:
     """The baselines, without those that are the very set and labels of ``main``."""
-    evaluations = [_baseline_evaluation(context, main, baseline) for baseline in baselines]
+    budgets = context.config.baseline_budgets
+    sized = [(each, budget) for each in baselines for budget in (budgets if each is not Baseline.full else budgets[:1])]
+    evaluations = [_baseline_evaluation(context, main, baseline, budget) for baseline, budget in sized]
     return [evaluation for evaluation in evaluations if _content(evaluation) != _content(main)]
 
 
@@ -133,11 +133,15 @@ def _content(evaluation: Evaluation) -> tuple[str, str]:
     return evaluation.labelled.images.name, evaluation.labelled.labels.mode
 
 
-def _baseline_evaluation(context: Context, main: Evaluation, baseline: Baseline) -> Evaluation:
+def _baseline_evaluation(context: Context, main: Evaluation, baseline: Baseline, budget: BaselineBudget) -> Evaluation:
     """One baseline: the same protocol and as many updates as the students of ``main`` make."""
-    mode = _LABELS_OF[baseline]
-    images, leftover = _baseline_images(context, main, baseline, mode)
-    return _evaluation(context, baseline.value, images, mode, main.num_steps, leftover)
+    mode, steps = _LABELS_OF[baseline], main.num_steps
+    if baseline is Baseline.full:
+        return _evaluation(context, baseline.value, FullSet(context), mode, steps)
+    total_bytes = main.storage()["total_bytes"]
+    images, leftover = random_images(context, budget, mode, main.labelled.images, total_bytes, steps)
+    name = baseline.value if budget is BaselineBudget.bytes else f"{baseline.value}@{budget.value}"
+    return _evaluation(context, name, images, mode, steps, leftover)
 
 
 def _evaluation(
@@ -152,42 +156,3 @@ def _evaluation(
     labels = labels_of(context, images, mode, teachers, plan_with)
     protocol = protocol_name(context, mode, is_overridden=bool(labels.overrides))
     return Evaluation(context, LabelledSet(name, images, labels, protocol, steps, leftover_bytes))
-
-
-def _baseline_images(
-    context: Context, main: Evaluation, baseline: Baseline, mode: LabelMode
-) -> tuple[TrainingSet, int]:
-    """The baseline's images and the bytes of the budget that they leave."""
-    if baseline is Baseline.full:
-        return FullSet(context), 0
-    data, budget = context.data, main.storage()["total_bytes"]
-    if mode is LabelMode.fkd:
-        return _random_images_with_fkd(context, budget, main.num_steps)
-    label_bytes = {
-        LabelMode.hard: HARD_LABEL_BYTES,
-        LabelMode.static: LOGIT_BYTES * data.num_classes,
-        LabelMode.dynamic: 0,
-    }[mode]
-    cost = image_bytes(data.image_size) + label_bytes
-    per_class, leftover = random_images_for(budget, cost, data.num_classes, min(data.train_counts))
-    return RandomSet(context, per_class), leftover
-
-
-def _random_images_with_fkd(context: Context, budget: int, steps: int) -> tuple[RandomSet, int]:
-    """The most random images that ``budget`` pays for with their fkd labels, and the bytes left over.
-
-    Labels are stored per epoch, and fewer images make more epochs of the same updates, so the cost of an image depends
-    on their number.
-    """
-    data, labeling = context.data, context.config.labeling
-    most, _ = random_images_for(budget, image_bytes(data.image_size), data.num_classes, min(data.train_counts))
-    for per_class in range(most, 0, -1):
-        images = RandomSet(context, per_class)
-        plan = student_plan(context, images, steps)
-        leftover = budget - images.bytes.total - fkd_bytes(plan, data.image_size, data.num_classes, labeling)
-        if leftover >= 0:
-            return images, leftover
-    raise UsageError(
-        f"{budget} bytes do not pay for one image per class with its fkd labels. Store fewer of them "
-        "(labeling.epochs_stored=1), or leave the baseline out: baselines=[]"
-    )
