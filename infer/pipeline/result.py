@@ -94,10 +94,12 @@ class RunResult:
 
 
 def _outline_of(evaluation: Evaluation) -> dict[str, Any]:
-    """A set's size in words, the signatures of its students, and its optimisation; for pictures."""
+    """A set's size in words and in images as a student sees them, the signatures of its students, and its
+    optimisation."""
     images = evaluation.labelled.images
     return {
         "size": images.size_text,
+        "images": images.num_images,
         "students": {arch: [s.signature for s in students] for arch, students in evaluation.students.items()},
         "generation": images.generation if isinstance(images, DistilledArtefact) else None,
     }

@@ -61,9 +61,14 @@ class Variation:
 
 def settings_of(run: Run) -> Settings:
     """The settings of a run, with M and K as they came out."""
-    overrides = run.folder / ".hydra" / "overrides.yaml"
-    words = list(OmegaConf.load(overrides)) if overrides.is_file() else planned_words(run)
+    words = typed_words(run)
     return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(words))
+
+
+def typed_words(run: Run) -> list[str]:
+    """The words after ``launch.py`` that a run or a sweep's job adds up to."""
+    overrides = run.folder / ".hydra" / "overrides.yaml"
+    return [str(word) for word in OmegaConf.load(overrides)] if overrides.is_file() else planned_words(run)
 
 
 def planned_words(run: Run) -> list[str]:

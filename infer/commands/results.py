@@ -1,0 +1,45 @@
+"""``infer results``: the measured results that are kept with the package, and how runs become a part of them."""
+
+import argparse
+from pathlib import Path
+
+from infer.commands.parsing import RUN, Commands, add_command
+from infer.errors import UsageError
+from infer.files import replaced_whole
+from infer.records.find import pick_runs
+from infer.records.results import add_results, tabulate_results, with_tables
+from infer.records.results_of_runs import results_of
+from infer.tables import Report
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``results`` to ``commands``."""
+    about = "the measured results that are kept with the package"
+    parser = add_command(commands, "results", about, run, ("json", "csv", "md"))
+    parser.add_argument("table", metavar="TABLE", help="e.g. reproduction or matrix")
+    parser.add_argument(
+        "--add", metavar="RUN", nargs="+", help=f"keep the results of a run, or of runs that differ in seed: {RUN}"
+    )
+    parser.add_argument("--name", help="the name of the row, instead of the method's")
+    parser.add_argument("--published", metavar="NUMBER", default="", help="the published number beside it")
+    parser.add_argument("--source", metavar="TEXT", default="", help="the source of that number")
+    parser.add_argument("--into", metavar="README", type=Path, help="make the tables in this file again")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Show the table ``options.table``, after adding the runs that are given and before writing it where asked."""
+    if options.add:
+        runs = pick_runs(options.add, options.outputs)
+        kept = results_of(runs, options.outputs, options.table, options.name, options.published, options.source)
+        add_results(kept)
+    if options.into:
+        _rewrite(options.into)
+    return tabulate_results(options.table)
+
+
+def _rewrite(readme: Path) -> None:
+    if not readme.is_file():
+        raise UsageError(f"--into={readme} was given, but there is no such file")
+    text = with_tables(readme.read_text(encoding="utf-8"))
+    with replaced_whole(readme, "w") as file:
+        file.write(text)

@@ -1,0 +1,132 @@
+"""Measured results kept with the package in ``methods/results.csv``, of which the READMEs' tables are made."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
+
+from infer.errors import UsageError
+from infer.files import replaced_whole
+from infer.tables import Report, Section, as_markdown
+
+RESULTS_FILE = Path(__file__).resolve().parents[1] / "methods" / "results.csv"
+_BLOCK = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One labelled set under one protocol; every field is text, empty where nothing is known."""
+
+    table: str
+    """The table that it is a row of: reproduction, matrix, ..."""
+    name: str
+    """Method or baseline, with what sets it apart from other rows."""
+    set: str
+    """Size of the set, in words."""
+    labels: str
+    protocol: str
+    student: str
+    n: str
+    """Students measured, over all sets."""
+    sets: str
+    """Sets distilled, each with a seed of its own."""
+    mean: str
+    """Test top-1 after the last epoch, in percent."""
+    std: str
+    best: str
+    """Mean and std of the best tested epoch, which is chosen on the test images."""
+    images: str
+    """Images that a student sees."""
+    updates: str
+    bytes: str
+    """Images, compensators and labels."""
+    teachers: str
+    """Teachers with their test top-1."""
+    published: str
+    source: str
+    """Source of the published number."""
+    minutes: str
+    """Time of its generation, labels and students, without the teachers."""
+    hardware: str
+    date: str
+    experiment: str
+    """The words after ``python launch.py`` that measure it."""
+    commit: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Fields that tell it from other results; a newer measurement of the same key replaces it."""
+        return (self.table, self.name, self.set, self.labels, self.protocol, self.student)
+
+    @property
+    def score(self) -> str:
+        """``mean ± std (n)``, with the number of sets where there are several."""
+        of_sets = f", {self.sets} sets" if self.sets not in ("", "1") else ""
+        return f"{self.mean}{f' ± {self.std}' if self.std else ''} ({self.n}{of_sets})"
+
+
+COLUMNS = tuple(field.name for field in fields(Result))
+
+
+def read_results(path: Path = RESULTS_FILE) -> list[Result]:
+    """The results in ``path``, in their order."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [Result(**row) for row in csv.DictReader(file)]
+
+
+def add_results(new: Iterable[Result], path: Path = RESULTS_FILE) -> None:
+    """Add ``new`` to the file, in place of results with the same key, whose published numbers stay where none came."""
+    results = {result.key: result for result in read_results(path)}
+    for result in new:
+        old = results.get(result.key)
+        if old and not result.published:
+            result = replace(result, published=old.published, source=old.source)
+        results[result.key] = result
+    with replaced_whole(path, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(result) for result in results.values())
+
+
+def tabulate_results(table: str, path: Path = RESULTS_FILE) -> Report:
+    """The table called ``table``: its rows as a list, those of the matrix by method and labels.
+
+    Raises UsageError when there is no such table.
+    """
+    results = read_results(path)
+    rows = [result for result in results if result.table == table]
+    if not rows:
+        known = ", ".join(dict.fromkeys(result.table for result in results)) or "none yet"
+        raise UsageError(f"there is no table {table} of results; there are: {known}")
+    section = _by_labels(rows) if table.startswith("matrix") else _as_list(rows)
+    return Report([vars(result) for result in rows], sections=[section])
+
+
+def with_tables(text: str, path: Path = RESULTS_FILE) -> str:
+    """``text`` of a README with every block between ``<!-- results: NAME -->`` and its end made again."""
+    return _BLOCK.sub(lambda block: f"{block[1]}\n{as_markdown(tabulate_results(block[2], path))}\n{block[3]}", text)
+
+
+def _as_list(rows: Sequence[Result]) -> Section:
+    columns = ["method", "labels", "student", "published", "test top-1 %", "best epoch", "protocol", "set", "bytes"]
+    return Section(
+        [*columns, "teachers", "minutes"],
+        [
+            [
+                *(row.name, row.labels, row.student, row.published or "-", row.score, row.best, row.protocol),
+                *(row.set, f"{int(row.bytes):,}", row.teachers or "-", row.minutes),
+            ]
+            for row in rows
+        ],
+        {"bytes", "minutes"},
+    )
+
+
+def _by_labels(rows: Sequence[Result]) -> Section:
+    labels = list(dict.fromkeys(row.labels for row in rows))
+    scores = {(row.name, row.labels): row.score for row in rows}
+    names = list(dict.fromkeys(row.name for row in rows))
+    return Section(
+        ["method", *labels], [[name, *(scores.get((name, label), "-") for label in labels)] for name in names]
+    )

@@ -1,0 +1,125 @@
+"""Results of finished runs, in the form in which they are kept with the package."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from infer.errors import UsageError
+from infer.records.artefacts import stored_artefacts
+from infer.records.names import RESULT
+from infer.records.results import Result
+from infer.records.rows import side_by_side
+from infer.records.runs import DONE, Run
+from infer.records.settings import has_effect, typed_values, typed_words
+from infer.tables import count
+
+_FULL = "full"
+
+
+def results_of(
+    runs: Sequence[Run], outputs: Path, table: str, name: str | None, published: str, source: str
+) -> list[Result]:
+    """One result for the distilled set of ``runs`` and one for each of their baselines.
+
+    The runs differ in nothing but ``seed``, and so hold sets of their own, or there is only one. ``name`` replaces that
+    of the method; ``published`` and ``source`` belong to the distilled set alone.
+    Raises UsageError for runs that have not ended well or that differ in more.
+    """
+    for run in runs:
+        if run.state != DONE:
+            raise UsageError(f"{run.name} is {run.state}, so it has no result to keep yet. Start it again")
+    if others := set(side_by_side(runs).columns) - {"seed"}:
+        raise UsageError(
+            f"{len(runs)} runs were given that differ in {', '.join(others)}; only seed may differ. Give one"
+        )
+    first = runs[0]
+    method = str(first.setting("method.name"))
+    found = []
+    for each in (method, *first.record["baselines"]):
+        outcomes = [run.record if each == method else run.record["baselines"].get(each) for run in runs]
+        for arch in first.record["per_student"]:
+            own = {"name": name or method, "published": published, "source": source} if each == method else {}
+            found.append(_result(runs, outputs, each, outcomes, arch, table, own))
+    return found
+
+
+def _result(
+    runs: Sequence[Run],
+    outputs: Path,
+    name: str,
+    outcomes: Sequence[Mapping[str, Any]],
+    arch: str,
+    table: str,
+    own: Mapping[str, str],
+) -> Result:
+    first, outcome = runs[0], outcomes[0]
+    facts, size = first.record["environment"], first.record["sets"][name]
+    scores, best = _values(outcomes, arch, "last"), _values(outcomes, arch, "best")
+    ended = datetime.fromtimestamp((first.folder / RESULT).stat().st_mtime, UTC)
+    return Result(
+        table=table,
+        name=own.get("name", name),
+        set=size["size"],
+        labels=_labels(first, name),
+        protocol=outcome.get("protocol") or first.protocol or "",
+        student=arch,
+        n=str(len(scores)),
+        sets=str(len(runs)),
+        mean=f"{statistics.fmean(scores):.2f}",
+        std=_spread(scores),
+        best=f"{statistics.fmean(best):.2f}" + (f" ± {_spread(best)}" if len(best) > 1 else ""),
+        images=str(size["images"]),
+        updates=str(outcome.get("student_steps") or facts["student_steps"]),
+        bytes=str(outcome["storage"]["total_bytes"]),
+        teachers=_teachers(first),
+        published=own.get("published", ""),
+        source=own.get("source", ""),
+        minutes=f"{_seconds(runs, outputs, name, arch) / 60:.1f}",
+        hardware=f"{facts['device']['name']}, {count(range(facts['threads']), 'thread')}",
+        date=ended.date().isoformat(),
+        experiment=_words(first),
+        commit=str(facts["git_commit"] or "")[:8],
+    )
+
+
+def _values(outcomes: Sequence[Mapping[str, Any]], arch: str, epoch: str) -> list[float]:
+    """Test top-1 of every student at its ``last`` or ``best`` tested epoch, whichever the protocol reports."""
+    metrics = [outcome["per_student"][arch] for outcome in outcomes]
+    measure = f"test/top1_{epoch}_epoch"
+    return [value for each in metrics for value in each.get(measure, each["test/top1"])["values"]]
+
+
+def _labels(run: Run, name: str) -> str:
+    if name == _FULL:
+        return "hard"
+    mode: str = run.setting("labeling.mode")
+    return name.partition("@")[0].removeprefix("random_") if name in run.record["baselines"] else mode
+
+
+def _teachers(run: Run) -> str:
+    scores = {
+        key.split("/")[1]: run.record["metrics"][key]["mean"] for key in run.record["metrics"] if "teacher/" in key
+    }
+    return ", ".join(f"{arch} {top1:.1f}" for arch, top1 in scores.items())
+
+
+def _seconds(runs: Sequence[Run], outputs: Path, name: str, arch: str) -> float:
+    """Seconds that the artefacts took, whichever run made them: the students, and of a method its images and labels."""
+    total = 0.0
+    for run in runs:
+        wanted = list(run.record["sets"][name]["students"][arch])
+        if name not in run.record["baselines"]:
+            wanted += [s for stage in ("generate", "relabel") for s in run.signatures.get(stage, [])]
+        total += sum(artefact.record["seconds"] for artefact in stored_artefacts(outputs, wanted).values())
+    return total
+
+
+def _words(run: Run) -> str:
+    """The words that decide on the numbers, without folders and devices, as they are typed."""
+    return " ".join(f"{key}={value}" for key, value in typed_values(typed_words(run)).items() if has_effect(key))
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.stdev(values):.2f}" if len(values) > 1 else ""
