@@ -25,6 +25,7 @@ Layers with a star are imported without torch, so that commands answer at once.
     records/ *          records of runs and sweeps: reading, tables, differences
     exit_codes.py *     errors as one line and an exit code
     cluster/ *          SLURM and local processes for the jobs of a sweep
+    help.py *           ``launch.py --help``
     config/ *           settings as dataclasses, with their checks
     tables.py *         tables on the terminal and in files
     console.py *        lines, tables and progress bars on the terminal
@@ -34,7 +35,6 @@ Layers with a star are imported without torch, so that commands answer at once.
     seeds.py *          independent streams of random numbers
     ranges.py *         consecutive ranges of a count
     files.py *          atomic writes, checksums, canonical JSON
-    help.py *           ``launch.py --help``
     errors.py *         errors of the user and of a run
 """
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from infer.config.presets import VARIANT, variants
+
 _HEADER = """\
 launch.py makes a distilled data set and measures it: squeeze (train teachers), generate (distil), relabel, evaluate
 (train students), report.
@@ -40,4 +42,5 @@ def _choices(conf: Path) -> list[str]:
     options: dict[str, list[str]] = {}
     for preset in sorted(conf.rglob("*.yaml")):
         options.setdefault(preset.parent.relative_to(conf).as_posix(), []).append(preset.stem)
+    options[VARIANT] = [str(name) for name in variants()]
     return [f"{group}: {', '.join(names)}" for group, names in options.items() if group not in (".", *_NOT_TYPED)]

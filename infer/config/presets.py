@@ -10,6 +10,9 @@ SETTINGS = "method/settings"
 EXCEPTIONS = "method/exceptions"
 """Config group of what a single data set changes of these settings, ``<method>_<dataset>``."""
 _GROUP_OF_PART = {"families": SETTINGS, "exceptions": EXCEPTIONS}
+VARIANT = "variant"
+"""Config group of changes to a whole run."""
+_VARIANTS_FILE = "variants.yaml"
 
 
 def conf_folder() -> Path:
@@ -19,16 +22,27 @@ def conf_folder() -> Path:
     return checkout if (checkout / "config.yaml").is_file() else package / "conf"
 
 
-def register_method_settings() -> None:
-    """Make each section of ``conf/method/settings/<method>.yaml`` an option, as if it were a file of its own.
+def register_sections() -> None:
+    """Make each section of a file of presets that belong together an option, as if it were a file of its own.
 
-    A method's published numbers then stand in one file, side by side.
+    A method's published numbers then stand in one file, side by side, and so do the variants of an ablation.
     """
     store = ConfigStore.instance()
     for path in sorted((conf_folder() / SETTINGS).glob("*.yaml")):
-        parts = OmegaConf.load(path)
-        assert isinstance(parts, DictConfig), f"{path} holds no sections"
         for part, group in _GROUP_OF_PART.items():
-            for name, section in parts.get(part, {}).items():
+            for name, section in _sections(path).get(part, {}).items():
                 provider = f"{path.name}, {part}.{name}"
                 store.store(group=group, name=f"{path.stem}_{name}", node=section, provider=provider)
+    for name, section in variants().items():
+        store.store(group=VARIANT, name=str(name), node=section, package="_global_", provider=_VARIANTS_FILE)
+
+
+def variants() -> DictConfig:
+    """The options of ``variant``: the sections of a file."""
+    return _sections(conf_folder() / _VARIANTS_FILE)
+
+
+def _sections(path: Path) -> DictConfig:
+    sections = OmegaConf.load(path)
+    assert isinstance(sections, DictConfig), f"{path} holds no sections"
+    return sections

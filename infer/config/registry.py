@@ -16,7 +16,7 @@ from infer.config.dataset import (
 )
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig
-from infer.config.presets import register_method_settings
+from infer.config.presets import register_sections
 from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TrackerConfig, WandbTracker
@@ -50,7 +50,7 @@ def register() -> None:
     for group, schemas in _SCHEMAS.items():
         for name, node in schemas.items():
             store.store(group=f"schema/{group}", name=name, node=node)
-    register_method_settings()
+    register_sections()
 
 
 def resolve(composed: DictConfig) -> Config:

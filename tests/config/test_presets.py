@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from infer.config.dataset import FolderConfig
+from infer.config.presets import variants
+from infer.help import text
 from infer.methods.infer import InferMethod
 from infer.methods.random import RandomMethod
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-_NEEDS = {"folder": ["dataset.root=somewhere"], "imported": ["method.path=somewhere"]}
+_ROOT = ["dataset.root=somewhere"]
+_NEEDS = {"folder": _ROOT, "cifar10_images": _ROOT, "imported": ["method.path=somewhere"]}
 
 
 def _options(group: str) -> list[str]:
@@ -42,6 +45,13 @@ def test_every_option_of_a_group_resolves(resolved, group):
         resolved(f"{group}={option}", "dataset.root=somewhere") if group == "experiment" else resolved(
             f"{group}={option}"
         )
+
+
+def test_every_variant_resolves_and_is_offered(resolved):
+    offered = text(CONF, [])
+    for name in variants():
+        resolved(f"variant={name}")
+        assert name in next(line for line in offered.splitlines() if line.startswith("variant: "))
 
 
 def test_every_protocol_says_for_which_labels_it_is_made(resolved):
