@@ -9,8 +9,9 @@ from infer.methods.method import Method
 
 
 class GenerationPrecision(str, Enum):
-    """Floating-point format of the optimisation."""
+    """Floating-point format of the optimisation; bf16 is that of convolutions and linear layers alone."""
 
+    bf16 = "bf16"
     fp32 = "fp32"
     fp64 = "fp64"
 

@@ -143,6 +143,22 @@ def test_gradient_stays_channels_last() -> None:
     assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("arch", ["resnet18", "efficientnet_b0"])
+def test_bf16_rounds_convolutions_and_nothing_else(arch: str) -> None:
+    """Statistics and logits are float32, a few per cent from the exact ones, and so are those of the graph."""
+    network = trained(build(arch, 3, 32), 32).float()
+    images = torch.randn(4, 3, 32, 32)
+    exact, rounded = MatchedTeacher(network, 10.0), MatchedTeacher(network, 10.0, in_bf16=True)
+    logits, penalties = rounded(images, 2)
+    assert logits.dtype == penalties.dtype == torch.float32
+    assert all(each.mean.dtype == torch.float32 for each in rounded.statistics(images, 2))
+    for value, expected in zip((logits, penalties), exact(images, 2), strict=True):
+        assert not torch.equal(value, expected)
+        torch.testing.assert_close(value, expected, rtol=0.05, atol=0.05 * float(expected.abs().max()))
+    graph = torch.compile(rounded, fullgraph=True, dynamic=False, backend="eager")
+    torch.testing.assert_close(graph(images, 2), (logits, penalties), rtol=0.05, atol=0.05 * float(logits.abs().max()))
+
+
 def test_teacher_is_left_untouched() -> None:
     network = trained(Small()).train()
     before = {key: value.clone() for key, value in network.state_dict().items()}

@@ -22,7 +22,8 @@ from infer.methods.optimisation.batch_statistics import Statistics, group_statis
 class MatchedTeacher(nn.Module):
     """A frozen copy of ``teacher`` in evaluation mode whose BatchNorm layers also compute the matching penalty.
 
-    ``teacher`` itself is not changed. Raises UsageError if it has no BatchNorm layers.
+    ``teacher`` itself is not changed. With ``in_bf16`` its convolutions and linear layers compute in bf16; batch norm,
+    statistics and penalty stay in ``dtype``. Raises UsageError if it has no BatchNorm layers.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class MatchedTeacher(nn.Module):
         dtype: torch.dtype = torch.float32,
         name: str = "",
         variance_weight: float = 1.0,
+        in_bf16: bool = False,
     ) -> None:
         super().__init__()
         self.name = name or type(teacher).__name__
         self.first_bn_multiplier = first_bn_multiplier
+        self._in_bf16 = in_bf16
         network = copy.deepcopy(teacher).requires_grad_(False)
         network.to(dtype).to(memory_format=torch.channels_last)
         self._recorder = _Recorder()
@@ -51,7 +54,7 @@ class MatchedTeacher(nn.Module):
         are a part of, see ``matching_penalty``.
         """
         self._recorder.start(groups, whole=whole)
-        logits = self.network(images)
+        logits = self._logits(images)
         penalties = self._recorded()
         penalties[0] = penalties[0] * self.first_bn_multiplier
         return logits, torch.stack(penalties).sum(0)
@@ -59,8 +62,13 @@ class MatchedTeacher(nn.Module):
     def statistics(self, images: Tensor, groups: int) -> list[Statistics]:
         """Statistics of every layer's input, in the order in which the layers fire; arguments as for ``forward``."""
         self._recorder.start(groups, only_statistics=True)
-        self.network(images)
+        self._logits(images)
         return self._recorded()
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._in_bf16):
+            logits: Tensor = self.network(images)
+        return logits.to(images.dtype)
 
     def _recorded(self) -> list[Any]:
         values = self._recorder.finish()
@@ -133,6 +141,7 @@ class _MatchedNorm(nn.Module):
         self.norm = _FrozenNorm(norm) if type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm) else norm
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.to(self.running_mean.dtype)  # where a convolution has computed it in bf16
         self.recorder.values.append(self._measure(x))
         normalised: Tensor = self.norm(x)
         return normalised

@@ -21,12 +21,10 @@ from infer.methods.optimisation_settings import GenerationPrecision, Optimisatio
 
 log = logging.getLogger(__name__)
 
-_DTYPES = {GenerationPrecision.fp32: torch.float32, GenerationPrecision.fp64: torch.float64}
-
 
 def torch_dtype(precision: GenerationPrecision) -> torch.dtype:
-    """The dtype of an optimisation in ``precision``."""
-    return _DTYPES[precision]
+    """The dtype of the images, statistics and losses of an optimisation in ``precision``."""
+    return torch.float64 if precision is GenerationPrecision.fp64 else torch.float32
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,12 @@ class MatchingLoss:
         self._base = None if problem.base is None else problem.base.to(dtype)
         self._classes = problem.classes.to(self._start.device)
         matched = MatchedTeacher(
-            teacher, settings.first_bn_multiplier, dtype, name, variance_weight=problem.variance_weight
+            teacher,
+            settings.first_bn_multiplier,
+            dtype,
+            name,
+            variance_weight=problem.variance_weight,
+            in_bf16=settings.precision is GenerationPrecision.bf16,
         )
         self.teacher = matched.to(self._start.device)
         # A tensor, because a number would be compiled in: every new bn_weight of a sweep would compile again.
