@@ -1,40 +1,52 @@
 """Composed images: natural images plus compensators, all at once or on demand; and the rounding of compensators.
 
-Shapes: K natural subsets of C classes, M teachers, images of 3 channels, H rows, W columns.
+Shapes: K natural subsets of C classes, M teachers, images of 3 channels, H rows, W columns. Compensators are
+[M, K, 3, h, w], one for all classes of a subset, or [M, K, C, 3, h, w], one per class; smaller ones are enlarged.
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from infer.data.on_demand import OnDemand
+from infer.distilled.codec import EXACT, decoded
 from infer.normalisation import Normalisation
 
 _INT8_MAX = 127
 
 
-def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation) -> Tensor:
+def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation, codec: str = EXACT) -> Tensor:
     """The composed images, normalised: float32 [K·(M+1)·C, 3, H, W].
 
-    ``natural`` is uint8 [K, C, 3, H, W], ``compensators`` float32 [M, K, 3, H, W]. Subset k runs
-    slowest, then the block (0: P_k as it is, m+1: P_k plus the compensator of teacher m), then the class. Sums are
-    clipped to the valid range and not quantised again. The published code clips in every iteration a copy that the
-    optimiser never sees, and saves a JPEG of the last one (ufc_cifar.py:116); the images agree but for JPEG's loss.
+    ``natural`` is uint8 [K, C, 3, H, W]. Subset k runs slowest, then the block (0: P_k as it is, m+1: P_k plus the
+    compensator of teacher m), then the class. Sums are clipped to the valid range and not quantised again, unless by
+    ``codec`` (``codec.decoded``). The published code clips in every iteration a copy that the optimiser never sees, and
+    saves a JPEG of the last one (ufc_cifar.py:116).
     """
-    real = normalisation.normalise(natural)
+    real = normalisation.normalise(natural).unsqueeze(1)
     low, high = normalisation.valid_range
-    compensated = (real.unsqueeze(1) + compensators.transpose(0, 1).unsqueeze(2)).clamp(low, high)
-    return torch.cat([real.unsqueeze(1), compensated], dim=1).flatten(0, 2)
+    added = enlarged(_per_class(compensators), natural.shape[-1]).transpose(0, 1)
+    images = torch.cat([real, (real + added).clamp(low, high)], dim=1).flatten(0, 2)
+    return decoded(images, normalisation, codec)
+
+
+def enlarged(compensators: Tensor, size: int) -> Tensor:
+    """Compensators [..., 3, h, h] as [..., 3, size, size]: bilinear, a linear map; unchanged where h is ``size``."""
+    if compensators.shape[-1] == size:
+        return compensators
+    flat = compensators.flatten(0, -4)
+    large: Tensor = F.interpolate(flat, size=(size, size), mode="bilinear").unflatten(0, compensators.shape[:-3])
+    return large
 
 
 class ComposedOnDemand(OnDemand):
-    """The images of ``compose`` for ``natural`` uint8 [K, C, 3, H, W] and ``compensators`` float32 [M, K, 3, H, W], one
-    by one, in the memory of its parts."""
+    """The images of ``compose``, one by one, in the memory of their parts; arguments as there."""
 
-    def __init__(self, natural: Tensor, compensators: Tensor, normalisation: Normalisation) -> None:
+    def __init__(self, natural: Tensor, compensators: Tensor, normalisation: Normalisation, codec: str = EXACT) -> None:
         self._blocks = len(compensators) + 1
         super().__init__(natural[:, :, 0, 0, 0].numel() * self._blocks, natural.shape[-1], torch.float32)
-        self._natural, self._compensators = natural, compensators
-        self._normalisation = normalisation
+        self._natural, self._compensators = natural, _per_class(compensators)
+        self._normalisation, self._codec = normalisation, codec
 
     def load(self, rows: Tensor) -> Tensor:
         """Normalised images, clipped to the valid range."""
@@ -43,10 +55,16 @@ class ComposedOnDemand(OnDemand):
         block, target = within // classes, within % classes
         images = self._normalisation.normalise(self._natural[subset, target])
         low, high = self._normalisation.valid_range
-        added_to = block > 0
-        compensators = self._compensators[block[added_to] - 1, subset[added_to]]
-        images[added_to] = (images[added_to] + compensators).clamp(low, high)
-        return images
+        to = block > 0
+        own = target[to] % self._compensators.shape[2]  # 0 where one compensator serves all classes
+        compensators = enlarged(self._compensators[block[to] - 1, subset[to], own], self.shape[-1])
+        images[to] = (images[to] + compensators).clamp(low, high)
+        return decoded(images, self._normalisation, self._codec)
+
+
+def _per_class(compensators: Tensor) -> Tensor:
+    """Compensators [M, K, 3, h, w] as [M, K, 1, 3, h, w]; those of a class each as they are."""
+    return compensators.unsqueeze(2) if compensators.dim() == 5 else compensators
 
 
 def composed_targets(subsets: int, blocks: int, classes: int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from infer.distilled.codec import EXACT
 from infer.distilled.compose import (
     compose,
     composed_targets,
@@ -52,7 +53,7 @@ class DistilledSet(Dataset[tuple[Tensor, int, Tensor | None]]):
 
 
 def write_composable(folder: Path, natural: Tensor, compensators: Tensor, dtype: str, manifest: dict[str, Any]) -> None:
-    """Write natural images uint8 [K, C, 3, H, W] and float32 compensators [M, K, 3, H, W], rounded to ``dtype``."""
+    """Write natural images uint8 and float32 compensators, shapes as in ``compose``, these rounded to ``dtype``."""
     save_tensors(folder / f"{NATURAL}.safetensors", {NATURAL: natural})
     save_tensors(folder / f"{COMPENSATORS}.safetensors", round_compensators(compensators, dtype))
     write_manifest(folder, manifest)
@@ -109,7 +110,7 @@ def load(path: str | Path) -> DistilledSet:
 
 
 def read_parts(folder: Path) -> tuple[Tensor, Tensor]:
-    """Natural images uint8 [K, C, 3, H, W] and compensators float32 [M, K, 3, H, W] as stored."""
+    """Natural images uint8 [K, C, 3, H, W] and float32 compensators as stored, shapes as in ``compose``."""
     natural = load_tensors(folder / f"{NATURAL}.safetensors")[NATURAL]
     return natural, unround_compensators(load_tensors(folder / f"{COMPENSATORS}.safetensors"))
 
@@ -130,4 +131,4 @@ def _read_images(folder: Path, manifest: Mapping[str, Any]) -> tuple[Tensor, Ten
     natural, compensators = read_parts(folder)
     subsets, classes = natural.shape[:2]
     targets = composed_targets(subsets, len(compensators) + 1, classes)
-    return compose(natural, compensators, normalisation), targets
+    return compose(natural, compensators, normalisation, manifest.get("composed_codec", EXACT)), targets

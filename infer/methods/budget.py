@@ -8,18 +8,24 @@ _SCALE_BYTES = 4
 _VALUE_BYTES = {"int8": 1, "float16": 2, "float32": 4}
 
 
-def subsets_for(ipc: int, num_classes: int, num_teachers: int) -> int:
+def subsets_for(ipc: int, num_classes: int, num_teachers: int, per_class: bool = False, scale: int = 1) -> int:
     """K, the number of natural subsets that ``ipc`` images per class pay for: max(1, ipc·C // (C + M)).
 
     A compensator costs as much as one image and serves all C classes, so a subset with its M compensators costs
-    1 + M/C images per class. The published code truncates in floating point and gets 0 at ipc=1 (ufc_cifar.py:252).
+    1 + M/C images per class; with one ``per_class`` it costs 1 + M. Stored at 1/``scale`` of the edge, a compensator
+    costs 1/scale² of an image. The published code truncates in floating point and gets 0 at ipc=1 (ufc_cifar.py:252).
     """
-    return max(1, ipc * num_classes // (num_classes + num_teachers))
+    compensators = num_teachers * (num_classes if per_class else 1)
+    return max(1, ipc * num_classes * scale**2 // (num_classes * scale**2 + compensators))
 
 
-def ipc_charged(subsets: int, num_classes: int, num_teachers: int) -> float:
-    """Nominal charge of K subsets with their compensators in images per class: K(1 + M/C), as in the paper."""
-    return subsets * (1 + num_teachers / num_classes)
+def ipc_charged(subsets: int, num_classes: int, num_teachers: int, per_class: bool = False, scale: int = 1) -> float:
+    """Nominal charge of K subsets with their compensators in images per class: K(1 + M/C), as in the paper.
+
+    K(1 + M) with a compensator ``per_class``; stored at 1/``scale`` of the edge, a compensator counts 1/scale².
+    """
+    compensators = num_teachers * (num_classes if per_class else 1)
+    return subsets * (1 + compensators / (num_classes * scale**2))
 
 
 def image_bytes(image_size: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from infer.config.checks import require_at_least
+from infer.config.checks import require, require_at_least
 from infer.methods.budget import subsets_for
 from infer.methods.method import Method
 from infer.methods.optimisation_settings import OptimisationSettings
@@ -34,12 +34,42 @@ class ChunkStatistics(str, Enum):
     each = "each"
 
 
+class ComposedCodec(str, Enum):
+    """Coding of composed images, of which only the parts are stored: none, or the published code's JPEG."""
+
+    exact = "exact"
+    jpeg = "jpeg"
+
+
+class Ablation(str, Enum):
+    """Replacement of the optimised compensators, to study what they do."""
+
+    none = "none"
+    noise = "noise"
+    """Gaussian noise, each compensator with the norm of the one that it replaces."""
+    shuffled = "shuffled"
+    """The compensator of the next subset of the group, the first for the last one."""
+    low_passed = "low_passed"
+    """Averaged over 2x2 pixels and enlarged again."""
+    halved = "halved"
+    doubled = "doubled"
+    per_class = "per_class"
+    """Compensators of their own for the image of every class, optimised and stored so, at C times the bytes."""
+
+
 @register("infer")
 @dataclass
 class InferMethod(OptimisationSettings, Method):
     """Settings of INFER."""
 
     compensator_dtype: CompensatorDtype = CompensatorDtype.int8
+    compensator_scale: int = 1
+    """Compensators are optimised and stored at 1/compensator_scale of the edge of an image, which must be whole pixels,
+    and enlarged when composing (bilinear): they cost 1/scale² as much, so K grows at equal ipc."""
+    composed_codec: ComposedCodec = ComposedCodec.exact
+    """jpeg: composed images, natural ones too, are labelled and seen as the published code stores them: truncated to
+    bytes, JPEG of quality 75, chroma halved. They are a function of the parts, which alone are charged."""
+    ablation: Ablation = Ablation.none
     group: int = 1
     """Consecutive subsets k optimised in one batch; a group is made whole or not at all."""
     class_chunk: int | None = None
@@ -53,6 +83,24 @@ class InferMethod(OptimisationSettings, Method):
         super().__post_init__()
         require_at_least(1, "method.group", self.group)
         require_at_least(1, "method.class_chunk", self.class_chunk)
+        require_at_least(1, "method.compensator_scale", self.compensator_scale)
+        require(
+            self.group > 1 or self.ablation is not Ablation.shuffled,
+            "method.ablation",
+            "shuffled",
+            "it exchanges the compensators of a group, and method.group=1; type method.group=5, for example",
+        )
+        require(
+            self.class_chunk is None or not self.per_class,
+            "method.class_chunk",
+            self.class_chunk,
+            "method.ablation=per_class optimises all classes in one pass; type method.class_chunk=null",
+        )
+
+    @property
+    def per_class(self) -> bool:
+        """True if every class has compensators of its own."""
+        return self.ablation is Ablation.per_class
 
     def matched_teachers(self, ensemble: list[str]) -> list[str]:
         return ensemble
@@ -63,10 +111,14 @@ class InferMethod(OptimisationSettings, Method):
 
     def compensator_settings(self, num_classes: int) -> dict[str, Any]:
         """Settings that a compensator depends on, for its signature."""
-        class_chunk = self.chunk_of(num_classes)
-        if class_chunk is None:
-            return self.signature_settings
-        return self.signature_settings | {"class_chunk": class_chunk, "chunk_statistics": self.chunk_statistics}
+        settings = self.signature_settings
+        if (class_chunk := self.chunk_of(num_classes)) is not None:
+            settings |= {"class_chunk": class_chunk, "chunk_statistics": self.chunk_statistics}
+        if self.compensator_scale > 1:
+            settings["compensator_scale"] = self.compensator_scale
+        if self.per_class:
+            settings["per_class"] = True
+        return settings
 
     def distilled_set(self, context: "Context") -> "InferSet":
         from infer.methods.sets.infer_set import InferSet
@@ -74,6 +126,9 @@ class InferMethod(OptimisationSettings, Method):
 
         config = context.config
         teachers = [Teacher(context, arch) for arch in config.ensemble]
-        subsets = config.K or subsets_for(config.ipc, context.data.num_classes, len(teachers))
+        size, scale = context.data.image_size, self.compensator_scale
+        allowed = f"an image of {size}x{size} pixels does not divide into so many parts"
+        require(size % scale == 0, "method.compensator_scale", scale, allowed)
+        subsets = config.K or subsets_for(config.ipc, context.data.num_classes, len(teachers), self.per_class, scale)
         context.data.require_images(subsets)
         return InferSet(context, self, teachers, subsets)

@@ -33,6 +33,13 @@ def test_subsets(ipc, classes, teachers, subsets):
         assert ipc_charged(subsets + 1, classes, teachers) > ipc
 
 
+@pytest.mark.parametrize(("per_class", "scale", "subsets"), [(False, 2, 9), (False, 4, 9), (True, 1, 2), (True, 2, 5)])
+def test_subsets_with_smaller_compensators_or_one_per_class(per_class, scale, subsets):
+    """ipc 10, ten classes, four teachers: a compensator of half the edge is a quarter of an image, so K is 10 / 1.1."""
+    assert subsets_for(10, 10, 4, per_class, scale) == subsets
+    assert ipc_charged(subsets, 10, 4, per_class, scale) <= 10 < ipc_charged(subsets + 1, 10, 4, per_class, scale)
+
+
 def test_one_image_per_class_charges_more_than_one():
     assert ipc_charged(subsets_for(1, 10, 4), 10, 4) == pytest.approx(1.4)
 

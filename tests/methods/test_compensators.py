@@ -81,6 +81,26 @@ def test_loss_and_gradient_at_given_compensators(teacher: nn.Module, natural: Te
         torch.testing.assert_close(gradient[g, 0], expected, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("per_class", [False, True])
+def test_gradient_of_small_compensators_and_of_one_per_class(
+    teacher: nn.Module, natural: Tensor, scale: int, per_class: bool
+) -> None:
+    """The gradient of a small u is the transpose of the enlargement applied to that of the whole images."""
+    torch.manual_seed(5)
+    problem = compensation(natural, problem_of(natural).transforms, per_class=per_class, scale=scale)
+    assert problem.start.shape == (3, CLASSES if per_class else 1, 3, SIZE // scale, SIZE // scale)
+    u, shifts = 0.5 * torch.randn(problem.start.shape, dtype=torch.float64), torch.tensor([[0, 0], [1, 3], [2, 0]])
+    gradient, _, _ = MatchingLoss(teacher, problem, SETTINGS).gradient(u, Transform(shifts))
+    enlarge = torch.nn.Upsample(scale_factor=scale, mode="bilinear")
+    for g, shift in enumerate(shifts.tolist()):
+        small = u[g].clone().requires_grad_()
+        seen = torch.roll(natural[g] + enlarge(small), tuple(shift), (2, 3))
+        cross_entropy, penalty = loss_terms(teacher, seen, list(range(CLASSES)), SETTINGS.first_bn_multiplier)
+        (expected,) = torch.autograd.grad(cross_entropy + SETTINGS.bn_weight * penalty, small)
+        torch.testing.assert_close(gradient[g], expected, rtol=1e-11, atol=1e-13)
+
+
 def test_gradient_by_central_differences(teacher: nn.Module, natural: Tensor) -> None:
     torch.manual_seed(4)
     objective = objective_of(teacher, natural[:1])

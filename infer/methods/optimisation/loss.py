@@ -32,12 +32,15 @@ class Problem:
     """Optimisation problem of a tensor x: its start, its constraints, and the images that it makes."""
 
     start: Tensor
-    """x before the first step, normalised units: [G, C, 3, H, W], or [G, 1, 3, H, W] for all images of a group."""
+    """x before the first step, normalised units: [G, C, 3, H, W], or [G, 1, 3, H, W] for all images of a group; smaller
+    where ``as_images`` enlarges it."""
     classes: Tensor
     """int64 [C]: classes of the images of every group."""
     transforms: Transforms
     base: Tensor | None = None
     """[G, C, 3, H, W]: images that x is added to; None: x is the images."""
+    as_images: Callable[[Tensor], Tensor] = lambda x: x
+    """Linear map from x to what is added to ``base``, [G, C or 1, 3, H, W]."""
     variance_weight: float = 1.0
     """Weight of the variances in the batch-norm penalty; the means weigh 1."""
     class_chunk: int | None = None
@@ -57,6 +60,7 @@ class MatchingLoss:
         dtype = torch_dtype(settings.precision)
         self._start = problem.start.to(dtype)
         self._base = None if problem.base is None else problem.base.to(dtype)
+        self._as_images = problem.as_images
         self._classes = problem.classes.to(self._start.device)
         matched = MatchedTeacher(
             teacher,
@@ -77,7 +81,7 @@ class MatchingLoss:
         A transform is linear: the transformed base + x is the sum of the transformed base and the transformed x.
         """
         x = x.detach().requires_grad_()
-        transformed = transform(x)
+        transformed = transform(self._as_images(x))
         leaf = transformed.detach().requires_grad_()  # a compiled function takes no tensor in the middle of a graph
         slope, cross_entropy, penalty = self._gradient_at(leaf, transform)
         (gradient,) = torch.autograd.grad(transformed, x, slope)

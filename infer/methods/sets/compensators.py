@@ -6,6 +6,7 @@ ufc_generation/ufc_cifar.py).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from infer.config import Stage
 from infer.context import Context
+from infer.distilled.compose import enlarged
 from infer.methods.infer import ChunkStatistics, InferMethod
 from infer.methods.optimisation.augmentation import Augmentation, Transforms
 from infer.methods.optimisation.loop import optimise
@@ -66,12 +68,13 @@ class CompensatorGroup(Artefact):
                 on_progress=ticker.advance_to,
                 name=self.teacher.arch,
             )
-        save_tensors(workspace.folder / _COMPENSATORS, {"compensators": result.variable.squeeze(1)})
+        found = result.variable if method.per_class else result.variable.squeeze(1)
+        save_tensors(workspace.folder / _COMPENSATORS, {"compensators": found})
         save_tensors(workspace.folder / CURVES, result.curves)
         return {"compiled": result.compiled, "final": result.last_values}
 
     def compensators(self) -> Tensor:
-        """float32 [subsets, 3, H, W], in normalised units, not clipped."""
+        """float32 [subsets, 3, h, w], in normalised units, not clipped; [subsets, C, 3, h, w] with those per class."""
         return load_tensors(self._context.folder(self) / _COMPENSATORS)["compensators"]
 
     def _problem(self) -> Problem:
@@ -86,6 +89,8 @@ class CompensatorGroup(Artefact):
             data.normalisation.valid_range,
             method.chunk_of(data.num_classes),
             method.chunk_statistics,
+            per_class=method.per_class,
+            scale=method.compensator_scale,
         )
 
 
@@ -95,26 +100,32 @@ def compensation(
     bounds: tuple[Tensor, Tensor] | None = None,
     class_chunk: int | None = None,
     chunk_statistics: ChunkStatistics = ChunkStatistics.all,
+    per_class: bool = False,
+    scale: int = 1,
 ) -> Problem:
-    """Optimisation problem whose solution [G, 1, 3, H, W] is the compensators of the subsets ``natural``.
+    """Optimisation problem whose solution [G, 1, 3, h, w] is the compensators of the subsets ``natural``.
 
-    ``natural`` is float [G, C, 3, H, W], normalised, image c of a subset of class c. Recorded beside the losses:
+    ``natural`` is float [G, C, 3, H, W], normalised, image c of a subset of class c; h = H / ``scale``. With
+    ``per_class`` the solution is [G, C, 3, h, w]. Recorded beside the losses:
     ``norm`` (||u||_2) and, given ``bounds``, the lowest and highest valid value of each channel, ``clipped_share`` (of
     the values of P + u), for which no more than ``class_chunk`` images of a subset are composed at once.
     """
+
+    size = natural.shape[-1]
 
     def measure(u: Tensor) -> dict[str, Tensor]:
         values = {"norm": u.flatten(1).norm(dim=1)}
         if bounds:
             chunks = torch.split(natural, class_chunk or natural.shape[1], dim=1)
-            values["clipped_share"] = _clipped_share(chunks, u, *bounds)
+            values["clipped_share"] = _clipped_share(chunks, enlarged(u, size), *bounds)
         return values
 
     return Problem(
-        start=natural.new_zeros(natural[:, :1].shape),
+        start=natural.new_zeros(len(natural), natural.shape[1] if per_class else 1, 3, size // scale, size // scale),
         classes=torch.arange(natural.shape[1]),
         transforms=transforms,
         base=natural,
+        as_images=partial(enlarged, size=size),
         class_chunk=class_chunk,
         chunk_statistics=chunk_statistics,
         measure=measure,

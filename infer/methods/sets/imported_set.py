@@ -13,6 +13,7 @@ from torch import Tensor
 
 from infer.context import Context
 from infer.data.paths import expand
+from infer.distilled.codec import EXACT
 from infer.distilled.compose import compose, composed_targets
 from infer.distilled.folder import (
     infer_folder,
@@ -155,6 +156,7 @@ class ImportedComposition(ImportedSet):
         self.path = folder
         self._source = read_manifest(folder)
         verify(folder, self._source)
+        self._codec = self._source.get("composed_codec", EXACT)
         data = context.data
         self._digest = content_digest([folder / _STORED[NATURAL], folder / _STORED[COMPENSATORS]], folder)
         self._subsets, classes, _, size, _ = _shape(folder / _STORED[NATURAL], NATURAL)
@@ -179,7 +181,8 @@ class ImportedComposition(ImportedSet):
 
     @property
     def ipc_charged(self) -> float:
-        return ipc_charged(self._subsets, self.context.data.num_classes, self._blocks - 1)
+        counted = ipc_charged(self._subsets, self.context.data.num_classes, self._blocks - 1)
+        return float(self._source.get("ipc_charged", counted))
 
     @property
     def size_text(self) -> str:
@@ -194,6 +197,7 @@ class ImportedComposition(ImportedSet):
             "format": "infer",
             "files": self._digest,
             "normalised_by": {"mean": source["mean"], "std": source["std"]},
+            **({"composed_codec": self._codec} if self._codec != EXACT else {}),
         }
 
     @property
@@ -218,7 +222,7 @@ class ImportedComposition(ImportedSet):
         save_tensors(workspace.folder / compensators, stored)
         kept = {
             key: self._source[key]
-            for key in ("sizes", "compensator_dtype", "bytes", "ipc_charged")
+            for key in ("sizes", "compensator_dtype", "bytes", "ipc_charged", "composed_codec")
             if key in self._source
         }
         write_manifest(
@@ -237,7 +241,7 @@ class ImportedComposition(ImportedSet):
         return composed_targets(self._subsets, self._blocks, self.context.data.num_classes)
 
     def _composed(self) -> Tensor:
-        return compose(*read_parts(self.context.folder(self)), self.context.data.normalisation)
+        return compose(*read_parts(self.context.folder(self)), self.context.data.normalisation, self._codec)
 
 
 def _shape(file: Path, name: str) -> list[int]:

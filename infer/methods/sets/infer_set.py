@@ -1,12 +1,14 @@
 """The distilled set of INFER: natural subsets and the compensators that turn them into composed images."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from infer.context import Context
+from infer.distilled.codec import EXACT, decoded, library_of
 from infer.distilled.compose import (
     ComposedOnDemand,
     compose,
@@ -17,6 +19,7 @@ from infer.distilled.compose import (
 from infer.distilled.folder import read_parts, write_composable
 from infer.methods.budget import compensator_bytes, image_bytes, ipc_charged
 from infer.methods.infer import InferMethod
+from infer.methods.sets.ablated import ablated
 from infer.methods.sets.base import Block, Bytes, DistilledArtefact
 from infer.methods.sets.compensators import CompensatorGroup
 from infer.store import Artefact, Workspace
@@ -34,7 +37,9 @@ class InferSet(DistilledArtefact):
         super().__init__(context)
         self.subsets = subsets
         self.teachers = teachers
+        self._method = method
         self._dtype = method.compensator_dtype.value
+        self._codec = method.composed_codec.value
         limit = min(context.data.train_counts)
         self._ranges = [range(k, min(k + method.group, limit)) for k in range(0, subsets, method.group)]
         self.groups = [
@@ -55,11 +60,14 @@ class InferSet(DistilledArtefact):
 
     @property
     def ipc_charged(self) -> float:
-        return ipc_charged(self.subsets, self.context.data.num_classes, len(self.teachers))
+        method, classes = self._method, self.context.data.num_classes
+        return ipc_charged(self.subsets, classes, len(self.teachers), method.per_class, method.compensator_scale)
 
     @property
     def size_text(self) -> str:
-        return f"K={self.subsets} natural subsets with the compensators of M={len(self.teachers)} teachers"
+        changed = [f"{key} {value}" for key, value in self._changes.items()]
+        size = f"K={self.subsets} natural subsets with the compensators of M={len(self.teachers)} teachers"
+        return ", ".join([size, *changed])
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -69,7 +77,16 @@ class InferSet(DistilledArtefact):
             "seed": self.context.config.seed,
             "K": self.subsets,
             "compensator_dtype": self._dtype,
+            **self._changes,
         }
+
+    @property
+    def _changes(self) -> dict[str, Any]:
+        """Settings that came after the first sets, where they differ from the method's usual form."""
+        usual, own = InferMethod(), self._method
+        keys = ("compensator_scale", "composed_codec", "ablation")
+        changed = {key: getattr(own, key) for key in keys if getattr(own, key) != getattr(usual, key)}
+        return {key: value.value if isinstance(value, Enum) else value for key, value in changed.items()}
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
@@ -77,16 +94,17 @@ class InferSet(DistilledArtefact):
 
     @property
     def bytes(self) -> Bytes:
-        size = self.context.data.image_size
+        size, method = self.context.data.image_size, self._method
+        compensators = len(self.teachers) * (self.stored_images if method.per_class else self.subsets)
         return Bytes(
             natural=self.stored_images * image_bytes(size),
-            compensators=len(self.teachers) * self.subsets * compensator_bytes(size, self._dtype),
+            compensators=compensators * compensator_bytes(size // method.compensator_scale, self._dtype),
         )
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         data, seed = self.context.data, self.context.config.seed
         compensators = torch.stack(
-            [torch.cat([g.compensators() for g in groups])[: self.subsets] for groups in self.groups]
+            [torch.cat([self._as_used(group) for group in groups])[: self.subsets] for groups in self.groups]
         )
         manifest = {
             "method": "infer",
@@ -99,6 +117,8 @@ class InferSet(DistilledArtefact):
             },
             "teachers": [{"arch": teacher.arch, "signature": teacher.signature} for teacher in self.teachers],
             "compensator_dtype": self._dtype,
+            **self._changes,
+            **library_of(self._codec),
             "seed": seed,
             "bytes": {"natural": self.bytes.natural, "compensators": self.bytes.compensators},
             "ipc_charged": self.ipc_charged,
@@ -122,14 +142,17 @@ class InferSet(DistilledArtefact):
         def images() -> Tensor:
             natural = data.natural(seed, start, stop)
             if group is None:
-                return data.normalisation.normalise(natural).flatten(0, 1)
-            stored = unround_compensators(round_compensators(group.compensators(), self._dtype))
-            both = compose(natural, stored.unsqueeze(0), data.normalisation)
+                return decoded(data.normalisation.normalise(natural).flatten(0, 1), data.normalisation, self._codec)
+            stored = unround_compensators(round_compensators(self._as_used(group), self._dtype))
+            both = compose(natural, stored.unsqueeze(0), data.normalisation, self._codec)
             return torch.unflatten(both, 0, (stop - start, 2, -1))[:, 1].flatten(0, 1)
 
         settings = {"data": data.fingerprint, "seed": seed, "subsets": [start, stop]}
+        if self._codec != EXACT:
+            settings["composed_codec"] = self._codec
         if group is not None:
             settings["compensator_dtype"] = self._dtype
+            settings |= {key: value for key, value in self._changes.items() if key == "ablation"}
         return Block(
             name=f"k{start}-{stop - 1}-{'natural' if group is None else group.teacher.arch}",
             settings=settings,
@@ -137,6 +160,11 @@ class InferSet(DistilledArtefact):
             images=images,
             rows=self._order()[start : min(stop, self.subsets), number].flatten(),
         )
+
+    def _as_used(self, group: CompensatorGroup) -> Tensor:
+        """The compensators of ``group``, changed where the method says so, before they are rounded."""
+        seed, ablation = self.context.config.seed, self._method.ablation
+        return ablated(group.compensators(), ablation, seed, group.teacher.arch, group.subsets)
 
     def _order(self) -> Tensor:
         """Position of each composed image in the set: int64 [K, M+1, C]."""
@@ -150,11 +178,11 @@ class InferSet(DistilledArtefact):
         data = self.context.data
         at_once = self.num_images * image_bytes(data.image_size) * torch.float32.itemsize <= _COMPOSED_AT_ONCE
         composed = compose if at_once else ComposedOnDemand
-        return Images(composed(*self.parts(), data.normalisation), data.normalisation)
+        return Images(composed(*self.parts(), data.normalisation, self._codec), data.normalisation)
 
     def targets(self) -> Tensor:
         return composed_targets(self.subsets, len(self.teachers) + 1, self.context.data.num_classes)
 
     def parts(self) -> tuple[Tensor, Tensor]:
-        """Natural images uint8 [K, C, 3, H, W] and compensators float32 [M, K, 3, H, W], as stored."""
+        """Natural images uint8 [K, C, 3, H, W] and float32 compensators as stored, shapes as in ``compose``."""
         return read_parts(self.context.folder(self))
