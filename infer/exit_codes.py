@@ -13,7 +13,9 @@ import traceback
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from infer.cluster import optional_packages
@@ -114,9 +116,18 @@ def _unknown_key(key: str, error: Exception) -> str:
     message = f"{key} is not a setting"
     if allowed:
         message += f"; {group or 'the top level'} has {', '.join(allowed)}"
+    if group == "method" and (methods := _methods_with(name)):
+        return f"{message}. It is one of method={', method='.join(methods)}: leave it out, or choose that method"
     nearest = difflib.get_close_matches(name, allowed, n=1)
     prefix = f"{group}." if group else ""
     return f"{message}. " + (f"Type {prefix}{nearest[0]}=<value>" if nearest else "See python launch.py --help")
+
+
+def _methods_with(setting: str) -> list[str]:
+    """The methods that have the ``setting``, by the names of their schemas."""
+    store, folder = ConfigStore.instance(), "schema/method"
+    schemas = {file: OmegaConf.get_type(store.load(f"{folder}/{file}").node) for file in store.list(folder)}
+    return [file.removesuffix(".yaml") for file, schema in schemas.items() if hasattr(schema, setting)]
 
 
 def _unknown_option(group: str, name: str, options: list[str]) -> str:

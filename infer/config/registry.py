@@ -1,5 +1,6 @@
 """Registration of the dataclasses with Hydra, and conversion of its config into them."""
 
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -73,10 +74,16 @@ def as_plain(config: Config) -> dict[str, Any]:
     return plain
 
 
-def _refuse_unknown(composed: DictConfig) -> None:
+def _refuse_unknown(composed: DictConfig, group: str = "") -> None:
     """``+key=value`` slips past Hydra's checks; a setting that nothing reads is an error."""
-    for key in composed:
-        if key not in Config.__dataclass_fields__:
+    schema = OmegaConf.get_type(composed)
+    if not is_dataclass(schema):  # a dictionary, whose keys are free
+        return
+    allowed = {field.name for field in fields(schema)}
+    for key, value in composed.items():
+        if key not in allowed:
             raise UsageError(
-                f"+{key!s} was given, but there is no setting of that name. List them: python launch.py --help"
+                f"+{group}{key!s} was given, but there is no setting of that name. List them: python launch.py --help"
             )
+        if isinstance(value, DictConfig):
+            _refuse_unknown(value, f"{group}{key!s}.")

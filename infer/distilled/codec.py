@@ -1,29 +1,30 @@
-"""The loss that composed images suffer where they are stored as JPEG, as the published INFER code stores them."""
+"""JPEG as the published INFER code stores composed images, on numpy arrays: nothing here needs torch.
+
+It truncates values to bytes and leaves Pillow's settings alone, quality 75 and halved chroma (UFC, utils.py:103).
+Decoded pixels depend on the JPEG library that Pillow was built with, see ``library_of``.
+"""
 
 import io
 
-import torch
+import numpy as np
 from PIL import Image, features
-from torch import Tensor
-from torchvision.transforms.v2.functional import pil_to_tensor
-
-from infer.normalisation import Normalisation
 
 EXACT, JPEG = "exact", "jpeg"
-_QUALITY = 75
-_CHROMA_HALVED = 2
+_QUALITY, _SUBSAMPLING = 75, "4:2:0"
+_ROUNDING = 2**-8
+"""Levels that float arithmetic may lie below a whole one: natural images, which are bytes, stay what they are."""
 
 
-def decoded(images: Tensor, normalisation: Normalisation, codec: str) -> Tensor:
-    """Composed ``images`` [N, 3, H, W], normalised, as they come back from ``codec``.
-
-    ``jpeg`` truncates values to bytes and compresses each image by PIL at quality 75 with halved chroma (4:2:0), as in
-    UFC, utils.py:103. The result depends on the JPEG library, see ``library_of``.
-    """
-    if codec == EXACT:
-        return images
-    pixels = normalisation.levels(images).clamp(0, 255).to(torch.uint8)
-    return normalisation.normalise(torch.stack([_through_jpeg(image) for image in pixels]))
+def through_jpeg(levels: np.ndarray) -> np.ndarray:
+    """``levels`` [..., 3, H, W], 0 to 255, truncated to bytes, compressed and decoded again: uint8, the same shape."""
+    pixels = (levels.astype(np.float32) + _ROUNDING).clip(0, 255).astype(np.uint8)
+    decoded = np.empty_like(pixels)
+    for place in np.ndindex(pixels.shape[:-3]):
+        file = io.BytesIO()
+        image = Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels[place], 0, -1)))
+        image.save(file, "JPEG", quality=_QUALITY, subsampling=_SUBSAMPLING)
+        decoded[place] = np.moveaxis(np.asarray(Image.open(file)), -1, 0)
+    return decoded
 
 
 def library_of(codec: str) -> dict[str, str]:
@@ -32,10 +33,3 @@ def library_of(codec: str) -> dict[str, str]:
         return {}
     turbo = features.version("libjpeg_turbo")
     return {"jpeg_library": f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"}
-
-
-def _through_jpeg(image: Tensor) -> Tensor:
-    file = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=_QUALITY, subsampling=_CHROMA_HALVED)
-    pixels: Tensor = pil_to_tensor(Image.open(file))
-    return pixels

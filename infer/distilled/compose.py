@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infer.data.on_demand import OnDemand
-from infer.distilled.codec import EXACT, decoded
+from infer.distilled.codec import EXACT, through_jpeg
 from infer.normalisation import Normalisation
 
 _INT8_MAX = 127
@@ -20,7 +20,7 @@ def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation,
 
     ``natural`` is uint8 [K, C, 3, H, W]. Subset k runs slowest, then the block (0: P_k as it is, m+1: P_k plus the
     compensator of teacher m), then the class. Sums are clipped to the valid range and not quantised again, unless by
-    ``codec`` (``codec.decoded``). The published code clips in every iteration a copy that the optimiser never sees, and
+    ``codec`` (``decoded``). The published code clips in every iteration a copy that the optimiser never sees, and
     saves a JPEG of the last one (ufc_cifar.py:116).
     """
     real = normalisation.normalise(natural).unsqueeze(1)
@@ -37,6 +37,13 @@ def enlarged(compensators: Tensor, size: int) -> Tensor:
     flat = compensators.flatten(0, -4)
     large: Tensor = F.interpolate(flat, size=(size, size), mode="bilinear").unflatten(0, compensators.shape[:-3])
     return large
+
+
+def decoded(images: Tensor, normalisation: Normalisation, codec: str) -> Tensor:
+    """Composed ``images`` [N, 3, H, W], normalised, as they come back from ``codec``."""
+    if codec == EXACT:
+        return images
+    return normalisation.normalise(torch.from_numpy(through_jpeg(normalisation.levels(images).numpy())))
 
 
 class ComposedOnDemand(OnDemand):

@@ -36,6 +36,9 @@ def _one_line(finished: subprocess.CompletedProcess, code: int) -> str:
         (["ipc"], ["'ipc'"]),
         (["dataset=folder"], ["dataset.root"]),
         (["method=random", "method.lr=1"], ["method.lr is not a setting"]),
+        (["method=random", "method.composed_codec=jpeg"], ["It is one of method=infer: leave it out"]),
+        (["method=random", "+method.composed_codec=jpeg"], ["+method.composed_codec was given, but there is no"]),
+        (["method.composed_codec=png"], ["method.composed_codec=png", "[exact, jpeg]"]),
     ],
 )
 def test_refused_before_torch_is_loaded(launch_in, tmp_path, words, says):

@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from infer.distilled.codec import decoded
-from infer.distilled.compose import ComposedOnDemand, compose, enlarged
+from infer.distilled.compose import ComposedOnDemand, compose, decoded, enlarged
 from infer.distilled.folder import load
 from infer.errors import UsageError
 from infer.methods.infer import Ablation
@@ -99,6 +98,12 @@ def test_ablations_are_what_they_say(ablation):
             assert torch.equal(changed, u * (0.5 if ablation is Ablation.halved else 2))
 
 
+def test_jpeg_leaves_the_bytes_of_natural_images_to_the_compression_alone():
+    grey = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(-1, 3, 16, 16)
+    seen = decoded(NORMALISATION.normalise(grey), NORMALISATION, "jpeg")
+    assert torch.equal(NORMALISATION.to_bytes(seen), grey)  # a flat image survives JPEG, a level less would be seen
+
+
 def test_jpeg_truncates_and_halves_the_chroma():
     images = (torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5) * 4
     low, high = NORMALISATION.valid_range
@@ -106,7 +111,7 @@ def test_jpeg_truncates_and_halves_the_chroma():
     seen = decoded(images, NORMALISATION, "jpeg")
     for image, found in zip(images, seen, strict=True):
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (NORMALISATION.mean, NORMALISATION.std))
-        levels = ((image * std + mean) * 255).clamp(0, 255).byte()
+        levels = ((image * std + mean) * 255 + 1 / 256).clamp(0, 255).byte()
         file = io.BytesIO()
         Image.fromarray(levels.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=75)
         assert Image.open(file).layer[0][1:3] == (2, 2)  # 4:2:0, PIL's default at this quality

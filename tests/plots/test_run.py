@@ -263,10 +263,24 @@ def test_samples_of_infer_show_what_is_stored(make_finished_context):
     assert np.allclose(shown[10 + 11 + 1 + 3], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "word", ["method.composed_codec=jpeg", "method.compensator_scale=2", "method.ablation=per_class"]
+)
+def test_samples_of_other_forms_of_infer_show_what_students_see(make_finished_context, word):
+    context = make_finished_context("M=2", "K=2", word)
+    evaluation = main_evaluation(context)
+    context.obtain(evaluation.labelled.images)
+    seen = NORMALISATION.levels(evaluation.labelled.images.images().pixels).permute(0, 2, 3, 1).numpy() / 255
+    shown = drawn_images(samples_figure(recorded(context, [evaluation])))
+    of_first_subset = [*shown[:10], *shown[11:21], *shown[22:32]]
+    for image, expected in zip(of_first_subset, seen[:30], strict=True):
+        assert np.allclose(image / 255 if image.dtype == np.uint8 else image, expected, atol=1e-5)
+
+
 def test_a_compensator_has_a_symmetric_scale_of_its_own():
     natural = np.zeros((1, 1, 3, 8, 8), dtype=np.uint8)
-    compensators = np.zeros((2, 1, 3, 8, 8), dtype=np.float32)
-    compensators[0, 0, 0, 0, 0], compensators[0, 0, 1, 0, 0] = -3.0, 1.5
+    compensators = np.zeros((2, 1, 1, 3, 8, 8), dtype=np.float32)
+    compensators[0, 0, 0, 0, 0, 0], compensators[0, 0, 0, 1, 0, 0] = -3.0, 1.5
     rows = composition_rows(natural, compensators, ["first", "second"], STD)
     assert [row.lead is None for row in rows] == [True, False, False]
     assert rows[1].lead[0, 0].tolist() == [0.0, 0.75, 0.5]

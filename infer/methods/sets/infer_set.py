@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from infer.context import Context
-from infer.distilled.codec import EXACT, decoded, library_of
+from infer.distilled.codec import EXACT, library_of
 from infer.distilled.compose import (
     ComposedOnDemand,
     compose,
     composed_targets,
+    decoded,
     round_compensators,
     unround_compensators,
 )
