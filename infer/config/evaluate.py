@@ -63,9 +63,8 @@ class EvaluateConfig(Training):
     """The labels that the protocol is made for; with others, and where it is made for none in particular (null), it is
     named ``<protocol>+<labels>``."""
     convnet3: str = "convnet3"
-    """The network that ``student=convnet3`` stands for: the field's, with instance norm, or ``convnet3_batchnorm``, which
-    the codes of RDED and INFER mean by a ConvNet. A name typed in ``student.archs`` is that network under any
-    protocol."""
+    """The network that ``student=convnet3`` stands for: the field's, with instance norm, or ``convnet3_batchnorm``, the
+    ConvNet of RDED's and INFER's codes. A name typed in ``student.archs`` is that network under any protocol."""
     batch_size: int | None = 64  # type: ignore[assignment] # null until for_student has filled it in
     """null: as ``batch_size_by_ipc`` says."""
     batch_size_by_ipc: dict[int, int] = field(default_factory=dict)
