@@ -62,6 +62,9 @@ class EvaluateConfig(Training):
     published_with: LabelMode | None = None
     """The labels that the protocol is made for; with others, and where it is made for none in particular (null), it is
     named ``<protocol>+<labels>``."""
+    convnet3: str = "convnet3"
+    """The network that ``student=convnet3`` stands for: the field's, with instance norm, or ``convnet3_batchnorm``, the
+    ConvNet of RDED's and INFER's codes. A name typed in ``student.archs`` is that network under any protocol."""
     batch_size: int | None = 64  # type: ignore[assignment] # null until for_student has filled it in
     """null: as ``batch_size_by_ipc`` says."""
     batch_size_by_ipc: dict[int, int] = field(default_factory=dict)

@@ -28,7 +28,7 @@ def load(config: DatasetConfig, cache_dir: Path, threads: int) -> "ImageDataset"
 
     source = _source(config, threads)
     facts = source.facts(cache_dir)
-    return ImageDataset(**vars(facts), read=source.split)
+    return ImageDataset(**vars(facts), read=source.split, is_resized=source.is_resized)
 
 
 def _source(config: DatasetConfig, threads: int) -> "Source":

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 
 from infer.config.training import Normalise
+from infer.data.files_on_demand import Originals
 from infer.data.on_demand import OnDemand, Pixels
 from infer.errors import UsageError
 from infer.normalisation import CIFAR10, IMAGENET, Normalisation
@@ -21,11 +22,13 @@ class Split:
 
     images: Pixels
     targets: torch.Tensor
+    originals: Originals | None = None
+    """The images before they were resized; None where they are the files' own pixels, or come from no files."""
 
     def only(self, rows: torch.Tensor) -> "Split":
         """The images ``rows``, int64 [n], in that order; images on demand are not loaded yet."""
         images = self.images.only(rows) if isinstance(self.images, OnDemand) else self.images[rows]
-        return Split(images, self.targets[rows])
+        return Split(images, self.targets[rows], self.originals and self.originals.only(rows))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,10 @@ class Facts:
 class Source(Protocol):
     """Reader of one kind of data set."""
 
+    @property
+    def is_resized(self) -> bool:
+        """True if images are squares made of files of any size, so that splits have ``originals``."""
+
     def facts(self, cache_dir: Path) -> Facts:
         """The facts, out of ``cache_dir`` where they were measured on the same files before."""
 
@@ -82,6 +89,8 @@ class ImageDataset(Facts):
 
     read: Callable[[str], Split] = field(repr=False)
     """Returns the split of a name."""
+    is_resized: bool = False
+    """True if images are squares made of files of any size, which a split has as ``originals``."""
     held_out: bool = False
     """True if a part of the training data was set aside as ``val``."""
 

@@ -27,6 +27,8 @@ _KINDS: dict[type, tuple[type[CIFAR10], normalisation.Normalisation]] = {
 class Cifar:
     """50,000 training and 10,000 test images of 32x32 pixels; CIFAR-100 with its 100 fine labels."""
 
+    is_resized = False
+
     def __init__(self, config: Cifar10Config | Cifar100Config) -> None:
         self._name = config.name
         self._reader, self._normalisation = _KINDS[type(config)]

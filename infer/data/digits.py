@@ -20,6 +20,8 @@ _SPLIT_SEED = 0
 class Digits:
     """1,437 training and 360 test images; grey values 0..16 become 0..255 in three equal channels."""
 
+    is_resized = False
+
     def __init__(self, config: DigitsConfig) -> None:
         self._name = config.name
         digits = load_digits()

@@ -1,8 +1,9 @@
-"""Image files decoded on demand."""
+"""Image files decoded on demand: as squares of one size, or as they are."""
 
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -31,3 +32,25 @@ class FilesOnDemand(OnDemand):
                     raise UsageError(f"{path} is {width}x{height} pixels now, not {self.shape[3]}x{self.shape[2]}")
                 row[:] = image.pixels.transpose(2, 0, 1)
         return images
+
+
+class Originals:
+    """Images as their files hold them, of any size and shape, decoded by ``threads`` threads at every use."""
+
+    def __init__(self, paths: Sequence[Path], threads: int) -> None:
+        self._paths, self._threads = paths, threads
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, rows: Tensor) -> list[Tensor]:
+        """The images of int64 indices [n], uint8 [3, H, W] each. Raises UsageError for a file that cannot be read."""
+        with closing(decode_images(self._listed(rows), None, self._threads)) as decoder:
+            return [torch.from_numpy(image.pixels.transpose(2, 0, 1).copy()) for image in decoder]
+
+    def only(self, rows: Tensor) -> Self:
+        """The images ``rows``, int64 [n], in that order; none of them is decoded yet."""
+        return type(self)(self._listed(rows), self._threads)
+
+    def _listed(self, rows: Tensor) -> list[Path]:
+        return [self._paths[row] for row in rows.tolist()]

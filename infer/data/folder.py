@@ -40,6 +40,11 @@ class Folder:
         key = [config.name, str(self._root), config.resize, config.mean, config.std, self._listing.state]
         return cached_facts(cache_dir, key, self._measure)
 
+    @property
+    def is_resized(self) -> bool:
+        """True if ``resize`` is given."""
+        return self._config.resize is not None
+
     def split(self, name: str) -> Split:
         """The split ``train`` or ``test``. Raises UsageError as ``facts`` does."""
         return self._just_read.pop(name, None) or self._tree.split(name)

@@ -82,6 +82,11 @@ class WnidImages(ABC):
             notes=listing.notes,
         )
 
+    @property
+    def is_resized(self) -> bool:
+        """True of ImageNet, whose files are of any size."""
+        return self._shape[1] is not None
+
     def split(self, name: str) -> Split:
         """The split ``train`` or ``test``, as ``Tree.split``."""
         size, resizing = self._shape

@@ -13,8 +13,9 @@ import torch
 
 from infer.data.base import Split
 from infer.data.decode import DecodedImage, Resizing, decode_images
-from infer.data.files_on_demand import FilesOnDemand
+from infer.data.files_on_demand import FilesOnDemand, Originals
 from infer.data.listing import ImageFile, Listing
+from infer.data.on_demand import Pixels
 from infer.errors import UsageError
 from infer.ranges import consecutive
 
@@ -62,14 +63,19 @@ class Tree:
                 held[row] = image.pixels.transpose(2, 0, 1)
             contents.digests.extend((os.fsencode(file.path), image.sha256))
             contents.kinds.update([image.kind] if image.kind else [])
-        split = self._on_demand(name) if held is None else Split(torch.from_numpy(held), _targets(files))
+        split = self._on_demand(name) if held is None else self._split(name, torch.from_numpy(held))
         return split, contents
 
     def _on_demand(self, name: str) -> Split:
         files = self._listing.splits[name]
         log.info("The %s split (%.0f GiB) is decoded while it is used", name, self._bytes(name) / 2**30)
         images = FilesOnDemand(self._root, [file.path for file in files], self._size, self._resizing, self._threads)
-        return Split(images, _targets(files))
+        return self._split(name, images)
+
+    def _split(self, name: str, images: Pixels) -> Split:
+        files = self._listing.splits[name]
+        paths = [self._root / file.path for file in files]
+        return Split(images, _targets(files), Originals(paths, self._threads) if self._resizing else None)
 
     def _decoded(self, files: list[ImageFile]) -> Iterator[tuple[ImageFile, DecodedImage]]:
         for block in consecutive(len(files), _BLOCK):

@@ -1,6 +1,7 @@
 """Weights of other programs' checkpoint files: found in the file, renamed for the network and checked."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from infer.torch_load import load_foreign
 _WEIGHTS_UNDER = ("state_dict", "model", "net")
 _WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 _SYNONYMS = ({"linear", "fc", "classifier"}, {"shortcut", "downsample"})
+_BY_KIND = re.compile(r"layers\.(conv|norm)\.(\d+)\.(.+)")
 _IMAGENET_OUTPUTS = 1000
 _COUNTER = "num_batches_tracked"  # of batch norms; no output depends on it, and old files lack it
 
@@ -32,12 +34,14 @@ def fitted_weights(
     target: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str, imagenet_outputs: list[int] | None = None
 ) -> dict[str, Tensor]:
     """``weights`` as a state for the network whose state is ``target``. Names are mapped where the network lacks them:
-    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``. Of an ImageNet-1k network's 1,000 outputs,
-    those that ``imagenet_outputs`` lists are kept, in that order.
+    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``, and the layers of RDED's ConvNet, which are
+    numbered by kind, are put in a row. Of an ImageNet-1k network's 1,000 outputs, those that ``imagenet_outputs`` lists
+    are kept, in that order.
 
     Raises UsageError naming ``source`` and the first weight that is missing, left over or of another shape.
     """
-    mapped = {_name_in(target, name): (name, value) for name, value in weights.items()}
+    in_a_row = _in_a_row(weights)
+    mapped = {_name_in(target, in_a_row.get(name, name)): (name, value) for name, value in weights.items()}
     _check_all_there(target, mapped, source)
     if imagenet_outputs is not None:
         mapped = {name: (own, _kept(value, target[name], imagenet_outputs)) for name, (own, value) in mapped.items()}
@@ -71,6 +75,17 @@ def _unwrapped(name: str) -> str:
     while name.startswith(_WRAPPERS):
         name = name.partition(".")[2]
     return name
+
+
+def _in_a_row(names: Iterable[str]) -> dict[str, str]:
+    """New names, such as ``features.5.bias`` for ``layers.norm.1.bias``, of layers that are numbered by kind (RDED's
+    ConvNet, synthesize/models.py); none for other names. A block is a convolution, a norm or none, ReLU, pooling."""
+    by_kind = {name: match.groups() for name in names if (match := _BY_KIND.fullmatch(name))}
+    block = 4 if any(kind == "norm" for kind, _, _ in by_kind.values()) else 3
+    return {
+        name: f"features.{block * int(depth) + (kind == 'norm')}.{weight}"
+        for name, (kind, depth, weight) in by_kind.items()
+    }
 
 
 def _name_in(target: Mapping[str, Tensor], name: str) -> str:

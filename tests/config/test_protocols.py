@@ -10,7 +10,7 @@ from infer.errors import UsageError
 from infer.training.plan import Plan
 
 IMAGENET_UNITS = ("sre2l_imagenet", "cda_imagenet", "dwa_imagenet")
-RDED = ("rded_cifar10", "rded_cifar100", "rded_tiny", "rded_imagenet", "rded_imagenet10")
+RDED = ("rded_cifar10", "rded_cifar100", "rded_cifar100_convnet3", "rded_tiny", "rded_imagenet", "rded_imagenet10")
 
 
 def student_plan(resolved, protocol: str, ipc: int, images: int, *words: str) -> Plan:
@@ -65,6 +65,32 @@ def test_learning_rates_of_rded_follow_the_student(resolved):
         plan = student_plan(resolved, "rded_cifar10", 10, 100, f"student.archs=[{arch}]")
         typed = student_plan(resolved, "rded_cifar10", 10, 100, f"student.archs=[{arch}]", "evaluate.lr=2e-3")
         assert (plan.lr_at(0), typed.lr_at(0)) == (lr, 2e-3)
+
+
+def test_the_convnet_taught_by_a_convnet_has_values_of_its_own_on_cifar100_alone(resolved):
+    """argument.py of RDED: 2e-3 in batches of 25 there, the values of a ResNet on every other data set."""
+    found = {}
+    for protocol in RDED:
+        plan = student_plan(resolved, protocol, 10, 1000, "student=convnet3", "teachers.archs=[convnet3_batchnorm]")
+        found[protocol] = (plan.lr_at(0), plan.settings.batch_size)
+    sizes = {"rded_cifar10": 50, "rded_cifar100": 100, "rded_tiny": 100, "rded_imagenet": 100, "rded_imagenet10": 50}
+    assert found == {"rded_cifar100_convnet3": (2e-3, 25), **{name: (1e-3, size) for name, size in sizes.items()}}
+
+
+@pytest.mark.parametrize(
+    "words, archs",
+    [
+        *((f"evaluate={protocol} student=convnet3", ["convnet3_batchnorm"]) for protocol in RDED),
+        ("dataset=cifar100 student=convnet3", ["convnet3_batchnorm"]),
+        ("dataset=imagenet10 student=convnet3 labeling=dynamic", ["convnet3_batchnorm"]),
+        ("evaluate=rded_cifar10 student.archs=[convnet3]", ["convnet3"]),
+        ("evaluate=rded_cifar10 student=convnet3 evaluate.convnet3=convnet3_layernorm", ["convnet3_layernorm"]),
+        ("evaluate=sre2l_cifar student=convnet3", ["convnet3"]),
+        ("dataset=folder dataset.root=x", ["convnet3"]),
+    ],
+)
+def test_the_convnet_of_rded_and_infer_has_batch_norm(resolved, words, archs):
+    assert resolved(*words.split()).student.archs == archs
 
 
 def test_where_published_numbers_differ(resolved):

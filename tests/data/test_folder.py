@@ -22,6 +22,17 @@ def test_classes_are_the_sorted_folder_names_and_files_come_in_order(small_tree,
     assert data.notes == []
 
 
+def test_only_files_that_are_resized_are_there_as_they_are(make_tree, load_folder):
+    root = make_tree({"train": {"a": 2, "b": 2}, "test": {"a": 1, "b": 1}}, size=8)
+    assert not load_folder(root).is_resized and load_folder(root).train.originals is None
+    for _ in range(2):  # measured, and then out of the cache
+        resized = load_folder(root, resize=4)
+        assert resized.is_resized and resized.train.images.shape[-1] == 4
+        expected = np.asarray(Image.open(root / "train" / "b" / "0.png")).transpose(2, 0, 1)
+        (found,) = resized.train.originals[torch.tensor([2])]
+        assert torch.equal(found, torch.tensor(expected))
+
+
 def test_val_serves_where_test_has_no_classes(make_tree, load_folder):
     root = make_tree({"train": {"a": 2, "b": 2}, "val": {"a": 1, "b": 3}})
     (root / "test").mkdir()

@@ -11,6 +11,7 @@ from torchvision import models, transforms
 import infer.data
 from infer.config.dataset import ImagenetConfig, TinyImagenetConfig
 from infer.data import imagenet
+from infer.data.holdout import holdout
 from infer.data.imagenet import imagenet_outputs, imagenet_wnids
 from infer.data.on_demand import OnDemand
 from infer.errors import UsageError
@@ -201,3 +202,24 @@ def test_annotations_of_images_that_are_not_there(tiny, load, refusal):
 def test_a_person_is_told_words_for_wnids_and_other_classes_as_they_are():
     assert imagenet.in_words(["n03888257", "n01440764"]) == ["parachute", "tench"]
     assert imagenet.in_words(["cat", "dog"]) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_the_files_are_there_as_they_are(tree, load, in_memory):
+    data = load(subset(tree, in_memory=in_memory))
+    rows = torch.tensor([3, 0])
+    files = [tree / "train" / "n02102040" / "n02102040_1.JPEG", tree / "train" / "n01440764" / "n01440764_0.JPEG"]
+    expected = [transforms.functional.pil_to_tensor(Image.open(file)) for file in files]
+    assert [image.shape[1:] for image in expected] == [(280, 310), (280, 300)]
+    assert data.is_resized and len(data.train.originals) == 6
+    for found in (data.train.originals[rows], data.train.only(rows).originals[torch.tensor([0, 1])]):
+        assert all(map(torch.equal, found, expected))
+
+
+def test_a_held_out_part_has_its_own_files(tree, load):
+    data = holdout(load(subset(tree)), 0.5, seed=0)
+    for split in (data.train, data.val):
+        for image, original in zip(split.images, split.originals[torch.arange(len(split.originals))], strict=True):
+            whole = transforms.functional.to_pil_image(original)
+            made = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224), transforms.PILToTensor()])
+            assert torch.equal(made(whole), image)

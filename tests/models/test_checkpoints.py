@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from test_checkpoint_names import PUBLISHED
 from test_cifar_teachers import Weights, efficientnet_b0, mobilenetv2, resnet18, shufflenet_g2
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from infer.errors import UsageError
 from infer.models import build
@@ -103,6 +104,53 @@ def test_kuangliu_names_fit_the_cifar_resnet(tmp_path: Path) -> None:
     torch.save(renamed, tmp_path / "c.pth")
     found = loaded(tmp_path / "c.pth", "resnet18").state_dict()
     assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+def rded_convnet(depth: int, width: int, classes: int, size: int, norm: bool = True) -> State:
+    """A checkpoint of RDED's ConvNet: its layers lie in one list for each kind."""
+    layers: dict[str, list[nn.Module]] = {"conv": [], "norm": [], "act": [], "pool": []}
+    for block in range(depth):
+        layers["conv"].append(nn.Conv2d(3 if block == 0 else width, width, 3, padding=1))
+        layers["norm"] += [nn.BatchNorm2d(width)] if norm else []
+        layers["act"].append(nn.ReLU())
+        layers["pool"].append(nn.AvgPool2d(2))
+    network = nn.Module()
+    network.layers = nn.ModuleDict({kind: nn.ModuleList(several) for kind, several in layers.items()})
+    network.classifier = nn.Linear(width * (size // 2**depth) ** 2, classes)
+    return drawn((name, tuple(value.shape)) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(("depth", "size"), [(3, 32), (4, 64), (6, 128)])
+@pytest.mark.parametrize("norm", [True, False])
+def test_the_layers_of_rded_s_convnet_are_put_in_a_row(tmp_path: Path, depth: int, size: int, norm: bool) -> None:
+    state = rded_convnet(depth, 8, 100, size, norm)
+    published = {f"layers.{kind}.{block}.weight" for kind in ("conv", "norm")[: 1 + norm] for block in range(depth)}
+    assert {name for name in state if name.endswith(".weight")} == published | {"classifier.weight"}
+    torch.save({"model": state, "epoch": 299}, tmp_path / "cifar100_conv3.pth")
+    arch = f"convnet{depth}_w8_{'batchnorm' if norm else 'nonorm'}"
+    network = loaded(tmp_path / "cifar100_conv3.pth", arch, classes=100, size=size).double()
+    images = torch.randn(2, 3, size, size, dtype=torch.float64)
+    expected, w = images, {name: value.double() for name, value in state.items()}
+    for block in range(depth):
+        expected = F.conv2d(expected, w[f"layers.conv.{block}.weight"], w[f"layers.conv.{block}.bias"], padding=1)
+        if norm:
+            running = (w[f"layers.norm.{block}.running_{kind}"] for kind in ("mean", "var"))
+            expected = F.batch_norm(
+                expected, *running, w[f"layers.norm.{block}.weight"], w[f"layers.norm.{block}.bias"]
+            )
+        expected = F.avg_pool2d(expected.relu(), 2)
+    expected = F.linear(expected.flatten(1), w["classifier.weight"], w["classifier.bias"])
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_rded_s_convnet_of_another_kind_is_told_by_its_own_names(tmp_path: Path) -> None:
+    torch.save({"model": rded_convnet(3, 8, 10, 32)}, tmp_path / "c.pth")
+    assert "layers.conv.0.weight is [8, 3, 3, 3] in the file and [16" in refusal(
+        tmp_path / "c.pth", "convnet3_w16_batchnorm", size=32
+    )
+    told = refusal(tmp_path / "c.pth", "convnet3_w8_instancenorm", size=32)
+    assert "the file's layers.norm.0.running_mean is not in the network" in told
 
 
 def test_a_name_that_the_network_has_is_left_alone(tmp_path: Path) -> None:

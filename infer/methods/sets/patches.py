@@ -1,16 +1,18 @@
 """Image patches of RDED: the crops of real images that a teacher finds most realistic, and images tiled from them.
 
 Of some random crops of every image the one with the lowest cross-entropy is kept, the best of a class are its patches,
-and factor² patches make an image (Sun et al., CVPR 2024). Nothing is optimised.
+and factor² patches make an image (Sun et al., CVPR 2024). Nothing is optimised. Where the images of a data set are
+squares made of larger files, crops are drawn on the files' own pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.transforms.v2.functional import resized_crop
 
 from infer.context import Context
 from infer.errors import UsageError
@@ -23,7 +25,8 @@ from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 from infer.training.execution import memory_format_of
 from infer.training.images import Images
-from infer.training.random_resized_crop import crop_sizes
+from infer.training.prefetch import prefetched
+from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
 from infer.training.resampling import resized_crops
 
 _CROPS_PER_BATCH = 256
@@ -40,12 +43,17 @@ class CropScores(TeacherOutputs):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        return {**super().settings, "seed": self.context.config.seed, **self._method.signature_settings}
+        return {
+            **super().settings,
+            "seed": self.context.config.seed,
+            **self._method.signature_settings,
+            **({"crops_of": "files"} if self.context.data.is_resized else {}),
+        }
 
     def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
-        index, squares = self._draw_crops(target)
-        images = Images(self.context.data.train.only(index).images, self.context.data.normalisation)
-        losses = crop_losses(network, images, squares, self._patch_size, target, self.context.device)
+        index = self._scored(target)
+        scored = self._scored_files if self.context.data.is_resized else self._scored_images
+        squares, losses = scored(network, target, index)
         lowest = losses.min(dim=1)
         return {
             "index": index,
@@ -57,20 +65,55 @@ class CropScores(TeacherOutputs):
         """The ``count`` best crops of class ``target``, best first: uint8 [count, 3, p, p], p the size of a patch."""
         scores = self.of_class(target)
         best = scores["cross_entropy"].sort(stable=True).indices[:count]
-        pixels = self.context.data.train.images[scores["index"][best]].float()
-        patches = resized_crops(pixels, scores["square"][best].unsqueeze(1), self._patch_size)
-        return patches.squeeze(1).round().clamp(0, 255).to(torch.uint8)
+        rows, squares = scores["index"][best], scores["square"][best].unsqueeze(1)
+        if self.context.data.is_resized:
+            files = (image.float() for _, block in self._files(rows) for image in block)
+            patches = torch.cat([crops_of(*pair, self._patch_size) for pair in zip(files, squares, strict=True)])
+        else:
+            pixels = self.context.data.train.images[rows].float()
+            patches = resized_crops(pixels, squares, self._patch_size).squeeze(1)
+        return patches.round().clamp(0, 255).to(torch.uint8)
 
-    def _draw_crops(self, target: int) -> tuple[Tensor, Tensor]:
-        """Indices of the images of a class that are scored, int64 [n], and their crops, int64 [n, crops, 3].
+    def _scored(self, target: int) -> Tensor:
+        """Indices of the images of a class that are scored, int64 [n]."""
+        of_class = self.context.data.class_indices[target]
+        order = generator(self.context.config.seed, "scored images", target).permutation(len(of_class))
+        return of_class[torch.from_numpy(order[: self._method.images_per_class])]
 
-        The crops of image i are row i of the class's random stream, so fewer images are the first of more.
+    def _uniform(self, target: int, images: int, numbers: int) -> np.ndarray:
+        """Random numbers in [0, 1), [images, crops, numbers].
+
+        Those of image i are row i of the class's random stream, so fewer images are the first of more.
         """
-        seed, method, data = self.context.config.seed, self._method, self.context.data
-        of_class = data.class_indices[target]
-        order = generator(seed, "scored images", target).permutation(len(of_class))[: method.images_per_class]
-        uniform = generator(seed, "scored crops", target).random((len(order), method.crops, 3))
-        return of_class[torch.from_numpy(order)], square_crops(uniform, data.image_size, method.scale_min)
+        return generator(self.context.config.seed, "scored crops", target).random((images, self._method.crops, numbers))
+
+    def _scored_images(self, network: nn.Module, target: int, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Crops int64 [n, crops, 3] of the images ``index`` and their cross-entropies [n, crops]."""
+        data = self.context.data
+        squares = square_crops(self._uniform(target, len(index), 3), data.image_size, self._method.scale_min)
+        images = Images(data.train.only(index).images, data.normalisation)
+        return squares, crop_losses(network, images, squares, self._patch_size, target, self.context.device)
+
+    def _scored_files(self, network: nn.Module, target: int, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for crops of the pixels of the files of the images ``index``, each of which is decoded once."""
+        data, device = self.context.data, self.context.device
+        uniform = self._uniform(target, len(index), ATTEMPTS + 2)
+        squares, losses = [], []
+        for part, files in self._files(index):
+            of_files = zip(uniform[part], files, strict=True)
+            drawn = [squares_within(row, file.shape[-2:], self._method.scale_min) for row, file in of_files]
+            seen = (Images(file.unsqueeze(0), data.normalisation).normalised(_moved(file, device)) for file in files)
+            crops = torch.stack([crops_of(*pair, self._patch_size) for pair in zip(seen, drawn, strict=True)])
+            losses.append(batch_losses(network, crops, data.image_size, target))
+            squares += drawn
+        return torch.stack(squares), torch.cat(losses).cpu()
+
+    def _files(self, rows: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
+        """Originals of the training images ``rows``, uint8 [3, H, W], a batch at a time with its place in ``rows``."""
+        originals = self.context.data.train.originals
+        assert originals is not None, "the images are resized"
+        parts = _batches(len(rows), self._method.crops)
+        return zip(parts, prefetched(lambda part: originals[rows[part]], parts), strict=True)
 
     @property
     def _patch_size(self) -> int:
@@ -137,26 +180,58 @@ def square_crops(uniform: np.ndarray, image_size: int, scale_min: float) -> Tens
     return torch.from_numpy(np.stack([top, left, side], axis=-1))
 
 
+def squares_within(uniform: np.ndarray, size: torch.Size, scale_min: float) -> Tensor:
+    """Random square crops (top, left, side) in pixels of an image of ``size`` (H, W), int64 [n, 3].
+
+    RandomResizedCrop with ``scale=(scale_min, 1), ratio=(1, 1)`` from numbers ``uniform`` [n, ATTEMPTS + 2] in [0, 1):
+    the first of some squares that fits into the image, else the largest that does, in the middle.
+    """
+    height, width = size
+    share = scale_min + (1 - scale_min) * uniform[:, :ATTEMPTS].T
+    side, _, fits = crop_sizes(share, np.ones_like(share), (height, width), ratio_max=1)
+    corner = []
+    for length, position in zip(size, uniform[:, ATTEMPTS:].T, strict=True):
+        spare = length - side
+        corner.append(np.where(fits, np.floor(position * (spare + 1)).astype(np.int64), spare // 2))
+    return torch.from_numpy(np.stack([*corner, side], axis=-1))
+
+
+def crops_of(image: Tensor, squares: Tensor, size: int) -> Tensor:
+    """The crops ``squares`` int64 [n, 3] of one floating-point ``image`` [3, H, W], resized: [n, 3, size, size].
+
+    One at a time: of a large image this is faster than the matrix products of ``resized_crops``.
+    """
+    boxes = squares.tolist()
+    crops = [resized_crop(image, top, left, side, side, [size, size], antialias=True) for top, left, side in boxes]
+    return torch.stack(crops)
+
+
 def crop_losses(
     network: nn.Module, images: Images, squares: Tensor, patch_size: int, target: int, device: torch.device
 ) -> Tensor:
     """Cross-entropy of ``network`` with class ``target`` on each of ``squares`` [n, crops, 3]: [n, crops], on the CPU.
 
-    A crop is resized to ``patch_size`` and zero-padded to the size of the image after normalising, so that the border
-    has the mean colour.
+    A crop is resized to ``patch_size``.
     """
-    images_per_batch = max(1, _CROPS_PER_BATCH // squares.shape[1])
-    layout, margin = memory_format_of(network), images.pixels.shape[-1] - patch_size
-    border = [margin // 2, margin - margin // 2] * 2
+    rows = _batches(len(images), squares.shape[1])
     losses = []
-    rows = [slice(part.start, part.stop) for part in consecutive(len(images), images_per_batch)]
-    with torch.no_grad():
-        for pixels, boxes in zip(images.chunks(rows), torch.split(squares, images_per_batch), strict=True):
-            crops = resized_crops(images.normalised(_moved(pixels, device)), _moved(boxes, device), patch_size)
-            batch = F.pad(crops.flatten(0, 1), border).contiguous(memory_format=layout)
-            batch_losses = -network(batch).float().log_softmax(1)[:, target]
-            losses.append(batch_losses.view(boxes.shape[:2]))
+    for part, pixels in zip(rows, images.chunks(rows), strict=True):
+        crops = resized_crops(images.normalised(_moved(pixels, device)), _moved(squares[part], device), patch_size)
+        losses.append(batch_losses(network, crops, images.pixels.shape[-1], target))
     return torch.cat(losses).cpu()
+
+
+def batch_losses(network: nn.Module, crops: Tensor, image_size: int, target: int) -> Tensor:
+    """Cross-entropy of ``network`` with class ``target`` on normalised ``crops`` [b, n, 3, p, p]: [b, n].
+
+    A crop is zero-padded to ``image_size``, so that its border has the mean colour.
+    """
+    margin = image_size - crops.shape[-1]
+    border = [margin // 2, margin - margin // 2] * 2
+    batch = F.pad(crops.flatten(0, 1), border).contiguous(memory_format=memory_format_of(network))
+    with torch.no_grad():
+        losses: Tensor = -network(batch).float().log_softmax(1)[:, target]
+    return losses.view(crops.shape[:2])
 
 
 def tile(patches: Tensor, factor: int) -> Tensor:
@@ -167,6 +242,11 @@ def tile(patches: Tensor, factor: int) -> Tensor:
     """
     grid = torch.unflatten(patches, 0, (factor, factor, -1))
     return grid.permute(2, 3, 0, 4, 1, 5).flatten(4, 5).flatten(2, 3)
+
+
+def _batches(images: int, crops: int) -> list[slice]:
+    """Rows of ``images`` whose crops pass the network together."""
+    return [slice(part.start, part.stop) for part in consecutive(images, max(1, _CROPS_PER_BATCH // crops))]
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
