@@ -52,10 +52,10 @@ def outputs_words(outputs: Path) -> list[str]:
     return [] if outputs == Path("outputs") else [f"outputs={quoted(str(outputs))}"]
 
 
-def launch_words(path: Path, overrides: list[str]) -> list[str]:
+def launch_words(path: Path, overrides: list[str], command: str = "infer evaluate") -> list[str]:
     """Words to type after ``launch.py``: the set, its data set where the manifest says one, and ``overrides``.
 
-    Raises UsageError when nothing says which data set it is.
+    Raises UsageError, with ``command`` to type, when nothing says which data set it is.
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist. Give the folder or file of a distilled set")
@@ -63,7 +63,7 @@ def launch_words(path: Path, overrides: list[str]) -> list[str]:
     given = {word.partition("=")[0] for word in overrides}
     folder = infer_folder(path)
     if "dataset" not in given:
-        words.append(f"dataset={_dataset_of(path, folder)}")
+        words.append(f"dataset={_dataset_of(path, folder, command)}")
     if folder is not None and "ipc" not in given:
         words.append(f"ipc={max(1, round(read_manifest(folder)['ipc_charged']))}")
     return [*words, *overrides]
@@ -92,7 +92,7 @@ def _path_of(word: str, outputs: Path) -> Path:
     return path if path.exists() or "/" in word else pick_run(word, outputs).folder.absolute()
 
 
-def _dataset_of(path: Path, folder: Path | None) -> str:
+def _dataset_of(path: Path, folder: Path | None, command: str) -> str:
     choices = sorted(preset.stem for preset in (conf_folder() / "dataset").glob("*.yaml"))
     name: str | None = read_manifest(folder)["dataset"]["name"] if folder is not None else None
     if name in choices:
@@ -102,7 +102,7 @@ def _dataset_of(path: Path, folder: Path | None) -> str:
         if name
         else "does not say which data set it is of"
     )
-    raise UsageError(f"{path} {told}. Type infer evaluate {path} dataset=<name>, one of {', '.join(choices)}")
+    raise UsageError(f"{path} {told}. Type {command} {path} dataset=<name>, one of {', '.join(choices)}")
 
 
 def quoted(text: str) -> str:

@@ -68,7 +68,7 @@ class _Search:
 
     options: argparse.Namespace
     since: float
-    """Time from which a run must have begun."""
+    """Time from which a run of the set must have begun."""
     missing: list["NeededRun"] = field(default_factory=list)
 
     def obtain(self, needed: "NeededRun", beside: Run | None = None) -> Run | None:
@@ -91,8 +91,8 @@ class _Search:
     def _find(self, needed: "NeededRun", beside: Run | None) -> Run | None:
         from infer.commands.score_runs import find_run
 
-        outputs = self.options.outputs
-        return find_run(needed, beside, find_runs(outputs) if outputs.is_dir() else [], self.since)
+        outputs, since = self.options.outputs, self.since if needed.holds_set else 0
+        return find_run(needed, beside, find_runs(outputs) if outputs.is_dir() else [], since)
 
     def _make(self, needed: "NeededRun") -> None:
         """Start it as ``launch.py`` does; what it says goes to stderr, so that stdout has the scores alone."""
@@ -155,17 +155,22 @@ def _scored(subject: "Subject", runs: Mapping["Part", Run], per_class: int) -> R
             "accuracies": {name: {"run": runs[SOURCES[name][0]].name} | each for name, each in accuracies.items()},
             "scores": scores,
         },
-        lines=[f"{of_set.name}: {method} on {of_set.setting('dataset.name')}, {labels} labels, {of_set.protocol}"],
+        lines=[
+            f"{of_set.name}: {method} on {of_set.setting('dataset.name')}, {labels} labels, protocol "
+            f"{of_set.protocol}, student {of_set.setting('student.archs')[0]}"
+        ],
         sections=[used, Section(("score", "value", "is"), rows, notes=notes)],
     )
 
 
 def _on_random_images(of_set: Run, per_class: int) -> str:
-    """The number of random images, beside the numbers that it could have been."""
+    """The number of random images, beside the other numbers that would be equal in some sense."""
     sizes, charged = of_set.manifest["sizes"], of_set.record["storage"]["ipc_charged"]
     seen = sizes["N"] / sizes["C"]
-    told = f"random: {per_class} real images per class; the set is charged for {charged:g}"
-    return told if seen == charged else f"{told}, its students see {seen:g} (--ipc {seen:g} takes as many)"
+    told = (
+        f"random: {per_class} real images per class, at equal images and not bytes; the set is charged for {charged:g}"
+    )
+    return told if seen == charged else f"{told}, its students see {seen:g} (--ipc {round(seen)})"
 
 
 def _as_text(summary: Summary) -> str:

@@ -140,7 +140,7 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
     Raises UsageError when it cannot be scored.
     """
     path = expand(word) if word else None
-    if path and path.exists() and not (path / RESULT).is_file():
+    if path and word and (path.exists() or word[0] in "/.~") and not (path / RESULT).is_file():
         subject = _subject_at(path, settings)
     elif settings:
         raise UsageError(
@@ -151,9 +151,10 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
         subject = _subject_of_run(pick_run(word, outputs) if word else last_finished(outputs, 1)[0])
     values = subject.settings.values
     if values.get("labeling.path") is not None or values.get("labeling.source") == "set":
+        here = command_of([word for word in subject.words if not _is_among(_key(word), ["labeling"])])
         raise UsageError(
             f"the students of {subject.name} learn labels that were made elsewhere, and random images have none of "
-            f"these. Score the set with labels made here: infer score {word or subject.name} labeling=static"
+            f"these. Have it labelled here, and score that run: {here}"
         )
     return subject
 
@@ -195,7 +196,7 @@ def last_change(path: Path) -> float:
 
 
 def _subject_at(path: Path, settings: list[str]) -> Subject:
-    words = _repeated(launch_words(path, settings))
+    words = _repeated(launch_words(path, settings, "infer score"))
     composed, _ = settings_of_words(shlex.join(words))
     return Subject(str(path), words, composed, path=path)
 
@@ -239,14 +240,15 @@ def _planned(
     words = [word for word in subject.words if not _is_among(_key(word), {*changes, *kept})]
     words += [f"{key}={value}" for key, value in {**changes, **kept}.items()]
     settings, config = settings_of_words(shlex.join(words))
-    if lost := _lost(subject, settings, changes):
-        if not lost.keys() - kept.keys():
-            raise UsageError(
-                f"{subject.name} cannot be repeated: {', '.join(lost)} would differ, since this program or its presets "
-                f"changed. Start it again: {command_of(subject.words)}"
-            )
-        return _planned(subject, changes, baselines, holds_set, {**kept, **lost})
-    return NeededRun(words, settings, config, holds_set, baselines)
+    lost = _lost(subject, settings, changes)
+    if not lost:
+        return NeededRun(words, settings, config, holds_set, baselines)
+    if lost.keys() <= kept.keys() or not lost.keys() <= {"evaluate", "K", *settings.values}:
+        raise UsageError(
+            f"{subject.name} cannot be repeated: {', '.join(lost)} would differ, since this program or its presets "
+            f"changed. Start it again: {command_of(subject.words)}"
+        )
+    return _planned(subject, changes, baselines, holds_set, {**kept, **lost})
 
 
 def _lost(subject: Subject, settings: Settings, changes: Mapping[str, str]) -> dict[str, str]:
