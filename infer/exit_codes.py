@@ -21,17 +21,17 @@ from omegaconf.errors import OmegaConfBaseException
 from infer.cluster import optional_packages
 from infer.errors import INTERRUPTED, TERMINATED, InferError, UsageError, describe
 
-_FULL_ERROR = "HYDRA_FULL_ERROR"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 _OURS = "INFER_SET_HYDRA_FULL_ERROR"
 """Set when this program, not a person, has asked Hydra for its errors."""
-_wants_traceback = os.environ.get(_FULL_ERROR) == "1" and _OURS not in os.environ
+_wants_traceback = os.environ.get(FULL_ERROR) == "1" and _OURS not in os.environ
 
 
 def exit_code_of(launch: Callable[[], int | None]) -> int:
     """Run ``launch`` (a function decorated by Hydra, or one that returns a code) and return the process's exit code."""
     if not _wants_traceback:
         os.environ[_OURS] = "1"  # processes that this one starts decide for themselves
-    os.environ[_FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
+    os.environ[FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
     try:
         return launch() or 0
     except KeyboardInterrupt as interruption:

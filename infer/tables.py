@@ -71,10 +71,10 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def summary_as_text(summary: Mapping[str, Any]) -> str:
-    """``mean ± std (n)`` with two digits."""
-    spread = "" if summary["std"] is None else f" ± {summary['std']:.2f}"
-    return f"{summary['mean']:.2f}{spread} ({summary['n']})"
+def summary_as_text(summary: Mapping[str, Any], digits: int = 2) -> str:
+    """``mean ± std (n)`` with ``digits`` after the point."""
+    spread = "" if summary["std"] is None else f" ± {summary['std']:.{digits}f}"
+    return f"{summary['mean']:.{digits}f}{spread} ({summary['n']})"
 
 
 def or_dash(value: Any) -> str:

@@ -13,7 +13,7 @@ from infer.commands.composition import settings_of_words
 from infer.data import load
 from infer.data.base import Facts
 from infer.data.paths import expand
-from infer.distilled.folder import infer_folder
+from infer.distilled.manifest import infer_folder
 from infer.errors import UsageError
 from infer.files import read_json
 from infer.formats.catalogue import Target, find_format, write

@@ -1,6 +1,7 @@
-"""``infer evaluate``: the command line of ``launch.py`` that trains students on a distilled set."""
+"""Command lines of ``launch.py`` that other commands type: the students of a distilled set, for ``infer evaluate``."""
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -10,9 +11,9 @@ from typing import NoReturn
 from infer import cli
 from infer.config.presets import conf_folder
 from infer.data.paths import expand
-from infer.distilled.fkd import holds_fkd_labels
-from infer.distilled.folder import infer_folder, read_manifest
+from infer.distilled.manifest import infer_folder, read_manifest
 from infer.errors import UsageError
+from infer.exit_codes import FULL_ERROR
 from infer.records.find import pick_run
 from infer.records.names import LABELS
 
@@ -20,29 +21,49 @@ from infer.records.names import LABELS
 def evaluate_set(options: argparse.Namespace) -> NoReturn:
     """Run ``launch.py method=imported method.path=...``; leaves the process as launch.py does."""
     path = _path_of(str(options.path), options.outputs)
-    words = launch_words(path, options.settings)
-    if options.outputs != Path("outputs"):
-        words.append(f"outputs={_quoted(str(options.outputs))}")
-    print(f"python launch.py {shlex.join(words)}")
+    words = [*launch_words(path, options.settings), *outputs_words(options.outputs)]
+    print(command_of(words))
     if hint := label_hint(path, words):
         print(hint)
+    launch(words)
+    sys.exit(0)
+
+
+def command_of(words: list[str]) -> str:
+    """``words`` as the command line that a person types."""
+    return f"python launch.py {shlex.join(words)}"
+
+
+def launch(words: list[str]) -> None:
+    """Run ``launch.py`` with ``words`` in this process, which is left as launch.py leaves it when the run fails."""
     sys.argv = ["launch.py", *words]
-    cli.main()
-    raise AssertionError("cli.main leaves the process")
+    asked_for_traceback = os.environ.get(FULL_ERROR)
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    finally:
+        os.environ[FULL_ERROR] = asked_for_traceback or "0"  # launch.py has set it for Hydra
 
 
-def launch_words(path: Path, overrides: list[str]) -> list[str]:
+def outputs_words(outputs: Path) -> list[str]:
+    """The word that makes a run write under ``outputs``, where that is not the default."""
+    return [] if outputs == Path("outputs") else [f"outputs={quoted(str(outputs))}"]
+
+
+def launch_words(path: Path, overrides: list[str], command: str = "infer evaluate") -> list[str]:
     """Words to type after ``launch.py``: the set, its data set where the manifest says one, and ``overrides``.
 
-    Raises UsageError when nothing says which data set it is.
+    Raises UsageError, with ``command`` to type, when nothing says which data set it is.
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist. Give the folder or file of a distilled set")
-    words = ["method=imported", f"method.path={_quoted(str(path))}"]
+    words = ["method=imported", f"method.path={quoted(str(path))}"]
     given = {word.partition("=")[0] for word in overrides}
     folder = infer_folder(path)
     if "dataset" not in given:
-        words.append(f"dataset={_dataset_of(path, folder)}")
+        words.append(f"dataset={_dataset_of(path, folder, command)}")
     if folder is not None and "ipc" not in given:
         words.append(f"ipc={max(1, round(read_manifest(folder)['ipc_charged']))}")
     return [*words, *overrides]
@@ -58,6 +79,8 @@ def label_hint(path: Path, words: list[str]) -> str | None:
 
 
 def _mode_of_stored_labels(folder: Path) -> str | None:
+    from infer.distilled.fkd import holds_fkd_labels  # torch takes seconds
+
     if (folder / f"{LABELS}.safetensors").is_file():
         return "static"
     return "fkd" if holds_fkd_labels(folder) else None
@@ -69,7 +92,7 @@ def _path_of(word: str, outputs: Path) -> Path:
     return path if path.exists() or "/" in word else pick_run(word, outputs).folder.absolute()
 
 
-def _dataset_of(path: Path, folder: Path | None) -> str:
+def _dataset_of(path: Path, folder: Path | None, command: str) -> str:
     choices = sorted(preset.stem for preset in (conf_folder() / "dataset").glob("*.yaml"))
     name: str | None = read_manifest(folder)["dataset"]["name"] if folder is not None else None
     if name in choices:
@@ -79,10 +102,10 @@ def _dataset_of(path: Path, folder: Path | None) -> str:
         if name
         else "does not say which data set it is of"
     )
-    raise UsageError(f"{path} {told}. Type infer evaluate {path} dataset=<name>, one of {', '.join(choices)}")
+    raise UsageError(f"{path} {told}. Type {command} {path} dataset=<name>, one of {', '.join(choices)}")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """``text`` as Hydra takes it, whatever it holds."""
     if re.fullmatch(r"[\w/.-]+", text, re.ASCII):
         return text

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from infer.config.evaluate import Mix
 from infer.config.training import Crop
-from infer.distilled.folder import load, read_manifest
+from infer.distilled.folder import load
+from infer.distilled.manifest import read_manifest
 from infer.errors import UsageError
 from infer.files import digest_of, listing
 from infer.store.files import load_tensors, save_tensors

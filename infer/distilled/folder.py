@@ -15,15 +15,13 @@ from infer.distilled.compose import (
     round_compensators,
     unround_compensators,
 )
+from infer.distilled.manifest import FORMAT, FORMAT_VERSION, infer_folder, read_manifest
 from infer.distilled.soft_labels import as_logits
 from infer.errors import UsageError
-from infer.files import listing, read_json, sha256, write_json
+from infer.files import listing, sha256, write_json
 from infer.normalisation import Normalisation
-from infer.records.names import COMPENSATORS, DISTILLED, IMAGES, LABELS, MANIFEST, NATURAL
+from infer.records.names import COMPENSATORS, IMAGES, LABELS, MANIFEST, NATURAL
 from infer.store.files import load_tensors, save_tensors
-
-FORMAT = "infer"
-FORMAT_VERSION = 1
 
 
 class DistilledSet(Dataset[tuple[Tensor, int, Tensor | None]]):
@@ -74,25 +72,6 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest over the folder's tensor files, with their checksums; to be called last."""
     header = {"format": FORMAT, "version": FORMAT_VERSION}
     write_json(folder / MANIFEST, header | manifest | {"files": listing(folder.glob("*.safetensors"))})
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a distilled set; UsageError where there is none or one of another format."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise UsageError(f"{folder} holds no distilled set: there is no {MANIFEST}. Give a run's distilled/ folder")
-    manifest: dict[str, Any] = read_json(path)
-    if (manifest.get("format"), manifest.get("version")) != (FORMAT, FORMAT_VERSION):
-        raise UsageError(
-            f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; "
-            f"this program reads {FORMAT!r} version {FORMAT_VERSION}"
-        )
-    return manifest
-
-
-def infer_folder(path: Path) -> Path | None:
-    """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
-    return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)
 
 
 def load(path: str | Path) -> DistilledSet:

@@ -15,7 +15,7 @@ from infer.config.evaluate import EvaluateConfig
 from infer.config.training import Crop
 from infer.context import Context
 from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
-from infer.distilled.folder import infer_folder
+from infer.distilled.manifest import infer_folder
 from infer.errors import UsageError
 from infer.formats.fkd import ForeignLabelFolder
 from infer.formats.fkd_order import agrees, of_leading

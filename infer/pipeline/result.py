@@ -48,8 +48,9 @@ class RunResult:
         self._update(status=DONE)
 
     def add_environment(self, context: Context) -> None:
-        """Add device, threads, versions and commit."""
-        self._update(environment=self.content["environment"] | environment.describe(context.device))
+        """Add device, precision, threads, versions and commit."""
+        described = environment.describe(context.device) | {"precision": context.precision}
+        self._update(environment=self.content["environment"] | described)
 
     def add_plan(self, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:
         """Add the facts known before the work: bytes, protocol, updates, and every artefact that it depends on."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from infer.context import Context
 from infer.data.imagenet import in_words
-from infer.distilled.folder import read_manifest, write_labels, write_manifest
+from infer.distilled.folder import write_labels, write_manifest
+from infer.distilled.manifest import read_manifest
 from infer.evaluation.comparison import Evaluation
 from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels

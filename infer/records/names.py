@@ -6,6 +6,8 @@ RUNS, SWEEPS = "runs", "sweeps"
 # In the folder of a run, and of every job of a sweep.
 RESULT = "result.json"
 LOG = "infer.log"
+OVERRIDES = ".hydra/overrides.yaml"
+"""The words that the run was started with; Hydra writes it before the work."""
 DISTILLED = "distilled"
 """Subfolder with the run's own copy of its distilled set."""
 SAMPLES_PICTURE, CURVES_PICTURE = "samples.png", "curves.png"

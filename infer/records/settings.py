@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from infer.records.names import OVERRIDES
 from infer.records.runs import Run
 
 ABSENT = "-"
@@ -61,13 +62,12 @@ class Variation:
 
 def settings_of(run: Run) -> Settings:
     """The settings of a run, with M and K as they came out."""
-    words = typed_words(run)
-    return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(words))
+    return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(typed_words(run)))
 
 
 def typed_words(run: Run) -> list[str]:
-    """The words after ``launch.py`` that a run or a sweep's job adds up to."""
-    overrides = run.folder / ".hydra" / "overrides.yaml"
+    """The words after ``launch.py`` that a run was started with."""
+    overrides = run.folder / OVERRIDES
     return [str(word) for word in OmegaConf.load(overrides)] if overrides.is_file() else planned_words(run)
 
 

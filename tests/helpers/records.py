@@ -88,8 +88,13 @@ def write_run(folder: Path, words: str = "", top1: Sequence[float] = (97.0, 98.0
     (folder / ".hydra" / "overrides.yaml").write_text("".join(f"- {word}\n" for word in words.split()) or "[]\n")
     (folder / "infer.log").touch()
     subsets = record["config"].get("K") or 7
-    sizes = {"sizes": {"K": subsets}, "dataset": {"fingerprint": signature_of(record["config"]["dataset"])}}
-    write_json(folder / "distilled" / "manifest.json", {"files": {}} | sizes)
+    dataset = {"fingerprint": signature_of(record["config"]["dataset"])}
+    facts = {
+        "sizes": {"K": subsets, "N": 350, "C": 10},
+        "dataset": dataset,
+        "signature": signature_of(record["config"]["method"]),
+    }
+    write_json(folder / "distilled" / "manifest.json", {"files": {}} | facts)
     return folder
 
 

@@ -15,13 +15,8 @@ from infer.context import Context
 from infer.data.paths import expand
 from infer.distilled.codec import EXACT
 from infer.distilled.compose import compose, composed_targets
-from infer.distilled.folder import (
-    infer_folder,
-    read_manifest,
-    read_parts,
-    verify,
-    write_manifest,
-)
+from infer.distilled.folder import read_parts, verify, write_manifest
+from infer.distilled.manifest import infer_folder, read_manifest
 from infer.files import content_digest
 from infer.formats.catalogue import find_format
 from infer.formats.foreign_set import ForeignSet

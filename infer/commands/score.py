@@ -1,0 +1,183 @@
+"""``infer score``: DD-Ranking's scores of a distilled set, from runs that are there or that it makes."""
+
+import argparse
+import contextlib
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infer.commands.parsing import RUN, Commands, add_command
+from infer.errors import RunError, UsageError
+from infer.records.runs import Run, find_runs
+from infer.records.scores import Accuracies, scores_of
+from infer.records.statistics import Summary
+from infer.tables import Report, Section, summary_as_text
+
+if TYPE_CHECKING:
+    from infer.commands.score_runs import NeededRun, Part, Subject
+
+_EPILOG = """Exit code: 0 when the scores are printed, 2 when runs are missing. Settings go with a set alone, as for
+infer evaluate; a run is scored as it was made."""
+_DIGITS = 4
+_MEANING = {
+    "HLR": "all training images - the set, hard labels",
+    "IOR": "the set - random images, the run's labels",
+    "LRS": "alpha = (IOR - HLR) / 2",
+    "ARS": "beta = mean of IOR with and without augmentation",
+}
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``score`` to ``commands``."""
+    about = "DD-Ranking's scores of a distilled set, LRS and ARS"
+    parser = add_command(commands, "score", about, run, ("json", "md"), epilog=_EPILOG)
+    told = f"{RUN}; or a set that infer evaluate takes; without it the last finished run"
+    parser.add_argument("run_or_set", metavar="RUN_OR_SET", nargs="?", help=told)
+    parser.add_argument("settings", metavar="SETTING", nargs="*", help="of a set: dataset=..., labeling=hard")
+    parser.add_argument(
+        "--make", action="store_true", help="make the runs that are missing; without it they are listed"
+    )
+    told = "random images per class to compare with; without it as many as the set is charged for"
+    parser.add_argument("--ipc", metavar="N", type=_per_class, help=told)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Score what ``options.run_or_set`` names, or list the runs that are missing."""
+    from infer.commands.score_runs import Part, last_change, plan, plan_random, subject_of  # Hydra takes half a second
+
+    subject = subject_of(options.run_or_set, options.settings, options.outputs)
+    needed = plan(subject)
+    search = _Search(options, last_change(subject.path) if subject.path else 0)
+    of_set = subject.run or search.obtain(needed[Part.any])
+    if of_set is None:
+        search.missing += [needed[Part.hard], needed[Part.plain]]
+        return _missing(subject, search)
+    per_class = options.ipc or max(1, round(of_set.record["storage"]["ipc_charged"]))
+    needed |= plan_random(subject, of_set, per_class)
+    found = {part: search.obtain(each, of_set) for part, each in needed.items() if part is not Part.any}
+    there = {Part.any: of_set} | {part: each for part, each in found.items() if each is not None}
+    return _missing(subject, search) if search.missing else _scored(subject, there, per_class)
+
+
+@dataclass
+class _Search:
+    """A search through the recorded runs, that with ``--make`` makes what it does not find."""
+
+    options: argparse.Namespace
+    since: float
+    """Time from which a run of the set must have begun."""
+    missing: list["NeededRun"] = field(default_factory=list)
+
+    def obtain(self, needed: "NeededRun", beside: Run | None = None) -> Run | None:
+        """The run that is ``needed`` and was measured on the same ground as ``beside``; None where it is missing."""
+        if found := self._find(needed, beside):
+            return found
+        if not self.options.make:
+            self.missing.append(needed)
+            return None
+        self._make(needed)
+        made = self._find(needed, beside)
+        if made is None:
+            whose = beside.name if beside else self.options.run_or_set
+            raise RunError(
+                f"the run that was just made cannot be scored beside {whose}: the data, the set or its teachers have "
+                "changed since. What differs: infer diff"
+            )
+        return made
+
+    def _find(self, needed: "NeededRun", beside: Run | None) -> Run | None:
+        from infer.commands.score_runs import find_run
+
+        outputs, since = self.options.outputs, self.since if needed.holds_set else 0
+        return find_run(needed, beside, find_runs(outputs) if outputs.is_dir() else [], since)
+
+    def _make(self, needed: "NeededRun") -> None:
+        """Start it as ``launch.py`` does; what it says goes to stderr, so that stdout has the scores alone."""
+        from infer.commands.launch_words import launch, outputs_words
+
+        with contextlib.redirect_stdout(sys.stderr):
+            print(f"\n{self.command(needed)}")
+            launch([*needed.command_words, *outputs_words(self.options.outputs)])
+
+    def command(self, needed: "NeededRun") -> str:
+        """The command line that makes ``needed``."""
+        from infer.commands.launch_words import command_of, outputs_words
+
+        return command_of([*needed.command_words, *outputs_words(self.options.outputs)])
+
+
+def _missing(subject: "Subject", search: _Search) -> Report:
+    """The commands to paste, and after them the one that was typed, with the name of the run that it meant."""
+    commands = list(dict.fromkeys(map(search.command, search.missing)))
+    options = search.options
+    again = ["infer", "score", subject.name, *options.settings]
+    again += ["--ipc", str(options.ipc)] if options.ipc else []
+    again += ["--outputs", str(options.outputs)] if options.outputs != Path("outputs") else []
+    noun = "1 run is" if len(commands) == 1 else f"{len(commands)} runs are"
+    return Report(
+        data={"set": subject.name, "missing": commands},
+        lines=[f"{noun} missing for the scores of {subject.name}. Type these lines, or the last alone with --make:"],
+        closing=[*commands, shlex.join(again)],
+        code=2,
+    )
+
+
+def _scored(subject: "Subject", runs: Mapping["Part", Run], per_class: int) -> Report:
+    from infer.commands.score_runs import SOURCES, Part, fractions_of
+
+    accuracies = {name: fractions_of(runs[part], baseline) for name, (part, baseline) in SOURCES.items()}
+    scores = scores_of(Accuracies(**{name: summary["values"] for name, summary in accuracies.items()}))
+    of_set = runs[Part.any]
+    method, labels = str(of_set.setting("method.name")), str(of_set.setting("labeling.mode"))
+    shown_as = {
+        "real_hard": ("all training images", "hard", "yes"),
+        "set_hard": (method, "hard", "yes"),
+        "set_any": (method, labels, "yes"),
+        "random_any": (f"random, {per_class} per class", labels, "yes"),
+        "set_plain": (method, labels, "no"),
+        "random_plain": (f"random, {per_class} per class", labels, "no"),
+    }
+    rows = [[*shown_as[name], _as_text(accuracies[name]), runs[SOURCES[name][0]].name] for name in SOURCES]
+    columns = ("students on", "labels", "augmented", f"{of_set.split} top-1", "of run")
+    used = Section(columns, rows, notes=[_on_random_images(of_set, per_class)])
+    rows = [[score, _as_text(summary), _MEANING[score]] for score, summary in scores.items()]
+    notes = [
+        "mean ± standard deviation (n) over repeats; accuracies are fractions; LRS = ARS = 0.2689 is no difference"
+    ]
+    return Report(
+        data={
+            "set": subject.name,
+            "protocol": of_set.protocol,
+            "random_per_class": per_class,
+            "accuracies": {name: {"run": runs[SOURCES[name][0]].name} | each for name, each in accuracies.items()},
+            "scores": scores,
+        },
+        lines=[
+            f"{of_set.name}: {method} on {of_set.setting('dataset.name')}, {labels} labels, protocol "
+            f"{of_set.protocol}, student {of_set.setting('student.archs')[0]}"
+        ],
+        sections=[used, Section(("score", "value", "is"), rows, notes=notes)],
+    )
+
+
+def _on_random_images(of_set: Run, per_class: int) -> str:
+    """The number of random images, beside the other numbers that would be equal in some sense."""
+    sizes, charged = of_set.manifest["sizes"], of_set.record["storage"]["ipc_charged"]
+    seen = sizes["N"] / sizes["C"]
+    told = (
+        f"random: {per_class} real images per class, at equal images and not bytes; the set is charged for {charged:g}"
+    )
+    return told if seen == charged else f"{told}, its students see {seen:g} (--ipc {round(seen)})"
+
+
+def _as_text(summary: Summary) -> str:
+    return summary_as_text(summary, _DIGITS)
+
+
+def _per_class(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--ipc {text}: images per class are a number from 1")
+    return int(text)
