@@ -81,6 +81,14 @@ CHANGES = {
         Change("[random_hard]", resizes=frozenset({"distilled", "evals"})),
         Change("[full]", resizes=STUDENTS),
     ],
+    "baseline_budgets": [
+        Change("[ipc]"),
+        Change(
+            "[bytes,images]",
+            resizes=STUDENTS | {"labels", "distilled", "logits/natural"},
+            given="baselines=[random_static]",
+        ),
+    ],
     "device": [Change("auto", given="precision=fp32")],
     "precision": [Change("bf16", ALL), Change("fp32")],
     "worker": [Change("1")],
