@@ -17,9 +17,8 @@ def add_to(commands: Commands) -> None:
     about = "the measured results that are kept with the package"
     parser = add_command(commands, "results", about, run, ("json", "csv", "md"))
     parser.add_argument("table", metavar="TABLE", help="e.g. reproduction or matrix")
-    parser.add_argument(
-        "--add", metavar="RUN", nargs="+", help=f"keep the results of a run, or of runs that differ in seed: {RUN}"
-    )
+    told = f"keep the results of runs or sweeps; runs that differ in nothing but their seed count together: {RUN}"
+    parser.add_argument("--add", metavar="RUN_OR_SWEEP", nargs="+", help=told)
     parser.add_argument("--name", help="the name of the row, instead of the method's")
     parser.add_argument("--published", metavar="NUMBER", default="", help="the published number beside it")
     parser.add_argument("--source", metavar="TEXT", default="", help="the source of that number")

@@ -6,43 +6,54 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infer.config.presets import VARIANT
 from infer.errors import UsageError
 from infer.records.artefacts import stored_artefacts
+from infer.records.measurements import Measurement, measurements_of
 from infer.records.names import RESULT
 from infer.records.results import Result
 from infer.records.rows import side_by_side
-from infer.records.runs import DONE, Run
+from infer.records.runs import Run
 from infer.records.settings import has_effect, typed_values, typed_words
-from infer.tables import count
+from infer.tables import count, shown
 
 _FULL = "full"
+_COLUMNS_OF_THEIR_OWN = ("method", "labeling", "student", "evaluate", "student.archs")
 
 
 def results_of(
     runs: Sequence[Run], outputs: Path, table: str, name: str | None, published: str, source: str
 ) -> list[Result]:
-    """One result for the distilled set of ``runs`` and one for each of their baselines.
+    """One result for each distilled set of ``runs`` and for each of their baselines; runs that differ in nothing but
+    ``seed`` count together.
 
-    The runs differ in nothing but ``seed``, and so hold sets of their own, or there is only one. ``name`` replaces that
-    of the method; ``published`` and ``source`` belong to the distilled set alone.
-    Raises UsageError for runs that have not ended well or that differ in more.
+    ``name`` replaces the method's, to which the settings that vary are added otherwise; ``published`` and ``source``
+    belong to the distilled sets alone. Raises UsageError when none of the runs has ended well.
     """
-    for run in runs:
-        if run.state != DONE:
-            raise UsageError(f"{run.name} is {run.state}, so it has no result to keep yet. Start it again")
-    if others := set(side_by_side(runs).columns) - {"seed"}:
-        raise UsageError(
-            f"{len(runs)} runs were given that differ in {', '.join(others)}; only seed may differ. Give one"
-        )
-    first = runs[0]
-    method = str(first.setting("method.name"))
+    measurements = measurements_of(side_by_side(runs))
+    if not measurements:
+        states = ", ".join(f"{run.name} is {run.state}" for run in runs)
+        raise UsageError(f"{states}, so there is no result to keep yet. Start it again")
     found = []
-    for each in (method, *first.record["baselines"]):
-        outcomes = [run.record if each == method else run.record["baselines"].get(each) for run in runs]
-        for arch in first.record["per_student"]:
-            own = {"name": name or method, "published": published, "source": source} if each == method else {}
-            found.append(_result(runs, outputs, each, outcomes, arch, table, own))
+    for measurement in measurements:
+        first = measurement.runs[0]
+        method = str(first.setting("method.name"))
+        own = {"name": name or _name(method, measurement), "published": published, "source": source}
+        for each in (method, *first.record["baselines"]):
+            outcomes = [run.record if each == method else run.record["baselines"][each] for run in measurement.runs]
+            for arch in first.record["per_student"]:
+                about = own if each == method else {}
+                found.append(_result(measurement.runs, outputs, each, outcomes, arch, table, about))
     return found
+
+
+def _name(method: str, measurement: Measurement) -> str:
+    """The method, with what sets the measurement apart from the others but for labels and students."""
+    if "method" in measurement.values:  # an option, which may be a form of the method
+        method = measurement.values["method"]
+    varying = {k: v for k, v in measurement.values.items() if k not in _COLUMNS_OF_THEIR_OWN and v is not None}
+    words = [str(value) if key == VARIANT else f"{key}={shown(value)}" for key, value in varying.items()]
+    return ", ".join([method, *words])
 
 
 def _result(

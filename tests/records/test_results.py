@@ -62,9 +62,16 @@ def test_sets_of_several_seeds_count_together(tmp_path):
     assert (own.name, own.mean, own.score) == ("INFER", "43.00", "43.00 ± 2.58 (4, 2 sets)")
 
 
-def test_runs_that_differ_in_more_than_the_seed_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="differ in M"):
-        results_of([_run(tmp_path, "a", "M=1"), _run(tmp_path, "b", "M=2")], tmp_path, "matrix", None, "", "")
+def test_runs_that_differ_in_more_than_the_seed_are_rows_of_their_own(tmp_path):
+    runs = [_run(tmp_path, "a", "M=1"), _run(tmp_path, "b", "M=2"), _run(tmp_path, "c", "M=2 variant=float32")]
+    found = [each.name for each in results_of(runs, tmp_path, "matrix", None, "", "") if "random" not in each.name]
+    assert [name.split(", ")[:2] for name in found] == [["infer", "M=1"], ["infer", "M=2"], ["infer", "float32"]], found
+
+
+def test_a_run_that_has_not_ended_has_no_result(tmp_path):
+    run = Run("a", write_run(tmp_path / "runs" / "a", status="failed"))
+    with pytest.raises(UsageError, match="a is failed, so there is no result"):
+        results_of([run], tmp_path, "matrix", None, "", "")
 
 
 def test_a_newer_measurement_replaces_the_old_one_beside_the_same_published_number(tmp_path, kept):
