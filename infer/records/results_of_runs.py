@@ -48,12 +48,11 @@ def results_of(
 
 
 def _name(method: str, measurement: Measurement) -> str:
-    """The method, with what sets the measurement apart from the others but for labels and students."""
-    if "method" in measurement.values:  # an option, which may be a form of the method
-        method = measurement.values["method"]
-    varying = {k: v for k, v in measurement.values.items() if k not in _COLUMNS_OF_THEIR_OWN and v is not None}
-    words = [str(value) if key == VARIANT else f"{key}={shown(value)}" for key, value in varying.items()]
-    return ", ".join([method, *words])
+    """The method, with what was typed to set the measurement apart from the others but for labels and students."""
+    values, typed = measurement.values, typed_values(typed_words(measurement.runs[0]))
+    method = values.get("method", method)  # an option, which may be a form of the method
+    varying = {key: value for key, value in values.items() if key in typed and key not in _COLUMNS_OF_THEIR_OWN}
+    return ", ".join([method, *(str(v) if key == VARIANT else f"{key}={shown(v)}" for key, v in varying.items())])
 
 
 def _result(
