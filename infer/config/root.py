@@ -38,7 +38,10 @@ class Baseline(str, Enum):
 
 
 class Precision(str, Enum):
-    """Arithmetic of training teachers and students; auto is bf16 on a GPU that has it, else fp32."""
+    """Arithmetic of training teachers and students.
+
+    auto is bf16 on a GPU that has it, else fp32; for students it is what the protocol says, where it says something.
+    """
 
     auto = "auto"
     fp32 = "fp32"
@@ -73,6 +76,7 @@ class Config:
     with hard ones, and all of the data, but nothing in a sweep."""
     device: str = "auto"
     precision: Precision = Precision.auto
+    """One that is named here counts for students, too, whatever the protocol says."""
     worker: int = 0
     """Number of a process that shares its work with others of the same settings: ``-m worker=range(8)``."""
     outputs: str = "outputs"
