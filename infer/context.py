@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from infer.config import Config, Stage
+from infer.config import Precision as AskedPrecision
 from infer.console import Console
 from infer.data.base import ImageDataset
 from infer.environment import Precision
@@ -41,7 +42,7 @@ class Context:
     store: Store
     device: torch.device
     precision: Precision
-    """Arithmetic in which teachers and students are trained."""
+    """Arithmetic in which teachers are trained."""
     console: Console
     run_folder: Path
     overrides: Sequence[str] = ()
@@ -51,6 +52,12 @@ class Context:
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Teachers in memory, by signature."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
+
+    @property
+    def student_precision(self) -> Precision:
+        """Arithmetic in which students are trained: the protocol's, unless the setting ``precision`` names one."""
+        own = self.config.evaluate.precision
+        return self.precision if own is None or self.config.precision is not AskedPrecision.auto else own.value
 
     def obtain(self, artefact: Artefact, wait: bool = True) -> dict[str, Any]:
         """The record of ``artefact``, which is made now if it is absent and its stage was requested.

@@ -42,6 +42,13 @@ class TestCrop(str, Enum):
     enlarged_centre = "enlarged_centre"
 
 
+class StudentPrecision(str, Enum):
+    """Arithmetic of training students."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 class Reported(str, Enum):
     """The epoch whose scores lead."""
 
@@ -74,6 +81,9 @@ class EvaluateConfig(Training):
     """Peak learning rate; null: as ``lr_by_student`` says."""
     lr_by_student: dict[str, float] = field(default_factory=dict)
     """Peak learning rates by architecture; ``default`` is that of all others."""
+    precision: StudentPrecision | None = None
+    """Arithmetic in which students are trained, and teachers label online, where the top-level ``precision`` is auto:
+    fp32 in published protocols, as their codes do on every device; null: that of the top level."""
     divide_epochs_by_blocks: bool = False
     """Divide ``epochs`` by the composed images per stored one (M+1 for INFER), rounded: the published dynamic recipe,
     400 epochs giving 80 at M=4."""

@@ -50,7 +50,10 @@ class BaselineBudget(str, Enum):
 
 
 class Precision(str, Enum):
-    """Arithmetic of training teachers and students; auto is bf16 on a GPU that has it, else fp32."""
+    """Arithmetic of training teachers and students.
+
+    auto is bf16 on a GPU that has it, else fp32; for students it is what the protocol says, where it says something.
+    """
 
     auto = "auto"
     fp32 = "fp32"
@@ -87,6 +90,7 @@ class Config:
     """Sizes of the random baselines; each beside ``bytes`` is recorded as ``<baseline>@<budget>``."""
     device: str = "auto"
     precision: Precision = Precision.auto
+    """One that is named here counts for students, too, whatever the protocol says."""
     worker: int = 0
     """Number of a process that shares its work with others of the same settings: ``-m worker=range(8)``."""
     outputs: str = "outputs"

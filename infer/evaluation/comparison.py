@@ -8,10 +8,12 @@ from typing import Any
 
 from infer.config import Baseline, BaselineBudget
 from infer.config.labeling import LabelMode
+from infer.config.protocols import protocol_name, protocol_settings
 from infer.context import Context
 from infer.evaluation.protocol import student_plan
 from infer.evaluation.random_images import random_images
 from infer.evaluation.student import LabelledSet, Student, metrics_of, students_of
+from infer.files import digest_of
 from infer.labels.registry import labels_of
 from infer.methods.registry import distilled_set
 from infer.methods.sets.base import TrainingSet
@@ -26,7 +28,6 @@ _LABELS_OF = {
     Baseline.random_fkd: LabelMode.fkd,
     Baseline.full: LabelMode.hard,
 }
-_NOT_PROTOCOL = ("repeats", "split", "val_fraction", "test_every", "reported")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ class Evaluation:
         return {f"evaluate.{name}": value.value if isinstance(value, Enum) else value for name, value in replaced}
 
     @property
+    def protocol_facts(self) -> dict[str, str]:
+        """The protocol's name, and a hash of its settings, as records have them."""
+        config = self.context.config
+        length = {} if config.sweep.student_steps is None else {"student_steps": config.sweep.student_steps}
+        settings = protocol_settings(config) | dict(self.labelled.labels.overrides) | length
+        return {"protocol": self.labelled.protocol, "protocol_settings_sha256": digest_of(settings)}
+
+    @property
     def num_steps(self) -> int:
         """Updates that each student makes."""
         return self.plan.total_steps
@@ -82,7 +91,7 @@ class Evaluation:
             "metrics": per_student[leading],
             "per_student": per_student,
             "storage": self.storage(),
-            "protocol": self.labelled.protocol,
+            **self.protocol_facts,
             "student_steps": self.num_steps,
             "samples_seen": self.samples_seen,
         }
@@ -118,17 +127,6 @@ def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Bas
     return [evaluation for evaluation in evaluations if _content(evaluation) != _content(main)]
 
 
-def protocol_name(context: Context, mode: LabelMode, is_overridden: bool = False) -> str:
-    """The protocol's name under labels of ``mode``.
-
-    It is starred when the command line, a sweep or the labels themselves (``is_overridden``) change its settings.
-    """
-    words = [word.partition("=")[0] for word in context.overrides]
-    typed = [w for w in words if w.startswith("evaluate.") and w.removeprefix("evaluate.") not in _NOT_PROTOCOL]
-    changed = typed or is_overridden or context.config.sweep.student_steps is not None
-    return context.config.protocol_name_with(mode) + ("*" if changed else "")
-
-
 def _content(evaluation: Evaluation) -> tuple[str, str]:
     return evaluation.labelled.images.name, evaluation.labelled.labels.mode
 
@@ -154,5 +152,5 @@ def _evaluation(
         return student_plan(context, images, steps, overrides=overrides)
 
     labels = labels_of(context, images, mode, teachers, plan_with)
-    protocol = protocol_name(context, mode, is_overridden=bool(labels.overrides))
+    protocol = protocol_name(context.config, mode, is_overridden=bool(labels.overrides))
     return Evaluation(context, LabelledSet(name, images, labels, protocol, steps, leftover_bytes))

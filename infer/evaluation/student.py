@@ -7,6 +7,7 @@ from typing import Any
 from infer.config import Stage
 from infer.config.evaluate import Reported
 from infer.context import Context
+from infer.environment import Precision
 from infer.evaluation.protocol import as_tested, pixel_settings, student_normalisation, student_plan
 from infer.labels.base import Labels, artefacts_of
 from infer.methods.sets.base import TrainingSet
@@ -49,6 +50,10 @@ class Student(TrainedNetwork):
         return f"{self._labelled.images.name}-{self._labelled.labels.mode}-{self.arch}-{self.repeat}"
 
     @property
+    def precision(self) -> Precision:
+        return self._context.student_precision
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         context, plan = self._context, self.plan
         # what is not used is not named, so that students older than these settings keep their signatures
@@ -60,7 +65,7 @@ class Student(TrainedNetwork):
             "test_every": plan.settings.test_every,
             "mix_alpha": plan.mix_alpha,
             "steps": plan.steps,
-            "precision": context.precision,
+            "precision": self.precision,
             "seed": context.config.seed,
             "repeat": self.repeat,
             **{key: value for key, value in later.items() if value},

@@ -35,7 +35,13 @@ def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan
     inventory = Inventory()
     inventory.add(context, plan)
     context.console.table(COLUMNS, inventory.rows)
-    say(f"device {context.device}, {context.precision}, seed {config.seed}; everything goes to {context.run_folder}")
+    say(f"device {context.device}, {_precisions(context)}, seed {config.seed}; everything goes to {context.run_folder}")
+
+
+def _precisions(context: Context) -> str:
+    """Arithmetic of the trainings, told apart where that of students is another."""
+    teachers, students = context.precision, context.student_precision
+    return teachers if teachers == students else f"teachers {teachers}, students {students}"
 
 
 def _typed(value: object) -> str:

@@ -56,7 +56,7 @@ class RunResult:
         """Add the facts known before the work: bytes, protocol, updates, and every artefact that it depends on."""
         main = evaluations[0]
         known = {
-            "protocol": main.labelled.protocol,
+            **main.protocol_facts,
             "student_steps": main.num_steps,
             "samples_seen": main.samples_seen,
             **({"labels_override": main.overrides} if main.overrides else {}),

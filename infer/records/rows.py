@@ -51,8 +51,13 @@ class Rows:
 
     @cached_property
     def unlike(self) -> dict[str, list[str]]:
-        """Facts that make the numbers incomparable, each with its different values."""
+        """Facts that make the numbers incomparable, each with its different values.
+
+        The settings of one protocol may be what a sweep varies: then some of its jobs have a star, and some none.
+        """
         bases = [self.runs[i].basis for i in self.done]
+        if self.sweep:
+            bases = [basis | {"PROTOCOL": shown(basis["PROTOCOL"]).rstrip("*")} for basis in bases]
         values = {key: list(dict.fromkeys(shown(basis[key]) for basis in bases)) for key in (bases[0] if bases else ())}
         return {key: different for key, different in values.items() if len(different) > 1}
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from infer.context import Context
+from infer.environment import Precision
 from infer.files import read_json, write_json
 from infer.models import build
 from infer.records.names import HISTORY
@@ -25,6 +26,11 @@ class TrainedNetwork(Artefact):
     def __init__(self, context: Context, arch: str) -> None:
         self._context = context
         self.arch = arch
+
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic in which it is trained."""
+        return self._context.precision
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -70,7 +76,7 @@ class TrainedNetwork(Artefact):
                 draws=draws,
                 tests=self.test_images(),
                 device=self._context.device,
-                precision=self._context.precision,
+                precision=self.precision,
                 checkpoint_dir=workspace.scratch,
                 on_epoch=lambda row: ticker.advance_to(int(row["step"]), f"loss {row['train_loss']:.3f}"),
             )

@@ -45,7 +45,7 @@ class Teacher(TrainedNetwork):
             | signature_settings(self.arch)
             | {
                 "training": context.config.teachers.recipe(),
-                "precision": context.precision,
+                "precision": self.precision,
                 "seed": context.config.seed,
             }
         )

@@ -179,6 +179,7 @@ def test_configs_that_were_not_run(infer):
     lines = [line.split() for line in out.splitlines()]
     assert ["M", "4", "2"] in lines and ["labeling", "static", "dynamic"] in lines
     assert infer("diff", "--config", "evaluate.lr=0.002", "evaluate.lr=2e-3")[0] == 0
+    assert "PROTOCOL digits_static -> digits_static*" in infer("diff", "--config", "", "evaluate.lr=1e-3")[1]
 
 
 @pytest.mark.parametrize("words", ["method.lrr=1", "method=nothing", "M=0", "ipc=many"])

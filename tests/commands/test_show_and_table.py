@@ -65,6 +65,19 @@ def test_show_of_a_failed_run_says_why(infer, add_run):
     assert "error: no space left" in infer("show", RUN)[1]
 
 
+def test_a_sweep_over_a_protocol_s_settings_compares_them_though_some_jobs_have_a_star(infer, add_run):
+    names = []
+    for number, star in enumerate(("", "*")):
+        words, scores = f"evaluate.lr={2 - number}e-3", [90.0 + number, 91.0 + number]
+        environment = {"protocol": f"digits_static{star}", "student_steps": 400}
+        names.append(f"{SWEEP}/{number}")
+        for folder in (names[-1], f"{RUN}{number}"):
+            add_run(folder, words, scores, environment=environment)
+    told = infer("table", *names)[1]
+    assert "CANNOT BE COMPARED" not in told and "best" in told
+    assert "CANNOT BE COMPARED: PROTOCOL digits_static, digits_static*" in infer("table", f"{RUN}0", f"{RUN}1")[1]
+
+
 @pytest.fixture
 def sweep(add_run):
     """M by learning rate; the best job is the last but one."""

@@ -66,6 +66,7 @@ def test_baselines_fit_the_same_bytes_and_make_the_same_updates(first):
         baseline = result["baselines"][name]
         storage = baseline["storage"]
         assert storage["total_bytes"] + storage["leftover_bytes"] == budget
+        assert baseline["protocol_settings_sha256"] == result["environment"]["protocol_settings_sha256"]
         assert baseline["student_steps"] == result["environment"]["student_steps"] == 40
     assert result["baselines"]["random_hard"]["protocol"] == "digits_static+hard*"  # starred: evaluate.steps was typed
 

@@ -1,5 +1,6 @@
 """What a protocol makes of test images, and which epoch it reports."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from infer.evaluation.comparison import main_evaluation
 from infer.evaluation.protocol import as_tested, pixel_settings, student_normalisation
 from infer.evaluation.student import metrics_of
 from infer.normalisation import Normalisation
+from infer.teachers.teacher import Teacher
 from infer.training.images import LabelledImages
 from infer.training.scoring import score
 
@@ -59,6 +61,34 @@ def test_students_see_the_units_of_the_protocol(make_context, words, mean):
     expected = context.data.mean[0] if mean is None else mean
     assert student_normalisation(context).mean[0] == expected
     assert pixel_settings(context).get("units", [[expected]])[0][0] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "precision"),
+    [
+        ("", "bf16"),
+        ("evaluate=infer_static", "fp32"),
+        ("evaluate=infer_static precision=bf16", "bf16"),
+        ("evaluate=infer_static evaluate.precision=null", "bf16"),
+        ("evaluate.precision=fp32", "fp32"),
+    ],
+)
+def test_students_compute_in_the_precision_of_the_protocol(make_context, words, precision):
+    context = replace(make_context(*words.split()), precision="bf16")  # as auto is on a GPU
+    evaluation = main_evaluation(context)
+    assert {student.precision for student in evaluation.all_students} == {precision}
+    assert {student.settings["precision"] for student in evaluation.all_students} == {precision}
+    assert Teacher(context, context.config.ensemble[0]).settings["precision"] == "bf16"
+
+
+def test_a_protocol_s_hash_is_recorded_beside_its_name(make_context):
+    first, same, other = (
+        main_evaluation(make_context(*words)).protocol_facts
+        for words in ((), ("evaluate.lr=2e-3", "evaluate.repeats=1"), ("sweep.student_steps=7",))
+    )
+    assert first == same and first["protocol"] == "digits_static" and len(first["protocol_settings_sha256"]) == 64
+    assert other["protocol"] == "digits_static*"
+    assert other["protocol_settings_sha256"] != first["protocol_settings_sha256"]
 
 
 class Trained:
