@@ -129,6 +129,14 @@ class InferMethod(OptimisationSettings, Method):
         size, scale = context.data.image_size, self.compensator_scale
         allowed = f"an image of {size}x{size} pixels does not divide into so many parts"
         require(size % scale == 0, "method.compensator_scale", scale, allowed)
+        stored = size // scale
+        require(
+            stored % 2 == 0 or self.ablation is not Ablation.low_passed,
+            "method.ablation",
+            "low_passed",
+            f"it averages over 2x2 pixels, and compensators are of {stored}x{stored} pixels; type another "
+            "method.compensator_scale or method.ablation",
+        )
         subsets = config.K or subsets_for(config.ipc, context.data.num_classes, len(teachers), self.per_class, scale)
         context.data.require_images(subsets)
         return InferSet(context, self, teachers, subsets)

@@ -240,6 +240,14 @@ def test_on_a_gpu(teacher: nn.Module, natural: Tensor, compile: bool) -> None:
     )
 
 
+@pytest.mark.parametrize("scale", [1, 4])
+def test_compiling_is_decided_by_the_size_of_the_images(monkeypatch, teacher: nn.Module, natural: Tensor, scale: int):
+    asked = []
+    monkeypatch.setattr("infer.methods.optimisation.loop.compile_pays", lambda *work: asked.append(work))
+    optimise(teacher, problem_of(natural, 2, scale=scale), replace(SETTINGS, iterations=2))
+    assert asked == [(2, 3 * CLASSES, SIZE)]
+
+
 def test_compiling_pays_for_long_runs_of_large_images_only() -> None:
     assert not compile_pays(iterations=200, images_per_iteration=30, image_size=8)
     assert not compile_pays(iterations=50, images_per_iteration=30, image_size=32)

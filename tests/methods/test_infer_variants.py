@@ -70,6 +70,8 @@ def test_bytes_and_charge_are_those_of_what_is_stored(make_context):
 def test_a_scale_that_does_not_divide_the_image_and_other_impossible_settings(make_context):
     with pytest.raises(UsageError, match="method.compensator_scale=3.* 8x8"):
         distilled_set(make_context("method.compensator_scale=3"))
+    with pytest.raises(UsageError, match="method.ablation=low_passed .* 1x1 pixels"):
+        distilled_set(make_context("method.ablation=low_passed", "method.compensator_scale=8"))
     with pytest.raises(UsageError, match="method.ablation=shuffled.*method.group=5"):
         make_context("method.ablation=shuffled", "method.group=1")
     with pytest.raises(UsageError, match="method.class_chunk=3.*method.class_chunk=null"):

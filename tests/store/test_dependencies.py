@@ -164,6 +164,12 @@ CHANGES = {
     "method.perturbation_steps": [Change("1", SYNTHESISED, given="method=dwa")],
     "method.perturbation_radius": [Change("0.1", SYNTHESISED, given="method=dwa")],
     "method.compensator_dtype": [Change("float16", STORED)],
+    "method.compensator_scale": [Change("2", GENERATED)],
+    "method.composed_codec": [Change("jpeg", STORED | {"logits/natural"})],
+    "method.ablation": [
+        *(Change(each, STORED) for each in ("noise", "shuffled", "low_passed", "halved", "doubled")),
+        Change("per_class", GENERATED),
+    ],
     "method.group": [
         Change("1", GENERATED | {"logits/natural"}),
         Change("1", SYNTHESISED, given="method=sre2l"),

@@ -93,7 +93,8 @@ def _is_to_be_compiled(problem: Problem, settings: OptimisationSettings) -> bool
     """
     if settings.compile is not None:
         return settings.compile
-    return compile_pays(settings.iterations, len(problem.start) * len(problem.classes), problem.start.shape[-1])
+    images = problem.start if problem.base is None else problem.base  # x may be smaller than what it is added to
+    return compile_pays(settings.iterations, len(problem.start) * len(problem.classes), images.shape[-1])
 
 
 def compile_pays(iterations: int, images_per_iteration: int, image_size: int) -> bool:
