@@ -47,7 +47,7 @@ class Part(str, Enum):
     hard = "hard"
     """The set with hard labels, beside all training images."""
     plain = "plain"
-    """As ``any``, without augmentation."""
+    """The set as in ``any``, without augmentation."""
     random = "random"
     """Random real images in place of the set."""
     random_plain = "random_plain"
@@ -70,7 +70,7 @@ class Subject:
     """The distilled set that is scored."""
 
     name: str
-    """As a person types it: a run's name, or a path."""
+    """Name as a person types it: a run's, or a path."""
     words: list[str]
     """Words after ``launch.py``, without those that do not concern how its students are trained."""
     settings: Settings
@@ -221,7 +221,7 @@ def _subject_of_run(run: Run) -> Subject:
 
 
 def _settings_of(run: Run) -> Settings:
-    """As they were given: K is left out unless somebody gave it."""
+    """The run's settings as they were given: K is left out unless somebody gave it."""
     return Settings(resolved(run.record["config"], run.setting("K")), run.record["choices"], frozenset())
 
 

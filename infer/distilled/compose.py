@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infer.data.on_demand import OnDemand
-from infer.distilled.codec import EXACT, through_jpeg
+from infer.distilled.codec import EXACT, JPEG, through_jpeg
+from infer.errors import UsageError
 from infer.normalisation import Normalisation
 
 _INT8_MAX = 127
@@ -31,18 +32,23 @@ def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation,
 
 
 def enlarged(compensators: Tensor, size: int) -> Tensor:
-    """Compensators [..., 3, h, h] as [..., 3, size, size]: bilinear, a linear map; unchanged where h is ``size``."""
-    if compensators.shape[-1] == size:
+    """Compensators [..., 3, h, h] as [..., 3, size, size]: bilinear; unchanged where h is ``size``.
+
+    As two products of matrices, since torch's own has no repeatable backward on a GPU.
+    """
+    small = compensators.shape[-1]
+    if small == size:
         return compensators
-    flat = compensators.flatten(0, -4)
-    large: Tensor = F.interpolate(flat, size=(size, size), mode="bilinear").unflatten(0, compensators.shape[:-3])
-    return large
+    weights: Tensor = F.interpolate(torch.eye(small).unsqueeze(0), size=size, mode="linear")[0].to(compensators)
+    return weights.T @ compensators @ weights
 
 
 def decoded(images: Tensor, normalisation: Normalisation, codec: str) -> Tensor:
     """Composed ``images`` [N, 3, H, W], normalised, as they come back from ``codec``."""
     if codec == EXACT:
         return images
+    if codec != JPEG:
+        raise UsageError(f"a distilled set has composed_codec={codec!r}; this program knows {EXACT} and {JPEG}")
     return normalisation.normalise(torch.from_numpy(through_jpeg(normalisation.levels(images).numpy())))
 
 

@@ -120,6 +120,8 @@ def test_jpeg_truncates_and_halves_the_chroma():
         expected = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
         torch.testing.assert_close(found, (expected / 255 - mean) / std)
     assert decoded(images, NORMALISATION, "exact") is images
+    with pytest.raises(UsageError, match="composed_codec='webp'"):
+        decoded(images, NORMALISATION, "webp")
 
 
 @pytest.mark.parametrize("per_class", [False, True])

@@ -219,6 +219,11 @@ CHANGES = {
         Change("{{default:0.5}}", STUDENTS, given="evaluate=rded_cifar10"),
         Change("{{default:0.5}}", given="evaluate=rded_cifar10 evaluate.lr=1e-3"),
     ],
+    "evaluate.convnet3": [
+        Change("convnet3_batchnorm"),
+        Change("convnet3_batchnorm", STUDENTS, given="student=convnet3"),
+    ],
+    "evaluate.precision": [Change("bf16", STUDENTS), Change("bf16", given="precision=fp32")],
     "evaluate.weight_decay": [Change("0", STUDENTS)],
     "evaluate.momentum": [Change("0"), Change("0", STUDENTS, given="evaluate.optimizer=sgd")],
     "evaluate.schedule_unit": [

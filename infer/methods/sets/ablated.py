@@ -32,6 +32,6 @@ def ablated(compensators: Tensor, ablation: Ablation, seed: int, arch: str, subs
 
 def _noise_like(u: Tensor, seed: int, arch: str, k: int) -> Tensor:
     """Gaussian noise in the shape and with the Euclidean norm of ``u``."""
-    noise = torch.from_numpy(generator(seed, "noise", arch, k).standard_normal(u.shape)).to(u.dtype)
+    noise = torch.from_numpy(generator(seed, "compensator noise", arch, k).standard_normal(u.shape)).to(u.dtype)
     scaled: Tensor = noise * (u.norm() / noise.norm())
     return scaled

@@ -217,7 +217,7 @@ class ImportedComposition(ImportedSet):
         save_tensors(workspace.folder / compensators, stored)
         kept = {
             key: self._source[key]
-            for key in ("sizes", "compensator_dtype", "bytes", "ipc_charged", "composed_codec")
+            for key in ("sizes", "compensator_dtype", "bytes", "ipc_charged", "composed_codec", "jpeg_library")
             if key in self._source
         }
         write_manifest(
