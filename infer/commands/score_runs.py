@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class NeededRun:
             run.state == DONE
             and accuracy_of(run) is not None
             and all(accuracy_of(run, baseline) is not None for baseline in self.baselines)
-            and not _differing(_settings_of(run).values, self.settings.values)
+            and not _differing(_settings_of(run).values, self.settings.values, self.config)
             and (beside is None or self._is_alike(run, beside))
         )
 
@@ -247,7 +247,7 @@ def _planned(
     words = [word for word in subject.words if not _is_among(_key(word), {*changes, *kept})]
     words += [f"{key}={value}" for key, value in {**changes, **kept}.items()]
     settings, config = settings_of_words(shlex.join(words))
-    lost = _lost(subject, settings, changes)
+    lost = _lost(subject, settings, changes, config)
     if not lost:
         return NeededRun(words, settings, config, holds_set, baselines)
     if lost.keys() <= kept.keys() or not lost.keys() <= {"evaluate", "K", *settings.values}:
@@ -258,10 +258,10 @@ def _planned(
     return _planned(subject, changes, baselines, holds_set, {**kept, **lost})
 
 
-def _lost(subject: Subject, settings: Settings, changes: Mapping[str, str]) -> dict[str, str]:
+def _lost(subject: Subject, settings: Settings, changes: Mapping[str, str], config: Config) -> dict[str, str]:
     """Words for what the subject has and ``settings`` have not, apart from ``changes``: values that a sweep brought, or
     a protocol that followed from the labels."""
-    differing = _differing(subject.settings.values, settings.values)
+    differing = _differing(subject.settings.values, settings.values, config)
     keys = [key for key in differing if not _is_among(key, changes)]
     protocol = subject.settings.choices.get("evaluate")
     if any(key.startswith("evaluate.") for key in keys) and settings.choices.get("evaluate") != protocol:
@@ -269,10 +269,26 @@ def _lost(subject: Subject, settings: Settings, changes: Mapping[str, str]) -> d
     return {key: _typed(subject.settings.values.get(key)) for key in keys}
 
 
-def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """Settings that differ and decide on how students are trained."""
-    keys = (key for key in dict.fromkeys([*a, *b]) if has_effect(key) and key not in _NOT_COMPARED)
-    return [key for key in keys if key not in a or key not in b or a[key] != b[key]]
+def _differing(recorded: Mapping[str, Any], planned: Mapping[str, Any], config: Config) -> list[str]:
+    """Settings that differ and decide on how students are trained; ``planned`` are those of ``config``.
+
+    One that came to the program after the record was written counts as recorded with its default.
+    """
+    keys = (key for key in dict.fromkeys([*recorded, *planned]) if has_effect(key) and key not in _NOT_COMPARED)
+    return [
+        key
+        for key in keys
+        if key not in planned or planned[key] != (recorded[key] if key in recorded else _default(key, config))
+    ]
+
+
+def _default(key: str, config: Config) -> Any:
+    """The default of the setting ``key`` in the dataclass that ``config`` has for its group, as records hold it."""
+    group, _, name = key.rpartition(".")
+    schema = type(getattr(config, group)) if group else Config
+    field = schema.__dataclass_fields__[name]
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return default.value if isinstance(default, Enum) else default
 
 
 def _repeated(words: Sequence[str]) -> list[str]:
