@@ -23,6 +23,10 @@ class DwaMethod(SynthesisMethod):
     """Steps of the teacher's weights up the cross-entropy of the real images; 0: none."""
     perturbation_radius: float = 0.015
     """Length of all these steps together, in the Euclidean norm of all weights; rho in the published code."""
+    accumulate_ascent_gradient: bool = False
+    """Add to the first gradient of the images those of the cross-entropy at every step that the weights climb, as the
+    published code does, which clears the gradients of the weights after a step but not those of the images
+    (distillation_cifar.py, perterb.py)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -32,10 +36,18 @@ class DwaMethod(SynthesisMethod):
 
     @property
     def signature_settings(self) -> dict[str, Any]:
-        return super().signature_settings | {
-            "variance_weight": self.variance_weight,
-            "perturbation": [self.perturbation_steps, self.perturbation_radius],
-        }
+        return (
+            super().signature_settings
+            | {
+                "variance_weight": self.variance_weight,
+                "perturbation": [self.perturbation_steps, self.perturbation_radius],
+            }
+            | (
+                {"accumulate_ascent_gradient": True}
+                if self.accumulate_ascent_gradient and self.perturbation_steps
+                else {}
+            )
+        )
 
     def distilled_set(self, context: "Context") -> "SynthesisedSet":
         from infer.methods.sets.perturbation import diversified_set

@@ -1,12 +1,20 @@
-"""DWA's perturbation: steps of a given length up the loss, in a copy of the teacher."""
+"""DWA's perturbation: steps of a given length up the loss, in a copy of the teacher, and what they leave behind."""
+
+import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
-from plain_optimisation import CLASSES, SIZE, smooth_teacher
+from plain_optimisation import CLASSES, SIZE, adam, loss_terms, smooth_teacher
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infer.methods.sets.perturbation import perturbed
+from infer.methods.dwa import DwaMethod
+from infer.methods.optimisation.augmentation import Augmentation
+from infer.methods.optimisation.loop import descend
+from infer.methods.optimisation.loss import MatchingLoss, Problem
+from infer.methods.optimisation_settings import GenerationPrecision
+from infer.methods.sets.perturbation import DiversifiedImages, perturbed
 
 TARGETS = torch.arange(CLASSES)
 
@@ -85,3 +93,51 @@ def test_layers_that_never_run_stay(teacher, images):
 def test_the_precision_is_that_of_the_images(teacher, images):
     moved = perturbed(teacher.float(), images, TARGETS, steps=1, radius=0.1)
     assert all(parameter.dtype == torch.float64 for parameter in moved.parameters())
+
+
+def published(teacher: nn.Module, images: Tensor, problem: Problem, method: DwaMethod, accumulates: bool) -> Tensor:
+    """The images [n, 3, H, W] after DWA's loop, with gradients that pile up until someone clears them."""
+    network = copy.deepcopy(teacher).requires_grad_(True)
+
+    def cross_entropy_and_penalty(x: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        seen = problem.transforms[t](x[None])[0]
+        return loss_terms(network, seen, TARGETS.tolist(), method.first_bn_multiplier, method.variance_weight)
+
+    def gradient(x: Tensor, t: int) -> Tensor:
+        leaf = x.clone().requires_grad_()
+        if t == 0:
+            for _ in range(method.perturbation_steps):
+                cross_entropy_and_penalty(leaf, 0)[0].backward()
+                climbs = [parameter.grad.clone() for parameter in network.parameters()]
+                length = sum(climb.square().sum() for climb in climbs).sqrt()
+                for parameter, climb in zip(network.parameters(), climbs, strict=True):
+                    parameter.data += method.perturbation_radius / method.perturbation_steps * climb / length
+                    parameter.grad = None
+            if not accumulates:
+                leaf.grad = None
+        cross_entropy, penalty = cross_entropy_and_penalty(leaf, t)
+        (cross_entropy + method.bn_weight * penalty).backward()
+        return leaf.grad
+
+    return adam(gradient, images, method.lr, method.iterations)
+
+
+@pytest.mark.parametrize("accumulates", [True, False])
+@pytest.mark.parametrize("crop_scale_min", [None, 0.4])
+def test_the_first_gradient_of_the_images_is_published_with_those_of_the_climb(
+    teacher, images, accumulates, crop_scale_min
+):
+    method = DwaMethod(
+        name="dwa", iterations=6, bn_weight=0.3, variance_weight=2.5, perturbation_steps=3, perturbation_radius=0.2,
+        accumulate_ascent_gradient=accumulates, precision=GenerationPrecision.fp64,
+    )  # fmt: skip
+    transforms = Augmentation(2, crop_scale_min=crop_scale_min).draw(0, [("small", 0)], method.iterations, SIZE)
+    problem = Problem(images[None], TARGETS, transforms, variance_weight=method.variance_weight)
+    batch = SimpleNamespace(method=method, indices=range(1))
+    network, prepared = DiversifiedImages.prepared(batch, teacher, problem)
+    ends = descend(MatchingLoss(network, prepared, method), prepared, method)[0]
+    expected = published(teacher, images, problem, method, accumulates)
+    torch.testing.assert_close(ends, expected, rtol=1e-9, atol=1e-9)
+    other = published(teacher, images, problem, method, not accumulates)
+    assert (ends - other).abs().max() > 1e-3, "the gradients of the climb make no difference: this shows nothing"
+    assert not images.requires_grad and (prepared.gradient_before is None) is not accumulates

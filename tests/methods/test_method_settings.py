@@ -1,5 +1,7 @@
 """Settings of the methods: the part of them that enters signatures, and the sizes that they ask for."""
 
+from dataclasses import replace
+
 import pytest
 
 from infer.errors import UsageError
@@ -25,6 +27,10 @@ def test_a_signature_names_only_settings_that_have_an_effect() -> None:
 def test_a_signature_names_the_settings_of_the_method() -> None:
     dwa = DwaMethod(variance_weight=2.0, perturbation_steps=3, perturbation_radius=0.5)
     assert dwa.signature_settings == PLAIN | {"variance_weight": 2.0, "perturbation": [3, 0.5]}
+    added = replace(dwa, accumulate_ascent_gradient=True)
+    assert added.signature_settings == dwa.signature_settings | {"accumulate_ascent_gradient": True}
+    still = replace(added, perturbation_steps=0)
+    assert still.signature_settings == replace(still, accumulate_ascent_gradient=False).signature_settings
 
 
 def test_chunks_are_in_a_signature_where_there_is_more_than_one() -> None:

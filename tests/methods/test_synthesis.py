@@ -194,6 +194,15 @@ def test_dwa_begins_with_the_natural_subsets(made):
     assert torch.equal(begun, data.normalisation.normalise(data.natural(0, 0, 2))[:, 4:8])
 
 
+def test_dwa_s_published_settings_add_the_gradients_of_the_climb(made, resolved):
+    plain, added = (made("dwa", f"method.accumulate_ascent_gradient={value}") for value in ("false", "true"))
+    assert plain.signature == made("dwa").signature != added.signature
+    assert not torch.equal(plain.images().pixels, added.images().pixels)
+    for family, value in {"cifar": True, "tiny": True, "imagenet": True, "digits": False, "folder": False}.items():
+        config = resolved("method=dwa", "dataset=folder", "dataset.root=x", f"family={family}")
+        assert config.method.accumulate_ascent_gradient is value
+
+
 def test_cda_is_sre2l_with_a_curriculum(made):
     assert made("cda").name.startswith("digits-cda") and made("sre2l").name.startswith("digits-sre2l")
     plain = made("cda", "method.crop_milestone=0", "method.crop_scale_min=null", "method.group=2")

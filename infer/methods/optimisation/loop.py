@@ -74,6 +74,8 @@ def descend(
     cosine = torch.optim.lr_scheduler.LambdaLR(adam, lambda t: 0.5 * (1 + math.cos(math.pi * t / settings.iterations)))
     for iteration in range(settings.iterations):
         x.grad, cross_entropy, penalty = loss.gradient(x, transforms[iteration])
+        if iteration == 0 and problem.gradient_before is not None:
+            x.grad += problem.gradient_before
         if observe:
             observe(iteration, x.detach(), cross_entropy, penalty)
         adam.step()

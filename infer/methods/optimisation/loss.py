@@ -47,6 +47,8 @@ class Problem:
     """Images of a group that pass the teacher together, where there is a ``base``; None: all."""
     chunk_statistics: ChunkStatistics = ChunkStatistics.all
     """Statistics that are matched where the images of a group pass in chunks."""
+    gradient_before: Tensor | None = None
+    """Gradient in the shape of x and the precision of the optimisation, added to that of the first iteration."""
     project: Callable[[Tensor], object] | None = None
     """In-place projection of x onto its valid values, called after every step."""
     measure: Callable[[Tensor], dict[str, Tensor]] = lambda x: {}

@@ -6,6 +6,7 @@ batch-norm statistics to be matched are the trained ones throughout.
 """
 
 import copy
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -30,12 +31,18 @@ class DiversifiedImages(SynthesisedBatch[DwaMethod]):
         natural = data.natural(self.context.config.seed, self.indices.start, self.indices.stop)
         return data.normalisation.normalise(natural[:, self.classes.start : self.classes.stop])
 
-    def prepared(self, network: nn.Module, problem: Problem) -> nn.Module:
+    def prepared(self, network: nn.Module, problem: Problem) -> tuple[nn.Module, Problem]:
         """The teacher perturbed on the images as the first iteration transforms them."""
-        transform = problem.transforms.to(problem.start.device)[0]
-        images = transform(problem.start.to(torch_dtype(self.method.precision))).flatten(0, 1)
+        method, accumulates = self.method, self.method.accumulate_ascent_gradient
+        start = problem.start.detach().to(torch_dtype(method.precision)).requires_grad_(accumulates)
+        transformed = problem.transforms.to(start.device)[0](start).flatten(0, 1)
+        images = transformed.detach().requires_grad_(accumulates)
         classes = problem.classes.to(images.device).repeat(len(self.indices))
-        return perturbed(network, images, classes, self.method.perturbation_steps, self.method.perturbation_radius)
+        moved = perturbed(network, images, classes, method.perturbation_steps, method.perturbation_radius)
+        if images.grad is None:
+            return moved, problem
+        (gradient,) = torch.autograd.grad(transformed, start, images.grad)
+        return moved, replace(problem, gradient_before=gradient)
 
     @property
     def variance_weight(self) -> float:
@@ -57,18 +64,23 @@ def perturbed(network: nn.Module, images: Tensor, classes: Tensor, steps: int, r
     """A copy of ``network`` whose weights were moved up the cross-entropy of ``images`` [n, 3, H, W].
 
     They make ``steps`` steps of length ``radius`` / ``steps``, in the Euclidean norm over all weights together, along
-    the gradient. The copy is in evaluation mode and has the dtype of ``images``. In the published code the chunks of
-    classes of an index climb in one network, never undo it and never clear its gradients, so that each depends on those
-    before (distillation_imgnet.py:137-142).
+    the gradient. The copy is in evaluation mode and has the dtype of ``images``. Where ``images`` require a gradient,
+    those of all steps are added up in ``images.grad``. In the published code the chunks of classes of an index climb in
+    one network, never undo it and never clear its gradients, so that each depends on those before
+    (distillation_imgnet.py:137-142).
     """
     moved = copy.deepcopy(network).to(images.dtype).eval().requires_grad_(True)
     weights = list(moved.parameters())
+    followed = [images] if images.requires_grad else []
     for _ in range(steps):
         loss = F.cross_entropy(moved(images), classes)
         # Some layers of some networks never run (EfficientNet's first block).
-        gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
+        found = torch.autograd.grad(loss, [*weights, *followed], materialize_grads=True)
+        gradients, of_images = found[: len(weights)], found[len(weights) :]
         step = radius / steps / (get_total_norm(gradients) + 1e-12)
         with torch.no_grad():
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.add_(step * gradient)
+        for gradient in of_images:
+            images.grad = gradient if images.grad is None else images.grad + gradient
     return moved.requires_grad_(False)

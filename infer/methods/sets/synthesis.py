@@ -57,9 +57,10 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
         """Weight of the variances in the batch-norm penalty; the means weigh 1."""
         return 1.0
 
-    def prepared(self, network: nn.Module, problem: Problem) -> nn.Module:
-        """The network that the images are optimised through; ``network`` itself is not changed."""
-        return network
+    def prepared(self, network: nn.Module, problem: Problem) -> tuple[nn.Module, Problem]:
+        """The network that the images are optimised through, and the problem that it leaves; ``network`` itself is not
+        changed."""
+        return network, problem
 
     @property
     def name(self) -> str:
@@ -82,8 +83,8 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
         return {"teacher": self.teacher}
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        method, problem = self.method, self._problem()
-        network = self.prepared(self.teacher.network(), problem)
+        method = self.method
+        network, problem = self.prepared(self.teacher.network(), self._problem())
         description = f"generate images {self.indices.start}..{self.indices.stop - 1} of {len(self.classes)} classes"
         with self.context.console.progress(description, method.iterations) as ticker:
             result = optimise(network, problem, method, ticker.advance_to, self.teacher.arch)
