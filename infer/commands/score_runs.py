@@ -15,7 +15,7 @@ from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.records.find import last_finished, pick_run
 from infer.records.names import DISTILLED, OVERRIDES, RESULT
-from infer.records.runs import DONE, Run
+from infer.records.runs import DONE, Run, find_runs
 from infer.records.settings import Settings, has_effect, resolved, typed_words
 from infer.records.statistics import Summary, summarise
 
@@ -40,7 +40,7 @@ class Part(str, Enum):
     hard = "hard"
     """The set with hard labels, beside all training images."""
     plain = "plain"
-    """As ``any``, without augmentation."""
+    """The set as in ``any``, without augmentation."""
     random = "random"
     """Random real images in place of the set."""
     random_plain = "random_plain"
@@ -63,7 +63,7 @@ class Subject:
     """The distilled set that is scored."""
 
     name: str
-    """As a person types it: a run's name, or a path."""
+    """Name as a person types it: a run's, or a path."""
     words: list[str]
     """Words after ``launch.py``, without those that do not concern how its students are trained."""
     settings: Settings
@@ -148,7 +148,7 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
             f"was made. Leave it out, or type: infer evaluate {word} {shlex.join(settings)}"
         )
     else:
-        subject = _subject_of_run(pick_run(word, outputs) if word else last_finished(outputs, 1)[0])
+        subject = _subject_of_run(pick_run(word, outputs) if word else _last_run(outputs))
     values = subject.settings.values
     if values.get("labeling.path") is not None or values.get("labeling.source") == "set":
         here = command_of([word for word in subject.words if not _is_among(_key(word), ["labeling"])])
@@ -195,6 +195,14 @@ def last_change(path: Path) -> float:
     return max(max(stat.st_mtime, stat.st_ctime) for stat in stats)
 
 
+def _last_run(outputs: Path) -> Run:
+    """The last finished run; one that was made for a score, without random baselines, only if there is no other."""
+    made_for_scores = ([], [Baseline.full.value])
+    finished = (run for run in reversed(find_runs(outputs)) if run.state == DONE)
+    compared = (run for run in finished if run.setting("baselines") not in made_for_scores)
+    return next(compared, None) or last_finished(outputs, 1)[0]
+
+
 def _subject_at(path: Path, settings: list[str]) -> Subject:
     words = _repeated(launch_words(path, settings, "infer score"))
     composed, _ = settings_of_words(shlex.join(words))
@@ -214,7 +222,7 @@ def _subject_of_run(run: Run) -> Subject:
 
 
 def _settings_of(run: Run) -> Settings:
-    """As they were given: K is left out unless somebody gave it."""
+    """The run's settings as they were given: K is left out unless somebody gave it."""
     return Settings(resolved(run.record["config"], run.setting("K")), run.record["choices"], frozenset())
 
 

@@ -28,9 +28,9 @@ class Accuracies:
     random_any: Sequence[float]
     """Random real images, labelled likewise."""
     set_plain: Sequence[float]
-    """As ``set_any``, trained without augmentation."""
+    """The same set and labels as ``set_any``, trained without augmentation."""
     random_plain: Sequence[float]
-    """As ``random_any``, trained without augmentation."""
+    """The same images and labels as ``random_any``, trained without augmentation."""
 
 
 def scores_of(accuracies: Accuracies) -> dict[str, Summary]:
