@@ -19,8 +19,9 @@ from infer.tables import Report, Section, summary_as_text
 if TYPE_CHECKING:
     from infer.commands.score_runs import NeededRun, Part, Subject
 
-_EPILOG = """Exit code: 0 when the scores are printed, 2 when runs are missing. Settings go with a set alone, as for
-infer evaluate; a run is scored as it was made."""
+_EPILOG = """A run that compares has random baselines; those that this command makes have none. Settings go with a set
+alone, as for infer evaluate; a run is scored as it was made. Exit code: 0 when the scores are printed, 2 when runs are
+missing."""
 _DIGITS = 4
 _MEANING = {
     "HLR": "all training images - the set, hard labels",
@@ -34,7 +35,7 @@ def add_to(commands: Commands) -> None:
     """Add ``score`` to ``commands``."""
     about = "DD-Ranking's scores of a distilled set, LRS and ARS"
     parser = add_command(commands, "score", about, run, ("json", "md"), epilog=_EPILOG)
-    told = f"{RUN}; or a set that infer evaluate takes; without it the last finished run"
+    told = f"{RUN}; or a set that infer evaluate takes; without it the last finished run that compares"
     parser.add_argument("run_or_set", metavar="RUN_OR_SET", nargs="?", help=told)
     parser.add_argument("settings", metavar="SETTING", nargs="*", help="of a set: dataset=..., labeling=hard")
     parser.add_argument(

@@ -15,7 +15,7 @@ from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.records.find import last_finished, pick_run
 from infer.records.names import DISTILLED, OVERRIDES, RESULT
-from infer.records.runs import DONE, Run
+from infer.records.runs import DONE, Run, find_runs
 from infer.records.settings import Settings, has_effect, resolved, typed_words
 from infer.records.statistics import Summary, summarise
 
@@ -155,7 +155,7 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
             f"was made. Leave it out, or type: infer evaluate {word} {shlex.join(settings)}"
         )
     else:
-        subject = _subject_of_run(pick_run(word, outputs) if word else last_finished(outputs, 1)[0])
+        subject = _subject_of_run(pick_run(word, outputs) if word else _last_run(outputs))
     values = subject.settings.values
     if values.get("labeling.path") is not None or values.get("labeling.source") == "set":
         here = command_of([word for word in subject.words if not _is_among(_key(word), ["labeling"])])
@@ -200,6 +200,14 @@ def last_change(path: Path) -> float:
     """Time of the last change of a file or folder, or of anything in it: its content, its name or its place."""
     stats = [each.stat() for each in (path, *path.rglob("*"))]
     return max(max(stat.st_mtime, stat.st_ctime) for stat in stats)
+
+
+def _last_run(outputs: Path) -> Run:
+    """The last finished run; one that was made for a score, without random baselines, only if there is no other."""
+    made_for_scores = ([], [Baseline.full.value])
+    finished = (run for run in reversed(find_runs(outputs)) if run.state == DONE)
+    compared = (run for run in finished if run.setting("baselines") not in made_for_scores)
+    return next(compared, None) or last_finished(outputs, 1)[0]
 
 
 def _subject_at(path: Path, settings: list[str]) -> Subject:

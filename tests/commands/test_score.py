@@ -135,6 +135,13 @@ def test_settings_that_a_sweep_brought_are_typed(infer, add_run):
     assert missing(infer)[0] == "evaluate.lr=1e-3 labeling=hard evaluate.split=val"
 
 
+def test_without_a_name_runs_that_were_made_for_a_score_are_passed_over(infer, add_run):
+    add_run(RUN)
+    add_run("20260102-plain", f"{PLAIN} baselines=[]")
+    add_run("20260102-real", f"{HARD} baselines=[full]")
+    assert infer("score")[1].splitlines()[-1].startswith(f"infer score {RUN}")
+
+
 def test_a_run_that_meets_several_needs_is_not_made_again(infer, add_run):
     add_run(RUN, "labeling=hard evaluate.mix=none evaluate.crop_padding=0", baselines=FULL)
     assert missing(infer) == ["labeling=hard evaluate.mix=none evaluate.crop_padding=0 method=random ipc=10"]
@@ -278,3 +285,15 @@ def test_runs_that_are_missing_are_made(tmp_path, launch_in):
     assert (again.returncode, json.loads(again.stdout)) == (0, found)
     failed = score(first.name, "--make", "--ipc", "100000")
     assert failed.returncode == 2 and failed.stdout == "" and "Traceback" not in failed.stderr
+
+
+def test_nothing_but_making_needs_torch(outputs, add_run, tmp_path):
+    add_run(RUN)
+    (tmp_path / "set").mkdir()
+    script = "import sys\nfrom infer.commands.main import run\n"
+    for words in ([RUN], [str(tmp_path / "set"), "dataset=digits"]):
+        script += f"assert run(['score', *{words!r}, '--outputs', {str(outputs)!r}]) == 2\n"
+    script += "print({'torch', 'scipy', 'matplotlib'} & sys.modules.keys() or 'light')"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    finished = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert finished.stdout.splitlines()[-1] == "light", finished.stderr
