@@ -36,18 +36,13 @@ class DwaMethod(SynthesisMethod):
 
     @property
     def signature_settings(self) -> dict[str, Any]:
-        return (
-            super().signature_settings
-            | {
-                "variance_weight": self.variance_weight,
-                "perturbation": [self.perturbation_steps, self.perturbation_radius],
-            }
-            | (
-                {"accumulate_ascent_gradient": True}
-                if self.accumulate_ascent_gradient and self.perturbation_steps
-                else {}
-            )
-        )
+        settings = super().signature_settings | {
+            "variance_weight": self.variance_weight,
+            "perturbation": [self.perturbation_steps, self.perturbation_radius],
+        }
+        if self.accumulate_ascent_gradient and self.perturbation_steps:
+            settings["accumulate_ascent_gradient"] = True
+        return settings
 
     def distilled_set(self, context: "Context") -> "SynthesisedSet":
         from infer.methods.sets.perturbation import diversified_set
