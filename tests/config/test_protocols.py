@@ -5,6 +5,7 @@ import math
 import pytest
 
 from infer.config.labeling import LabelMode
+from infer.config.protocols import protocol_name
 from infer.config.training import Crop
 from infer.errors import UsageError
 from infer.training.plan import Plan
@@ -75,6 +76,9 @@ def test_the_convnet_taught_by_a_convnet_has_values_of_its_own_on_cifar100_alone
         found[protocol] = (plan.lr_at(0), plan.settings.batch_size)
     sizes = {"rded_cifar10": 50, "rded_cifar100": 100, "rded_tiny": 100, "rded_imagenet": 100, "rded_imagenet10": 50}
     assert found == {"rded_cifar100_convnet3": (2e-3, 25), **{name: (1e-3, size) for name, size in sizes.items()}}
+    config = resolved("experiment=rded_cifar100_convnet3")
+    assert config.ensemble == config.student.archs == ["convnet3_batchnorm"]
+    assert protocol_name(config, config.labeling.mode) == "rded_cifar100_convnet3@best"
 
 
 @pytest.mark.parametrize(
