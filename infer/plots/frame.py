@@ -38,10 +38,17 @@ def framed(words: Words) -> tuple[Figure, SubFigure]:
     figure = Figure(figsize=_ROOMY, dpi=_DPI)
     write_title(figure, words.title, size=_TITLE_SIZE)
     write_caption(figure, words.caption, size=_TEXT_SIZE)
-    (body,) = figure.subfigures(1, 1, squeeze=False).flat
+    body = _inside(figure)
     if words.warning:
         write_title(body, words.warning, size=_TEXT_SIZE, color=WARNING_COLOUR)
+        body = _inside(body)  # a legend of the outer one would begin beside the warning, and cover its end
     return figure, body
+
+
+def _inside(figure: Figure | SubFigure) -> SubFigure:
+    """A subfigure in the room that the words around ``figure`` leave."""
+    inner: SubFigure = figure.subfigures(1, 1, squeeze=False)[0, 0]
+    return inner
 
 
 def name_places(axes: Axes, names: Sequence[str], inches: float) -> None:
