@@ -10,7 +10,7 @@ import pytest
 from infer.commands.main import parse
 
 ROOT = Path(__file__).resolve().parents[1]
-READMES = [ROOT / "README.md", *(ROOT / "infer").rglob("README.md"), *(ROOT / "tests").rglob("README.md")]
+READMES = [ROOT / "README.md", *(ROOT / "infer").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
 PRESETS = list((ROOT / "conf").rglob("*.yaml"))
 
 _LAUNCH = r"(?P<command>python launch\.py(?! --config-dir)[^\n`|]*)"

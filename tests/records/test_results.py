@@ -94,9 +94,8 @@ def test_the_blocks_of_a_readme_are_made_of_the_file(tmp_path, kept):
 
 
 def test_what_the_readmes_show_is_what_the_package_keeps():
-    readmes = [
-        path for path in (ROOT / "README.md", *ROOT.glob("infer/**/README.md")) if "<!-- results:" in path.read_text()
-    ]
+    pages = (ROOT / "README.md", *ROOT.glob("infer/**/*.md"))
+    readmes = [path for path in pages if "<!-- results:" in path.read_text()]
     shown = {name for path in readmes for name in re.findall(r"<!-- results: ([\w-]+) -->", path.read_text())}
     assert shown == {result.table for result in read_results()}
     for path in readmes:
