@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from infer.errors import UsageError
 from infer.records.find import last_finished, pick_run
 from infer.records.names import DISTILLED, OVERRIDES, RESULT
 from infer.records.runs import DONE, Run, find_runs
-from infer.records.settings import Settings, has_effect, resolved, typed_words
+from infer.records.settings import ABSENT, Settings, has_effect, resolved, typed_words
 from infer.records.statistics import Summary, summarise
 
 _NOT_COMPARED = (
@@ -291,9 +291,14 @@ def _differing(recorded: Mapping[str, Any], planned: Mapping[str, Any], config: 
 
 
 def _default(key: str, config: Config) -> Any:
-    """The default of the setting ``key`` in the dataclass that ``config`` has for its group, as records hold it."""
+    """The default of the setting ``key`` in the dataclass that ``config`` has for its group, as records hold it.
+
+    ``ABSENT`` for an entry of a dictionary, which no dataclass knows.
+    """
     group, _, name = key.rpartition(".")
-    schema = type(getattr(config, group)) if group else Config
+    schema = type(getattr(config, group, None)) if group else Config
+    if not is_dataclass(schema):
+        return ABSENT
     field = schema.__dataclass_fields__[name]
     default = field.default if field.default_factory is MISSING else field.default_factory()
     return default.value if isinstance(default, Enum) else default

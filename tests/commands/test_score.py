@@ -13,6 +13,8 @@ from helpers.records import record_of, stages, write_json
 from helpers.small_run import SMALL_RUN
 
 from infer.commands.composition import settings_of_words
+from infer.commands.score_runs import NeededRun, find_run
+from infer.records.runs import Run
 from infer.records.scores import label_robust_score
 from infer.records.statistics import summarise
 
@@ -259,6 +261,21 @@ def test_a_set_asks_for_its_run_and_finds_it_while_it_is_not_changed(infer, add_
     os.utime(tmp_path / "set" / "new000", (2**33, 2**33))
     code, out, _ = infer("score", str(tmp_path / "set"), "dataset=digits")
     assert overrides_of(out.splitlines()[2]) == words.split()
+
+
+def test_a_setting_that_came_after_a_record_counts_as_recorded_with_its_default(infer, add_run):
+    folder = add_run(RUN)
+    record = json.loads((folder / "result.json").read_text())
+    del record["config"]["method"]["compensator_scale"]
+    (folder / "result.json").write_text(json.dumps(record))
+    found = find_run(_needed(), None, [Run(RUN, folder)])
+    assert found is not None
+    assert find_run(_needed("method.compensator_scale=2"), None, [Run(RUN, folder)]) is None
+
+
+def _needed(*words: str) -> NeededRun:
+    settings, config = settings_of_words(" ".join(words))
+    return NeededRun(list(words), settings, config)
 
 
 def test_runs_that_are_missing_are_made(tmp_path, launch_in):
