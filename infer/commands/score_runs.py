@@ -197,7 +197,7 @@ def last_change(path: Path) -> float:
 
 def _last_run(outputs: Path) -> Run:
     """The last finished run; one that was made for a score, without random baselines, only if there is no other."""
-    made_for_scores = ([], [Baseline.full.value])
+    made_for_scores: tuple[list[str], ...] = ([], [Baseline.full.value])
     finished = (run for run in reversed(find_runs(outputs)) if run.state == DONE)
     compared = (run for run in finished if run.setting("baselines") not in made_for_scores)
     return next(compared, None) or last_finished(outputs, 1)[0]
