@@ -290,7 +290,7 @@ def test_runs_that_are_missing_are_made(tmp_path, launch_in):
             env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
 
     made = score("--make", "--json")
