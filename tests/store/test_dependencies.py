@@ -163,6 +163,10 @@ CHANGES = {
     "method.variance_weight": [Change("1", SYNTHESISED, given="method=dwa")],
     "method.perturbation_steps": [Change("1", SYNTHESISED, given="method=dwa")],
     "method.perturbation_radius": [Change("0.1", SYNTHESISED, given="method=dwa")],
+    "method.accumulate_ascent_gradient": [
+        Change("true", SYNTHESISED, given="method=dwa"),
+        Change("true", given="method=dwa method.perturbation_steps=0"),
+    ],
     "method.compensator_dtype": [Change("float16", STORED)],
     "method.compensator_scale": [Change("2", GENERATED)],
     "method.composed_codec": [Change("jpeg", STORED | {"logits/natural"})],
