@@ -105,7 +105,7 @@ def test_interrupted_and_continued(launch_in, tmp_path):
         "method.group=1",
         "teachers.epochs=3",
         "method.iterations=60",
-        "evaluate.repeats=2",
+        "evaluate.repeats=4",
         "evaluate.steps=60",
         "baselines=[]",
     ]
