@@ -15,7 +15,7 @@ def subsets_for(ipc: int, num_classes: int, num_teachers: int, per_class: bool =
     1 + M/C images per class; with one ``per_class`` it costs 1 + M. Stored at 1/``scale`` of the edge, a compensator
     costs 1/scale² of an image. The published code truncates in floating point and gets 0 at ipc=1 (ufc_cifar.py:252).
     """
-    compensators = num_teachers * (num_classes if per_class else 1)
+    compensators = _compensators_of_subset(num_classes, num_teachers, per_class)
     return max(1, ipc * num_classes * scale**2 // (num_classes * scale**2 + compensators))
 
 
@@ -24,8 +24,12 @@ def ipc_charged(subsets: int, num_classes: int, num_teachers: int, per_class: bo
 
     K(1 + M) with a compensator ``per_class``; stored at 1/``scale`` of the edge, a compensator counts 1/scale².
     """
-    compensators = num_teachers * (num_classes if per_class else 1)
+    compensators = _compensators_of_subset(num_classes, num_teachers, per_class)
     return subsets * (1 + compensators / (num_classes * scale**2))
+
+
+def _compensators_of_subset(num_classes: int, num_teachers: int, per_class: bool) -> int:
+    return num_teachers * (num_classes if per_class else 1)
 
 
 def image_bytes(image_size: int) -> int:
