@@ -14,7 +14,7 @@ from infer.errors import RunError, UsageError
 from infer.records.runs import Run, find_runs
 from infer.records.scores import Accuracies, scores_of
 from infer.records.statistics import Summary
-from infer.tables import Report, Section, summary_as_text
+from infer.tables import Report, Section, count, summary_as_text
 
 if TYPE_CHECKING:
     from infer.commands.score_runs import NeededRun, Part, Subject
@@ -117,10 +117,10 @@ def _missing(subject: "Subject", search: _Search) -> Report:
     again = ["infer", "score", subject.name, *options.settings]
     again += ["--ipc", str(options.ipc)] if options.ipc else []
     again += ["--outputs", str(options.outputs)] if options.outputs != Path("outputs") else []
-    noun = "1 run is" if len(commands) == 1 else f"{len(commands)} runs are"
+    runs = f"{count(commands, 'run')} {'is' if len(commands) == 1 else 'are'}"
     return Report(
         data={"set": subject.name, "missing": commands},
-        lines=[f"{noun} missing for the scores of {subject.name}. Type these lines, or the last alone with --make:"],
+        lines=[f"{runs} missing for the scores of {subject.name}. Type these lines, or the last alone with --make:"],
         closing=[*commands, shlex.join(again)],
         code=2,
     )

@@ -45,10 +45,8 @@ def protocol_settings(config: Config) -> dict[str, Any]:
 
     Those at their defaults are left out, so that the hash stays when settings are added to the program.
     """
-    given, defaults = (
-        _settings(_in_precision_of(config)),
-        {field.name: field.default for field in fields(EvaluateConfig)},
-    )
+    given = _settings(_in_precision_of(config))
+    defaults = {field.name: field.default for field in fields(EvaluateConfig)}
     used = {name: value for name, value in given.items() if value not in (defaults[name], {})}
     return {name: value for name, value in used.items() if name not in _ITS_NAME}
 

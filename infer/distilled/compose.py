@@ -68,10 +68,10 @@ class ComposedOnDemand(OnDemand):
         block, target = within // classes, within % classes
         images = self._normalisation.normalise(self._natural[subset, target])
         low, high = self._normalisation.valid_range
-        to = block > 0
-        own = target[to] % self._compensators.shape[2]  # 0 where one compensator serves all classes
-        compensators = enlarged(self._compensators[block[to] - 1, subset[to], own], self.shape[-1])
-        images[to] = (images[to] + compensators).clamp(low, high)
+        added_to = block > 0
+        own = target[added_to] % self._compensators.shape[2]  # 0 where one compensator serves all classes
+        compensators = enlarged(self._compensators[block[added_to] - 1, subset[added_to], own], self.shape[-1])
+        images[added_to] = (images[added_to] + compensators).clamp(low, high)
         return decoded(images, self._normalisation, self._codec)
 
 

@@ -104,7 +104,7 @@ def test_the_printed_commands_make_the_runs_that_are_missing(infer, add_run, wor
 
 
 def missing(infer, *words):
-    """What the commands that ``infer score`` prints say to launch.py, one string for each."""
+    """Overrides of the commands that ``infer score`` prints, one string for each."""
     code, out, _ = infer("score", RUN, *words)
     assert code == 2
     return [" ".join(overrides_of(command)) for command in out.splitlines()[2:-1]]

@@ -196,7 +196,7 @@ SWEPT = {
 
 METHODS = ["infer", "sre2l", "cda", "dwa", "rded", "herding", "kcenter", "random"]
 BY_LABELS = {"labeling": ["hard", "static", "dynamic", "fkd"], "method": METHODS}
-"""Of protocols that are not comparable, which stands above the legend."""
+"""A sweep whose protocols are not comparable: the warning stands above the legend."""
 
 
 @pytest.mark.parametrize("swept", [SWEPT, {"M": list("1234"), "K": list("13579"), "ipc": ["1", "2", "3"]}, BY_LABELS])
