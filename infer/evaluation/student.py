@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from infer.config import Stage
 from infer.config.evaluate import Reported
 from infer.context import Context
@@ -12,10 +15,13 @@ from infer.evaluation.protocol import as_tested, pixel_settings, student_normali
 from infer.labels.base import Labels, artefacts_of
 from infer.methods.sets.base import TrainingSet
 from infer.models import signature_settings
+from infer.records.names import PREDICTIONS
 from infer.records.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
+from infer.store.files import save_tensors
 from infer.teachers.network import TrainedNetwork
 from infer.training.images import LabelledImages
+from infer.training.scoring import TestOutcome
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,26 @@ class Student(TrainedNetwork):
             plan=self.plan,
             draws=self._labelled.labels.draws,
         )
+        save_tensors(workspace.folder / PREDICTIONS, self._predictions(result.tests))
         return {
             "scores": result.scores,
             "best": result.best,
             "steps": result.steps,
             "samples_seen": result.samples_seen,
             "seconds": result.seconds,
+        }
+
+    def _predictions(self, tests: Mapping[str, TestOutcome]) -> dict[str, Tensor]:
+        """Of each split its targets and predicted classes, int32 [N], and the confidences, float32 [N]."""
+        targets = {split: images.targets for split, images in self.test_images().items()}
+        return {
+            f"{split}.{name}": tensor
+            for split, outcome in tests.items()
+            for name, tensor in {
+                "targets": targets[split].to(torch.int32),
+                "predicted": outcome.predicted.to(torch.int32),
+                "confidence": outcome.confidence,
+            }.items()
         }
 
     def test_images(self) -> dict[str, LabelledImages]:

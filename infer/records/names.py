@@ -20,6 +20,8 @@ TABLE_CSV, TABLE_MD = "table.csv", "table.md"
 RECORD = "record.json"
 HISTORY = "history.json"
 """One row per epoch of the training of a teacher or student."""
+PREDICTIONS = "predictions.safetensors"
+"""Targets, predictions and confidences of a student's last test, named ``<split>.<tensor>``."""
 CURVES = "curves.safetensors"
 """Losses and norms over the iterations of an optimisation."""
 

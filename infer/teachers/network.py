@@ -17,7 +17,7 @@ from infer.training.images import Images, LabelledImages
 from infer.training.loop import FitResult, fit
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
-from infer.training.scoring import score
+from infer.training.scoring import run_test
 
 
 class TrainedNetwork(Artefact):
@@ -89,7 +89,7 @@ class TrainedNetwork(Artefact):
         scores = {
             f"{split}/{name}": value
             for split, images in self.test_images().items()
-            for name, value in score(network, images, self._context.device).items()
+            for name, value in run_test(network, images, self._context.device).scores.items()
         }
         write_json(workspace.folder / HISTORY, [{"epoch": 0, "step": 0, **scores}])
         return scores

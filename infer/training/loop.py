@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from infer.training.images import Images, LabelledImages
 from infer.training.objectives import Objective
 from infer.training.optimizers import set_lr
 from infer.training.plan import Plan
-from infer.training.scoring import score
+from infer.training.scoring import TestOutcome, run_test
 from infer.training.state import TrainingState
 
 
@@ -38,6 +38,8 @@ class FitResult:
     """Seconds in the loop, tests included, over all attempts of a resumed training."""
     samples_seen: int
     """Images shown to the network, each time counted."""
+    tests: Mapping[str, TestOutcome]
+    """The last test on each set of images; its scores are those of the last row of the history."""
 
     @property
     def steps(self) -> int:
@@ -117,13 +119,14 @@ def fit(
             checkpoint.write_when_due(training.state.tensors(), progress)
         if on_epoch:
             on_epoch(dict(history[-1]))
+    last = training.last_test or training.test()  # there is none yet where only the end was to be made again
     training.state.finish()
-    return FitResult(history, time.perf_counter() - start, plan.samples_seen)
+    return FitResult(history, time.perf_counter() - start, plan.samples_seen, last)
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """Everything that stays the same from epoch to epoch."""
+    """Everything that stays the same from epoch to epoch, and the last test."""
 
     state: TrainingState
     batches: BatchSource
@@ -135,6 +138,7 @@ class _Run:
     device: torch.device
     precision: Precision
     layout: torch.memory_format
+    last_test: dict[str, TestOutcome] = field(default_factory=dict)
 
     def key(self) -> str:
         """A key of this training: two with the same key, images and objective give the same weights."""
@@ -174,10 +178,16 @@ class _Run:
         """The history's record of ``epoch``; tests the network where that is planned."""
         steps = self.plan.steps_of(epoch)
         record = {"epoch": epoch + 1, "step": steps.stop, "lr": self.plan.lr_at(steps[-1]), "train_loss": loss}
-        for name, images in self.tests.items() if self.plan.is_tested(epoch) else ():
-            scores = score(self.state.tested, images, self.device, self.precision)
-            record |= {f"{name}/{measure}": value for measure, value in scores.items()}
+        if self.plan.is_tested(epoch):
+            self.last_test.update(self.test())
+            for name, outcome in self.last_test.items():
+                record |= {f"{name}/{measure}": value for measure, value in outcome.scores.items()}
         return record
+
+    def test(self) -> dict[str, TestOutcome]:
+        """Test the network, or the average of its weights, on every set of images."""
+        network = self.state.tested
+        return {name: run_test(network, images, self.device, self.precision) for name, images in self.tests.items()}
 
     def not_finite(self, epoch: int) -> str:
         """The message when ``epoch`` ends with a loss or a weight that is not finite."""

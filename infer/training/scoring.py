@@ -1,7 +1,8 @@
-"""Accuracy and logits of a network on many images."""
+"""Accuracy, predictions and logits of a network on many images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,23 +17,39 @@ _MOST_PIXELS = 256 * 224**2
 """Largest batch where its size is not given: more is no faster, and the activations of large images take memory."""
 
 
-def score(
+@dataclass(frozen=True)
+class TestOutcome:
+    """Scores and predictions of a network on N labelled images."""
+
+    scores: dict[str, float]
+    """``top1`` and, with more than five classes, ``top5``: accuracies in percent."""
+    predicted: Tensor
+    """int64 [N] on the CPU: the class with the largest logit."""
+    confidence: Tensor
+    """float32 [N] on the CPU: its softmax probability."""
+
+
+def run_test(
     model: nn.Module,
     images: LabelledImages,
     device: torch.device | str = "cpu",
     precision: Precision = "fp32",
     batch_size: int | None = None,
-) -> dict[str, float]:
-    """``top1`` and, with more than five classes, ``top5``: accuracies in percent."""
-    hits = []
+) -> TestOutcome:
+    """Classify ``images``, un-augmented."""
+    hits, predicted, confidence = [], [], []
     with _evaluating(model):
         for rows, logits in _chunks(model, images, device, precision, batch_size):
             targets = images.targets[rows].to(device)
             ranked = logits.topk(5 if logits.shape[1] > 5 else 1).indices
             hits.append((ranked == targets[:, None]).sum(dim=0))
+            predicted.append(ranked[:, 0])
+            confidence.append(logits.softmax(dim=1).amax(dim=1))
     within = torch.stack(hits).sum(dim=0).cumsum(dim=0).tolist()
-    top1 = {"top1": 100 * within[0] / len(images)}
-    return top1 | {"top5": 100 * within[4] / len(images)} if len(within) == 5 else top1
+    scores = {"top1": 100 * within[0] / len(images)}
+    if len(within) == 5:
+        scores["top5"] = 100 * within[4] / len(images)
+    return TestOutcome(scores, torch.cat(predicted).cpu(), torch.cat(confidence).cpu())
 
 
 def predict_logits(

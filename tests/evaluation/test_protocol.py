@@ -15,7 +15,7 @@ from infer.evaluation.student import metrics_of
 from infer.normalisation import Normalisation
 from infer.teachers.teacher import Teacher
 from infer.training.images import LabelledImages
-from infer.training.scoring import score
+from infer.training.scoring import run_test
 
 
 @pytest.mark.parametrize("size, enlarged", [(32, None), (64, 72), (224, 256), (28, 32), (8, None)])
@@ -50,7 +50,7 @@ def test_scores_are_those_of_the_pixels_as_shown():
 
     images = LabelledImages(pixels, Normalisation((0.1,) * 3, (1.0,) * 3), torch.tensor([0, 1]))
     cropped = LabelledImages(pixels, Normalisation((0.1,) * 3, (1.0,) * 3), torch.tensor([0, 1]), enlarged_to=72)
-    assert (score(Corner(), images)["top1"], score(Corner(), cropped)["top1"]) == (100, 50)
+    assert [run_test(Corner(), each).scores["top1"] for each in (images, cropped)] == [100, 50]
 
 
 @pytest.mark.parametrize(

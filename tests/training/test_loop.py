@@ -13,7 +13,7 @@ from infer.training.draws import Draws
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
-from infer.training.scoring import score
+from infer.training.scoring import run_test
 
 STREAM = (0, "student", "tiny", 1)
 
@@ -86,7 +86,7 @@ def test_records(make_net, separable, ema_decay):
     assert [record["lr"] for record in seen] == [plan.lr_at(3 * epoch) for epoch in range(5)]
     assert [record["epoch"] for record in seen if "test/top1" in record] == [2, 4, 5]
     assert result.scores.keys() == {"test/top1", "val/top1"}
-    assert result.scores["test/top1"] == score(net, test)["top1"]  # what is tested is what is kept
+    assert result.scores["test/top1"] == run_test(net, test).scores["top1"]  # what is tested is what is kept
     assert not net.training and all(parameter.grad is None for parameter in net.parameters())
     assert (result.steps, result.samples_seen) == (15, 100)
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.metrics import top_k_accuracy_score
 from torch import nn
 from torchvision.transforms.functional import normalize
 
 from infer.normalisation import Normalisation
 from infer.training.images import Images, LabelledImages
-from infer.training.scoring import predict_logits, score
+from infer.training.scoring import predict_logits, run_test
 
 MEAN, STD = (0.45, 0.5, 0.55), (0.2, 0.25, 0.3)
 NORMALISATION = Normalisation.of(MEAN, STD)
@@ -28,19 +29,21 @@ def expected_logits(net: nn.Module, images: Images) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("batch_size", [1, 64, 1000])
-def test_score_is_scikit_learns(make_net, tests_of_seven, batch_size):
+def test_scores_are_scikit_learns(make_net, tests_of_seven, batch_size):
     net = make_net(classes=7)
     logits = expected_logits(net, tests_of_seven).numpy()
     targets = tests_of_seven.targets.numpy()
-    got = score(net, tests_of_seven, batch_size=batch_size)
-    assert got.keys() == {"top1", "top5"}
-    assert got["top1"] == pytest.approx(100 * np.mean(logits.argmax(axis=1) == targets))
-    assert got["top5"] == pytest.approx(100 * top_k_accuracy_score(targets, logits, k=5))
+    outcome = run_test(net, tests_of_seven, batch_size=batch_size)
+    assert outcome.scores.keys() == {"top1", "top5"}
+    assert outcome.scores["top1"] == pytest.approx(100 * np.mean(logits.argmax(axis=1) == targets))
+    assert outcome.scores["top5"] == pytest.approx(100 * top_k_accuracy_score(targets, logits, k=5))
+    assert np.array_equal(outcome.predicted, logits.argmax(axis=1))
+    np.testing.assert_allclose(outcome.confidence, softmax(logits.astype(float), axis=1).max(axis=1), rtol=1e-4)
 
 
 def test_top5_needs_more_than_five_classes(make_net, separable):
-    assert score(make_net(classes=5), separable(9)).keys() == {"top1"}
-    assert score(make_net(classes=6), separable(9)).keys() == {"top1", "top5"}
+    assert run_test(make_net(classes=5), separable(9)).scores.keys() == {"top1"}
+    assert run_test(make_net(classes=6), separable(9)).scores.keys() == {"top1", "top5"}
 
 
 @pytest.mark.parametrize("training", [True, False])
