@@ -34,6 +34,7 @@ from infer.plots.mosaic import Mosaic, Row
 from infer.plots.panels import Section, sheet
 from infer.plots.run import draw
 from infer.plots.samples import classes_shown, composition_rows, samples_of
+from infer.plots.stored_images import ComposableImages
 from infer.plots.style import save
 from infer.records.runs import Run
 from infer.stages.pictures import Pictures
@@ -281,7 +282,8 @@ def test_a_compensator_has_a_symmetric_scale_of_its_own():
     natural = np.zeros((1, 1, 3, 8, 8), dtype=np.uint8)
     compensators = np.zeros((2, 1, 1, 3, 8, 8), dtype=np.float32)
     compensators[0, 0, 0, 0, 0, 0], compensators[0, 0, 0, 1, 0, 0] = -3.0, 1.5
-    rows = composition_rows(natural, compensators, ["first", "second"], STD)
+    stored = ComposableImages(natural, compensators, ["first", "second"], STD, "exact")
+    rows = composition_rows(stored, ["first", "second"], [0])
     assert [row.lead is None for row in rows] == [True, False, False]
     assert rows[1].lead[0, 0].tolist() == [0.0, 0.75, 0.5]
     assert "max |u| = 3.00" in rows[1].label and "‖u‖ = 3.35" in rows[1].label

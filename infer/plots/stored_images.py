@@ -1,0 +1,129 @@
+"""A run's distilled set as pictures see it: what is stored, and composed images as students see them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors.numpy import load_file
+
+from infer.distilled.codec import EXACT, JPEG, through_jpeg
+from infer.records.artefacts import StoredArtefact
+from infer.records.names import COMPENSATORS, DISTILLED, IMAGES, LABELS, NATURAL
+from infer.records.runs import Run
+
+
+@dataclass(frozen=True)
+class FinishedImages:
+    """A set that is stored as images."""
+
+    images: np.ndarray
+    """uint8 [N, H, W, 3]."""
+    targets: np.ndarray
+    """[N]."""
+
+
+@dataclass(frozen=True)
+class ComposableImages:
+    """Natural subsets and compensators, in the order of composition."""
+
+    natural: np.ndarray
+    """uint8 [K, C, 3, H, W]."""
+    compensators: np.ndarray
+    """float32 [M, K, C or 1, 3, H, W] in normalised units."""
+    archs: Sequence[str] | None
+    """Architectures of the M teachers; None for a set from elsewhere."""
+    std: Sequence[float]
+    codec: str
+
+    def natural_images(self, k: int, classes: Sequence[int]) -> np.ndarray:
+        """Images of ``classes`` in subset ``k`` as a student sees them: [n, H, W, 3], uint8 or float in [0, 1]."""
+        return seen(self.natural[k, classes], self.codec)
+
+    def composed_images(self, k: int, teacher: int, classes: Sequence[int]) -> np.ndarray:
+        """The same with a teacher's compensator: float [n, H, W, 3] in [0, 1], uint8 through a lossy codec."""
+        u = self.compensators[teacher, k]
+        return composed(self.natural[k, classes], u if len(u) == 1 else u[classes], self.std, self.codec)
+
+    def image(self, position: int) -> tuple[np.ndarray, int, int, int]:
+        """The composed image at ``position`` [H, W, 3], its subset, its block (0: natural) and its class."""
+        teachers, classes = len(self.compensators), self.natural.shape[1]
+        rest, target = divmod(position, classes)
+        k, block = divmod(rest, teachers + 1)
+        images = self.composed_images(k, block - 1, [target]) if block else self.natural_images(k, [target])
+        return images[0], k, block, target
+
+
+def stored_images(run: Run) -> FinishedImages | ComposableImages | None:
+    """The distilled set of ``run``; None when it has not been made."""
+    manifest = run.manifest
+    if not manifest:
+        return None
+    stored = StoredArtefact(run.folder / DISTILLED, manifest)
+    if f"{IMAGES}.safetensors" in stored.files:
+        tensors = load_file(stored.file(f"{IMAGES}.safetensors"))
+        return FinishedImages(channels_last(tensors[IMAGES]), tensors["targets"])
+    natural = load_file(stored.file(f"{NATURAL}.safetensors"))[NATURAL]
+    teachers = manifest.get("teachers")
+    return ComposableImages(
+        natural,
+        _stored_compensators(load_file(stored.file(f"{COMPENSATORS}.safetensors")), natural.shape[-1]),
+        None if teachers is None else [teacher["arch"] for teacher in teachers],
+        manifest["dataset"]["std"],
+        manifest.get("composed_codec", EXACT),
+    )
+
+
+def stored_logits(run: Run) -> np.ndarray | None:
+    """float32 [N, C]: the logits stored with the distilled set of ``run``, in the order of its images; else None."""
+    stored = StoredArtefact(run.folder / DISTILLED, run.manifest or {"files": {}})
+    name = f"{LABELS}.safetensors"
+    tensors = load_file(stored.file(name)) if name in stored.files else {}
+    return tensors["logits"].astype(np.float32) if "logits" in tensors else None
+
+
+def class_names(manifest: Mapping[str, Any]) -> list[str]:
+    """Names of the classes for people."""
+    return list(manifest["dataset"].get("class_titles") or manifest["dataset"]["classes"])
+
+
+def composed(natural: np.ndarray, u: np.ndarray, std: Sequence[float], codec: str = EXACT) -> np.ndarray:
+    """``natural`` uint8 [..., 3, H, W] plus ``u``, normalised, as a student sees it: [..., H, W, 3], as ``seen``."""
+    return seen((natural / 255 + u * np.reshape(std, (3, 1, 1))).clip(0, 1), codec)
+
+
+def seen(images: np.ndarray, codec: str) -> np.ndarray:
+    """``images`` [..., 3, H, W], uint8 or float in [0, 1], through ``codec``: [..., H, W, 3], uint8 or in [0, 1]."""
+    if codec == JPEG:
+        images = through_jpeg(images if images.dtype == np.uint8 else images * 255)
+    return channels_last(images)
+
+
+def displayed_compensator(u: np.ndarray) -> np.ndarray:
+    """``u`` [3, H, W], normalised units, as 0.5 + u / (2 max|u|): float [H, W, 3], grey where u is zero."""
+    largest = max(float(np.abs(u).max()), float(np.finfo(u.dtype).tiny))
+    return channels_last(0.5 + u / (2 * largest))
+
+
+def channels_last(images: np.ndarray) -> np.ndarray:
+    """[..., 3, H, W] as [..., H, W, 3]."""
+    return np.moveaxis(images, -3, -1)
+
+
+def _stored_compensators(tensors: Mapping[str, np.ndarray], size: int) -> np.ndarray:
+    """float32 [M, K, C or 1, 3, size, size] from values and, for int8, the scales of their channels."""
+    values: np.ndarray = tensors[COMPENSATORS].astype(np.float32)
+    if "scales" in tensors:
+        values = values * tensors["scales"][..., None, None]
+    if values.ndim == 5:  # one for all classes
+        values = values[:, :, None]
+    return values if values.shape[-1] == size else _enlarged(values, size)
+
+
+def _enlarged(values: np.ndarray, size: int) -> np.ndarray:
+    """float32 [..., h, h] as [..., size, size], bilinear as in ``infer.distilled.compose``."""
+    large = np.empty((*values.shape[:-2], size, size), np.float32)
+    for place in np.ndindex(values.shape[:-2]):
+        large[place] = Image.fromarray(values[place]).resize((size, size), Image.Resampling.BILINEAR)
+    return large
