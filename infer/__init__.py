@@ -10,7 +10,8 @@ Layers with a star are imported without torch, so that commands answer at once.
     sweep/              sweeps: planning, jobs, the callback of Hydra
     pipeline/           one run: plan, check, make, report
     stages/             squeeze, generate, relabel, evaluate, report: one file each
-    plots/ *            pictures and the HTML report, from records alone
+    reports/ *          report.html of runs and sweeps, from records alone
+    plots/ *            pictures, from records alone
     evaluation/         students, the protocol, the comparison with baselines
     labels/             label modes: hard, static, dynamic, fkd; labels of imported sets
     methods/            distillation methods: one file each, and what they share

@@ -1,40 +1,66 @@
-"""``infer report``: the pictures of a run, or the table and plots of a sweep, made again from records alone."""
+"""``infer report``: the report of a run or sweep, with its pictures and tables, made again from records alone."""
 
 import argparse
+import webbrowser
 from pathlib import Path
 
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import UsageError
+from infer.plots.style import drawing
 from infer.records.find import pick_run, pick_sweep
-from infer.records.runs import Run
+from infer.records.names import REPORT
+from infer.records.runs import DONE, Run, sweep_jobs
 from infer.tables import Report, from_here
 
 
 def add_to(commands: Commands) -> None:
     """Add ``report`` to ``commands``."""
-    about = "draw the pictures of a run, or the table and plots of a sweep, again"
+    about = "make the report of a run or sweep again, with its pictures and tables"
     parser = add_command(commands, "report", about, run, ("json", "csv", "md"))
     parser.add_argument("run_or_sweep", metavar="RUN_OR_SWEEP", help=f"{RUN}; or a sweep's folder or name")
+    parser.add_argument("--open", action="store_true", help="show it in a browser")
 
 
 def run(options: argparse.Namespace) -> Report:
     """Make the report of the run or sweep that ``options.run_or_sweep`` names."""
     folder = pick_sweep(options.run_or_sweep, options.outputs)
-    if folder is not None:
-        from infer.plots.report import report_sweep
-
-        return report_sweep(folder)
-    return _report_run(pick_run(options.run_or_sweep, options.outputs), options.outputs)
+    if folder is None:
+        picked = pick_run(options.run_or_sweep, options.outputs)
+        folder, made = picked.folder, _report_run(picked, options.outputs)
+    else:
+        made = _report_sweep(folder, options.outputs)
+    if options.open:
+        _open(folder / REPORT)
+    return made
 
 
 def _report_run(run: Run, outputs: Path) -> Report:
-    from infer.plots.run import draw
+    """The pictures and the page of a run, as far as it has gone."""
+    if not run.record["config"]:
+        raise UsageError(f"{run.folder} has nothing to show: {run.reason or 'the run has left no record yet'}")
+    with drawing():
+        from infer.plots.run import draw
+        from infer.reports.run import write_page
 
-    drawn = draw(run, outputs, run.folder)
-    if not drawn:
-        raise UsageError(
-            f"{run.folder} has nothing to show yet: the run ended before anything was made, or an earlier version "
-            "of this program recorded it. Start it again"
-        )
-    files = ", ".join(drawn)
-    return Report({"folder": str(run.folder), "pictures": drawn}, closing=[f"in {from_here(run.folder)}: {files}"])
+        drawn = [path for path in draw(run, outputs, run.folder) if path.parent == run.folder]
+        write_page(run)
+    names = [REPORT, *(path.name for path in drawn)]
+    unfinished = [] if run.state == DONE else [f"the run is {run.state}: the report shows what there is"]
+    closing = [*unfinished, f"in {from_here(run.folder)}: {', '.join(names)}"]
+    return Report({"folder": str(run.folder), "report": REPORT, "pictures": names[1:]}, closing=closing)
+
+
+def _report_sweep(folder: Path, outputs: Path) -> Report:
+    """The reports of jobs that have none yet, and that of the sweep, which links to them."""
+    from infer.reports.sweep import report_sweep
+
+    for job in sweep_jobs(folder):
+        if job.record["config"] and not (job.folder / REPORT).is_file():
+            _report_run(job, outputs)
+    return report_sweep(folder)
+
+
+def _open(page: Path) -> None:
+    """Show ``page`` in the person's browser. Raises UsageError where there is none."""
+    if not webbrowser.open(page.resolve().as_uri()):
+        raise UsageError(f"--open: no browser was found here. Open it yourself: {from_here(page)}")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import RunError, UsageError
+from infer.files import write_json
+from infer.records.names import ROBUST_SCORES
 from infer.records.runs import Run, find_runs
 from infer.records.scores import Accuracies, scores_of
 from infer.records.statistics import Summary
@@ -148,14 +150,16 @@ def _scored(subject: "Subject", runs: Mapping["Part", Run], per_class: int) -> R
     notes = [
         "mean ± standard deviation (n) over repeats; accuracies are fractions; LRS = ARS = 0.2689 is no difference"
     ]
+    data = {
+        "set": subject.name,
+        "protocol": of_set.protocol,
+        "random_per_class": per_class,
+        "accuracies": {name: {"run": runs[SOURCES[name][0]].name} | each for name, each in accuracies.items()},
+        "scores": scores,
+    }
+    write_json(of_set.folder / ROBUST_SCORES, data)  # for its report
     return Report(
-        data={
-            "set": subject.name,
-            "protocol": of_set.protocol,
-            "random_per_class": per_class,
-            "accuracies": {name: {"run": runs[SOURCES[name][0]].name} | each for name, each in accuracies.items()},
-            "scores": scores,
-        },
+        data=data,
         lines=[
             f"{of_set.name}: {method} on {of_set.setting('dataset.name')}, {labels} labels, protocol "
             f"{of_set.protocol}, student {of_set.setting('student.archs')[0]}"

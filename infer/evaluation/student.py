@@ -105,7 +105,7 @@ class Student(TrainedNetwork):
         }
 
     def _predictions(self, tests: Mapping[str, TestOutcome]) -> dict[str, Tensor]:
-        """Of each split its targets and predicted classes, int32 [N], and the confidences, float32 [N]."""
+        """Targets and predicted classes, int32 [N], and confidences, float32 [N], of each split."""
         targets = {split: images.targets for split, images in self.test_images().items()}
         return {
             f"{split}.{name}": tensor

@@ -59,6 +59,8 @@ def run(config: Config) -> None:
             tracker.log_result(result.content, evaluations)
         if sweep:
             announcement.summarise_job(context, result.content)
+    if Stage.report in config.stages:  # now that the record says how it ended
+        report.write_page(folder)
 
 
 def make_all(context: Context, plan: ArtefactPlan, on_stage_done: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infer.files import replaced_whole
+from infer.records.names import FIGURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,6 +128,15 @@ def rotate_if_crowded(labels: "Sequence[Text]", room: float, **turned: Any) -> b
         for label in labels:
             label.set(**turned)
     return crowded
+
+
+def save_in_all_forms(figure: "Figure", folder: Path, name: str) -> list[Path]:
+    """Write ``<name>.png`` into ``folder`` and, for papers, SVG and PDF into its subfolder ``figures``."""
+    (folder / FIGURES).mkdir(exist_ok=True)
+    paths = [folder / f"{name}.png", *(folder / FIGURES / f"{name}.{form}" for form in ("svg", "pdf"))]
+    for path in paths:
+        save(figure, path)
+    return paths
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -10,22 +10,15 @@ from infer.plots.charts import over_axis, over_bytes
 from infer.plots.frame import Words
 from infer.plots.heat_map import heat_map
 from infer.plots.line_plot import Scale, line_plot
-from infer.plots.style import save
+from infer.plots.style import save_in_all_forms
 from infer.records.measurements import Measurement, measurements_of
 from infer.records.rows import Rows
 from infer.tables import count
 
-_FORMATS = ("png", "svg")
-
 
 def draw(rows: Rows, folder: Path) -> list[str]:
-    """Write every plot that the jobs that are done make possible, as PNG and SVG; gives the names of the PNGs."""
-    written = []
-    for name, figure in figures_of(rows):
-        for form in _FORMATS:
-            save(figure, folder / f"{name}.{form}")
-        written.append(f"{name}.png")
-    return written
+    """Write every plot that the jobs that are done make possible, as PNG, SVG and PDF; gives the names of the PNGs."""
+    return [save_in_all_forms(figure, folder, name)[0].name for name, figure in figures_of(rows)]
 
 
 def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:

@@ -3,14 +3,18 @@
 RUNS, SWEEPS = "runs", "sweeps"
 """Folders of ``outputs/`` that hold runs and sweeps; every other one holds a kind of artefact."""
 
-# In the folder of a run, and of every job of a sweep.
+# In the folder of a run, and of every job of a sweep; the report and the figures also in a sweep's.
 RESULT = "result.json"
 LOG = "infer.log"
 OVERRIDES = ".hydra/overrides.yaml"
 """The words that the run was started with; Hydra writes it before the work."""
 DISTILLED = "distilled"
 """Subfolder with the run's own copy of its distilled set."""
-SAMPLES_PICTURE, CURVES_PICTURE = "samples.png", "curves.png"
+REPORT = "report.html"
+ROBUST_SCORES = "score.json"
+"""Scores that ``infer score`` found for a run."""
+FIGURES = "figures"
+"""Subfolder with the pictures of a run or sweep as SVG and PDF."""
 
 # In the folder of a sweep.
 SWEEP = "sweep.json"

@@ -7,7 +7,7 @@ from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
 from infer.methods.sets.base import DistilledArtefact
-from infer.plots.run import draw
+from infer.plots.style import drawing
 from infer.records.runs import Run
 from infer.store import Artefact, Workspace
 from infer.store.artefact import with_ancestors
@@ -15,10 +15,11 @@ from infer.teachers.network import TrainedNetwork
 
 
 class Pictures(Artefact):
-    """``samples.png`` and ``curves.png`` of some evaluations, each if there is something to show."""
+    """Pictures of some evaluations, each if there is something to show."""
 
     kind = "reports"
     stage = Stage.report
+    version = 2
 
     def __init__(self, context: Context, evaluations: list[Evaluation]) -> None:
         self._context = context
@@ -46,7 +47,11 @@ class Pictures(Artefact):
             if isinstance(artefact, TrainedNetwork) or artefact.signature in optimised:
                 self._context.obtain(artefact)  # a damaged one is made again, or named with the command that makes it
         run = Run(self._context.run_folder.name, self._context.run_folder)
-        return {"pictures": draw(run, self._context.store.root, workspace.folder)}
+        with drawing():
+            from infer.plots.run import draw  # matplotlib takes a second
+
+            files = draw(run, self._context.store.root, workspace.folder)
+        return {"pictures": [str(path.relative_to(workspace.folder)) for path in files]}
 
     def _there(self) -> list[Artefact]:
         """Everything that the evaluations rest on, as far as it is in the store."""

@@ -1,16 +1,22 @@
-"""Report: the closing tables of a run, its pictures, and the command to type next."""
+"""Report: the closing tables of a run, its pictures and its page, and the command to type next."""
 
+import logging
 import shlex
 import shutil
+from pathlib import Path
 
 from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
+from infer.records.names import REPORT
+from infer.records.runs import Run
 from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.tables import or_dash
 from infer.teachers.teacher import Teacher
+
+log = logging.getLogger(__name__)
 
 
 def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
@@ -22,11 +28,27 @@ def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]
         accuracies = ", ".join(f"{teacher.arch} {teacher.top1:.2f} %" for teacher in teachers)
         context.console.say(f"teachers, test top-1: {accuracies}")
     _print_storage(context, evaluations)
-    pictures = context.folder(Pictures(context, evaluations))
-    for picture in pictures.glob("*.png"):
-        shutil.copyfile(picture, context.run_folder / picture.name)
+    _copy_pictures(context, Pictures(context, evaluations))
     main = evaluations[0].labelled.images
     _print_next(context, has_set=isinstance(main, Artefact) and context.store.exists(main))
+
+
+def write_page(folder: Path) -> None:
+    """Write ``report.html`` of the run in ``folder``, which has ended; a failure is a warning."""
+    from infer.reports.run import write_page as write  # matplotlib takes a second
+
+    try:
+        write(Run(folder.name, folder))
+    except Exception as error:
+        log.warning("%s could not be written: %s: %s", REPORT, type(error).__name__, error)
+
+
+def _copy_pictures(context: Context, pictures: Pictures) -> None:
+    stored = context.folder(pictures)
+    for name in context.obtain(pictures)["facts"]["pictures"]:
+        target = context.run_folder / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(stored / name, target)
 
 
 def _print_scores(context: Context, evaluations: list[Evaluation]) -> None:
@@ -73,7 +95,7 @@ def _print_next(context: Context, has_set: bool) -> None:
     say, folder = context.console.say, context.run_folder
     typed = [word for word in context.overrides if not word.startswith(_NOT_OF_OTHER_LABELS)]
     other = LabelMode.static if context.config.labeling.mode is LabelMode.dynamic else LabelMode.dynamic
-    say(f"pictures, record and distilled set: {folder}")
+    say(f"report: {folder / REPORT}; pictures, record and distilled set beside it")
     if has_set:
         say(f"open the set in Python: import infer; infer.load({str(folder)!r})")
     say(f"next, other labels for the same images: python launch.py {shlex.join([*typed, f'labeling={other.value}'])}")

@@ -77,7 +77,7 @@ def exit_code_after(code: int) -> int:
 
 def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
-    from infer.plots.report import report_sweep
+    from infer.reports.sweep import report_sweep
     from infer.tables import print_report
 
     if not interrupted:

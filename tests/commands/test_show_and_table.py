@@ -48,7 +48,7 @@ def test_show_of_a_protocol_that_reports_the_best_epoch_lists_the_last_beside_it
     add_run(RUN, metrics=scores, per_student={"resnet8": scores})
     lines = infer("show", RUN)[1].splitlines()
     (head,) = [line for line in lines if line.startswith("set ")]
-    assert "test/top1 %  " in head and head.index("test/top1 best epoch %") < head.index("test/top1 last epoch %")
+    assert "test top-1 %  " in head and head.index("test top-1 best epoch %") < head.index("test top-1 last epoch %")
     (row,) = [line for line in lines if "resnet8 " in line and "91.50" in line]
     assert row.split().index("98.50") < row.split().index("91.50") and row.count("98.50 ± 0.71 (2)") == 2
 

@@ -35,7 +35,7 @@ from infer.plots.panels import Section, sheet
 from infer.plots.run import draw
 from infer.plots.samples import classes_shown, composition_rows, samples_of
 from infer.plots.stored_images import ComposableImages
-from infer.plots.style import save
+from infer.plots.style import drawing, save
 from infer.records.runs import Run
 from infer.stages.pictures import Pictures
 from infer.store import Store, Workspace
@@ -80,8 +80,11 @@ def recorded(context: Context, evaluations: list[Evaluation]) -> Run:
 
 
 def drawn(run: Run) -> set[str]:
-    """The pictures of ``run`` that are drawn into its folder."""
-    assert set(draw(run, run.folder.parent, run.folder)) == {path.name for path in run.folder.glob("*.png")}
+    """The pictures of ``run`` that are drawn into its folder, each in three forms."""
+    with drawing():
+        written = draw(run, run.folder.parent, run.folder)
+    assert sorted(written) == sorted([*run.folder.glob("*.png"), *run.folder.glob("figures/*")])
+    assert {path.stem for path in written} == {path.stem for path in run.folder.glob("figures/*.pdf")}
     return {path.name for path in run.folder.glob("*.png")}
 
 
@@ -118,8 +121,16 @@ def make_finished_context(tmp_path: Path, resolved, monkeypatch):
         write_json(workspace.folder / "history.json", history(epochs=4, final=80.0))
         return {}
 
+    def leave_predictions(self, workspace):
+        targets = torch.arange(20, dtype=torch.int32) % 10
+        guesses = {"targets": targets, "predicted": targets.roll(self.repeat), "confidence": torch.full((20,), 0.8)}
+        save_tensors(
+            workspace.folder / "predictions.safetensors", {f"test.{name}": each for name, each in guesses.items()}
+        )
+        return leave_history(self, workspace)
+
     monkeypatch.setattr(Teacher, "make", leave_history)
-    monkeypatch.setattr(Student, "make", leave_history)
+    monkeypatch.setattr(Student, "make", leave_predictions)
     monkeypatch.setattr(CompensatorGroup, "make", leave_curves)
     monkeypatch.setattr(
         CompensatorGroup,
@@ -145,7 +156,7 @@ def drawn_images(figure: Figure) -> list[np.ndarray]:
     return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
 
 
-def test_a_whole_run_leaves_two_readable_pictures(make_finished_context):
+def test_a_whole_run_leaves_readable_pictures(make_finished_context):
     context = make_finished_context("M=2", "K=3", "method.group=2", "student.archs=[convnet3_w32,resnet8_w8]")
     main = main_evaluation(context)
     evaluations = [main, *baseline_evaluations(context, main, [Baseline.random_hard])]
@@ -154,8 +165,9 @@ def test_a_whole_run_leaves_two_readable_pictures(make_finished_context):
     for artefact in [images, *images.teachers, *chain(*images.groups), *students]:
         context.obtain(artefact)
     run = recorded(context, evaluations)
-    assert drawn(run) == {"samples.png", "curves.png"}
-    for name in ("samples.png", "curves.png"):
+    names = drawn(run)
+    assert names == {"samples.png", "curves.png", "accuracy_by_class.png", "confusion.png", "calibration.png"}
+    for name in names:
         with Image.open(context.run_folder / name) as picture:
             picture.verify()
             assert picture.format == "PNG"
@@ -204,10 +216,11 @@ def test_the_command_draws_the_same_pictures_again(make_finished_context, capsys
     assert {path.name: path.read_bytes() for path in run.folder.glob("*.png")} == before
 
 
-def test_the_command_says_when_there_is_nothing_to_draw(make_finished_context, capsys):
-    run = recorded(context := make_finished_context("M=2", "K=1"), [main_evaluation(context)])
-    assert infer(["report", str(run.folder), "--outputs", str(run.folder.parent)]) == 2
-    assert "nothing to show yet" in capsys.readouterr().err
+def test_a_picture_that_fails_is_left_out(make_finished_context, monkeypatch, caplog):
+    run = with_set(make_finished_context, "M=2", "K=1")
+    monkeypatch.setattr("infer.plots.run.samples_of", lambda run, title: 1 / 0)
+    assert drawn(run) == {"curves.png"}
+    assert "the picture samples could not be drawn: ZeroDivisionError: division by zero" in caplog.text
 
 
 def test_drawing_needs_no_torch(make_finished_context):
@@ -216,12 +229,14 @@ def test_drawing_needs_no_torch(make_finished_context):
 import pkgutil, sys
 from importlib import import_module
 from pathlib import Path
-import infer.plots, infer.records
-for room in (infer.plots, infer.records):
+import infer.plots, infer.records, infer.reports
+for room in (infer.plots, infer.records, infer.reports):
     for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
         import_module(module.name)
 folder = Path({str(run.folder)!r})
-assert len(infer.plots.run.draw(infer.records.runs.Run("run", folder), folder.parent, folder)) == 2
+run = infer.records.runs.Run("run", folder)
+assert len(infer.plots.run.draw(run, folder.parent, folder)) == 2 * 3
+infer.reports.run.write_page(run)
 assert "torch" not in sys.modules
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

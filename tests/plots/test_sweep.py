@@ -213,8 +213,9 @@ def test_files(tmp_path):
     rows = side_by_side(sweep_jobs(folder))
     names = draw(rows, folder)
     assert names == ["accuracy_over_M.png", "accuracy_over_evaluate_lr.png", "heatmap_M_evaluate_lr.png"]
-    drawn = [folder / Path(name).with_suffix(form) for name in names for form in (".png", ".svg")]
+    vectors = [folder / "figures" / Path(name).with_suffix(form) for name in names for form in (".svg", ".pdf")]
+    drawn = [*vectors, *(folder / name for name in names)]
     before = [path.read_bytes() for path in drawn]
     draw(rows, folder)
     assert [path.read_bytes() for path in drawn] == before
-    assert b"<dc:date>" not in before[1]
+    assert b"<dc:date>" not in before[0]

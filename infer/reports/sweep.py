@@ -1,4 +1,4 @@
-"""The report of a sweep, made from the records of its jobs: ``table.csv``, ``table.md`` and plots."""
+"""The report of a sweep, made from the records of its jobs: ``report.html``, ``table.csv``, ``table.md`` and plots."""
 
 import shlex
 from collections.abc import Sequence
@@ -8,16 +8,18 @@ from pathlib import Path
 from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.plots.style import drawing
-from infer.records.names import TABLE_CSV, TABLE_MD
+from infer.records.effects import EFFECTS_NOTE, effects_of
+from infer.records.names import REPORT, TABLE_CSV, TABLE_MD
 from infer.records.rows import Rows, side_by_side
 from infer.records.runs import sweep_jobs
 from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows
+from infer.reports.page import picture, render
 from infer.tables import Report, as_csv, as_markdown, from_here
 
 
 def report_sweep(folder: Path) -> Report:
-    """Write the table and the plots of the sweep in ``folder``; the table is for printing, with its exit code.
+    """Write the report of the sweep in ``folder``; the table is for printing, with its exit code.
 
     The code is 1 when a job is not done. Raises UsageError when there are no jobs.
     """
@@ -25,14 +27,38 @@ def report_sweep(folder: Path) -> Report:
     if not rows.runs:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
+    effects = effects_of(rows)
     rebuild = f"made again by: infer report {shlex.quote(str(from_here(folder)))}"
-    on_paper = as_markdown(replace(table, closing=[*table.closing, rebuild]))
+    on_paper = as_markdown(replace(table, closing=[*table.closing, *effects, rebuild]))
     _write(folder / TABLE_CSV, as_csv(table))
     _write(folder / TABLE_MD, on_paper)
     pictures = _draw(rows, folder) if rows.done else []
     _write(folder / TABLE_MD, on_paper + _embedded(pictures))
-    files = ", ".join([TABLE_MD, TABLE_CSV, *pictures])
-    return replace(table, closing=[*table.closing, f"in {from_here(folder)}: {files}", rebuild])
+    _write(folder / REPORT, _page(rows, folder, table, effects, pictures))
+    files = ", ".join([REPORT, TABLE_MD, TABLE_CSV, *pictures])
+    return replace(table, closing=[*table.closing, *effects, f"in {from_here(folder)}: {files}", rebuild])
+
+
+def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictures: Sequence[str]) -> str:
+    best = next((line for line in table.closing if line.startswith("best:")), None)
+    drawn = [picture(folder, Path(name).stem, Path(name).stem.replace("_", " ")) for name in pictures]
+    return render(
+        "sweep.html.j2",
+        title=f"Sweep over {', '.join(rows.columns)}" if rows.columns else "Sweep",
+        name=folder.resolve().name,
+        folder=str(from_here(folder)),
+        report=replace(table, closing=[line for line in table.closing if line != best]),
+        best=best,
+        effects=effects,
+        effects_note=EFFECTS_NOTE,
+        links={
+            name: f"{run.folder.name}/{REPORT}"
+            for name, run in zip(rows.names, rows.runs, strict=True)
+            if (run.folder / REPORT).is_file()
+        },
+        pictures=[each for each in drawn if each],
+        command=table.title or "",
+    )
 
 
 def _command(folder: Path) -> str | None:

@@ -11,8 +11,8 @@ from helpers.records import stages, write_sweep
 
 from infer.commands.main import run as infer
 from infer.errors import UsageError
-from infer.plots.report import report_sweep
 from infer.records.statistics import summarise
+from infer.reports.sweep import report_sweep
 from infer.tables import Report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,11 +216,11 @@ def test_it_needs_no_torch_and_without_scores_no_matplotlib(folder, ending, ligh
     script = f"""
 import sys
 from pathlib import Path
-from infer.plots.report import report_sweep
+from infer.reports.sweep import report_sweep
 report_sweep(Path({str(folder)!r}))
 assert not {light!r} & sys.modules.keys()
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     finished = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    assert (folder / "accuracy_over_M.svg").exists() == (ending is not None)
+    assert (folder / "figures/accuracy_over_M.svg").exists() == (ending is not None)

@@ -1,0 +1,115 @@
+"""Predictions of students on the test images: accuracy by class, confusion matrix, calibration."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from infer.records.artefacts import StoredArtefact, stored_artefacts
+from infer.records.names import PREDICTIONS
+from infer.records.runs import Run
+from infer.records.statistics import Summary, summarise
+
+NUM_BINS = 15
+"""Bins of confidence, equally wide (Guo et al., On Calibration of Modern Neural Networks, ICML 2017)."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The last test of one student on N images."""
+
+    targets: np.ndarray
+    """int [N]."""
+    predicted: np.ndarray
+    """int [N]."""
+    confidence: np.ndarray
+    """float [N]: the softmax probability of the predicted class."""
+
+    def confusion(self, classes: int) -> np.ndarray:
+        """float [classes, classes]: the share of class i in percent that was taken for class j; NaN without images."""
+        counts = np.zeros((classes, classes))
+        np.add.at(counts, (self.targets, self.predicted), 1)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(100 * counts / counts.sum(axis=1, keepdims=True))
+
+    def reliability(self) -> "Reliability":
+        """Share of images, mean confidence and accuracy in each bin of confidence."""
+        bins = np.minimum((self.confidence * NUM_BINS).astype(int), NUM_BINS - 1)
+        sizes = np.bincount(bins, minlength=NUM_BINS)
+        with np.errstate(invalid="ignore"):
+            confidence = np.bincount(bins, self.confidence, NUM_BINS) / sizes
+            accuracy = np.bincount(bins, self.predicted == self.targets, NUM_BINS) / sizes
+        return Reliability(sizes / len(bins), confidence, accuracy)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Calibration by bins of confidence; fractions, NaN in the last two where a bin is empty."""
+
+    share: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """ECE, the expected calibration error, in percentage points: the mean gap between confidence and accuracy."""
+        return float(100 * np.nansum(self.share * np.abs(self.accuracy - self.confidence)))
+
+
+@dataclass(frozen=True)
+class SetPredictions:
+    """The students of one architecture that were trained on one set."""
+
+    name: str
+    students: Sequence[Predictions]
+    classes: int
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """float [classes, classes] in percent: the mean over students."""
+        return np.asarray(np.mean([student.confusion(self.classes) for student in self.students], axis=0))
+
+    @property
+    def accuracy_by_class(self) -> np.ndarray:
+        """float [students, classes] in percent."""
+        return np.stack([np.diagonal(student.confusion(self.classes)) for student in self.students])
+
+    @property
+    def reliability(self) -> Reliability:
+        """Reliability over the predictions of all students together."""
+        together = [np.concatenate(parts) for parts in zip(*map(_parts, self.students), strict=True)]
+        return Predictions(*together).reliability()
+
+    @property
+    def calibration_error(self) -> Summary:
+        """ECE over students, in percentage points."""
+        return summarise([student.reliability().error for student in self.students])
+
+
+def predictions_of(run: Run, outputs: Path) -> list[SetPredictions]:
+    """The predictions of the leading architecture's students, by set, as far as the store under ``outputs`` has them.
+
+    Students that an earlier version trained have none.
+    """
+    of_sets: dict[str, list[str]] = {
+        name: next(iter(each["students"].values()), []) for name, each in run.record["sets"].items()
+    }
+    stored = stored_artefacts(outputs, [signature for several in of_sets.values() for signature in several])
+    found = {
+        name: list(_read([stored[s] for s in several if s in stored], run.split)) for name, several in of_sets.items()
+    }
+    classes = len(run.manifest["dataset"]["classes"]) if run.manifest else 0
+    return [SetPredictions(name, students, classes) for name, students in found.items() if students and classes]
+
+
+def _read(students: Sequence[StoredArtefact], split: str) -> Iterator[Predictions]:
+    for student in students:
+        if PREDICTIONS in student.files:
+            tensors: Mapping[str, np.ndarray] = load_file(student.file(PREDICTIONS))
+            yield Predictions(*(tensors[f"{split}.{name}"] for name in ("targets", "predicted", "confidence")))
+
+
+def _parts(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return predictions.targets, predictions.predicted, predictions.confidence

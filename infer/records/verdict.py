@@ -1,0 +1,87 @@
+"""A run's outcome in sentences: its distilled set beside each baseline, and whether noise explains the difference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infer.records.noise import LEVEL, welch
+from infer.records.runs import Run
+from infer.records.statistics import Summary
+from infer.tables import summary_as_text
+
+_TITLES = {"infer": "INFER", "sre2l": "SRe2L", "cda": "CDA", "dwa": "DWA", "rded": "RDED", "kcenter": "k-center"}
+_BUDGETS = {"ipc": ", of equal nominal ipc", "images": ", of equal number"}
+"""Beside the names of budgets that are not bytes, e.g. ``random_static@ipc``."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Outcome of a run in words."""
+
+    subject: str
+    """The distilled set, its bytes and its score."""
+    beside: Sequence[str]
+    """Each baseline, its bytes, its score, and who is ahead by how much."""
+
+    @property
+    def sentence(self) -> str:
+        """The subject and the first baseline."""
+        return "; ".join([self.subject, *self.beside[:1]]) + "."
+
+
+def verdict(run: Run) -> Verdict | None:
+    """The leading score of ``run`` beside those of its baselines; None where it has none yet."""
+    measure = f"{run.split}/top1"
+    own = run.score(measure)
+    if own is None:
+        return None
+    labels = run.setting("labeling.mode")
+    subject = f"{_method(run)} with {labels} labels, {_bytes(run.record['storage'])}: {summary_as_text(own)} %"
+    return Verdict(
+        subject,
+        [
+            f"{_baseline(name, outcome, labels)}: {_beside(own, outcome['metrics'][measure], _method(run))}"
+            for name, outcome in run.record["baselines"].items()
+            if measure in outcome["metrics"]
+        ],
+    )
+
+
+def method_title(method: str) -> str:
+    """Name of a method as papers write it."""
+    return _TITLES.get(method, method)
+
+
+def judgement(difference: float, larger_than_noise: bool | None) -> str:
+    """Words on a difference in percentage points; None where there is no spread to judge by."""
+    worth = {True: "more than noise", False: "within noise", None: "no spread to judge it by"}
+    return f"{abs(difference):.2f} points, {worth[larger_than_noise]}"
+
+
+def _method(run: Run) -> str:
+    return method_title(str(run.setting("method.name")))
+
+
+def _bytes(storage: Mapping[str, Any]) -> str:
+    return f"{storage['total_bytes']:,} bytes"
+
+
+def _baseline(name: str, outcome: Mapping[str, Any], labels_of_set: str) -> str:
+    """A baseline in words, e.g. for ``random_static@ipc``."""
+    kind, _, budget = name.partition("@")
+    size = _bytes(outcome["storage"])
+    if kind == "full":
+        return f"all training images with hard labels, {size}"
+    labels = kind.rpartition("_")[2]
+    worded = "the same labels" if labels == labels_of_set else f"{labels} labels"
+    return f"random images with {worded}, {size}{_BUDGETS.get(budget, '')}"
+
+
+def _beside(own: Summary, other: Summary, method: str) -> str:
+    difference = own["mean"] - other["mean"]
+    score = f"{summary_as_text(other)} %"
+    if difference == 0:
+        return f"{score}, equal"
+    test = welch(own, other)
+    ahead = f"{method} ahead" if difference > 0 else "ahead"
+    return f"{score}, {ahead} by {judgement(difference, test and test.p < LEVEL)}"

@@ -1,0 +1,174 @@
+"""Gallery of a distilled set: natural images, compensators and composed images as small pictures inside the page."""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from infer.plots.samples import classes_shown
+from infer.plots.stored_images import (
+    ComposableImages,
+    FinishedImages,
+    class_names,
+    displayed_compensator,
+    stored_images,
+    stored_logits,
+)
+from infer.records.runs import Run
+from infer.reports.page import data_uri
+
+_MOST_SUBSETS = 4
+_MOST_ROWS = 6
+_RANKED = 8
+_LARGEST = 128
+"""Pixels along an edge; larger images are reduced."""
+_SMALL = 64
+"""Images up to so many pixels are kept as they are."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One image."""
+
+    uri: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """Images side by side; None leaves a place empty."""
+
+    label: str
+    tiles: Sequence[Tile | None]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows under the names of their columns."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[TileRow]
+    is_small: bool
+
+    @property
+    def width(self) -> int:
+        """Number of columns beside the labels."""
+        return len(self.heads)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images of a distilled set."""
+
+    note: str
+    is_small: bool
+    """True if pixels are to be shown as squares."""
+    subsets: Sequence[Grid]
+    ranked: dict[str, list[Tile]] = field(default_factory=dict)
+    """Images of which the teachers are surest, and least sure."""
+
+
+def gallery_of(run: Run) -> Gallery | None:
+    """The images of ``run``'s distilled set, those of ten classes and four subsets at most; None without a set."""
+    stored = stored_images(run)
+    if stored is None:
+        return None
+    names = class_names(run.manifest)
+    shown = classes_shown(len(names))
+    if isinstance(stored, FinishedImages):
+        grids, count = [_finished(stored, names, shown)], len(stored.images)
+        several = f"the first {_MOST_ROWS} of each class"
+    else:
+        subsets, classes = stored.natural.shape[:2]
+        grids = [_subset(stored, k, names, shown) for k in range(min(subsets, _MOST_SUBSETS))]
+        count, several = (len(stored.compensators) + 1) * subsets * classes, f"{len(grids)} of {subsets} subsets"
+    note = f"{count:,} images as a student sees them; shown are {several}"
+    note += f" and {len(shown)} of {len(names)} classes." if len(shown) < len(names) else "."
+    return Gallery(note, grids[0].is_small, grids, _ranked(run, stored, names))
+
+
+def _subset(stored: ComposableImages, k: int, names: Sequence[str], shown: Sequence[int]) -> Grid:
+    """P_k and, for each teacher, its compensator before the images composed with it."""
+    heads = ["u", *(names[c] for c in shown)]
+    natural = [tile(image, f"{names[c]}, natural, k={k}") for c, image in _each(shown, stored.natural_images(k, shown))]
+    rows = [TileRow(f"natural images, k={k}", [None, *natural])]
+    for teacher, u in enumerate(stored.compensators[:, k, 0]):
+        arch = stored.archs[teacher] if stored.archs else f"teacher {teacher + 1}"
+        largest = float(np.abs(u).max())
+        scale = (
+            f"compensator of {arch}, k={k}: black is −{largest:.2f}, grey 0, white {largest:.2f} standard deviations"
+        )
+        images = _each(shown, stored.composed_images(k, teacher, shown))
+        tiles = [tile(image, f"{names[c]} + u of {arch}, k={k}") for c, image in images]
+        label = f"{arch}, ‖u‖ = {np.linalg.norm(u):.1f}, max |u| = {largest:.2f}"
+        rows.append(TileRow(label, [tile(displayed_compensator(u), scale), *tiles]))
+    return Grid(f"Subset k={k}", heads, rows, _is_small(stored.natural[k, 0]))
+
+
+def _finished(stored: FinishedImages, names: Sequence[str], shown: Sequence[int]) -> Grid:
+    columns = [stored.images[stored.targets == c][:_MOST_ROWS] for c in shown]
+    rows = [
+        TileRow(
+            "", [tile(of_class[i], names[c]) if i < len(of_class) else None for c, of_class in _each(shown, columns)]
+        )
+        for i in range(max(map(len, columns)))
+    ]
+    return Grid("Images", [names[c] for c in shown], rows, _is_small(stored.images[0]))
+
+
+def _ranked(run: Run, stored: ComposableImages | FinishedImages, names: Sequence[str]) -> dict[str, list[Tile]]:
+    """The images to whose class the stored labels give most and least; nothing without stored logits."""
+    logits = stored_logits(run)
+    if logits is None:
+        return {}
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    targets = _targets(stored, len(logits))
+    of_target = probabilities[np.arange(len(targets)), targets]
+    order = np.argsort(-of_target, kind="stable")
+    chosen = {"Surest by the teachers": order[:_RANKED], "Least sure": order[::-1][:_RANKED]}
+    return {
+        title: [_ranked_tile(stored, int(i), names, of_target[i], int(probabilities[i].argmax())) for i in positions]
+        for title, positions in chosen.items()
+    }
+
+
+def _ranked_tile(
+    stored: ComposableImages | FinishedImages, position: int, names: Sequence[str], share: float, label: int
+) -> Tile:
+    if isinstance(stored, FinishedImages):
+        image, target, where = stored.images[position], int(stored.targets[position]), f"image {position}"
+    else:
+        image, k, block, target = stored.image(position)
+        archs = stored.archs or [f"teacher {b + 1}" for b in range(len(stored.compensators))]
+        where = f"k={k}, " + (f"u of {archs[block - 1]}" if block else "natural")
+    taken = "" if label == target else f", taken for {names[label]}"
+    return tile(image, f"{names[target]}: {100 * share:.0f} %{taken} ({where})")
+
+
+def _targets(stored: ComposableImages | FinishedImages, count: int) -> np.ndarray:
+    """Classes of the images in the order of the labels."""
+    return stored.targets if isinstance(stored, FinishedImages) else np.arange(count) % stored.natural.shape[1]
+
+
+def tile(image: np.ndarray, caption: str) -> Tile:
+    """``image`` [H, W, 3], uint8 or float in [0, 1], losslessly where it is small, else reduced to 128 pixels."""
+    levels = image if image.dtype == np.uint8 else (image * 255).round().astype(np.uint8)
+    picture, content = Image.fromarray(levels), io.BytesIO()
+    if max(picture.size) <= _SMALL:
+        picture.save(content, "png", optimize=True)
+        return Tile(data_uri(content.getvalue(), ".png"), caption)
+    picture.thumbnail((_LARGEST, _LARGEST))
+    picture.save(content, "webp", quality=85)
+    return Tile(data_uri(content.getvalue(), ".webp"), caption)
+
+
+def _each(classes: Sequence[int], images: Sequence[np.ndarray] | np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    return zip(classes, images, strict=True)
+
+
+def _is_small(image: np.ndarray) -> bool:
+    return bool(max(image.shape) <= _SMALL)

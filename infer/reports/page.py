@@ -1,0 +1,48 @@
+"""Rendering of HTML pages: Jinja2 templates that escape every word, with pictures inside the page."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from infer.tables import Report
+
+_TEMPLATES = "templates"
+_TYPES = {".png": "image/png", ".webp": "image/webp"}
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that ``template`` makes of ``values``; strings in them are shown as they are, never as HTML."""
+    environment = Environment(
+        loader=PackageLoader("infer.reports", _TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"style": _source(environment, "report.css"), "script": _source(environment, "report.js")}
+    return environment.get_template(template).render(**values)
+
+
+def as_html(report: Report) -> str:
+    """A page of a command's findings: its lines and tables."""
+    return render("findings.html.j2", report=report, title=report.title or "infer")
+
+
+def picture(folder: Path, name: str, title: str) -> dict[str, str] | None:
+    """The picture ``<name>.png`` of ``folder`` for a template; None where there is none."""
+    path = folder / f"{name}.png"
+    return {"name": name, "title": title, "uri": data_uri(path.read_bytes(), path.suffix)} if path.is_file() else None
+
+
+def data_uri(content: bytes, suffix: str) -> str:
+    """``content`` of a file with the ending ``suffix`` as a data URI."""
+    return f"data:{_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
+
+
+def _source(environment: Environment, name: str) -> Markup:
+    """A file of the package that goes into the page as it is."""
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])

@@ -1,0 +1,89 @@
+"""``report.html`` of a run: its outcome in a sentence, scores, images, curves and predictions."""
+
+import logging
+import shlex
+from pathlib import Path
+from typing import Any
+
+from infer.files import read_json, replaced_whole
+from infer.plots.run import title_of
+from infer.records.names import REPORT, ROBUST_SCORES
+from infer.records.noise import LEVEL
+from infer.records.runs import Run
+from infer.records.sections import (
+    environment_section,
+    scores_section,
+    settings_section,
+    stages_section,
+    storage_section,
+    teachers_section,
+)
+from infer.records.settings import has_effect, typed_values, typed_words
+from infer.records.verdict import verdict
+from infer.reports.gallery import Gallery, gallery_of
+from infer.reports.page import picture, render
+from infer.tables import Section, from_here, summary_as_text
+
+log = logging.getLogger(__name__)
+
+_PICTURES = {
+    "curves": "Losses and accuracies over the trainings of teachers, compensators and students",
+    "accuracy_by_class": "Accuracy of every class: mean and range over the students of each set",
+    "confusion": "Confusion matrices: rows are true classes",
+    "calibration": "Calibration: accuracy over confidence",
+}
+"""Captions of the pictures of a run, by the names of their files."""
+_ROBUST_DIGITS = 4
+
+
+def write_page(run: Run) -> Path:
+    """Write the report of ``run`` beside its record, as far as the run has gone; pictures are those in its folder."""
+    page = render(
+        "run.html.j2",
+        title=title_of(run) if run.record["sets"] else run.name,
+        run=run,
+        folder=str(from_here(run.folder)),
+        verdict=verdict(run),
+        level=LEVEL,
+        scores=[section for section in (scores_section(run), teachers_section(run)) if section.rows],
+        robust=_robust_scores(run),
+        command=f"python launch.py {shlex.join(typed_words(run))}".strip(),
+        changed=_changed(run),
+        stages=stages_section(run),
+        gallery=_gallery(run),
+        pictures={name: picture(run.folder, name, title) for name, title in _PICTURES.items()},
+        analyses=[],
+        details={
+            "Settings": settings_section(run),
+            "Storage": storage_section(run),
+            "Environment": environment_section(run),
+        },
+    )
+    with replaced_whole(run.folder / REPORT, "w") as file:
+        file.write(page)
+    return run.folder / REPORT
+
+
+def _changed(run: Run) -> Section:
+    """Choices and settings that were typed and can change a number."""
+    typed = typed_values(typed_words(run))
+    return Section(("changed", "to"), [[key, value] for key, value in typed.items() if has_effect(key)])
+
+
+def _robust_scores(run: Run) -> Section | None:
+    """DD-Ranking's scores, where ``infer score`` has made them."""
+    path = run.folder / ROBUST_SCORES
+    if not path.is_file():
+        return None
+    scores: dict[str, Any] = read_json(path)["scores"]
+    rows = [[name, summary_as_text(scores[name], _ROBUST_DIGITS)] for name in scores]
+    note = "DD-Ranking's scores from fractions, mean ± std (n); LRS = ARS = 0.2689 is no difference to random images"
+    return Section(("robust score", "value"), rows, {"value"}, [note])
+
+
+def _gallery(run: Run) -> Gallery | None:
+    try:
+        return gallery_of(run)
+    except Exception as error:  # a picture that fails never fails a run
+        log.warning("the images of the report could not be drawn: %s: %s", type(error).__name__, error)
+        return None
