@@ -20,7 +20,7 @@ _CODES = "Exit code: 0 when settings, inputs and scores are equal (code and envi
 
 def add_to(commands: Commands) -> None:
     """Add ``diff`` to ``commands``."""
-    parser = add_command(commands, "diff", "what differs between two runs", run, ("json", "md"), epilog=_CODES)
+    parser = add_command(commands, "diff", "what differs between two runs", run, ("json", "md", "html"), epilog=_CODES)
     parser.add_argument("pair", metavar="RUN", nargs="*", help=f"{RUN}; without names the last two finished runs")
     parser.add_argument(
         "--config", action="store_true", help='compare settings not yet run: --config "M=1" "M=2 ipc=5"'

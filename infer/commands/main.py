@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 from infer.commands import diff, evaluate, export, gc, import_set, ls, report, results, score, show, table, verify
 from infer.commands.parsing import Parser
 from infer.errors import INTERRUPTED, describe
+from infer.records.latex import as_latex
 from infer.tables import Report, print_report
 
 _COMMANDS = (ls, show, diff, table, report, score, results, verify, gc, import_set, export, evaluate)
@@ -31,13 +33,25 @@ def run(words: Sequence[str]) -> int:
     try:
         options = parse(words)
         report: Report = options.run(options)
-        print_report(report, options.form)
+        _print(report, options.form, words)
     except Exception as error:
         if isinstance(error, BrokenPipeError) or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         print(f"infer: {describe(error)}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
     return report.code
+
+
+def _print(report: Report, form: str, words: Sequence[str]) -> None:
+    """Print ``report`` as text, md, csv, json, latex, or html under the command line that ``words`` are."""
+    if form == "html":
+        from infer.reports.page import as_html
+
+        print(as_html(report, shlex.join(["infer", *words])), end="")
+    elif form == "latex":
+        print(as_latex(report), end="")
+    else:
+        print_report(report, form)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

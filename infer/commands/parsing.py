@@ -11,7 +11,13 @@ from infer.tables import Report
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """The subcommands of a parser, as argparse hands them out."""
 RUN = "a folder, a name, its beginning or a part of it, or the signature of an artefact of the run"
-_FORMS = {"json": "print JSON", "csv": "print comma-separated values", "md": "print Markdown"}
+_FORMS = {
+    "json": "print JSON",
+    "csv": "print comma-separated values",
+    "md": "print Markdown",
+    "html": "print a page for a browser",
+    "latex": "print a table for a paper: best bold, within its noise underlined",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +37,7 @@ def add_command(
 ) -> Parser:
     """Add the subcommand ``name``, carried out by ``run``, with the options that all of them have.
 
-    ``forms`` are those of json, csv and md in which it can print beside text.
+    ``forms`` are those of json, csv, md, html and latex in which it can print beside text.
     """
     parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=epilog)
     parser.add_argument(

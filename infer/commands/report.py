@@ -42,12 +42,12 @@ def _report_run(run: Run, outputs: Path) -> Report:
         from infer.plots.run import draw
         from infer.reports.run import write_page
 
-        drawn = [path for path in draw(run, outputs, run.folder) if path.parent == run.folder]
+        drawn = [f"{name}.png" for name in draw(run, outputs, run.folder)]
         write_page(run)
-    names = [REPORT, *(path.name for path in drawn)]
+    names = [REPORT, *drawn]
     unfinished = [] if run.state == DONE else [f"the run is {run.state}: the report shows what there is"]
     closing = [*unfinished, f"in {from_here(run.folder)}: {', '.join(names)}"]
-    return Report({"folder": str(run.folder), "report": REPORT, "pictures": names[1:]}, closing=closing)
+    return Report({"folder": str(run.folder), "report": REPORT, "pictures": drawn}, closing=closing)
 
 
 def _report_sweep(folder: Path, outputs: Path) -> Report:

@@ -4,18 +4,23 @@ import argparse
 
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.records.find import pick_runs
-from infer.records.table import tabulate
+from infer.records.table import Choice, tabulate
 from infer.tables import Report
 
 
 def add_to(commands: Commands) -> None:
     """Add ``table`` to ``commands``."""
-    parser = add_command(commands, "table", "runs side by side", run, ("json", "csv", "md"))
+    parser = add_command(commands, "table", "runs side by side", run, ("json", "csv", "md", "html", "latex"))
     parser.add_argument("runs", metavar="RUN_OR_SWEEP", nargs="+", help=f"{RUN}; a sweep stands for all its jobs")
     parser.add_argument("--sort", metavar="COLUMN", help="order by this column instead of by time")
     parser.add_argument("--reverse", action="store_true", help="turn the order round")
+    parser.add_argument("--columns", metavar="A,B,...", help="show these columns alone, in this order")
+    told = "keep the rows with this value; may be given several times"
+    parser.add_argument("--where", metavar="COLUMN=VALUE", action="append", default=[], help=told)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Put the runs that ``options.runs`` name into one table."""
-    return tabulate(pick_runs(options.runs, options.outputs), options.sort, options.reverse)
+    runs = pick_runs(options.runs, options.outputs)
+    choice = Choice(options.sort, options.reverse, options.columns and options.columns.split(","), options.where)
+    return tabulate(runs, choice)

@@ -13,6 +13,7 @@ MOST_LINES = 12
 """More cannot be told apart in one panel."""
 _MOST_PANELS = 9
 _BYTES = "total_bytes"
+_FRONT_NOTE = "ringed: the Pareto front, better than every other set of at most its bytes"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Chart:
     """True if the points of a line follow each other on a scale."""
     measures_students: bool = True
     """True if a bar is the spread of a point's own measurements."""
+    front: Sequence[Mark] = ()
+    """Marks of the Pareto front: nothing smaller, or as small, is as good."""
 
     @property
     def marks(self) -> list[Mark]:
@@ -94,7 +97,17 @@ def over_bytes(axes: Sequence[Axis], points: Sequence[Measurement]) -> Chart | N
     lines = _lines(others, stored, bytes_of, along)
     notes = [f"along each line {along.key}={','.join(along.names)}"] if along else []
     chart = _divided(lines, others)
-    return replace(chart, notes=notes, connected=along is not None) if chart else _scattered(lines)
+    chart = replace(chart, notes=notes, connected=along is not None) if chart else _scattered(lines)
+    return replace(chart, notes=[*chart.notes, _FRONT_NOTE], front=pareto_front(chart.marks))
+
+
+def pareto_front(marks: Sequence[Mark]) -> list[Mark]:
+    """The marks that are better than every other of at most their size, from the smallest to the largest."""
+    front: list[Mark] = []
+    for mark in sorted(marks, key=lambda mark: (mark.x, -mark.score["mean"])):
+        if not front or mark.score["mean"] > front[-1].score["mean"]:
+            front.append(mark)
+    return front
 
 
 def bytes_of(point: Measurement) -> float | None:

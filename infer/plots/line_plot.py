@@ -14,7 +14,7 @@ from matplotlib.transforms import ScaledTranslation
 from infer.plots.axes import Axis, spans_a_decade
 from infer.plots.charts import Chart, Line, Mark
 from infer.plots.frame import Words, framed, name_places
-from infer.plots.style import PALETTE, POINTS_PER_INCH, TICK_STEPS, give_axes_size
+from infer.plots.style import NOTE_COLOUR, PALETTE, POINTS_PER_INCH, TICK_STEPS, give_axes_size
 from infer.records.measurements import in_words
 
 _WIDTH, _HEIGHT, _SMALL_WIDTH, _SMALL_HEIGHT = 3.6, 2.6, 2.3, 1.9
@@ -106,6 +106,9 @@ def _draw_lines(
             markersize=4.5,
             **look | ({} if chart.connected else {"linestyle": "none"}),
         )
+        ringed = [mark for mark in line.marks if mark in chart.front]
+        rings = [mark.x for mark in ringed], [mark.score["mean"] for mark in ringed]
+        axes.plot(*rings, "o", transform=moved, markersize=9, markerfacecolor="none", markeredgecolor=NOTE_COLOUR)
 
 
 def _with_gaps(marks: Sequence[Mark]) -> Iterator[tuple[float, float, float]]:

@@ -11,6 +11,7 @@ from infer.plots.predictions import accuracy_by_class, calibration, confusion_ma
 from infer.plots.samples import samples_of
 from infer.plots.stored_images import class_names
 from infer.plots.style import save_in_all_forms
+from infer.records.names import FIGURES
 from infer.records.predictions import predictions_of
 from infer.records.runs import Run
 
@@ -19,22 +20,25 @@ Painter = Callable[[], Figure | None]
 """Makes a picture; None where there is nothing to show."""
 
 
-def draw(run: Run, outputs: Path, folder: Path) -> list[Path]:
-    """Write the pictures of ``run`` into ``folder``, each if there is something to show; gives all files.
+def draw(run: Run, outputs: Path, folder: Path, vectors: str = FIGURES) -> list[str]:
+    """Write the pictures of ``run`` into ``folder``, each if there is something to show, SVG and PDF into its subfolder
+    ``vectors``; gives their names without an ending.
 
     They are drawn from the run's record, its distilled set and the artefacts under ``outputs``, in the style that
     ``infer.plots.style.drawing`` sets. One that fails is left out with a warning.
     """
     if not run.record["sets"]:  # it ended before it knew what it would make
         return []
-    written = []
+    drawn = []
     for name, paint in _painters(run, outputs):
         try:
             figure = paint()
-            written += save_in_all_forms(figure, folder, name) if figure is not None else []
+            if figure is not None:
+                save_in_all_forms(figure, folder, name, vectors)
+                drawn.append(name)
         except Exception as error:
             log.warning("the picture %s could not be drawn: %s: %s", name, type(error).__name__, error)
-    return written
+    return drawn
 
 
 def _painters(run: Run, outputs: Path) -> Iterator[tuple[str, Painter]]:

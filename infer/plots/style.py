@@ -130,13 +130,11 @@ def rotate_if_crowded(labels: "Sequence[Text]", room: float, **turned: Any) -> b
     return crowded
 
 
-def save_in_all_forms(figure: "Figure", folder: Path, name: str) -> list[Path]:
-    """Write ``<name>.png`` into ``folder`` and, for papers, SVG and PDF into its subfolder ``figures``."""
-    (folder / FIGURES).mkdir(exist_ok=True)
-    paths = [folder / f"{name}.png", *(folder / FIGURES / f"{name}.{form}" for form in ("svg", "pdf"))]
-    for path in paths:
+def save_in_all_forms(figure: "Figure", folder: Path, name: str, vectors: str = FIGURES) -> None:
+    """Write ``<name>.png`` into ``folder`` and, for papers, SVG and PDF into its subfolder ``vectors``."""
+    (folder / vectors).mkdir(exist_ok=True)
+    for path in (folder / f"{name}.png", folder / vectors / f"{name}.svg", folder / vectors / f"{name}.pdf"):
         save(figure, path)
-    return paths
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The plots of a sweep: accuracy over bytes, over every axis and, of two axes, over both at once."""
+"""The plots of a sweep: accuracy over bytes, over every axis, of two axes over both at once, of more by a line each."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from infer.plots.charts import over_axis, over_bytes
 from infer.plots.frame import Words
 from infer.plots.heat_map import heat_map
 from infer.plots.line_plot import Scale, line_plot
+from infer.plots.parallel import parallel_coordinates
 from infer.plots.style import save_in_all_forms
 from infer.records.measurements import Measurement, measurements_of
 from infer.records.rows import Rows
@@ -18,7 +19,11 @@ from infer.tables import count
 
 def draw(rows: Rows, folder: Path) -> list[str]:
     """Write every plot that the jobs that are done make possible, as PNG, SVG and PDF; gives the names of the PNGs."""
-    return [save_in_all_forms(figure, folder, name)[0].name for name, figure in figures_of(rows)]
+    drawn = []
+    for name, figure in figures_of(rows):
+        save_in_all_forms(figure, folder, name)
+        drawn.append(f"{name}.png")
+    return drawn
 
 
 def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
@@ -36,6 +41,8 @@ def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
             yield f"accuracy_over_{axis.file_name}", line_plot(chart, Scale(axis.title, axis), y_title, words)
     if len(axes) == 2:
         yield f"heatmap_{axes[0].file_name}_{axes[1].file_name}", heat_map(axes, points, y_title, words)
+    if len(axes) > 2:
+        yield "parallel_coordinates", parallel_coordinates(axes, points, y_title, words)
 
 
 def _words(rows: Rows, points: Sequence[Measurement]) -> Words:

@@ -1,6 +1,7 @@
 """Welch's t-test from means and standard deviations: whether two means differ by more than their noise."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from infer.records.statistics import Summary
@@ -20,6 +21,8 @@ class Welch(NamedTuple):
     """After Welch and Satterthwaite."""
     p: float
     """Two-sided."""
+    error: float
+    """Standard error of the difference."""
 
 
 def welch(a: Summary, b: Summary) -> Welch | None:
@@ -27,15 +30,28 @@ def welch(a: Summary, b: Summary) -> Welch | None:
 
     None without a spread to judge by: a single value on one side, or no variance on either.
     """
-    if a["std"] is None or b["std"] is None:
+    return welch_over_pairs([(a, b)])
+
+
+def welch_over_pairs(pairs: Sequence[tuple[Summary, Summary]]) -> Welch | None:
+    """Tests whether b - a, averaged over ``pairs``, differs from zero: ``welch`` of a contrast of several means.
+
+    None without a spread to judge by, as there.
+    """
+    sides = [side for pair in pairs for side in pair]
+    variances = [side["std"] ** 2 / side["n"] / len(pairs) ** 2 for side in sides if side["std"] is not None]
+    if len(variances) < len(sides) or sum(variances) == 0:
         return None
-    variance_a, variance_b = a["std"] ** 2 / a["n"], b["std"] ** 2 / b["n"]
-    variance = variance_a + variance_b
-    if variance == 0:
-        return None
-    t = (b["mean"] - a["mean"]) / math.sqrt(variance)
-    freedom = variance**2 / (variance_a**2 / (a["n"] - 1) + variance_b**2 / (b["n"] - 1))
-    return Welch(t, freedom, two_sided_p(t, freedom))
+    error = math.sqrt(sum(variances))
+    t = mean_difference(pairs) / error
+    weights = sum(variance**2 / (side["n"] - 1) for variance, side in zip(variances, sides, strict=True))
+    freedom = sum(variances) ** 2 / weights
+    return Welch(t, freedom, two_sided_p(t, freedom), error)
+
+
+def mean_difference(pairs: Sequence[tuple[Summary, Summary]]) -> float:
+    """Mean of b - a over ``pairs``."""
+    return math.fsum(b["mean"] - a["mean"] for a, b in pairs) / len(pairs)
 
 
 def two_sided_p(t: float, degrees_of_freedom: float) -> float:

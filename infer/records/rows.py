@@ -61,6 +61,11 @@ class Rows:
         values = {key: list(dict.fromkeys(shown(basis[key]) for basis in bases)) for key in (bases[0] if bases else ())}
         return {key: different for key, different in values.items() if len(different) > 1}
 
+    def at(self, positions: Sequence[int]) -> "Rows":
+        """The runs at ``positions`` alone, with the same columns."""
+        columns = {key: [column[i] for i in positions] for key, column in self.columns.items()}
+        return Rows([self.runs[i] for i in positions], self.variation, columns)
+
     def values(self, position: int) -> dict[str, Any]:
         """Varying values of the run at ``position``."""
         return {key: column[position] for key, column in self.columns.items()}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from infer.console import size
@@ -19,22 +20,43 @@ _OF_DATA_ONLY = ("state", "error", "log", "made", "reused")
 """Columns that a program gets in any case, and a person only where there is something to tell."""
 
 
-def tabulate(runs: Sequence[Run], sort: str | None = None, reverse: bool = False) -> Report:
-    """One row per run, in the order given or by the column ``sort``; raises UsageError when that is no column."""
-    return tabulate_rows(side_by_side(runs), sort, reverse)
+@dataclass(frozen=True)
+class Choice:
+    """Rows and columns of a table, and their order; columns go by their key, its last part or their title."""
+
+    sort: str | None = None
+    """The column to order by; None: the order given."""
+    reverse: bool = False
+    columns: Sequence[str] | None = None
+    """None: all."""
+    where: Sequence[str] = ()
+    """``COLUMN=VALUE``: rows with this value of a column that varies."""
 
 
-def tabulate_rows(rows: Rows, sort: str | None = None, reverse: bool = False) -> Report:
+EVERYTHING = Choice()
+
+
+def tabulate(runs: Sequence[Run], choice: Choice = EVERYTHING) -> Report:
+    """One row per run, as ``choice`` says; raises UsageError when that names something that is no column."""
+    rows = side_by_side(runs)
+    for condition in choice.where:
+        rows = rows.at(_positions(rows, condition))
+    return tabulate_rows(rows, choice)
+
+
+def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
     """The table of ``rows``: what the numbers are worth first, then one line per run, then what follows from them."""
     noun = "job" if rows.sweep else "run"
     facts = [{noun: name} | _facts(rows, i) for i, name in enumerate(rows.names)]
     keys = _keys(rows, facts)
-    if sort is not None:
-        facts = _sorted(facts, keys, sort, reverse)
+    if choice.sort is not None:
+        facts = _sorted(facts, _column(choice.sort, keys, "--sort"), choice.reverse)
     measurements = measurements_of(rows)
     measured = [key for key in keys if key in _MEASURES]
     seeds = over_seeds(measurements, measured, [_title(key) for key in measured])
     best = None if rows.unlike else best_in_words(measurements)
+    if choice.columns is not None:
+        keys = [_column(column, keys, "--columns") for column in choice.columns]
     return Report(
         data=[{key: fact.get(key) for key in dict.fromkeys((noun, *keys, *_OF_DATA_ONLY))} for fact in facts],
         warning=_warning(rows),
@@ -42,6 +64,27 @@ def tabulate_rows(rows: Rows, sort: str | None = None, reverse: bool = False) ->
         sections=[_section(noun, rows, keys, facts), *([seeds] if seeds else [])],
         closing=[*_states(rows, noun), *([best] if best else []), _artefacts(rows.runs)],
     )
+
+
+def _positions(rows: Rows, condition: str) -> list[int]:
+    """Positions of the runs that meet ``COLUMN=VALUE``; raises UsageError where no column varies so, or none does."""
+    column, equals, text = condition.partition("=")
+    if not equals:
+        raise UsageError(f"--where {condition}: write COLUMN=VALUE, for example --where M=2")
+    values = rows.columns[_column(column, list(rows.columns), "--where")]
+    found = [i for i, value in enumerate(values) if _is_written(value, text)]
+    if not found:
+        there = ", ".join(dict.fromkeys(map(shown, values)))
+        raise UsageError(f"--where {condition}: no row has this value; there are {there}")
+    return found
+
+
+def _is_written(value: Any, text: str) -> bool:
+    """True if ``text`` stands for ``value``: 1e-3 is 0.001."""
+    try:
+        return bool(float(text) == value)
+    except ValueError:
+        return shown(value) == text
 
 
 def _section(noun: str, rows: Rows, keys: list[str], facts: list[dict[str, Any]]) -> Section:
@@ -130,12 +173,17 @@ def _counted(run: Run, what: str) -> Counter[str]:
     return Counter({stage: account[what] for stage, account in run.record["stages"].items()})
 
 
-def _sorted(facts: list[dict[str, Any]], keys: list[str], sort: str, reverse: bool) -> list[dict[str, Any]]:
-    """Rows by one column, named in full, by its last part or as the table titles it; those without a value last."""
+def _column(word: str, keys: list[str], option: str) -> str:
+    """The key that ``word`` means: in full, its last part or its title. Raises UsageError where it means none."""
     short = {name: key for key in reversed(keys) for name in (key.split("/")[-1], _title(key))}
-    key = sort if sort in keys else short.get(sort)
+    key = word if word in keys else short.get(word)
     if key is None:
-        raise UsageError(f"--sort {sort} is not a column of this table; there are {', '.join(keys)}")
+        raise UsageError(f"{option} {word} is not a column of this table; there are {', '.join(keys) or 'none'}")
+    return key
+
+
+def _sorted(facts: list[dict[str, Any]], key: str, reverse: bool) -> list[dict[str, Any]]:
+    """Rows by one column; those without a value last."""
     there = [fact for fact in facts if fact.get(key) is not None]
     there.sort(key=lambda fact: _rank(fact[key]), reverse=reverse)
     return there + [fact for fact in facts if fact.get(key) is None]

@@ -26,9 +26,9 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def as_html(report: Report) -> str:
-    """A page of a command's findings: its lines and tables."""
-    return render("findings.html.j2", report=report, title=report.title or "infer")
+def as_html(report: Report, title: str) -> str:
+    """A page of a command's findings: its lines and tables under ``title``."""
+    return render("findings.html.j2", report=report, title=title)
 
 
 def picture(folder: Path, name: str, title: str) -> dict[str, str] | None:

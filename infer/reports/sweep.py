@@ -10,7 +10,7 @@ from infer.files import replaced_whole
 from infer.plots.style import drawing
 from infer.records.effects import EFFECTS_NOTE, effects_of
 from infer.records.names import REPORT, TABLE_CSV, TABLE_MD
-from infer.records.rows import Rows, side_by_side
+from infer.records.rows import Rows, side_by_side, swept_keys
 from infer.records.runs import sweep_jobs
 from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows
@@ -44,7 +44,7 @@ def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictu
     drawn = [picture(folder, Path(name).stem, Path(name).stem.replace("_", " ")) for name in pictures]
     return render(
         "sweep.html.j2",
-        title=f"Sweep over {', '.join(rows.columns)}" if rows.columns else "Sweep",
+        title=f"Sweep over {', '.join(swept_keys(rows.runs) or rows.columns)}",
         name=folder.resolve().name,
         folder=str(from_here(folder)),
         report=replace(table, closing=[line for line in table.closing if line != best]),

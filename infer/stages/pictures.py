@@ -50,8 +50,7 @@ class Pictures(Artefact):
         with drawing():
             from infer.plots.run import draw  # matplotlib takes a second
 
-            files = draw(run, self._context.store.root, workspace.folder)
-        return {"pictures": [str(path.relative_to(workspace.folder)) for path in files]}
+            return {"pictures": draw(run, self._context.store.root, workspace.folder, vectors="")}
 
     def _there(self) -> list[Artefact]:
         """Everything that the evaluations rest on, as far as it is in the store."""

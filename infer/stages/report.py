@@ -9,7 +9,7 @@ from infer.config.labeling import LabelMode
 from infer.console import size
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
-from infer.records.names import REPORT
+from infer.records.names import FIGURES, REPORT
 from infer.records.runs import Run
 from infer.stages.pictures import Pictures
 from infer.store import Artefact
@@ -44,11 +44,13 @@ def write_page(folder: Path) -> None:
 
 
 def _copy_pictures(context: Context, pictures: Pictures) -> None:
-    stored = context.folder(pictures)
-    for name in context.obtain(pictures)["facts"]["pictures"]:
-        target = context.run_folder / name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(stored / name, target)
+    """Copy the stored pictures beside the record, SVG and PDF into a subfolder."""
+    (context.run_folder / FIGURES).mkdir(exist_ok=True)
+    for file in context.folder(pictures).iterdir():
+        if file.suffix == ".png":
+            shutil.copyfile(file, context.run_folder / file.name)
+        elif file.suffix in (".svg", ".pdf"):
+            shutil.copyfile(file, context.run_folder / FIGURES / file.name)
 
 
 def _print_scores(context: Context, evaluations: list[Evaluation]) -> None:

@@ -80,10 +80,13 @@ def test_the_distilled_set_opens(first):
     assert opened.manifest["storage"] == result["storage"]
 
 
-def test_the_pictures_are_there(first):
-    for name in ("samples.png", "curves.png"):
-        with Image.open(first[2] / name) as picture:
+def test_the_report_and_its_pictures_are_there(first):
+    page = (first[2] / "report.html").read_text()
+    for name in ("samples", "curves", "accuracy_by_class", "confusion", "calibration"):
+        with Image.open(first[2] / f"{name}.png") as picture:
             assert picture.width > 600
+        assert (first[2] / "figures" / f"{name}.pdf").is_file() and (name == "samples" or f"{name}.svg" in page)
+    assert "INFER with static labels" in page and "Unfinished" not in page and "infer_static" not in page
 
 
 def test_what_a_person_reads(first):

@@ -82,10 +82,12 @@ def recorded(context: Context, evaluations: list[Evaluation]) -> Run:
 def drawn(run: Run) -> set[str]:
     """The pictures of ``run`` that are drawn into its folder, each in three forms."""
     with drawing():
-        written = draw(run, run.folder.parent, run.folder)
-    assert sorted(written) == sorted([*run.folder.glob("*.png"), *run.folder.glob("figures/*")])
-    assert {path.stem for path in written} == {path.stem for path in run.folder.glob("figures/*.pdf")}
-    return {path.name for path in run.folder.glob("*.png")}
+        names = set(draw(run, run.folder.parent, run.folder))
+    pictures = {path.name for path in run.folder.glob("*.png")}
+    assert pictures == {f"{name}.png" for name in names}
+    vectors = {path.name for path in run.folder.glob("figures/*")}
+    assert vectors == {f"{name}.{form}" for name in names for form in ("svg", "pdf")}
+    return pictures
 
 
 def curves_figure(run: Run) -> Figure:
@@ -235,7 +237,7 @@ for room in (infer.plots, infer.records, infer.reports):
         import_module(module.name)
 folder = Path({str(run.folder)!r})
 run = infer.records.runs.Run("run", folder)
-assert len(infer.plots.run.draw(run, folder.parent, folder)) == 2 * 3
+assert len(infer.plots.run.draw(run, folder.parent, folder)) == 2
 infer.reports.run.write_page(run)
 assert "torch" not in sys.modules
 """

@@ -1,0 +1,72 @@
+"""Parallel coordinates of a sweep over three settings or more: a line per combination, coloured by its accuracy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from infer.plots.axes import Axis
+from infer.plots.frame import Words, framed
+from infer.plots.style import NOTE_COLOUR, give_axes_size
+from infer.records.measurements import Measurement
+
+_AXIS_WIDTH, _HEIGHT = 1.5, 2.8
+"""Inches between two axes, and of each."""
+_COLOURS = "cividis"
+_NUMBER_SIZE = 7
+_MOST_TICKS = 5
+
+
+def parallel_coordinates(axes: Sequence[Axis], points: Sequence[Measurement], value_title: str, words: Words) -> Figure:
+    """Draw ``points``, each across the values of ``axes`` at even distances and its leading score at the end."""
+    scores = [point.leading["mean"] for point in points if point.leading is not None]
+    colours = ScalarMappable(Normalize(min(scores), max(max(scores), min(scores) + 1e-9)), _COLOURS)
+    figure, body = framed(words)
+    drawn = body.subplots()
+    for point in sorted(points, key=lambda point: point.leading["mean"] if point.leading else 0):  # the best on top
+        if point.leading is not None:
+            score = point.leading["mean"]
+            heights = [_height(axis, point.values[axis.key]) for axis in axes]
+            drawn.plot([*heights, _share(scores, score)], color=colours.to_rgba(np.array(score)), alpha=0.85)
+    for place, axis in enumerate(axes):
+        heights = [_height(axis, value) for value in axis.values]
+        _name_values(drawn, place, list(zip(heights, axis.names, strict=True)))
+    ticks = MaxNLocator(_MOST_TICKS).tick_values(min(scores), max(scores))
+    inside = [tick for tick in ticks if min(scores) <= tick <= max(scores)]
+    _name_values(drawn, len(axes), [(_share(scores, tick), f"{tick:g}") for tick in inside])
+    drawn.set_xticks(range(len(axes) + 1), [*(axis.title for axis in axes), value_title])
+    drawn.set_xlim(-0.2, len(axes) + 0.35)
+    drawn.set_yticks([])
+    drawn.grid(False)
+    drawn.spines[:].set_visible(False)
+    drawn.tick_params(length=0)
+    give_axes_size(figure, drawn, _AXIS_WIDTH * (len(axes) + 1), _HEIGHT)
+    return figure
+
+
+def _height(axis: Axis, value: object) -> float:
+    """Place of ``value`` from 0 to 1, every value as far from the next."""
+    return axis.rank(value) / max(1, len(axis.values) - 1)
+
+
+def _share(scores: Sequence[float], score: float) -> float:
+    return (score - min(scores)) / max(max(scores) - min(scores), 1e-9)
+
+
+def _name_values(axes: Axes, place: int, values: Sequence[tuple[float, str]]) -> None:
+    """A vertical line with names beside it."""
+    axes.axvline(place, color=NOTE_COLOUR, linewidth=0.8)
+    for height, name in values:
+        axes.annotate(
+            name,
+            (place, height),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            size=_NUMBER_SIZE,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
+        )
