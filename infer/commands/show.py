@@ -30,7 +30,7 @@ def show_run(run: Run) -> Report:
     lines = [f"{run.name}  {run.state}", f"folder: {run.folder}", f"files: {', '.join(_files(run))}"]
     if run.record["error"]:
         lines.append(f"error: {run.record['error']}")
-    sections = [_settings(run), _stages(run), _scores(run), _teachers(run), _storage(run), _environment(run)]
+    sections = [_settings(run), _stages(run), scores_of(run), _teachers(run), storage_of(run), _environment(run)]
     data = {"run": run.name, "folder": str(run.folder), "files": _files(run)} | run.record
     return Report(data=data, lines=lines, sections=[section for section in sections if section.rows])
 
@@ -67,8 +67,8 @@ def _stages(run: Run) -> Section:
     return Section(("stage", "artefacts", "made", "reused", "time"), rows, {"artefacts", "made", "reused", "time"})
 
 
-def _scores(run: Run) -> Section:
-    """The distilled set first, then its baselines, one row per student architecture."""
+def scores_of(run: Run) -> Section:
+    """Scores: the distilled set first, then its baselines, one row per student architecture."""
     own = {
         "per_student": run.record["per_student"],
         "protocol": run.protocol,
@@ -106,7 +106,8 @@ def _teachers(run: Run) -> Section:
     return Section(("teacher", "test top-1 %"), rows)
 
 
-def _storage(run: Run) -> Section:
+def storage_of(run: Run) -> Section:
+    """Bytes of the parts of the set, and their sum's share of the training data in percent."""
     return Section(("storage", ""), [[key, shown(value)] for key, value in run.record["storage"].items()])
 
 
