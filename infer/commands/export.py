@@ -16,8 +16,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("set", metavar="RUN_OR_FOLDER", help="a run as infer show names it, or a folder with a set")
     add_to_folder(parser)
     told = (
-        f"{HOLDS}; {HUB}: parquet with a card, for Hugging Face's datasets; {FKD}: epoch_0/batch_0.tar, ..., the labels "
-        "of a run with labeling=fkd"
+        f"{HOLDS}; {HUB}: parquet with a card, for Hugging Face's datasets; {FKD}: epoch_0/batch_0.tar, ..., the "
+        "labels of a run with labeling=fkd"
     )
     parser.add_argument("--format", choices=[*FORMATS, HUB, FKD], required=True, help=told)
     parser.add_argument(
