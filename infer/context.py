@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -51,6 +51,8 @@ class Context:
     """Time at which the run, or its sweep, began: older artefacts of forced stages are made again."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Teachers in memory, by signature."""
+    on_obtained: Callable[[Artefact], None] | None = None
+    """Called with every artefact as soon as it is there, once."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
 
     @property
@@ -79,6 +81,8 @@ class Context:
             account.made += made
             account.reused += not made
             account.seconds += (time.monotonic() - started) * made
+            if self.on_obtained:
+                self.on_obtained(artefact)
         return record
 
     def obtained_without_waiting(self, artefact: Artefact) -> bool:

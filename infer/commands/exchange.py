@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.commands.composition import settings_of_words
+from infer.commands.hub import complete_hub_folder
 from infer.data import load
 from infer.data.base import Facts
 from infer.data.paths import expand
@@ -19,10 +20,12 @@ from infer.files import read_json
 from infer.formats.catalogue import Target, find_format, write
 from infer.formats.foreign_set import ForeignSet
 from infer.formats.infer_folder import read_folder, require_classes, require_size, write_folder
-from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS
+from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS, HUB
 from infer.normalisation import Normalisation
 from infer.records.find import pick_run
 from infer.tables import Report
+
+_UPLOAD = "choose a license in its README.md; to share it: hf upload NAME/DATASET {} --repo-type dataset"
 
 
 def import_set(options: argparse.Namespace) -> Report:
@@ -53,11 +56,15 @@ def export_set(options: argparse.Namespace) -> Report:
         raise UsageError(f"--jpeg means nothing to the format {options.format}, which holds numbers. Leave it out")
     finished, manifest = read_folder(folder)
     dataset = manifest["dataset"]
+    for_hub = options.format == HUB
     with new_folder(options.to) as new:
         target = Target(new, dataset["classes"], Normalisation.of(dataset["mean"], dataset["std"]), options.jpeg)
-        loss = write(options.format, finished, target)
-    notes = [*([loss.in_words] if loss else []), *_not_kept(options, finished)]
-    return _report(f"{folder}, as {options.format}", finished, dataset, options.to, notes)
+        loss = write("parquet" if for_hub else options.format, finished, target)
+        notes = [*([loss.in_words] if loss else []), *_not_kept(options, finished)]
+        if for_hub:
+            complete_hub_folder(new, folder, finished, manifest, notes)
+    closing = [_UPLOAD.format(shlex.quote(str(options.to)))] if for_hub else []
+    return _report(f"{folder}, as {options.format}", finished, dataset, options.to, notes, *closing)
 
 
 def export_labels(options: argparse.Namespace) -> Report:

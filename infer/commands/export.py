@@ -4,7 +4,7 @@ import argparse
 
 from infer.commands.parsing import Commands, add_command, add_to_folder
 from infer.errors import UsageError
-from infer.formats.names import FKD, FORMATS, HOLDS
+from infer.formats.names import FKD, FORMATS, HOLDS, HUB
 from infer.tables import Report
 
 _BEST_JPEG = 95
@@ -15,8 +15,11 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "export", "write a distilled set in another tool's format", run, ("json",))
     parser.add_argument("set", metavar="RUN_OR_FOLDER", help="a run as infer show names it, or a folder with a set")
     add_to_folder(parser)
-    told = f"{HOLDS}; {FKD}: epoch_0/batch_0.tar, ..., the labels of a run with labeling=fkd"
-    parser.add_argument("--format", choices=[*FORMATS, FKD], required=True, help=told)
+    told = (
+        f"{HOLDS}; {HUB}: parquet with a card, for Hugging Face's datasets; {FKD}: epoch_0/batch_0.tar, ..., the "
+        "labels of a run with labeling=fkd"
+    )
+    parser.add_argument("--format", choices=[*FORMATS, HUB, FKD], required=True, help=told)
     parser.add_argument(
         "--jpeg",
         metavar="QUALITY",

@@ -20,7 +20,7 @@ from infer.config.labeling import LabelingConfig
 from infer.config.presets import register_sections
 from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
-from infer.config.tracker import TrackerConfig, WandbTracker
+from infer.config.tracker import TensorBoardTracker, TrackerConfig, WandbTracker
 from infer.errors import UsageError
 
 _SCHEMAS: dict[str, dict[str, type]] = {
@@ -37,7 +37,7 @@ _SCHEMAS: dict[str, dict[str, type]] = {
     "student": {"student": StudentConfig},
     "evaluate": {"evaluate": EvaluateConfig},
     "cluster": {"local": ClusterConfig, "joblib": JoblibCluster, "slurm": SlurmCluster},
-    "tracker": {"none": TrackerConfig, "wandb": WandbTracker},
+    "tracker": {"none": TrackerConfig, "wandb": WandbTracker, "tensorboard": TensorBoardTracker},
 }
 
 

@@ -20,9 +20,16 @@ class TrackerConfig:
 
 @dataclass
 class WandbTracker(TrackerConfig):
-    """Metrics, curves and pictures go to Weights & Biases as well."""
+    """Settings, scores, curves, pictures and the distilled set go to Weights & Biases as well."""
 
     name: str = "wandb"
     mode: WandbMode = WandbMode.offline
     project: str = "infer"
     entity: str | None = None
+
+
+@dataclass
+class TensorBoardTracker(TrackerConfig):
+    """Settings, scores, curves and pictures go into event files in the run's folder as well."""
+
+    name: str = "tensorboard"

@@ -14,8 +14,10 @@ FORMATS = {
 """The files of each format, in the order in which they are looked for."""
 HOLDS = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
 """The same in one line, for help texts."""
-HOLD_IMAGE_FILES = ("parquet", "sre2l", "rded", "imagefolder")
+HUB = "hf"
+"""Parquet with a data-set card and the set's own files: written of a set, and read as parquet."""
+HOLD_IMAGE_FILES = ("parquet", HUB, "sre2l", "rded", "imagefolder")
 """Their images are files; the others hold normalised numbers."""
-HOLD_SOFT_LABELS = ("ddranking", "mtt", "parquet")
+HOLD_SOFT_LABELS = ("ddranking", "mtt", "parquet", HUB)
 FKD = "fkd"
 """Labels without images: written of a run, beside its images as a tree."""

@@ -1,8 +1,8 @@
 """Parquet in the layout of Hugging Face's ``datasets``: one row per image, an encoded file and its class.
 
-Columns: ``image`` struct<bytes: binary, path: string>, ``label`` int64 and, where there are soft labels, ``soft_label``
-list<float>. The class names stand in the schema's metadata, as JSON under ``huggingface``. Other column names (CIFAR's
-``img`` and ``fine_label``, for example) are found by the metadata.
+Columns: ``image`` struct<bytes: binary, path: string>, ``label`` int64 and, where there are soft labels, ``logits`` or,
+for probabilities, ``soft_label``, list<float>. The class names stand in the schema's metadata, as JSON under
+``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata.
 """
 
 import importlib.util
@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, counted_by_class
@@ -29,7 +30,7 @@ Features = dict[str, dict[str, Any]]
 
 _ROWS_PER_GROUP = 1000  # what datasets' viewer expects to read at once
 _LABELS = ("label", "fine_label")  # of several columns of classes, the first of these
-_SOFT_LABEL = "soft_label"
+_LOGITS, _PROBABILITIES = "logits", "soft_label"
 
 
 def recognises(path: Path) -> bool:
@@ -61,8 +62,9 @@ def read(path: Path, num_classes: int | None) -> ForeignSet:
         raise UsageError(f"the images in {path} have different sizes: the images of a set have one size")
     targets = torch.tensor([target for table in tables for target in table[label].to_pylist()])
     soft_labels = None
-    if _SOFT_LABEL in tables[0].column_names:
-        soft_labels = torch.tensor([row for table in tables for row in table[_SOFT_LABEL].to_pylist()])
+    soft = next((name for name in (_LOGITS, _PROBABILITIES) if name in tables[0].column_names), None)
+    if soft is not None:
+        soft_labels = torch.tensor([row for table in tables for row in table[soft].to_pylist()])
     names = features.get(label, {}).get("names")
     return ForeignSet(torch.from_numpy(np.stack(pixels)), targets, names, soft_labels).require_square(path)
 
@@ -72,7 +74,8 @@ def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[
     _require_pyarrow()
     import pyarrow.parquet
 
-    schema = _schema(classes, finished.soft_labels is not None)
+    soft = soft_label_column(finished)
+    schema = _schema(classes, soft)
     file = folder / "data" / "train-00000-of-00001.parquet"
     file.parent.mkdir(parents=True)
     contents = encoded(images, jpeg_quality)
@@ -84,9 +87,16 @@ def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[
             paths = [f"class{target:05d}_id{number:05d}{ending(jpeg_quality)}" for target, number in named]
             cells = [{"bytes": next(contents), "path": path} for path in paths]
             columns: dict[str, Any] = {"image": cells, "label": targets}
-            if finished.soft_labels is not None:
-                columns[_SOFT_LABEL] = finished.soft_labels[rows].float().tolist()
+            if soft is not None and finished.soft_labels is not None:
+                columns[soft] = finished.soft_labels[rows].float().tolist()
             writer.write_table(pyarrow.Table.from_pydict(columns, schema))
+
+
+def soft_label_column(finished: ForeignSet) -> str | None:
+    """The name of the column of soft labels, which says whether they are logits; None without them."""
+    if finished.soft_labels is None:
+        return None
+    return _PROBABILITIES if are_probabilities(finished.soft_labels) else _LOGITS
 
 
 def _require_pyarrow() -> None:
@@ -96,7 +106,7 @@ def _require_pyarrow() -> None:
         )
 
 
-def _schema(classes: Sequence[str], soft: bool) -> "pyarrow.Schema":
+def _schema(classes: Sequence[str], soft: str | None) -> "pyarrow.Schema":
     import pyarrow
 
     columns: list[tuple[str, pyarrow.DataType]] = [
@@ -107,9 +117,9 @@ def _schema(classes: Sequence[str], soft: bool) -> "pyarrow.Schema":
         "image": {"_type": "Image"},
         "label": {"names": list(classes), "_type": "ClassLabel"},
     }
-    if soft:
-        columns.append((_SOFT_LABEL, pyarrow.list_(pyarrow.float32())))
-        features[_SOFT_LABEL] = {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}
+    if soft is not None:
+        columns.append((soft, pyarrow.list_(pyarrow.float32())))
+        features[soft] = {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}
     metadata: dict[bytes | str, bytes | str] = {"huggingface": json.dumps({"info": {"features": features}})}
     return pyarrow.schema(columns, metadata=metadata)
 

@@ -1,4 +1,5 @@
-"""Checks before the work: networks can be built, weights fit, and the artefacts of stages that will not run exist."""
+"""Checks before the work: the tracker can start, networks can be built, weights fit, and the artefacts of stages that
+will not run exist."""
 
 import torch
 from torch import nn
@@ -10,12 +11,14 @@ from infer.methods.optimisation.bn_matching import has_matchable_norms
 from infer.methods.sets.features import head_of
 from infer.models import build
 from infer.pipeline.plan import ArtefactPlan
+from infer.pipeline.tracking import check_tracker
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 
 
 def check(context: Context, plan: ArtefactPlan) -> None:
     """Raise UsageError, one line, where the requested stages would fail later."""
+    check_tracker(context.config.tracker)
     _check_networks(context)
     _check_weights(context, plan.get(Stage.squeeze, []))
     for stage in context.config.stages:

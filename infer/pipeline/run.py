@@ -48,7 +48,7 @@ def run(config: Config) -> None:
         result.add_plan(evaluations, plan)
         preflight.check(context, plan)
         announcement.announce(context, evaluations, plan)
-        with tracking(config, folder) as tracker:
+        with tracking(context, evaluations) as tracked:
             make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
             write_distilled_folder(context, evaluations[0])
             teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
@@ -56,7 +56,7 @@ def run(config: Config) -> None:
             if Stage.report in config.stages:
                 report.run(context, evaluations, teachers)
                 result.add_stages(context)
-            tracker.log_result(result.content, evaluations)
+            tracked.add_result(result.content)
         if sweep:
             announcement.summarise_job(context, result.content)
     if Stage.report in config.stages:  # now that the record says how it ended

@@ -1,72 +1,171 @@
-"""Experiment tracking: off unless ``tracker=wandb``, offline unless ``tracker.mode=online``, never a login prompt."""
+"""Experiment tracking: what a run's tracker is told, and when. The files of the run stay the truth.
+
+A tracker that fails is reported in one line and told nothing more; the run goes on.
+"""
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from infer.config import Config, as_plain
-from infer.config.tracker import WandbMode, WandbTracker
+import numpy as np
+from safetensors.numpy import load_file
+
+from infer.config import as_plain
+from infer.config.tracker import TrackerConfig
+from infer.context import Context
 from infer.errors import UsageError
 from infer.evaluation.comparison import Evaluation
+from infer.files import read_json, write_json
+from infer.methods.sets.base import DistilledArtefact
+from infer.pipeline.tensorboard_tracker import TensorBoard
+from infer.pipeline.tracker import TrackedRun, Tracker
+from infer.pipeline.wandb_tracker import Wandb
+from infer.records.names import CURVES, DISTILLED, HISTORY
 from infer.records.sweeps import read_sweep
+from infer.store import Artefact
+from infer.store.artefact import with_ancestors
+from infer.tables import is_number
+
+log = logging.getLogger(__name__)
+TRACKERS: dict[str, type[Tracker]] = {"none": Tracker, "wandb": Wandb, "tensorboard": TensorBoard}
+"""By the name in the settings; each imports its library when it starts."""
 
 
-class Tracker:
-    """Tracks nothing."""
-
-    def log_result(self, result: dict[str, Any], evaluations: list[Evaluation]) -> None:
-        """Receive a run's record and its trained students."""
-
-
-class _Wandb(Tracker):
-    def __init__(self, run: Any, folder: Path) -> None:
-        self._run, self._folder = run, folder
-
-    def log_result(self, result: dict[str, Any], evaluations: list[Evaluation]) -> None:
-        import wandb
-
-        self._run.summary.update({key: value["mean"] for key, value in result["metrics"].items()})
-        self._run.summary.update({f"storage/{key}": value for key, value in result["storage"].items()})
-        if result["per_student"]:
-            for arch, students in evaluations[0].students.items():
-                for student in students:
-                    self._log_history(f"{arch}/{student.repeat}", student.history())
-        pictures = self._folder.glob("*.png")
-        self._run.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
-
-    def _log_history(self, name: str, history: list[dict[str, float]]) -> None:
-        """One curve per score over the student's own steps."""
-        self._run.define_metric(f"{name}/*", step_metric=f"{name}/step")
-        for row in history:
-            self._run.log({f"{name}/{key}": value for key, value in row.items()})
+def check_tracker(settings: TrackerConfig) -> None:
+    """Raise UsageError where there is no such tracker, or a person has to do something before it can start."""
+    if settings.name not in TRACKERS:
+        raise UsageError(f"tracker.name={settings.name} is not possible: there are {', '.join(TRACKERS)}")
+    try:
+        TRACKERS[settings.name].check(settings)
+    except UsageError:
+        raise
+    except Exception as error:  # a broken library will be reported when the tracker starts, and not end the run
+        log.debug("tracker=%s cannot be checked: %s", settings.name, error)
 
 
 @contextlib.contextmanager
-def tracking(config: Config, folder: Path) -> Iterator[Tracker]:
-    """The tracker that the settings ask for, closed at the end."""
-    if not isinstance(config.tracker, WandbTracker):
-        yield Tracker()
-        return
-    with _start_wandb(config.tracker, as_plain(config), folder) as run:
-        yield _Wandb(run, folder)
+def tracking(context: Context, evaluations: Sequence[Evaluation]) -> Iterator["Tracking"]:
+    """The tracking of a run by the tracker of its settings, which hears of every artefact as it is there."""
+    tracking = Tracking(context, evaluations)
+    context.on_obtained = tracking.add_curves
+    succeeded = False
+    try:
+        yield tracking
+        succeeded = True
+    finally:
+        context.on_obtained = None
+        tracking.close(succeeded)
 
 
-def _start_wandb(settings: WandbTracker, config: dict[str, Any], folder: Path) -> Any:
-    import wandb
+class Tracking:
+    """A tracker as the pipeline sees it: it is told a run's results and raises nothing."""
 
-    if settings.mode is WandbMode.online and not wandb.api.api_key:
-        raise UsageError(
-            "tracker.mode=online needs a Weights & Biases key and there is none in WANDB_API_KEY or ~/.netrc. "
-            "Type `wandb login` once, or stay offline: tracker.mode=offline"
-        )
-    return wandb.init(
-        mode=settings.mode.value,
-        project=settings.project,
-        entity=settings.entity,
-        dir=folder,
-        name=folder.name,
-        group=folder.parent.name if read_sweep(folder.parent) else None,
-        config=config,
-        settings=wandb.Settings(silent=True),
-    )
+    def __init__(self, context: Context, evaluations: Sequence[Evaluation]) -> None:
+        self._context, self._evaluations = context, evaluations
+        self._settings, self._run = context.config.tracker, _tracked(context)
+        self._tracker = Tracker(self._settings, self._run)
+        self._told_file = context.run_folder / f"tracked-{self._settings.name}.json"
+        self._told: list[str] = []
+        """Signatures of what has curves that were told, also before an interruption: none are told twice."""
+        self._curve_names = {
+            student.signature: f"students/{evaluation.labelled.name}/{arch}/{student.repeat}"
+            for evaluation in evaluations
+            for arch, students in evaluation.students.items()
+            for student in students
+        }
+        self._attempt(self._start)
+
+    def _start(self) -> None:
+        if self._told_file.is_file():
+            self._told = read_json(self._told_file)
+        self._tracker = TRACKERS[self._settings.name](self._settings, self._run)
+
+    def add_curves(self, artefact: Artefact) -> None:
+        """Tell the curves of an artefact in the store, if it has some: a teacher, a student, an optimisation."""
+        if type(self._tracker) is not Tracker and artefact.signature not in self._told:
+            self._attempt(lambda: self._tell_curves(artefact))
+
+    def _tell_curves(self, artefact: Artefact) -> None:
+        folder = self._context.store.folder(artefact)
+        name = self._curve_names.get(artefact.signature, f"{artefact.kind}/{artefact.name}")
+        if (folder / HISTORY).is_file():
+            self._tracker.log_curves(name, "step", read_json(folder / HISTORY))
+        elif (folder / CURVES).is_file():
+            self._tracker.log_curves(name, "iteration", medians(load_file(folder / CURVES)))
+        else:
+            return
+        self._told.append(artefact.signature)
+        write_json(self._told_file, self._told)
+
+    def add_result(self, record: Mapping[str, Any]) -> None:
+        """Tell scores, pictures and the distilled set of a run with its ``record``."""
+        pictures = sorted(self._context.run_folder.glob("*.png"))
+        self._attempt(lambda: self._tracker.log_scores(scores_of(record)))
+        self._attempt(lambda: self._tracker.log_pictures(pictures))
+        self._attempt(lambda: self._tell_set(record))
+
+    def _tell_set(self, record: Mapping[str, Any]) -> None:
+        images, folder = self._evaluations[0].labelled.images, self._context.run_folder / DISTILLED
+        if isinstance(images, DistilledArtefact) and folder.is_dir():
+            facts = {"signature": images.signature, "labels": self._evaluations[0].labelled.labels.mode}
+            self._tracker.log_set(images.name, folder, facts | record["storage"], self._lineage())
+
+    def _lineage(self) -> dict[str, list[str]]:
+        """All artefacts of the set and its students that are in the store, as ``Tracker.log_set`` takes them."""
+        lineage = defaultdict(list)
+        for artefact in with_ancestors(self._evaluations[0].all_students):
+            if self._context.store.exists(artefact):
+                lineage[artefact.kind].append(f"{artefact.name} {artefact.signature}")
+        return dict(lineage)
+
+    def close(self, succeeded: bool) -> None:
+        """Close the tracker, at the end of the run."""
+        self._attempt(lambda: self._tracker.close(succeeded))
+
+    def _attempt(self, tell: Callable[[], None]) -> None:
+        """Do ``tell``; when it fails, say so and track nothing from here on."""
+        try:
+            tell()
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            log.warning("tracker=%s fails and is told nothing more (%s). The run goes on", self._settings.name, reason)
+            self._tracker = Tracker(self._settings, self._run)
+
+
+def _tracked(context: Context) -> TrackedRun:
+    folder = context.run_folder
+    sweep = folder.parent.name if read_sweep(folder.parent) else None
+    name = f"{sweep}/{folder.name}" if sweep else folder.name
+    return TrackedRun(folder, name, sweep, as_plain(context.config))
+
+
+def medians(curves: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
+    """The points of an optimisation's curves: their iteration, and the median of every curve over what it optimised."""
+    iterations = curves["iteration"]
+    over_all = {key: np.median(values, axis=1) for key, values in curves.items() if key != "iteration"}
+    return [
+        {"iteration": int(iterations[point]), **{key: float(values[point]) for key, values in over_all.items()}}
+        for point in range(len(iterations))
+    ]
+
+
+def scores_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """Every mean and standard deviation of a record, by set and student where they are not the leading ones, and the
+    bytes."""
+    leading = next(iter(record["per_student"]), None)
+    scores = _flat("", record["metrics"])
+    for arch, metrics in record["per_student"].items():
+        if arch != leading:
+            scores |= _flat(f"{arch}/", metrics)
+    for name, baseline in record["baselines"].items():
+        scores |= _flat(f"baselines/{name}/", baseline["metrics"])
+    return scores | {f"storage/{key}": value for key, value in record["storage"].items() if is_number(value)}
+
+
+def _flat(prefix: str, metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """``mean`` under its own name, ``std`` beside it where there is one."""
+    means = {f"{prefix}{key}": summary["mean"] for key, summary in metrics.items()}
+    spreads = {f"{prefix}{key}/std": s["std"] for key, s in metrics.items() if s["std"] is not None}
+    return means | spreads

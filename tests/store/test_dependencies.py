@@ -380,7 +380,10 @@ def test_a_setting_changes_what_depends_on_it(plan, monkeypatch, setting, change
     assert (renewed, resized) == (change.renews, change.resizes)
 
 
-@pytest.mark.parametrize("words", ["cluster=slurm", "cluster=joblib", "tracker=wandb", "cluster=slurm cluster.gpus=2"])
+@pytest.mark.parametrize(
+    "words",
+    ["cluster=slurm", "cluster=joblib", "tracker=wandb", "tracker=tensorboard", "cluster=slurm cluster.gpus=2"],
+)
 def test_who_works_and_who_is_told_does_not_matter(plan, monkeypatch, words):
     monkeypatch.setattr("infer.pipeline.run.enter_job", lambda _: None)  # it would set this process's threads
     assert plan(words) == plan("")
