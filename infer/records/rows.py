@@ -43,6 +43,11 @@ class Rows:
         sweeps = {run.name.partition("/")[0] if "/" in run.name else None for run in self.runs}
         return sweeps.pop() if len(sweeps) == 1 else None
 
+    def _protocol_varied(self, name: str) -> str:
+        """The name of a job's protocol without what says that its sweep varies settings or labels of it."""
+        name = name.rstrip("*")
+        return name.partition("+")[0] if "labeling" in swept_keys(self.runs) else name
+
     @cached_property
     def names(self) -> list[str]:
         """Names of the runs; without the sweep's where that is the same."""
@@ -53,11 +58,12 @@ class Rows:
     def unlike(self) -> dict[str, list[str]]:
         """Facts that make the numbers incomparable, each with its different values.
 
-        The settings of one protocol may be what a sweep varies: then some of its jobs have a star, and some none.
+        The settings of one protocol may be what a sweep varies: then some of its jobs have a star, and some none. Its
+        labels may, too: then some have these beside the name.
         """
         bases = [self.runs[i].basis for i in self.done]
         if self.sweep:
-            bases = [basis | {"PROTOCOL": shown(basis["PROTOCOL"]).rstrip("*")} for basis in bases]
+            bases = [basis | {"PROTOCOL": self._protocol_varied(shown(basis["PROTOCOL"]))} for basis in bases]
         values = {key: list(dict.fromkeys(shown(basis[key]) for basis in bases)) for key in (bases[0] if bases else ())}
         return {key: different for key, different in values.items() if len(different) > 1}
 
