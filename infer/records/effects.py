@@ -10,6 +10,7 @@ from infer.records.settings import ABSENT
 from infer.records.statistics import Summary
 from infer.tables import is_number, shown
 
+EFFECTS_HEAD = "steps along the axes, in points of top-1 ± their standard error over students:"
 EFFECTS_NOTE = (
     "Differences of top-1 in percentage points ± their standard error over students, averaged over the combinations of "
     f"the other settings; more than noise where Welch's t-test gives p < {LEVEL:g}. A number is compared with the next "

@@ -8,7 +8,7 @@ from pathlib import Path
 from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.plots.style import drawing
-from infer.records.effects import EFFECTS_NOTE, effects_of
+from infer.records.effects import EFFECTS_HEAD, EFFECTS_NOTE, effects_of
 from infer.records.names import REPORT, TABLE_CSV, TABLE_MD
 from infer.records.rows import Rows, side_by_side, swept_keys
 from infer.records.runs import sweep_jobs
@@ -28,15 +28,16 @@ def report_sweep(folder: Path) -> Report:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
     effects = effects_of(rows)
+    steps = [EFFECTS_HEAD, *(f"  {line}" for line in effects)] if effects else []
     rebuild = f"made again by: infer report {shlex.quote(str(from_here(folder)))}"
-    on_paper = as_markdown(replace(table, closing=[*table.closing, *effects, rebuild]))
+    on_paper = as_markdown(replace(table, closing=[*table.closing, *steps, rebuild]))
     _write(folder / TABLE_CSV, as_csv(table))
     _write(folder / TABLE_MD, on_paper)
     pictures = _draw(rows, folder) if rows.done else []
     _write(folder / TABLE_MD, on_paper + _embedded(pictures))
     _write(folder / REPORT, _page(rows, folder, table, effects, pictures))
     files = ", ".join([REPORT, TABLE_MD, TABLE_CSV, *pictures])
-    return replace(table, closing=[*table.closing, *effects, f"in {from_here(folder)}: {files}", rebuild])
+    return replace(table, closing=[*table.closing, *steps, f"in {from_here(folder)}: {files}", rebuild])
 
 
 def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictures: Sequence[str]) -> str:
