@@ -33,6 +33,7 @@ Layers with a star are imported without torch, so that commands answer at once.
     normalisation.py    mean and standard deviation of pixels
     torch_load.py       other programs' ``torch.save`` files, read without running code
     seeds.py *          independent streams of random numbers
+    words.py *          words of command lines, names of files
     ranges.py *         consecutive ranges of a count
     files.py *          atomic writes, checksums, canonical JSON
     errors.py *         errors of the user and of a run

@@ -12,6 +12,7 @@ from infer.config.presets import conf_folder
 from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.sweep import callback, jobs
+from infer.words import with_home_quoted
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
@@ -29,7 +30,9 @@ def _run(composed: DictConfig) -> None:
 
 def main() -> None:
     """Entry of ``launch.py`` and of the installed command."""
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # wherever they were typed
+    sys.argv[1:] = sorted(
+        with_home_quoted(sys.argv[1:]), key=lambda word: word not in ("-m", "--multirun")
+    )  # wherever they were typed
     jobs.register()
     sys.exit(callback.exit_code_after(exit_codes.exit_code_of(_answer)))
 

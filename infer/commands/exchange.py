@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS
 from infer.normalisation import Normalisation
 from infer.records.find import pick_run
 from infer.tables import Report
+from infer.words import shell_line
 
 
 def import_set(options: argparse.Namespace) -> Report:
@@ -106,7 +106,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
         if settings:
             raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
         return None
-    _, config = settings_of_words(shlex.join([f"dataset={dataset}", *settings]))
+    _, config = settings_of_words(shell_line([f"dataset={dataset}", *settings]))
     return load(config.dataset, cache_dir=outputs / ".cache", threads=os.cpu_count() or 1)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least, require_distinct
+from infer.config.checks import require, require_at_least, require_distinct, require_name
 from infer.config.cluster import ClusterConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig, LabelMode
@@ -97,6 +97,10 @@ class Config:
     """Root of everything that a run writes."""
 
     def __post_init__(self) -> None:
+        for key, named in (("dataset", self.dataset), ("method", self.method)):
+            require_name(f"{key}.name", named.name)
+        allowed = "give the folder that everything goes to, e.g. outputs=outputs"
+        require(bool(self.outputs.strip()), "outputs", f"'{self.outputs}'", allowed)
         require_at_least(1, "ipc", self.ipc)
         require_at_least(1, "M", self.M)
         require_at_least(1, "K", self.K)

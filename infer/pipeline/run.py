@@ -19,6 +19,7 @@ from infer.pipeline.tracking import tracking
 from infer.records.names import LOG
 from infer.records.sweeps import read_sweep
 from infer.stages import evaluate, generate, relabel, report, squeeze
+from infer.words import config_flags
 
 _MAKING = {
     Stage.squeeze: squeeze.run,
@@ -39,7 +40,8 @@ def run(config: Config) -> None:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     with result.recorded():
-        context = prepare(config, folder, console, list(hydra.overrides.task), _own_device(config))
+        words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
+        context = prepare(config, folder, console, words, _own_device(config))
         if sweep:
             context.started = sweep.started
         result.add_environment(context)

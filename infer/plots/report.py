@@ -1,6 +1,5 @@
 """The report of a sweep, made from the records of its jobs: ``table.csv``, ``table.md`` and plots."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from infer.records.runs import sweep_jobs
 from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows
 from infer.tables import Report, as_csv, as_markdown, from_here
+from infer.words import launch_command, shell_line
 
 
 def report_sweep(folder: Path) -> Report:
@@ -25,7 +25,7 @@ def report_sweep(folder: Path) -> Report:
     if not rows.runs:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
-    rebuild = f"made again by: infer report {shlex.quote(str(from_here(folder)))}"
+    rebuild = f"made again by: infer report {shell_line([str(from_here(folder))])}"
     on_paper = as_markdown(replace(table, closing=[*table.closing, rebuild]))
     _write(folder / TABLE_CSV, as_csv(table))
     _write(folder / TABLE_MD, on_paper)
@@ -38,7 +38,7 @@ def report_sweep(folder: Path) -> Report:
 def _command(folder: Path) -> str | None:
     """The command that was typed; None for a sweep of an earlier version, which did not write it down."""
     record = read_sweep(folder)
-    return f"python launch.py {shlex.join(record.words)}".strip() if record else None
+    return launch_command(record.words) if record else None
 
 
 def _draw(rows: Rows, folder: Path) -> list[str]:

@@ -1,6 +1,5 @@
 """Report: the closing tables of a run, its pictures, and the command to type next."""
 
-import shlex
 import shutil
 
 from infer.config.labeling import LabelMode
@@ -11,6 +10,7 @@ from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.tables import or_dash
 from infer.teachers.teacher import Teacher
+from infer.words import launch_command
 
 
 def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
@@ -76,4 +76,4 @@ def _print_next(context: Context, has_set: bool) -> None:
     say(f"pictures, record and distilled set: {folder}")
     if has_set:
         say(f"open the set in Python: import infer; infer.load({str(folder)!r})")
-    say(f"next, other labels for the same images: python launch.py {shlex.join([*typed, f'labeling={other.value}'])}")
+    say(f"next, other labels for the same images: {launch_command([*typed, f'labeling={other.value}'])}")
