@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from infer import exit_codes, help
 from infer.config.presets import conf_folder
+from infer.errors import UsageError
 from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.sweep import callback, jobs
@@ -39,8 +40,23 @@ def main() -> None:
 
 def _answer() -> None:
     """Print the help, or launch what was typed."""
+    _refuse_flags(sys.argv[1:])
     register_all()
     if help.is_asked(sys.argv[1:]):
         print(help.text(conf_folder(), sys.argv[1:]))
     else:
         _launch()
+
+
+def _refuse_flags(words: list[str]) -> None:
+    """Raise UsageError for words that Hydra answers with a traceback."""
+    if {"-m", "--multirun"} & {*words} and any(
+        word.partition("=")[0] in ("--cfg", "-c", "--info", "-i") for word in words
+    ):
+        raise UsageError(
+            "-m and --cfg do not go together: --cfg shows the settings of one run. Give one value for each setting and "
+            "leave out -m; a sweep says what its jobs are before it starts them"
+        )
+    nameless = [word for word in words if word.startswith("=")]
+    if nameless:
+        raise UsageError(f"{nameless[0]!r} names no setting. Type <key>{nameless[0]}")

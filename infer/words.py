@@ -65,7 +65,12 @@ def _home_quoted(word: str) -> str:
 
 def shell_line(words: Iterable[str]) -> str:
     """``words`` as the command line that a person types into a shell."""
-    return shlex.join(words)
+    return " ".join(f'"{word}"' if _fits_double_quotes(word) else shlex.quote(word) for word in words)
+
+
+def _fits_double_quotes(word: str) -> bool:
+    """True if ``word`` holds single quotes, and nothing that a shell acts on inside double ones."""
+    return "'" in word and not re.search(r'[$`\\"!]', word)
 
 
 def launch_command(words: Iterable[str]) -> str:

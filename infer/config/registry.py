@@ -61,6 +61,7 @@ def resolve(composed: DictConfig) -> Config:
 
     Raises UsageError, one line, for keys that are missing or unknown and for values out of range.
     """
+    _place_dataset(composed)
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given. Type: {' '.join(f'{key}=<value>' for key in missing)}")
@@ -70,6 +71,14 @@ def resolve(composed: DictConfig) -> Config:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "conf/config.yaml begins with its schema"
     return config
+
+
+def _place_dataset(composed: DictConfig) -> None:
+    """Give a data set without a place of its own the one that ``dataset_roots`` has for its name."""
+    dataset = composed.get("dataset")
+    roots = composed.get("dataset_roots")
+    if OmegaConf.is_missing(dataset, "root") and isinstance(roots, DictConfig) and (root := roots.get(dataset.name)):
+        dataset.root = root
 
 
 def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
@@ -96,6 +105,7 @@ def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
 def as_plain(config: Config) -> dict[str, Any]:
     """``config`` as JSON-ready dictionaries, enums as their names."""
     plain: dict[str, Any] = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)  # type: ignore[assignment] # a dataclass becomes a dictionary
+    del plain["dataset_roots"]  # dataset.root says which of them counted
     return plain
 
 

@@ -39,6 +39,8 @@ def run(config: Config) -> None:
     if sweep:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
+    if sweep:
+        result.begin()  # a sweep has a record of each of its jobs
     with result.recorded():
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
         context = prepare(config, folder, console, words, _own_device(config))
@@ -50,6 +52,7 @@ def run(config: Config) -> None:
         result.add_plan(evaluations, plan)
         preflight.check(context, plan)
         announcement.announce(context, evaluations, plan)
+        result.begin()
         with tracking(config, folder) as tracker:
             make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
             write_distilled_folder(context, evaluations[0])

@@ -19,6 +19,7 @@ from infer.config import Config
 from infer.config.cluster import ClusterConfig
 from infer.console import Console
 from infer.errors import INTERRUPTED, TERMINATED, UsageError, describe
+from infer.explanations import FOREIGN, explain
 from infer.pipeline.settings import settings_of
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
@@ -34,6 +35,7 @@ class StartedSweep:
     cluster: ClusterConfig
 
 
+_MOST_NAMED = 8
 started_sweep: StartedSweep | None = None
 
 
@@ -126,13 +128,18 @@ def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:
 def _configs(
     sweep: DictConfig, loader: ConfigLoader, overrides: list[list[str]], swept: Collection[str]
 ) -> list[Config]:
-    """The checked settings of every job; raises UsageError that names the first job with a wrong one."""
-    configs = []
+    """The checked settings of every job; raises UsageError that names those with a wrong one, and says the first."""
+    configs, refused = [], {}
     for number, words in enumerate(overrides):
         try:
             configs.append(settings_of(_without_hydra(loader.load_sweep_config(sweep, words))))
-        except UsageError as error:
-            raise UsageError(f"job {job_folder(number, words, swept)}: {error}") from None
+        except (UsageError, *FOREIGN) as error:
+            refused[job_folder(number, words, swept)] = explain(error) if isinstance(error, FOREIGN) else str(error)
+    if refused:
+        first, *_ = refused.values()
+        more = f" and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
+        named = ", ".join(list(refused)[:_MOST_NAMED])
+        raise UsageError(f"job{'s' * (len(refused) > 1)} {named}{more}: {first}")
     return configs
 
 
