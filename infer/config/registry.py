@@ -1,5 +1,6 @@
 """Registration of the dataclasses with Hydra, and conversion of its config into them."""
 
+import math
 import os
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -84,8 +85,8 @@ def _place_dataset(composed: DictConfig) -> None:
 def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
     """Replace ``~`` at the beginning of a text, or of every text below ``key``, by the home folder.
 
-    Raises UsageError where a text or a key holds a control character: it may become a part of a path, of a line of a
-    script, or of what is printed.
+    Raises UsageError where a number is not finite, which every comparison lets pass in one direction, and where a text
+    or a key holds a control character: it may become a part of a path, of a line of a script, or of what is printed.
     """
     if has_controls(str(key)):
         raise UsageError(f"the key {visible(path)} holds a control character. Type it without")
@@ -96,6 +97,8 @@ def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
     elif isinstance(value, ListConfig):
         for each in range(len(value)):
             _clean(value, each, f"{path}[{each}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{path}={value} is not possible: it must be a finite number")
     elif isinstance(value, str) and has_controls(value):
         raise UsageError(f"{path}={visible(value)} is not possible: it holds a control character. Give one plain line")
     elif isinstance(value, str) and value.startswith("~") and (at_home := os.path.expanduser(value)) != value:

@@ -6,7 +6,6 @@ list<float>. The class names stand in the schema's metadata, as JSON under ``hug
 """
 
 import importlib.util
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from infer.data.decode import decode_content
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
-from infer.formats.foreign_set import ForeignSet, counted_by_class
+from infer.formats.foreign_set import ForeignSet, as_classes, counted_by_class
 
 if TYPE_CHECKING:
     import pyarrow
@@ -59,10 +58,11 @@ def read(path: Path, num_classes: int | None) -> ForeignSet:
     pixels = [_decoded(cell, path) for table in tables for cell in table[image].to_pylist()]
     if len({one.shape for one in pixels}) != 1:
         raise UsageError(f"the images in {path} have different sizes: the images of a set have one size")
-    targets = torch.tensor([target for table in tables for target in table[label].to_pylist()])
+    targets = as_classes(_tensor([cell for table in tables for cell in table[label].to_pylist()], label, path), path)
     soft_labels = None
     if _SOFT_LABEL in tables[0].column_names:
-        soft_labels = torch.tensor([row for table in tables for row in table[_SOFT_LABEL].to_pylist()])
+        rows = [row for table in tables for row in table[_SOFT_LABEL].to_pylist()]
+        soft_labels = _tensor(rows, _SOFT_LABEL, path)
     names = features.get(label, {}).get("names")
     return ForeignSet(torch.from_numpy(np.stack(pixels)), targets, names, soft_labels).require_square(path)
 
@@ -134,10 +134,19 @@ def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str)
     )
 
 
+def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
+    try:
+        return torch.tensor(cells)
+    except (RuntimeError, TypeError, ValueError) as error:  # text, empty cells, rows of several lengths
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"the column {column!r} of {path} holds no numbers, or not as many everywhere ({reason})"
+        ) from error
+
+
 def _decoded(cell: dict[str, Any] | bytes | None, path: Path) -> np.ndarray:
     """uint8 [3, H, W]."""
     content = cell["bytes"] if isinstance(cell, dict) else cell
     if not content:
         raise UsageError(f"{path} names image files instead of holding them: write it with embedded images")
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    return decode_content(content, path, None).pixels.transpose(2, 0, 1)
