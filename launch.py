@@ -1,4 +1,4 @@
-from infer.cli import main
+from infer.entry import launch
 
 if __name__ == "__main__":
-    main()
+    launch()

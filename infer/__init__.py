@@ -5,6 +5,7 @@
 The package is a list of layers: each imports only layers below it, also inside functions (tests/test_architecture.py).
 Layers with a star are imported without torch, so that commands answer at once.
 
+    entry.py *          entries of the commands
     commands/           ``infer ls``, ``show``, ``diff``, ``import``, ...: one file each
     cli.py *            ``launch.py``: the entry of Hydra
     sweep/              sweeps: planning, jobs, the callback of Hydra
@@ -25,6 +26,7 @@ Layers with a star are imported without torch, so that commands answer at once.
     store/              artefacts: signatures, locks, atomic commits
     records/ *          records of runs and sweeps: reading, tables, differences
     exit_codes.py *     errors as one line and an exit code
+    explanations.py *   errors of Hydra in one line
     cluster/ *          SLURM and local processes for the jobs of a sweep
     help.py *           ``launch.py --help``
     config/ *           settings as dataclasses, with their checks
@@ -34,17 +36,16 @@ Layers with a star are imported without torch, so that commands answer at once.
     normalisation.py    mean and standard deviation of pixels
     torch_load.py       other programs' ``torch.save`` files, read without running code
     seeds.py *          independent streams of random numbers
+    words.py *          words of command lines, names of files
     ranges.py *         consecutive ranges of a count
     files.py *          atomic writes, checksums, canonical JSON
     errors.py *         errors of the user and of a run
 """
 
-from typing import Any
-
 __all__ = ["load"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "load":  # imported on use: the command line must start without torch
         from infer.distilled.folder import load
 

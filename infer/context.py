@@ -1,6 +1,5 @@
 """Context of a run, shared by its stages: settings, data, store, device, and counts of what was made and reused."""
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from infer.data.base import ImageDataset
 from infer.environment import Precision
 from infer.errors import UsageError
 from infer.store import Artefact, BusyArtefact, MissingArtefact, Store
+from infer.words import launch_command
 
 _ORDER = list(Stage)
 
@@ -124,4 +124,4 @@ class Context:
     def _command_for(self, artefact: Artefact) -> str:
         words = [word for word in self.overrides if not word.startswith(("stages=", "force="))]
         upto = ",".join(stage.value for stage in _ORDER[: _ORDER.index(artefact.stage) + 1])
-        return f"python launch.py {shlex.join([*words, f'stages=[{upto}]'])}"
+        return launch_command([*words, f"stages=[{upto}]"])

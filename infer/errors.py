@@ -35,5 +35,17 @@ def describe(error: Exception) -> str:
         return (
             f"no space left on the disk ({error.filename}). Free some space, or give another folder: outputs=<folder>"
         )
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"the system says: {error.strerror}{where}"
+    if (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    ):
+        return (
+            "not enough memory. Type a smaller evaluate.batch_size or teachers.batch_size, *.accumulate=2, or "
+            "method.class_chunk, or use another device"
+        )
     text = " ".join(" ".join(str(error).splitlines()[:2]).split())  # submitit's go on with the whole log of a job
     return f"{type(error).__name__}: {text} (unexpected; HYDRA_FULL_ERROR=1 shows where)"

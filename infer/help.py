@@ -15,7 +15,7 @@ _FOOTER = """\
 == Commands ==
 python launch.py                                    digits, INFER, static labels: everything, on a laptop CPU
 python launch.py dataset=cifar100 ipc=10            the paper's setting (M=4 teachers)
-python launch.py stages=[squeeze]                   one part of the pipeline; what exists is reused
+python launch.py 'stages=[squeeze]'                 one part of the pipeline; what exists is reused
 python launch.py --cfg job                          what the words add up to, without running anything
 python launch.py -m M=1,2,3 evaluate.lr=1e-3,5e-4   a sweep
 python launch.py --hydra-help                       Hydra's own flags

@@ -21,6 +21,9 @@ from infer.errors import UsageError
 _NUMBER = re.compile(r"[?bB]|[biufc]\d{1,2}")
 
 
+_ADVICE = re.compile(r"weights_only|torch\.load|safe_globals|trust", re.IGNORECASE)
+
+
 class _NumberType:
     """Replacement of ``numpy.dtype`` while a scalar is read: the name of a number's type and its byte order."""
 
@@ -63,7 +66,7 @@ def load_foreign(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about old pickle protocols: what cannot be read fails
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged pickles fail in many ways
-        raise UsageError(_refusal(path, str(error))) from error
+        raise UsageError(_refusal(path, str(error))) from None  # its advice is to run what the file names
 
 
 def _refusal(path: Path, reason: str) -> str:
@@ -74,4 +77,6 @@ def _refusal(path: Path, reason: str) -> str:
         )
     detail = re.search(r"error: (.+)", reason) or re.search(r"(.+)", reason)
     told = detail[1] if detail else "it is empty"
+    if _ADVICE.search(told):  # torch's, to run what the file names
+        told = "it is not one of plain tensors"
     return f"{path} cannot be read as a file of torch.save ({told}): it is damaged or another kind of file"

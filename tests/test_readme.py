@@ -1,17 +1,27 @@
-"""Every command in a README or a preset's header is one that the program accepts."""
+"""Every command in a README, a preset's header or the help is one that shells and the program accept as it is typed."""
 
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 
+from infer import help
 from infer.commands.main import parse
+from infer.methods.registry import register_all
+from infer.words import with_home_quoted
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = [ROOT / "README.md", *(ROOT / "infer").rglob("*.md"), *(ROOT / "tests").rglob("*.md")]
 PRESETS = list((ROOT / "conf").rglob("*.yaml"))
+HELP = ROOT / "infer" / "help.py"
 
 _LAUNCH = r"(?P<command>python launch\.py(?! --config-dir)[^\n`|]*)"
 """Presets of another folder are tested where they are written: tests/methods/test_adding_a_method.py."""
@@ -22,15 +32,58 @@ _BENCHMARK = r"(?P<command>python tests/[^\n`|,]*)"
 def _commands(pattern: str, files: Iterable[Path]) -> list[str]:
     """Commands that match ``pattern``, without comments."""
     found = [match["command"] for file in files for match in re.finditer(pattern, file.read_text(), re.MULTILINE)]
-    return sorted({command.split(" #")[0].strip() for command in found})
+    return sorted({re.split(r"\s#|\s{3}", command)[0].strip() for command in found})
 
 
-def _settings(words: Iterable[str]) -> list[str]:
-    """The overrides among ``words``; of a swept key, its first value."""
-    settings = [word for word in words if "=" in word]
-    single = [re.sub(r"^([^=]+=[^,\[\]]+),[^\[\]]*$", r"\1", word) for word in settings]
-    single = [re.sub(r"=range\(.*\)$", "=0", word) for word in single]
-    return [re.sub(r"=(~|<).*$", "=somewhere", word) for word in single]
+def _filled(command: str) -> str:
+    """``command`` with words for its placeholders: ``<folder with train/ and test/>``."""
+    return re.sub(r"<[^>]*>", "PLACE", command)
+
+
+def _first_job(words: Iterable[str]) -> list[str]:
+    """The settings of the run that the words after ``launch.py`` start, of several runs those of the first."""
+    settings = with_home_quoted(word for word in words if "=" in word and not word.startswith("-"))
+    overrides = OverridesParser.create().parse_overrides(settings)
+    fixed = [word for word, override in zip(settings, overrides, strict=True) if not override.is_sweep_override()]
+    if len(fixed) == len(settings):
+        return settings
+    register_all()
+    with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
+        mode = compose("config", overrides=fixed, return_hydra_config=True).hydra.mode
+    assert mode is RunMode.MULTIRUN or {"-m", "--multirun"} & {*words}, "several values, and no sweep"
+    return BasicSweeper.split_arguments(overrides, None)[0][0]
+
+
+def _blocks(files: Iterable[Path]) -> list[str]:
+    """The blocks of shell commands."""
+    found = (
+        re.findall(r"^```(?:bash|sh|shell|zsh)\n(.*?)^```", file.read_text(), re.MULTILINE | re.DOTALL)
+        for file in files
+    )
+    return [block for blocks in found for block in blocks]
+
+
+_COMMANDS = [_LAUNCH, _INFER, _BENCHMARK]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shells_can_read_every_command(shell):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    for text in (
+        *_blocks(READMES),
+        *(c for pattern in _COMMANDS for c in _commands(pattern, [*READMES, *PRESETS, HELP])),
+    ):
+        finished = subprocess.run([shell, "-n"], input=_filled(text), capture_output=True, text=True)
+        assert (finished.returncode, finished.stderr) == (0, ""), text
+
+
+@pytest.mark.parametrize("pattern", _COMMANDS)
+def test_no_shell_looks_for_files_in_a_command(pattern):
+    """zsh refuses words with unquoted brackets that match no file, bash takes the files where there are some."""
+    for command in _commands(pattern, [*READMES, *PRESETS, HELP]):
+        unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", _filled(command))
+        assert not re.search(r"[\[\](){}*?$;&]", unquoted), command
 
 
 def test_there_are_commands():
@@ -40,20 +93,25 @@ def test_there_are_commands():
     assert len(_commands(_BENCHMARK, READMES)) > 4
 
 
-@pytest.mark.parametrize("command", _commands(_LAUNCH, [*READMES, *PRESETS]))
-def test_every_launch_command_resolves(resolved, command):
-    resolved(*_settings(shlex.split(command)[2:]))
+def test_the_help_has_commands():
+    register_all()
+    assert help.text(ROOT / "conf", []).count("python launch.py") == len(_commands(_LAUNCH, [HELP])) > 5
+
+
+@pytest.mark.parametrize("command", _commands(_LAUNCH, [*READMES, *PRESETS, HELP]))
+def test_every_launch_command_resolves_as_typed(resolved, command):
+    resolved(*_first_job(shlex.split(_filled(command))[2:]))
 
 
 @pytest.mark.parametrize("command", _commands(_INFER, READMES))
 def test_every_infer_command_is_parsed_and_its_settings_resolve(resolved, command):
-    words = shlex.split(re.sub(r"<[^>]*>", "PLACE", command))
+    words = shlex.split(_filled(command))
     options = vars(parse(words[1:]))
     if options.get("config"):  # infer diff --config
         for line in options["pair"]:
             resolved(*line.split())
     if "settings" in options:  # infer evaluate
-        resolved("method=imported", "method.path=PLACE", *_settings(options["settings"]))
+        resolved("method=imported", "method.path=PLACE", *_first_job(options["settings"]))
 
 
 @pytest.mark.parametrize("command", _commands(_BENCHMARK, READMES))

@@ -14,6 +14,7 @@ import infer
 from infer.cluster.optional_packages import require_extra
 from infer.config.cluster import SlurmCluster
 from infer.errors import UsageError
+from infer.words import has_controls, visible
 
 if TYPE_CHECKING:
     from infer.cluster.queue import QueueWatcher
@@ -29,6 +30,10 @@ _NAMED_JOBS = 5
 def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -> None:
     """See ``infer.cluster.prepare``."""
     require_extra("slurm")
+    if has_controls(str(launcher["submitit_folder"])):
+        raise UsageError(
+            f"{visible(launcher['submitit_folder'])} holds a control character: sbatch reads lines. Rename it"
+        )
     if cluster.dry_run:
         from infer.cluster.script import script
 

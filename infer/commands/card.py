@@ -1,17 +1,16 @@
 """The data-set card of ``infer export --format hf``: a YAML header for the Hub, and text from the run's record."""
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infer.commands.launch_words import command_of
 from infer.config.labeling import LabelMode
 from infer.records.runs import Run
 from infer.records.sections import scores_section, storage_section
 from infer.records.settings import has_effect, settings_of, typed_words
 from infer.tables import Report, Section, as_markdown, shown
+from infer.words import launch_command, shell_line
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 """The Hub's words for numbers of examples, by their upper end."""
@@ -123,7 +122,7 @@ def _command(run: Run) -> str:
     """The command that was typed, without what says only where it ran; a folder of data is for others to name."""
     words = [(word, word.lstrip("+").partition("=")[0]) for word in typed_words(run)]
     kept = ["dataset.root=FOLDER" if key == "dataset.root" else word for word, key in words if _is_told(key)]
-    return command_of(kept).strip()
+    return launch_command(kept).strip()
 
 
 def _is_told(key: str) -> bool:
@@ -232,7 +231,7 @@ def _again(contents: Contents, run: Run | None) -> str:
     words += [f"labeling={mode}", *(["labeling.source=set"] if stored else [])]
     kept = tuple(f"{group}." for group in groups if group != "dataset")
     words += [word for word in typed_words(run) if word.startswith((*kept, "seed=", "M="))]
-    command = f"infer evaluate FOLDER {shlex.join(words)}"
+    command = f"infer evaluate FOLDER {shell_line(words)}"
     return f"Students as in the table, trained again on the files in `distilled/`:\n\n```bash\n{command}\n```"
 
 

@@ -3,23 +3,25 @@
 import shlex
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from infer.config import Config, as_plain
 from infer.config.presets import conf_folder
 from infer.errors import UsageError
-from infer.exit_codes import explain
+from infer.explanations import FOREIGN, explain
 from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.records.settings import Settings, resolved, typed_keys
+from infer.words import with_home_quoted
 
 
 def settings_of_words(words: str) -> tuple[Settings, Config]:
     """The settings of ``python launch.py <words>``; raises UsageError as launch.py itself does."""
-    overrides = shlex.split(words)
     register_all()
+    try:
+        overrides = with_home_quoted(shlex.split(words))
+    except ValueError as error:  # a quote that is not closed
+        raise UsageError(f"{words!r}: {error}. Quote each setting as for a shell") from error
     try:
         with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
             composed = compose("config", overrides=overrides, return_hydra_config=True)
@@ -27,6 +29,6 @@ def settings_of_words(words: str) -> tuple[Settings, Config]:
         with open_dict(composed):
             del composed["hydra"]
         config = settings_of(composed)
-    except (HydraException, OmegaConfBaseException) as error:
+    except FOREIGN as error:
         raise UsageError(f"{words!r}: {explain(error)}") from error
     return Settings(resolved(as_plain(config), config.K), choices, typed_keys(overrides)), config

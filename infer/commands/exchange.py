@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS, HUB
 from infer.normalisation import Normalisation
 from infer.records.find import pick_run
 from infer.tables import Report
+from infer.words import shell_line
 
 _UPLOAD = "choose a license in its README.md; to share it: hf upload NAME/DATASET {} --repo-type dataset"
 
@@ -63,7 +63,7 @@ def export_set(options: argparse.Namespace) -> Report:
         notes = [*([loss.in_words] if loss else []), *_not_kept(options, finished)]
         if for_hub:
             complete_hub_folder(new, folder, finished, manifest, notes)
-    closing = [_UPLOAD.format(shlex.quote(str(options.to)))] if for_hub else []
+    closing = [_UPLOAD.format(shell_line([str(options.to)]))] if for_hub else []
     return _report(f"{folder}, as {options.format}", finished, dataset, options.to, notes, *closing)
 
 
@@ -113,7 +113,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
         if settings:
             raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
         return None
-    _, config = settings_of_words(shlex.join([f"dataset={dataset}", *settings]))
+    _, config = settings_of_words(shell_line([f"dataset={dataset}", *settings]))
     return load(config.dataset, cache_dir=outputs / ".cache", threads=os.cpu_count() or 1)
 
 

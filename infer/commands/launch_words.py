@@ -2,8 +2,6 @@
 
 import argparse
 import os
-import re
-import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -16,22 +14,18 @@ from infer.errors import UsageError
 from infer.exit_codes import FULL_ERROR
 from infer.records.find import pick_run
 from infer.records.names import LABELS
+from infer.words import hydra_quoted, launch_command
 
 
 def evaluate_set(options: argparse.Namespace) -> NoReturn:
     """Run ``launch.py method=imported method.path=...``; leaves the process as launch.py does."""
     path = _path_of(str(options.path), options.outputs)
     words = [*launch_words(path, options.settings), *outputs_words(options.outputs)]
-    print(command_of(words))
+    print(launch_command(words))
     if hint := label_hint(path, words):
         print(hint)
     launch(words)
     sys.exit(0)
-
-
-def command_of(words: list[str]) -> str:
-    """``words`` as the command line that a person types."""
-    return f"python launch.py {shlex.join(words)}"
 
 
 def launch(words: list[str]) -> None:
@@ -49,7 +43,7 @@ def launch(words: list[str]) -> None:
 
 def outputs_words(outputs: Path) -> list[str]:
     """The word that makes a run write under ``outputs``, where that is not the default."""
-    return [] if outputs == Path("outputs") else [f"outputs={quoted(str(outputs))}"]
+    return [] if outputs == Path("outputs") else [f"outputs={hydra_quoted(str(outputs))}"]
 
 
 def launch_words(path: Path, overrides: list[str], command: str = "infer evaluate") -> list[str]:
@@ -59,7 +53,7 @@ def launch_words(path: Path, overrides: list[str], command: str = "infer evaluat
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist. Give the folder or file of a distilled set")
-    words = ["method=imported", f"method.path={quoted(str(path))}"]
+    words = ["method=imported", f"method.path={hydra_quoted(str(path))}"]
     given = {word.partition("=")[0] for word in overrides}
     folder = infer_folder(path)
     if "dataset" not in given:
@@ -103,11 +97,3 @@ def _dataset_of(path: Path, folder: Path | None, command: str) -> str:
         else "does not say which data set it is of"
     )
     raise UsageError(f"{path} {told}. Type {command} {path} dataset=<name>, one of {', '.join(choices)}")
-
-
-def quoted(text: str) -> str:
-    """``text`` as Hydra takes it, whatever it holds."""
-    if re.fullmatch(r"[\w/.-]+", text, re.ASCII):
-        return text
-    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text)
-    return f"'{escaped}'"

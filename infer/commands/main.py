@@ -2,17 +2,17 @@
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 
-from infer.commands import diff, evaluate, export, gc, import_set, ls, report, results, score, show, table, verify
+from infer.commands import diff, evaluate, export, gc, import_set, ls, report, results, rm, score, show, table, verify
 from infer.commands.parsing import Parser
 from infer.errors import INTERRUPTED, describe
 from infer.records.latex import as_latex
 from infer.tables import Report, print_report
+from infer.words import shell_line
 
-_COMMANDS = (ls, show, diff, table, report, score, results, verify, gc, import_set, export, evaluate)
+_COMMANDS = (ls, show, diff, table, report, score, results, verify, rm, gc, import_set, export, evaluate)
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def _print(report: Report, form: str, words: Sequence[str]) -> None:
     if form == "html":
         from infer.reports.page import as_html
 
-        print(as_html(report, shlex.join(["infer", *words])), end="")
+        print(as_html(report, shell_line(["infer", *words])), end="")
     elif form == "latex":
         print(as_latex(report), end="")
     else:

@@ -7,6 +7,7 @@ from typing import NoReturn, TypeAlias
 
 from infer.errors import UsageError
 from infer.tables import Report
+from infer.words import has_controls, visible
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """The subcommands of a parser, as argparse hands them out."""
@@ -27,6 +28,18 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}. See {self.prog} --help")
 
 
+def at_home(text: str) -> Path:
+    """The path ``text``, in which the shell has left a ``~``: it replaces none after ``--option=``."""
+    return Path(text).expanduser()
+
+
+def new_path(text: str) -> Path:
+    """The path of something to write; raises UsageError where it is none."""
+    if has_controls(text) or not at_home(text).name:
+        raise UsageError(f"--to {visible(text)!r} is no name of a new folder. Type --to FOLDER")
+    return at_home(text)
+
+
 def add_command(
     commands: Commands,
     name: str,
@@ -43,7 +56,7 @@ def add_command(
     parser.add_argument(
         "--outputs",
         metavar="DIR",
-        type=Path,
+        type=at_home,
         default=Path("outputs"),
         help="root of everything that runs wrote",
     )
@@ -57,4 +70,4 @@ def add_command(
 
 def add_to_folder(parser: Parser) -> None:
     """Add the option ``--to`` of commands that write a new folder."""
-    parser.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="a new folder")
+    parser.add_argument("--to", metavar="FOLDER", type=new_path, required=True, help="a new folder")

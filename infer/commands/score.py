@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from infer.records.runs import Run, find_runs
 from infer.records.scores import Accuracies, scores_of
 from infer.records.statistics import Summary
 from infer.tables import Report, Section, count, summary_as_text
+from infer.words import launch_command, shell_line
 
 if TYPE_CHECKING:
     from infer.commands.score_runs import NeededRun, Part, Subject
@@ -107,9 +107,9 @@ class _Search:
 
     def command(self, needed: "NeededRun") -> str:
         """The command line that makes ``needed``."""
-        from infer.commands.launch_words import command_of, outputs_words
+        from infer.commands.launch_words import outputs_words
 
-        return command_of([*needed.command_words, *outputs_words(self.options.outputs)])
+        return launch_command([*needed.command_words, *outputs_words(self.options.outputs)])
 
 
 def _missing(subject: "Subject", search: _Search) -> Report:
@@ -123,7 +123,7 @@ def _missing(subject: "Subject", search: _Search) -> Report:
     return Report(
         data={"set": subject.name, "missing": commands},
         lines=[f"{runs} missing for the scores of {subject.name}. Type these lines, or the last alone with --make:"],
-        closing=[*commands, shlex.join(again)],
+        closing=[*commands, shell_line(again)],
         code=2,
     )
 

@@ -1,7 +1,6 @@
 """The runs that the scores of a distilled set rest on: planned as command lines, and found among the recorded ones."""
 
 import json
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, is_dataclass
 from enum import Enum
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.commands.composition import settings_of_words
-from infer.commands.launch_words import command_of, launch_words, quoted
+from infer.commands.launch_words import launch_words
 from infer.config import Baseline, Config
 from infer.data.paths import expand
 from infer.errors import UsageError
@@ -18,6 +17,7 @@ from infer.records.names import DISTILLED, OVERRIDES, RESULT
 from infer.records.runs import DONE, Run, find_runs
 from infer.records.settings import ABSENT, Settings, has_effect, resolved, typed_words
 from infer.records.statistics import Summary, summarise
+from infer.words import hydra_quoted, launch_command, shell_line
 
 _NOT_COMPARED = (
     "stages",
@@ -152,13 +152,13 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
     elif settings:
         raise UsageError(
             f"{settings[0]} was given, but {word} is no folder or file of a distilled set, and a run is scored as it "
-            f"was made. Leave it out, or type: infer evaluate {word} {shlex.join(settings)}"
+            f"was made. Leave it out, or type: infer evaluate {word} {shell_line(settings)}"
         )
     else:
         subject = _subject_of_run(pick_run(word, outputs) if word else _last_run(outputs))
     values = subject.settings.values
     if values.get("labeling.path") is not None or values.get("labeling.source") == "set":
-        here = command_of([word for word in subject.words if not _is_among(_key(word), ["labeling"])])
+        here = launch_command([word for word in subject.words if not _is_among(_key(word), ["labeling"])])
         raise UsageError(
             f"the students of {subject.name} learn labels that were made elsewhere, and random images have none of "
             f"these. Have it labelled here, and score that run: {here}"
@@ -212,13 +212,13 @@ def _last_run(outputs: Path) -> Run:
 
 def _subject_at(path: Path, settings: list[str]) -> Subject:
     words = _repeated(launch_words(path, settings, "infer score"))
-    composed, _ = settings_of_words(shlex.join(words))
+    composed, _ = settings_of_words(shell_line(words))
     return Subject(str(path), words, composed, path=path)
 
 
 def _subject_of_run(run: Run) -> Subject:
     words = _repeated(typed_words(run))
-    again = f"Start it again: {command_of(words)}"
+    again = f"Start it again: {launch_command(words)}"
     if run.state != DONE:
         raise UsageError(f"{run.name} is {run.state}, and only finished runs are scored. {again}")
     if accuracy_of(run) is None:
@@ -254,14 +254,14 @@ def _planned(
     changes, kept = changes or {}, kept or {}
     words = [word for word in subject.words if not _is_among(_key(word), {*changes, *kept})]
     words += [f"{key}={value}" for key, value in {**changes, **kept}.items()]
-    settings, config = settings_of_words(shlex.join(words))
+    settings, config = settings_of_words(shell_line(words))
     lost = _lost(subject, settings, changes, config)
     if not lost:
         return NeededRun(words, settings, config, holds_set, baselines)
     if lost.keys() <= kept.keys() or not lost.keys() <= {"evaluate", "K", *settings.values}:
         raise UsageError(
             f"{subject.name} cannot be repeated: {', '.join(lost)} would differ, since this program or its presets "
-            f"changed. Start it again: {command_of(subject.words)}"
+            f"changed. Start it again: {launch_command(subject.words)}"
         )
     return _planned(subject, changes, baselines, holds_set, {**kept, **lost})
 
@@ -321,4 +321,4 @@ def _typed(value: Any) -> str:
     """``value`` as Hydra reads it."""
     if isinstance(value, list):
         return f"[{','.join(map(_typed, value))}]"
-    return quoted(value) if isinstance(value, str) else json.dumps(value)
+    return hydra_quoted(value) if isinstance(value, str) else json.dumps(value)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from infer.errors import UsageError
+from infer.words import fault_of_name, visible
 
 
 def require(condition: bool, key: str, given: object, allowed: str) -> None:
@@ -24,6 +25,12 @@ def require_positive(key: str, given: float | None) -> None:
 def require_fraction(key: str, given: float | None) -> None:
     """Require a number in [0, 1); None (a setting left open) passes."""
     require(given is None or 0 <= given < 1, key, given, "it must lie in [0, 1)")
+
+
+def require_name(key: str, given: str) -> None:
+    """Require the name of one file or folder, or a part of it: a run's folder and artefacts are named after it."""
+    fault = fault_of_name(given)
+    require(fault is None, key, visible(given), f"folders are named after it, and {fault}")
 
 
 def require_distinct(key: str, given: Sequence[object]) -> None:

@@ -1,10 +1,12 @@
 """Settings of ``cluster``: jobs one after another here, in several processes here, or on SLURM."""
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from infer.config.checks import require, require_at_least
+from infer.words import visible
 
 _SETTING_OF = {
     "time": "time_min",
@@ -98,7 +100,13 @@ class SlurmCluster(ClusterConfig):
 
 def _require_additional(parameter: str) -> None:
     """Raise UsageError when ``parameter`` of sbatch is set elsewhere."""
-    name = parameter.replace("_", "-")
+    name = str(parameter).replace("_", "-")
+    require(
+        re.fullmatch(r"[a-z][a-z-]*", name) is not None,
+        f"cluster.additional.{visible(str(parameter))}",
+        "...",
+        "a parameter of sbatch is lower-case letters and dashes",
+    )
     setting = _SETTING_OF.get(name)
     allowed = f"use cluster.{setting}" if setting else "submitit sets it"
     require(setting is None and name not in _SUBMITITS, f"cluster.additional.{parameter}", "...", allowed)

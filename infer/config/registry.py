@@ -1,10 +1,12 @@
 """Registration of the dataclasses with Hydra, and conversion of its config into them."""
 
+import math
+import os
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 from infer.config.dataset import (
@@ -22,6 +24,7 @@ from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TensorBoardTracker, TrackerConfig, WandbTracker
 from infer.errors import UsageError
+from infer.words import has_controls, visible
 
 _SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {
@@ -59,18 +62,53 @@ def resolve(composed: DictConfig) -> Config:
 
     Raises UsageError, one line, for keys that are missing or unknown and for values out of range.
     """
+    _place_dataset(composed)
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:
         raise UsageError(f"{', '.join(missing)} must be given. Type: {' '.join(f'{key}=<value>' for key in missing)}")
     _refuse_unknown(composed)
+    for key in composed:
+        _clean(composed, key, str(key))
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "conf/config.yaml begins with its schema"
     return config
 
 
+def _place_dataset(composed: DictConfig) -> None:
+    """Give a data set without a place of its own the one that ``dataset_roots`` has for its name."""
+    dataset = composed.get("dataset")
+    roots = composed.get("dataset_roots")
+    if OmegaConf.is_missing(dataset, "root") and isinstance(roots, DictConfig) and (root := roots.get(dataset.name)):
+        dataset.root = root
+
+
+def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
+    """Replace ``~`` at the beginning of a text, or of every text below ``key``, by the home folder.
+
+    Raises UsageError where a number is not finite, which every comparison lets pass in one direction, and where a text
+    or a key holds a control character: it may become a part of a path, of a line of a script, or of what is printed.
+    """
+    if has_controls(str(key)):
+        raise UsageError(f"the key {visible(path)} holds a control character. Type it without")
+    value = parent[key]
+    if isinstance(value, DictConfig):
+        for each in value:
+            _clean(value, each, f"{path}.{each!s}")
+    elif isinstance(value, ListConfig):
+        for each in range(len(value)):
+            _clean(value, each, f"{path}[{each}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{path}={value} is not possible: it must be a finite number")
+    elif isinstance(value, str) and has_controls(value):
+        raise UsageError(f"{path}={visible(value)} is not possible: it holds a control character. Give one plain line")
+    elif isinstance(value, str) and value.startswith("~") and (at_home := os.path.expanduser(value)) != value:
+        parent[key] = at_home
+
+
 def as_plain(config: Config) -> dict[str, Any]:
     """``config`` as JSON-ready dictionaries, enums as their names."""
     plain: dict[str, Any] = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)  # type: ignore[assignment] # a dataclass becomes a dictionary
+    del plain["dataset_roots"]  # dataset.root says which of them counted
     return plain
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least, require_distinct
+from infer.config.checks import require, require_at_least, require_distinct, require_name
 from infer.config.cluster import ClusterConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig, LabelMode
@@ -92,11 +92,24 @@ class Config:
     precision: Precision = Precision.auto
     """One that is named here counts for students, too, whatever the protocol says."""
     worker: int = 0
-    """Number of a process that shares its work with others of the same settings: ``-m worker=range(8)``."""
+    """Number of a process that shares its work with others of the same settings: ``-m 'worker=range(8)'``."""
     outputs: str = "outputs"
     """Root of everything that a run writes."""
+    dataset_roots: Any = field(default_factory=dict)  # Hydra cannot add keys to a typed dictionary
+    """Places of data sets by ``dataset.name``, for conf/user/local.yaml: ``dataset_roots: {cifar10: ~/data/cifar10}``.
+    ``dataset.root`` wins; imagenet's subsets lie where imagenet1k does, unless they are named."""
 
     def __post_init__(self) -> None:
+        for key, named in (("dataset", self.dataset), ("method", self.method)):
+            require_name(f"{key}.name", named.name)
+        allowed = "give the folder that everything goes to, e.g. outputs=outputs"
+        require(bool(self.outputs.strip()), "outputs", f"'{self.outputs}'", allowed)
+        require(
+            isinstance(self.dataset_roots, dict) and all(isinstance(root, str) for root in self.dataset_roots.values()),
+            "dataset_roots",
+            self.dataset_roots,
+            "name a folder for each data set, e.g. dataset_roots: {cifar10: ~/data/cifar10}",
+        )
         require_at_least(1, "ipc", self.ipc)
         require_at_least(1, "M", self.M)
         require_at_least(1, "K", self.K)

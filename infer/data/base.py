@@ -112,14 +112,20 @@ class ImageDataset(Facts):
         """The ascending int64 indices of the training images of each class."""
         return list(torch.argsort(self.train.targets, stable=True).split(self.train_counts))
 
-    def require_images(self, per_class: int, key: str = "K") -> None:
-        """Raise UsageError when a class has fewer than ``per_class`` training images, the value of setting ``key``."""
+    def require_images(
+        self, per_class: int, key: str = "K", asked: str | None = None, most: Callable[[int], int] = int
+    ) -> None:
+        """Raise UsageError when a class has fewer than ``per_class`` training images, the value of setting ``key``.
+
+        Where that follows from another value, ``asked`` says so, and ``most`` is the greatest value of ``key`` that
+        asks for at most as many images.
+        """
         smallest = min(self.train_counts)
         if per_class > smallest:
             scarce = self.classes[self.train_counts.index(smallest)]
             raise UsageError(
-                f"{key}={per_class} asks for as many training images of every class, but class {scarce!r} of "
-                f"{self.name} has {smallest}. Type {key}={smallest} or less"
+                f"{asked or f'{key}={per_class}'} asks for as many training images of every class, but class "
+                f"{scarce!r} of {self.name} has {smallest}. Type {key}={most(smallest)} or less"
             )
 
     def sample(self, seed: int, per_class: int, purpose: str) -> torch.Tensor:

@@ -65,6 +65,14 @@ def decode_image(path: Path, resizing: Resizing | None) -> DecodedImage:
     """
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return decode_content(content, path, resizing)
+
+
+def decode_content(content: bytes, path: Path, resizing: Resizing | None) -> DecodedImage:
+    """``decode_image`` of a file's ``content``, which lies in ``path``."""
+    try:
         with Image.open(io.BytesIO(content)) as opened:
             kind = _kind(opened.mode)
             image = _as_rgb(opened)

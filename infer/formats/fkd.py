@@ -7,6 +7,7 @@ are those of the batch as it was mixed. Files without indices mean the order of 
 which trees of images are read and written.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
 from infer.errors import UsageError
 from infer.files import content_digest, replaced_whole
 from infer.formats.fkd_order import indexed_batches
+from infer.formats.foreign_set import require_finite
 from infer.torch_load import load_foreign
 
 _EPOCH, _BATCH = re.compile(r"epoch_(\d+)"), re.compile(r"batch_(\d+)\.tar")
@@ -110,6 +112,9 @@ def read_batch(file: Path) -> LabelledBatch:
     per_image = (batch.coords, batch.flip, batch.partner, batch.index, batch.patch_order)
     if any(tensor is not None and len(tensor) != len(batch) for tensor in per_image):
         raise UsageError(f"{file} has {len(batch)} rows of logits, and other numbers of crops, flips or partners")
+    require_finite(batch.coords, "crop", file)
+    if batch.weight is not None and not math.isfinite(batch.weight):
+        raise UsageError(f"{file} mixes images with the weight {batch.weight}. Make it again")
     if batch.partner is not None and not ((batch.partner >= 0) & (batch.partner < len(batch))).all():
         raise UsageError(f"{file} mixes images with such as its {len(batch)} are not")
     return batch

@@ -90,6 +90,13 @@ class ForeignSet:
             raise UsageError(
                 f"{source} holds {count} images and soft labels {list(self.soft_labels.shape)}, not [N, C]"
             )
+        return self.require_finite(source)
+
+    def require_finite(self, source: object) -> "ForeignSet":
+        """The set itself; UsageError where an image or a soft label is not a number, or infinite."""
+        require_finite(self.pixels, "image", source)
+        if self.soft_labels is not None:
+            require_finite(self.soft_labels, "soft label", source)
         return self
 
 
@@ -100,6 +107,32 @@ def counted_by_class(finished: ForeignSet) -> Tensor:
         rows = (finished.targets == target).nonzero().flatten()
         numbers[rows] = torch.arange(len(rows))
     return numbers
+
+
+def require_finite(values: Tensor, what: str, source: object) -> None:
+    """Raise UsageError where a row of ``values`` [N, ...], of which each is called ``what``, holds NaN or infinity."""
+    faulty = (~values.isfinite()).reshape(len(values), -1).any(dim=1).nonzero().flatten().tolist()
+    if faulty:
+        more = f" and {len(faulty) - 1} more" if faulty[1:] else ""
+        raise UsageError(
+            f"{source}: {what} {faulty[0]}{more} of {len(values)} holds values that are not finite. Make it again, "
+            "or leave it out"
+        )
+
+
+def as_classes(labels: Tensor, source: object) -> Tensor:
+    """int64 [N] of ``labels``, the numbers of classes, of shape [N] or [N, 1] and of any type that holds whole numbers.
+
+    Raises UsageError where they are of another shape or no whole numbers.
+    """
+    if labels.dim() != 1 and list(labels.shape[1:]) != [1]:
+        raise UsageError(f"{source} holds labels {list(labels.shape)}; classes are [N], soft labels float [N, C]")
+    classes = labels.detach().flatten()
+    whole = classes.long()
+    if classes.is_complex() or (classes.is_floating_point() and not bool((classes == whole).all())):
+        first = classes[classes != whole][0].item()
+        raise UsageError(f"{source} holds the label {first:g}: classes are whole numbers, soft labels float [N, C]")
+    return whole
 
 
 def class_major_targets(count: int, num_classes: int | None, source: object) -> Tensor:

@@ -27,7 +27,8 @@ def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:
         manifest.get("student_lr"),
     )
     images = folder / f"{IMAGES}.safetensors"
-    return replace(finished, pixels=load_tensors(images)[IMAGES]) if images.is_file() else finished, manifest
+    stored = replace(finished, pixels=load_tensors(images)[IMAGES]) if images.is_file() else finished
+    return stored.require_finite(folder), manifest
 
 
 def write_folder(

@@ -6,7 +6,6 @@ for probabilities, ``soft_label``, list<float>. The class names stand in the sch
 """
 
 import importlib.util
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from infer.data.decode import decode_content
 from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
-from infer.formats.foreign_set import ForeignSet, counted_by_class
+from infer.formats.foreign_set import ForeignSet, as_classes, counted_by_class
 
 if TYPE_CHECKING:
     import pyarrow
@@ -60,11 +59,11 @@ def read(path: Path, num_classes: int | None) -> ForeignSet:
     pixels = [_decoded(cell, path) for table in tables for cell in table[image].to_pylist()]
     if len({one.shape for one in pixels}) != 1:
         raise UsageError(f"the images in {path} have different sizes: the images of a set have one size")
-    targets = torch.tensor([target for table in tables for target in table[label].to_pylist()])
+    targets = as_classes(_tensor([cell for table in tables for cell in table[label].to_pylist()], label, path), path)
     soft_labels = None
     soft = next((name for name in (_LOGITS, _PROBABILITIES) if name in tables[0].column_names), None)
     if soft is not None:
-        soft_labels = torch.tensor([row for table in tables for row in table[soft].to_pylist()])
+        soft_labels = _tensor([row for table in tables for row in table[soft].to_pylist()], soft, path)
     names = features.get(label, {}).get("names")
     return ForeignSet(torch.from_numpy(np.stack(pixels)), targets, names, soft_labels).require_square(path)
 
@@ -144,10 +143,19 @@ def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str)
     )
 
 
+def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
+    try:
+        return torch.tensor(cells)
+    except (RuntimeError, TypeError, ValueError) as error:  # text, empty cells, rows of several lengths
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"the column {column!r} of {path} holds no numbers, or not as many everywhere ({reason})"
+        ) from error
+
+
 def _decoded(cell: dict[str, Any] | bytes | None, path: Path) -> np.ndarray:
     """uint8 [3, H, W]."""
     content = cell["bytes"] if isinstance(cell, dict) else cell
     if not content:
         raise UsageError(f"{path} names image files instead of holding them: write it with embedded images")
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    return decode_content(content, path, None).pixels.transpose(2, 0, 1)

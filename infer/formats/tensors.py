@@ -7,8 +7,8 @@ dc        one file, a dictionary whose ``data[-1]`` is (images, labels)        D
 initial   ``tensor_{k}.pt``: one image per class, row c is of class c          UFC's and DWA's initial images
 ========= ==================================================================== =====================================
 
-Labels are classes int64 [N] or soft float [N, C]. With soft labels, or none, images stand class by class: that is what
-these programs take for granted.
+Labels are classes [N] or [N, 1], or soft float [N, C]. With soft labels, or none, images stand class by class: that
+is what these programs take for granted.
 """
 
 import re
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from infer.errors import UsageError
-from infer.formats.foreign_set import ForeignSet, class_major_targets, counted_by_class
+from infer.formats.foreign_set import ForeignSet, as_classes, class_major_targets, counted_by_class
 from infer.torch_load import load_foreign
 
 DDRANKING, MTT = "", "_best"
@@ -130,11 +130,11 @@ def _labelled(
         targets = class_major_targets(len(images), num_classes, source)
     elif not isinstance(labels, Tensor):
         raise UsageError(f"{source}: its labels are a {type(labels).__name__}, not a tensor")
-    elif labels.dtype.is_floating_point and labels.dim() == 2:
+    elif labels.dtype.is_floating_point and labels.dim() == 2 and labels.shape[1] != 1:
         soft_labels = labels.detach()
         targets, notes = _classes_of(soft_labels)
     else:
-        targets = labels.long().flatten()
+        targets = as_classes(labels, source)
     return ForeignSet(images, targets, None, soft_labels, student_lr, notes).require_square(source)
 
 

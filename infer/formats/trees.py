@@ -24,6 +24,7 @@ from infer.data.decode import decode_images
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, counted_by_class
+from infer.words import fault_of_name, visible
 
 _CLASS_IN_NAME = re.compile(r"class(\d+)_id\d+")
 
@@ -83,6 +84,11 @@ def write(
 ) -> None:
     """Write ``images`` uint8 [N, 3, H, H] of the set ``finished`` as files of ``layout``."""
     for target in finished.targets.unique().tolist():
+        if fault := fault_of_name(layout.folder(target, classes)):
+            raise UsageError(
+                f"class {target} is called {visible(classes[target])!r}, which cannot be a folder's name ({fault}). "
+                "Type --format rded, whose folders are numbers, or give other names: infer import --classes FILE"
+            )
         (folder / layout.folder(target, classes)).mkdir(parents=True)
     where = zip(finished.targets.tolist(), counted_by_class(finished).tolist(), strict=True)
     for (target, number), content in zip(where, encoded(images, jpeg_quality), strict=True):

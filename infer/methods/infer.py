@@ -4,8 +4,10 @@ A natural subset P_k holds one real image per class. A compensator u is optimise
 and finds in it the feature statistics of its training data; composed images are P_k and clip(P_k + u).
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from infer.config.checks import require, require_at_least
@@ -137,6 +139,18 @@ class InferMethod(OptimisationSettings, Method):
             f"it averages over 2x2 pixels, and compensators are of {stored}x{stored} pixels; type another "
             "method.compensator_scale or method.ablation",
         )
-        subsets = config.K or subsets_for(config.ipc, context.data.num_classes, len(teachers), self.per_class, scale)
-        context.data.require_images(subsets)
+        subsets = config.K or self._subsets_at(config.ipc, context, len(teachers))
+        if config.K:
+            context.data.require_images(subsets)
+        else:
+            asked = f"ipc={config.ipc} is K={subsets} and"
+            context.data.require_images(subsets, "ipc", asked, most=partial(self._most_ipc, context, len(teachers)))
         return InferSet(context, self, teachers, subsets)
+
+    def _most_ipc(self, context: "Context", num_teachers: int, subsets: int) -> int:
+        """The greatest ipc, up to that of the run, that pays for at most ``subsets``."""
+        below = range(context.config.ipc)
+        return bisect_right(below, subsets, key=lambda ipc: self._subsets_at(ipc, context, num_teachers)) - 1
+
+    def _subsets_at(self, ipc: int, context: "Context", num_teachers: int) -> int:
+        return subsets_for(ipc, context.data.num_classes, num_teachers, self.per_class, self.compensator_scale)

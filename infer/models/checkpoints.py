@@ -27,7 +27,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         found = _read_safetensors(path)
     else:
         found = _weights_in(load_foreign(path), path)
-    return {_unwrapped(name): value for name, value in found.items()}
+    weights: dict[str, Tensor] = {}
+    for name, value in found.items():
+        plain = _unwrapped(name)
+        if plain in weights:
+            raise UsageError(f"{path} has two weights called {plain}, one of them as {name}. Save one of the two alone")
+        if not bool(value.isfinite().all()):
+            raise UsageError(f"{path}: {name} holds values that are not finite. Give a checkpoint from before that")
+        weights[plain] = value
+    return weights
 
 
 def fitted_weights(
@@ -42,6 +50,9 @@ def fitted_weights(
     """
     in_a_row = _in_a_row(weights)
     mapped = {_name_in(target, in_a_row.get(name, name)): (name, value) for name, value in weights.items()}
+    doubled = {*weights} - {own for own, _ in mapped.values()}
+    if doubled:
+        raise UsageError(f"{source} has two weights for one of the network: {min(doubled)} and another by its side")
     _check_all_there(target, mapped, source)
     if imagenet_outputs is not None:
         mapped = {name: (own, _kept(value, target[name], imagenet_outputs)) for name, (own, value) in mapped.items()}

@@ -9,12 +9,12 @@ from typing import Any
 from infer import environment
 from infer.config import Config, as_plain
 from infer.context import Context
-from infer.errors import describe
+from infer.errors import UsageError, describe
 from infer.evaluation.comparison import Evaluation
 from infer.files import write_json
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
-from infer.records.names import RESULT
+from infer.records.names import LOG, OVERRIDES, RESULT
 from infer.records.runs import BLANK_RECORD, DONE, RUNNING
 from infer.records.statistics import summarise
 from infer.teachers.teacher import Teacher
@@ -25,6 +25,7 @@ class RunResult:
 
     def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
         self._path = folder / RESULT
+        self._has_begun = False
         self.content: dict[str, Any] = {
             **BLANK_RECORD,
             "status": RUNNING,
@@ -42,10 +43,27 @@ class RunResult:
         except BaseException as error:
             failure = error if isinstance(error, Exception) else None  # else Ctrl-C, SIGTERM, a preempted SLURM job
             message = failure and describe(failure)
+            if isinstance(error, UsageError) and not self._has_begun:
+                self._remove()
+                raise
             with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
                 self._update(status="failed" if failure else "interrupted", error=message)
             raise
         self._update(status=DONE)
+
+    def begin(self) -> None:
+        """Keep the record from now on, whatever happens: before that, a run that is refused leaves none."""
+        self._has_begun = True
+
+    def _remove(self) -> None:
+        """Delete the files of a run that did not begin, and its folder where nothing else is in it."""
+        folder = self._path.parent
+        files = [self._path, folder / LOG, *(folder / Path(OVERRIDES).parent).glob("*.yaml")]
+        with contextlib.suppress(OSError):
+            for file in files:
+                file.unlink(missing_ok=True)
+            (folder / OVERRIDES).parent.rmdir()
+            folder.rmdir()
 
     def add_environment(self, context: Context) -> None:
         """Add device, precision, threads, versions and commit."""

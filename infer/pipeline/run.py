@@ -19,6 +19,7 @@ from infer.pipeline.tracking import tracking
 from infer.records.names import LOG
 from infer.records.sweeps import read_sweep
 from infer.stages import evaluate, generate, relabel, report, squeeze
+from infer.words import config_flags
 
 _MAKING = {
     Stage.squeeze: squeeze.run,
@@ -38,8 +39,11 @@ def run(config: Config) -> None:
     if sweep:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
+    if sweep:
+        result.begin()  # a sweep has a record of each of its jobs
     with result.recorded():
-        context = prepare(config, folder, console, list(hydra.overrides.task), _own_device(config))
+        words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
+        context = prepare(config, folder, console, words, _own_device(config))
         if sweep:
             context.started = sweep.started
         result.add_environment(context)
@@ -48,6 +52,7 @@ def run(config: Config) -> None:
         result.add_plan(evaluations, plan)
         preflight.check(context, plan)
         announcement.announce(context, evaluations, plan)
+        result.begin()
         with tracking(context, evaluations) as tracked:
             make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
             write_distilled_folder(context, evaluations[0])

@@ -39,3 +39,6 @@ SET_ASIDE = ".set-aside"
 MAKING = ".making-"
 """Start of the name of an unfinished artefact's folder."""
 LOCKS = ".locks"
+TRASH = ".trash"
+"""Folder of ``outputs/``, and of a disk that is linked into it, of what ``infer gc`` and ``infer rm`` set aside, by day
+and time."""

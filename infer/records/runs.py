@@ -1,15 +1,16 @@
 """The records of runs and sweep jobs under ``outputs/``, found and read without importing torch."""
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from infer.errors import UsageError
-from infer.records.names import DISTILLED, LOG, MANIFEST, RESULT, RUNS, SWEEP, SWEEPS
+from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, RESULT, RUNS, SWEEP, SWEEPS, TRASH
 from infer.records.statistics import Summary
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 
@@ -46,7 +47,7 @@ class Run:
     """One run, or one job of a sweep, as its ``result.json`` tells it; read at first use."""
 
     name: str
-    """The folder's name; a job's is ``<sweep>/<job>``."""
+    """The folder's name, with the names of the folders between it and ``runs``; a job's is ``<sweep>/<job>``."""
     folder: Path
     planned: PlannedJob | None = None
     """The plan of a sweep's job before it started; None for a run, and where the sweep has no plan."""
@@ -57,11 +58,10 @@ class Run:
     def record(self) -> dict[str, Any]:
         """The whole record; a file that cannot be read gives the state ``unreadable`` and the reason."""
         try:
-            found: dict[str, Any] = json.loads((self.folder / RESULT).read_bytes())
-            return dict(BLANK_RECORD) | found
+            return dict(BLANK_RECORD) | _checked(json.loads((self.folder / RESULT).read_bytes()))
         except FileNotFoundError:
             return dict(BLANK_RECORD) | {"status": NOT_STARTED}
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: {error}"}
 
     @cached_property
@@ -161,10 +161,40 @@ def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
     """
     if not outputs.is_dir():
         raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
-    runs = [Run(folder.name, folder) for folder in _folders(outputs / RUNS) if (folder / RESULT).is_file()]
-    for sweep in _folders(outputs / SWEEPS):
+    runs = [Run(folder.relative_to(outputs / RUNS).as_posix(), folder) for folder in _run_folders(outputs / RUNS)]
+    for sweep in _sweep_folders(outputs / SWEEPS):
         runs += [job for job in sweep_jobs(sweep) if planned or (job.folder / RESULT).is_file()]
     return sorted(runs, key=lambda run: _in_order(run.name))
+
+
+def all_records(outputs: Path) -> tuple[list[Run], list[str]]:
+    """Every run and job with a record under ``outputs``, however deep, and what keeps this list from being whole.
+
+    Names are paths below ``outputs``. Links are followed; what was set aside is left out. Raises UsageError when there
+    is no such folder.
+    """
+    if not outputs.is_dir():
+        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+    runs, unseen, seen = [], [], set()
+    errors: list[OSError] = []
+    for parent, folders, files in os.walk(outputs, onerror=errors.append, followlinks=True):
+        here = Path(parent)
+        folders[:] = [name for name in folders if name not in (TRASH, LOCKS)]
+        place = os.stat(here)
+        if (place.st_dev, place.st_ino) in seen:  # a link back to where the search has been
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        if RESULT in files:
+            plan = _plan(here.parent)
+            has_ended = plan is not None and plan.ended is not None
+            runs.append(Run(here.relative_to(outputs).as_posix(), here, has_ended=has_ended))
+        else:
+            unseen += [f"{here / name} leads nowhere" for name in files if _leads_nowhere(here / name)]
+        if not folders and not files and here != outputs and (here.is_symlink() or here.is_mount()):
+            unseen.append(f"{here} is another disk and empty")
+    unseen += [f"{error.filename} cannot be read ({error.strerror})" for error in errors]
+    return sorted(runs, key=lambda run: _in_order(run.name)), unseen
 
 
 def sweep_jobs(sweep: Path) -> list[Run]:
@@ -191,6 +221,44 @@ def _plan(sweep: Path) -> SweepRecord | None:
         return read_sweep(sweep)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _checked(record: Any) -> dict[str, Any]:
+    """``record``; raises TypeError unless it has the shape of a run's."""
+    if not isinstance(record, dict):
+        raise TypeError("it is not a record")
+    for key, blank in BLANK_RECORD.items():
+        if isinstance(blank, dict) and not isinstance(record.get(key, {}), dict):
+            raise TypeError(f"{key} is not what a run writes there")
+    signatures = [
+        *record.get("planned", {}).values(),
+        *(each["signatures"] for each in record.get("stages", {}).values()),
+    ]
+    if not all(isinstance(signature, str) for group in signatures for signature in group):
+        raise TypeError("it names artefacts that have no signature")
+    return record
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _run_folders(parent: Path) -> Iterator[Path]:
+    """The folders of runs below ``parent``, also of those that were grouped by hand."""
+    for folder in _folders(parent):
+        if (folder / RESULT).is_file():
+            yield folder
+        else:
+            yield from _run_folders(folder)
+
+
+def _sweep_folders(parent: Path) -> Iterator[Path]:
+    """The folders of sweeps below ``parent``, also of those that were grouped by hand."""
+    for folder in _folders(parent):
+        if (folder / SWEEP).is_file() or any((job / RESULT).is_file() for job in _folders(folder)):
+            yield folder
+        else:
+            yield from _sweep_folders(folder)
 
 
 def _folders(parent: Path) -> list[Path]:

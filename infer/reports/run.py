@@ -1,7 +1,6 @@
 """``report.html`` of a run: its outcome in a sentence, scores, images, curves and predictions."""
 
 import logging
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from infer.records.verdict import verdict
 from infer.reports.gallery import Gallery, gallery_of
 from infer.reports.page import picture, render
 from infer.tables import Section, from_here, summary_as_text
+from infer.words import launch_command
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def write_page(run: Run) -> Path:
         level=LEVEL,
         scores=[section for section in (scores_section(run), teachers_section(run)) if section.rows],
         robust=_robust_scores(run),
-        command=f"python launch.py {shlex.join(typed_words(run))}".strip(),
+        command=launch_command(typed_words(run)),
         changed=_changed(run),
         stages=stages_section(run),
         gallery=_gallery(run),

@@ -1,6 +1,5 @@
 """The report of a sweep, made from the records of its jobs: ``report.html``, ``table.csv``, ``table.md`` and plots."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows
 from infer.reports.page import picture, render
 from infer.tables import Report, as_csv, as_markdown, from_here
+from infer.words import launch_command, shell_line
 
 
 def report_sweep(folder: Path) -> Report:
@@ -29,7 +29,7 @@ def report_sweep(folder: Path) -> Report:
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
     effects = effects_of(rows)
     steps = [EFFECTS_HEAD, *(f"  {line}" for line in effects)] if effects else []
-    rebuild = f"made again by: infer report {shlex.quote(str(from_here(folder)))}"
+    rebuild = f"made again by: infer report {shell_line([str(from_here(folder))])}"
     on_paper = as_markdown(replace(table, closing=[*table.closing, *steps, rebuild]))
     _write(folder / TABLE_CSV, as_csv(table))
     _write(folder / TABLE_MD, on_paper)
@@ -65,7 +65,7 @@ def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictu
 def _command(folder: Path) -> str | None:
     """The command that was typed; None for a sweep of an earlier version, which did not write it down."""
     record = read_sweep(folder)
-    return f"python launch.py {shlex.join(record.words)}".strip() if record else None
+    return launch_command(record.words) if record else None
 
 
 def _draw(rows: Rows, folder: Path) -> list[str]:

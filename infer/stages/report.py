@@ -1,7 +1,6 @@
 """Report: the closing tables of a run, its pictures and its page, and the command to type next."""
 
 import logging
-import shlex
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.tables import or_dash
 from infer.teachers.teacher import Teacher
+from infer.words import launch_command
 
 log = logging.getLogger(__name__)
 
@@ -100,4 +100,4 @@ def _print_next(context: Context, has_set: bool) -> None:
     say(f"report: {folder / REPORT}; pictures, record and distilled set beside it")
     if has_set:
         say(f"open the set in Python: import infer; infer.load({str(folder)!r})")
-    say(f"next, other labels for the same images: python launch.py {shlex.join([*typed, f'labeling={other.value}'])}")
+    say(f"next, other labels for the same images: {launch_command([*typed, f'labeling={other.value}'])}")

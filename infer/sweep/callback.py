@@ -3,6 +3,7 @@
 Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
 """
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from infer.config import Config
 from infer.config.cluster import ClusterConfig
 from infer.console import Console
 from infer.errors import INTERRUPTED, TERMINATED, UsageError, describe
+from infer.explanations import FOREIGN, explain
 from infer.pipeline.settings import settings_of
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
+from infer.words import hydra_quoted
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,41 @@ class StartedSweep:
     cluster: ClusterConfig
 
 
+_MOST_NAMED = 8
 started_sweep: StartedSweep | None = None
 
 
 class SweepCallback(Callback):
     """Named by conf/config.yaml."""
 
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Check the settings of a run before Hydra makes its folder, which lies below ``outputs``."""
+        exit_codes.leave_on_error(lambda: _check(config))
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check all jobs, write down what is planned, and say so."""
         exit_codes.leave_on_error(lambda: _start(config))
+
+
+def _check(run: DictConfig) -> Config:
+    """The checked settings of ``run``, in which ``outputs`` is then as they have it: without ``~``."""
+    settings = settings_of(_without_hydra(run.copy()))
+    with read_write(run):
+        run.outputs = settings.outputs
+    return settings
+
+
+def _without_hydra(composed: DictConfig) -> DictConfig:
+    with read_write(composed), open_dict(composed):
+        del composed["hydra"]
+    return composed
 
 
 def _start(sweep: DictConfig) -> None:
     global started_sweep
     loader = GlobalHydra.instance().config_loader()
     swept, overrides = jobs_of(sweep, loader)
+    sweep.outputs = os.path.expanduser(sweep.outputs)
     folder = _pin_folders(sweep, list(swept))
     configs = _configs(sweep, loader, overrides, swept)
     record = SweepRecord(
@@ -97,23 +120,26 @@ def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:
     subfolder = f"${{job_folder:${{hydra.job.num}},${{hydra.overrides.task}},[{','.join(swept)}]}}"
     with read_write(sweep), open_dict(sweep):
         sweep.hydra.sweep.dir = str(folder)
-        sweep.hydra.overrides.hydra += [f"hydra.sweep.dir='{folder}'", f"hydra.sweep.subdir='{subfolder}'"]
+        pinned = [f"hydra.sweep.dir={hydra_quoted(str(folder))}", f"hydra.sweep.subdir='{subfolder}'"]
+        sweep.hydra.overrides.hydra += pinned
     return folder
 
 
 def _configs(
     sweep: DictConfig, loader: ConfigLoader, overrides: list[list[str]], swept: Collection[str]
 ) -> list[Config]:
-    """The checked settings of every job; raises UsageError that names the first job with a wrong one."""
-    configs = []
+    """The checked settings of every job; raises UsageError that names those with a wrong one, and says the first."""
+    configs, refused = [], {}
     for number, words in enumerate(overrides):
-        composed = loader.load_sweep_config(sweep, words)
-        with read_write(composed), open_dict(composed):
-            del composed["hydra"]
         try:
-            configs.append(settings_of(composed))
-        except UsageError as error:
-            raise UsageError(f"job {job_folder(number, words, swept)}: {error}") from None
+            configs.append(settings_of(_without_hydra(loader.load_sweep_config(sweep, words))))
+        except (UsageError, *FOREIGN) as error:
+            refused[job_folder(number, words, swept)] = explain(error) if isinstance(error, FOREIGN) else str(error)
+    if refused:
+        first, *_ = refused.values()
+        more = f" and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
+        named = ", ".join(list(refused)[:_MOST_NAMED])
+        raise UsageError(f"job{'s' * (len(refused) > 1)} {named}{more}: {first}")
     return configs
 
 

@@ -1,4 +1,4 @@
-"""infer gc names what no run refers to, and deletes it only when told and only when that is safe."""
+"""infer gc names what no run refers to, and takes it away only when told and only when that is safe."""
 
 import json
 from pathlib import Path
@@ -35,8 +35,9 @@ def test_lists_and_touches_nothing(infer, store):
 
 
 def test_deletes_when_told(infer, store, outputs):
-    code, out, _ = infer("gc", "--delete")
+    code, out, _ = infer("gc", "--delete", "--grace", "0")
     assert code == 0 and "2 folders" in out and "deleted" in out
+    assert not (outputs / ".trash").exists()
     assert not store["orphan"].exists() and not store["heir"].exists()
     assert store["teacher"].is_dir() and store["set"].is_dir()
     assert (outputs / "runs" / RUN / "result.json").is_file()
@@ -56,7 +57,7 @@ def test_set_aside_and_half_made_folders(infer, store, outputs):
         folder.mkdir(parents=True)
         (folder / "x").write_bytes(b"12345")
     out = infer("gc")[1]
-    assert "set aside" in out and "its maker is gone" in out
+    assert "made again" in out and "its maker is gone" in out
     infer("gc", "--delete")
     assert not aside.exists() and not making.exists()
 

@@ -19,7 +19,7 @@ from infer.distilled.folder import read_parts, verify, write_manifest
 from infer.distilled.manifest import infer_folder, read_manifest
 from infer.files import content_digest
 from infer.formats.catalogue import find_format
-from infer.formats.foreign_set import ForeignSet
+from infer.formats.foreign_set import ForeignSet, require_finite
 from infer.formats.infer_folder import read_folder, require_classes, require_size
 from infer.methods.budget import ipc_charged
 from infer.methods.sets.base import Block, Bytes, DistilledArtefact
@@ -209,6 +209,8 @@ class ImportedComposition(ImportedSet):
         natural, compensators = _STORED[NATURAL], _STORED[COMPENSATORS]
         shutil.copyfile(self.path / natural, workspace.folder / natural)
         stored = load_tensors(self.path / compensators)
+        for values in stored.values():
+            require_finite(values, "compensator of teacher", self.path / compensators)
         ratio = channelwise(self._source["dataset"]["std"]) / channelwise(self.context.data.std)
         if "scales" in stored:
             stored["scales"] = stored["scales"] * ratio.flatten()

@@ -1,0 +1,61 @@
+"""``infer rm``: runs and sweeps that are no longer wanted, set aside."""
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from infer.commands import trash
+from infer.commands.parsing import RUN, Commands, add_command
+from infer.console import size
+from infer.errors import UsageError
+from infer.records.artefacts import bytes_on_disk
+from infer.records.find import pick_run, pick_sweep
+from infer.records.runs import RUNNING, Run, all_records
+from infer.tables import Report, count
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``rm`` to ``commands``."""
+    parser = add_command(commands, "rm", "set runs aside, to be deleted by infer gc --delete", run, ("json",))
+    parser.add_argument("runs", metavar="RUN", nargs="+", help=f"{RUN}; or a sweep, by its folder or its name")
+    parser.add_argument("--force", action="store_true", help="also one whose record says that it is running")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Set aside the folders of the runs that ``options.runs`` name, each in its place below the trash."""
+    there = all_records(options.outputs)[0]
+    folders = list(dict.fromkeys(_folder_of(word, options.outputs) for word in options.runs))
+    for folder in folders:
+        _check(folder, options.outputs, there, options.force)
+    freed = {str(folder): bytes_on_disk(folder) for folder in folders}
+    now = datetime.now(UTC)
+    places = {str(folder): str(trash.set_aside(folder, options.outputs, now)) for folder in folders}
+    return Report(
+        data={"bytes": sum(freed.values()), "set_aside": places},
+        lines=[f"{folder} -> {place}" for folder, place in places.items()],
+        closing=[
+            f"{count(folders, 'folder')}, {size(sum(freed.values()))}, set aside; what they were made from stays",
+            "Free what no other run needs, after its grace period: infer gc --delete",
+        ],
+    )
+
+
+def _folder_of(word: str, outputs: Path) -> Path:
+    sweep = pick_sweep(word, outputs)
+    return Path(os.path.abspath(sweep or pick_run(word, outputs).folder))
+
+
+def _check(folder: Path, outputs: Path, there: list[Run], even_running: bool) -> None:
+    """Raise UsageError unless ``folder`` lies below ``outputs`` and holds one run or one sweep, at rest."""
+    if Path(os.path.abspath(outputs)) not in folder.parents:
+        raise UsageError(f"{folder} does not lie below {outputs}. Type infer rm with --outputs <its root>")
+    own = [run for run in there if Path(os.path.abspath(run.folder)) == folder]
+    inside = [run for run in there if folder in Path(os.path.abspath(run.folder)).parents]
+    if own and inside:
+        raise UsageError(f"{folder} holds another run, {inside[0].name}. Move that out of it first")
+    busy = [run for run in (*own, *inside) if run.state == RUNNING]
+    if busy and not even_running:
+        raise UsageError(
+            f"{busy[0].name} is running, by its record. Let it end; where its process is gone, type infer rm --force"
+        )

@@ -1,0 +1,162 @@
+"""Errors of Hydra, OmegaConf and YAML in one line: what was given, what is allowed, what to type."""
+
+import difflib
+import re
+from dataclasses import fields, is_dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
+
+from infer.cluster import optional_packages
+from infer.config import Config
+from infer.words import hydra_quoted, launch_command, shell_line, visible
+
+FOREIGN = (HydraException, OmegaConfBaseException, YAMLError)
+"""Errors that ``explain`` translates."""
+_SEE_ALL = "All settings and choices: python launch.py --help"
+_IN_FILE = re.compile(r"In '([^']+)': ConfigKeyError raised while composing config:\s+Key '([^']+)' not in")
+_OF_ROOT = ("user", "experiment", "sweep", "variant")
+"""Groups whose files set keys of the whole config."""
+
+
+def explain(error: Exception) -> str:
+    """A Hydra, OmegaConf or YAML error in one line."""
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        return _grammar(error.override, text)
+    if isinstance(error, YAMLError):
+        return _yaml(error)
+    if found := _IN_FILE.search(text):
+        return _unknown_key_in_file(found[1], found[2], error)
+    if found := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_key(found[1], error)
+    if found := re.search(r"Could not find '(.+)'\s+Available options in '([^']+)':\s+((?:\t\S+\n?)+)", text):
+        return _no_option(found[2], found[1].removeprefix(f"{found[2]}/"), found[3].split(), text)
+    if found := re.search(r"You must specify '(\w+)'.*\s+Available options:\s+((?:\t\S+\n?)+)", text):
+        return _missing_option(found[1], found[2].split())
+    if found := re.search(r"Ambiguous value for argument '(.+)'\n", text):
+        return _several_values(found[1])
+    if found := re.search(r"(config directory .+ not found|Cannot find primary config '[^']+')", text):
+        return f"{found[1]}: give --config-dir <folder of presets>, and --config-name <a file of it, without .yaml>"
+    if error.__cause__ is not None:
+        text += f"\n{error.__cause__}"
+    if found := re.search(r"Error merging override (.+?)\n.*str is not a ListConfig", text, re.DOTALL):
+        return _wants_list(found[1])
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    kept = [line for line in lines if not re.match(r"(full_key|object_type|reference_type|See https)", line)]
+    message = "; ".join(kept).replace("Error merging override ", "")
+    return f"{message.rstrip('.')}. {_SEE_ALL}"
+
+
+def _grammar(word: str, reason: str) -> str:
+    """A word that Hydra cannot take apart; what it says itself is of no use."""
+    key, equals, value = word.partition("=")
+    if not key or not equals:
+        return f"{visible(word)!r} is not key=value. Type {key or '<key>'}=<value>. {_SEE_ALL}"
+    opening = value[:1]
+    closing = {"[": "]", "{": "}", "'": "'", '"': '"', "(": ")"}.get(opening)
+    if closing and not value.endswith(closing):
+        whole = shell_line([f"{key}={value} ..."])
+        return (
+            f"{visible(word)} has no closing {closing}: a shell takes words apart at spaces, and {{a,b}} into two. Put "
+            f"quotes around all of it, with the rest of the value for the dots: {whole}"
+        )
+    if closing in ("]", "}"):
+        example = shell_line([f"{key}=['a b','c(d']"])
+        return (
+            f"{visible(word)} cannot be read as a list or a dictionary. Separate entries by commas, and put quotes "
+            f"around those that hold other characters than letters, digits and ./:-_, e.g. {example}"
+        )
+    return (
+        f"{visible(word)} holds characters that Hydra wants quoted. Type {shell_line([f'{key}={hydra_quoted(value)}'])}"
+    )
+
+
+def _yaml(error: YAMLError) -> str:
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    if mark is None:
+        return f"a YAML file cannot be read: {' '.join(str(error).split())}"
+    problem = getattr(error, "problem", None) or "it is no YAML"
+    return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1} is no YAML: {problem}. Correct the file"
+
+
+def _unknown_key_in_file(file: str, key: str, error: Exception) -> str:
+    group = file.partition("/")[0]
+    settings = {"hydra", *(field.name for field in fields(Config))}
+    if group in _OF_ROOT and (key == group or (group == "sweep" and key in settings)):
+        return _no_package(f"{file}.yaml")
+    whole_key = re.search(r"full_key: (\S+)", f"{error}\n{error.__cause__}")
+    return f"{file}.yaml: {_unknown_key(whole_key[1] if whole_key else key, error)}"
+
+
+def _no_package(file: str) -> str:
+    return (
+        f"{file} sets keys of its own group instead of the whole config's. Write this as its first line: "
+        "# @package _global_"
+    )
+
+
+def _unknown_key(key: str, error: Exception) -> str:
+    if found := re.search(rf"@({'|'.join(_OF_ROOT)})\.", key):
+        file = re.search(rf"In '({found[1]}/[^']+)'", str(error))
+        return _no_package(f"{file[1]}.yaml" if file else f"the file of {found[1]}=")
+    owner = getattr(error.__cause__, "object_type", None) or (Config if "." not in key else None)
+    if owner is dict:
+        return f"{key} is not set yet. Type +{key}=<value>"
+    group, _, name = key.rpartition(".")
+    allowed = sorted(field.name for field in fields(owner)) if is_dataclass(owner) else []
+    message = f"{key} is not a setting"
+    if allowed:
+        message += f"; {group or 'the top level'} has {', '.join(allowed)}"
+    if group == "method" and (methods := _methods_with(name)):
+        return f"{message}. It is one of method={', method='.join(methods)}: leave it out, or choose that method"
+    nearest = difflib.get_close_matches(name, allowed, n=1)
+    prefix = f"{group}." if group else ""
+    return f"{message}. " + (f"Type {prefix}{nearest[0]}=<value>" if nearest else "See python launch.py --help")
+
+
+def _methods_with(setting: str) -> list[str]:
+    """The methods that have the ``setting``, by the names of their schemas."""
+    store, folder = ConfigStore.instance(), "schema/method"
+    schemas = {file: OmegaConf.get_type(store.load(f"{folder}/{file}").node) for file in store.list(folder)}
+    return [file.removesuffix(".yaml") for file, schema in schemas.items() if hasattr(schema, setting)]
+
+
+def _no_option(group: str, name: str, options: list[str], text: str) -> str:
+    if name in optional_packages.EXTRA_OF_LAUNCHER:
+        return optional_packages.missing(optional_packages.EXTRA_OF_LAUNCHER[name])
+    if group == "method/settings" and (of_method := re.search(r"In 'method/([^']+)'", text)):
+        return _no_settings(of_method[1], name, options)
+    nearest = difflib.get_close_matches(name, options, n=3)
+    typed = f". Type {' or '.join(f'{group}={near}' for near in nearest)}" if nearest else ""
+    return f"{group}={name} is not a choice; there are {', '.join(options)}{typed}"
+
+
+def _missing_option(group: str, options: list[str]) -> str:
+    return f"{group} must be given; there are {', '.join(options)}. Type {group}={options[0]}"
+
+
+def _several_values(word: str) -> str:
+    key, _, values = word.partition("=")
+    return (
+        f"{word} has several values. To sweep over them, type {launch_command(['-m', word])}; where one list is meant, "
+        f"{shell_line([f'{key}=[{values}]'])}"
+    )
+
+
+def _wants_list(word: str) -> str:
+    key, _, value = word.partition("=")
+    return f"{word} is not possible: {key} is a list. Type {shell_line([f'{key}=[{value}]'])}"
+
+
+def _no_settings(method: str, option: str, options: list[str]) -> str:
+    """A method without settings for the run's family of data sets, whose options are ``<method>_<family>``."""
+    own = f"{method}_"
+    families = [each.removeprefix(own) for each in options if each.startswith(own)]
+    return (
+        f"method={method} has no settings for family={option.removeprefix(own)}, only for {', '.join(families)}. "
+        f"Type family={families[0]}, or write a file method/settings/{option}.yaml"
+    )
