@@ -18,7 +18,7 @@ from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.tracking import tracking
 from infer.records.names import LOG
 from infer.records.sweeps import read_sweep
-from infer.stages import evaluate, generate, relabel, report, squeeze
+from infer.stages import analyses, evaluate, generate, relabel, report, squeeze
 
 _MAKING = {
     Stage.squeeze: squeeze.run,
@@ -47,6 +47,7 @@ def run(config: Config) -> None:
         plan = by_stage(evaluations)
         result.add_plan(evaluations, plan)
         preflight.check(context, plan)
+        analyses.check(context, evaluations[0], planned=result.planned_signatures)
         announcement.announce(context, evaluations, plan)
         with tracking(config, folder) as tracker:
             make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
@@ -54,6 +55,7 @@ def run(config: Config) -> None:
             teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
             result.add_outcome(context, evaluations, teachers)
             if Stage.report in config.stages:
+                result.add_analyses(analyses.run(context, evaluations[0]))
                 report.run(context, evaluations, teachers)
                 result.add_stages(context)
             tracker.log_result(result.content, evaluations)

@@ -10,6 +10,8 @@ OVERRIDES = ".hydra/overrides.yaml"
 """The words that the run was started with; Hydra writes it before the work."""
 DISTILLED = "distilled"
 """Subfolder with the run's own copy of its distilled set."""
+ANALYSES = "analyses"
+"""Subfolder with the figures of the analyses."""
 SAMPLES_PICTURE, CURVES_PICTURE = "samples.png", "curves.png"
 
 # In the folder of a sweep.
