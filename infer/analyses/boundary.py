@@ -76,6 +76,7 @@ class Boundary(NetworkAnalysis):
         names = ["real images", *(each.name for each in self._shown)]
         data = self.images.context.data
         return {
+            "set": " and ".join(each.name for each in self._shown),
             "network": self.probes[0].arch,
             "classes": {str(c): data.classes[c] for c in self._classes},
             "panels": [

@@ -12,42 +12,42 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from infer.config import AnalysisName
 from infer.plots.analyses.kind import Kind, titled_figure, written
-from infer.plots.style import PALETTE
+from infer.plots.style import PALETTE, write_caption
 
 _GRID = 300
 """Places along an edge of a panel at which the class is looked up."""
 _MARGIN = 0.05
 _OTHER, _FAINT = "#9a9a9a", 0.28
-_TITLE = "Decision regions around penultimate features"
+_TITLE = "Features and decision regions"
 
 
 def _numbers(facts: Mapping[str, Any]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for panel in facts["panels"]:
-        found |= {
-            f"accuracy %, {panel['name']}": panel["accuracy"],
-            f"silhouette, {panel['name']}": panel["silhouette"],
-        }
-    return found
+    real, *sets = facts["panels"]
+    named = [("real", real), *((each["name"] if len(sets) > 1 else "set", each) for each in sets)]
+    return {
+        f"{label}, {name}": panel[key]
+        for name, panel in named
+        for key, label in (("accuracy", "accuracy %"), ("silhouette", "silhouette"))
+    }
 
 
 def _sentence(facts: Mapping[str, Any]) -> str:
+    *most, last = facts["classes"].values()
     parts = [
         f"{written(panel['accuracy'], '.1f')} % of {panel['name']} (silhouette {written(panel['silhouette'])})"
         for panel in facts["panels"]
     ]
-    listed = f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"{facts['network']} puts into their own of the classes {_in_words(facts)} {listed}."
-
-
-def _in_words(facts: Mapping[str, Any]) -> str:
-    *most, last = facts["classes"].values()
-    return f"{', '.join(most)} and {last}"
+    return (
+        f"Of the classes {', '.join(most)} and {last}, {facts['network']} recognises {', '.join(parts[:-1])} and "
+        f"{parts[-1]}."
+    )
 
 
 def _figure(facts: Mapping[str, Any]) -> Figure:
     panels = facts["panels"]
-    figure = titled_figure(f"{_TITLE} of {facts['network']}", facts, 3.0 * len(panels) + 1.3, 3.6)
+    figure = titled_figure(_TITLE, facts, 3.0 * len(panels) + 1.3, 3.7)
+    told = f"t-SNE of the penultimate features of {facts['network']}; behind: the class predicted for the nearest point"
+    write_caption(figure, told, size=7.5)
     colours = {int(c): _colour(place) for place, c in enumerate(facts["classes"])}
     places = np.concatenate([np.array(panel["places"]) for panel in panels])
     predicted = np.concatenate([panel["predicted"] for panel in panels])
@@ -59,6 +59,7 @@ def _figure(facts: Mapping[str, Any]) -> Figure:
         axes.set_title(f"{panel['name']}\n{scores}")
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
+        axes.spines[:].set_visible(False)
     figure.legend(handles=_handles(facts, colours, predicted), loc="outside right center", handlelength=1)
     return figure
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from infer.config import AnalysisName
 from infer.plots.analyses.kind import Kind, as_array, counted, numbered_cells, titled_figure
+from infer.plots.style import write_caption
 
 _TITLE = "Agreement of compensators"
 _CELL = 0.55
@@ -58,16 +59,19 @@ def _figure(facts: Mapping[str, Any]) -> Figure:
     has_pairs = len(teachers) > 1
     columns = [len(teachers), len(blocks)] if has_pairs else [len(blocks)]
     rows = max(len(teachers), len(probes))
-    figure = titled_figure(_TITLE, facts, _CELL * sum(columns) + 2.2 * len(columns) + 0.6, _CELL * rows + 2.1)
+    figure = titled_figure(_TITLE, facts, _CELL * sum(columns) + 2.2 * len(columns) + 0.6, _CELL * rows + 2.4)
     both = figure.subplots(1, len(columns), squeeze=False, width_ratios=columns)[0]
     if has_pairs:
         numbered_cells(both[0], as_array(facts["cosine"]), ".2f", -1, 1, "PuOr")
-        both[0].set_title(f"cosine, mean over {counted(len(facts['cosine_by_subset']), 'subset')}")
+        both[0].set_title("cosine")
         _name(both[0], teachers, teachers)
     accuracy = as_array(facts["accuracy"])
     numbered_cells(both[-1], accuracy, ".1f", min(90.0, float(np.nanmin(accuracy))), 100, "cividis")
-    both[-1].set_title("accuracy of networks (rows) on blocks (%)")
+    both[-1].set_title("accuracy (%)")
     _name(both[-1], probes, blocks)
+    told = "accuracy: of the network of the row on natural images, and on those with the compensator of the column"
+    subsets = counted(len(facts["cosine_by_subset"]), "natural subset")
+    write_caption(figure, f"cosine: between compensators, mean over {subsets}; {told}" if has_pairs else told, size=7.5)
     return figure
 
 

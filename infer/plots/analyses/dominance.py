@@ -14,8 +14,8 @@ from infer.plots.style import NOTE_COLOUR, WARNING_COLOUR, write_caption
 _PANELS = (
     ("norm_ratio", "norm ratio ‖u‖ / ‖P‖", 1),
     ("clipped_share", "clipped values (%)", 100),
-    ("contrast", "contrast, composed / natural", 1),
-    ("diversity", "diversity, composed / natural", 1),
+    ("contrast", "contrast (× natural)", 1),
+    ("diversity", "diversity (× natural)", 1),
 )
 """Key, title, and factor to its unit."""
 _TITLE = "Weight of compensators"

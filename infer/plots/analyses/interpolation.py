@@ -41,7 +41,9 @@ def _sentence(facts: Mapping[str, Any]) -> str:
 def _figure(facts: Mapping[str, Any]) -> Figure:
     figure = titled_figure(_TITLE, facts, 8.4, 3.2)
     looks: dict[str, dict[str, Any]] = {
-        name: {"color": "black" if name not in facts["archs"] else PALETTE[i % 6], "linewidth": 1.2}
+        name: {"color": PALETTE[i % 6], "linewidth": 0.9}
+        if name in facts["archs"]
+        else {"color": "black", "linewidth": 1.6}
         for i, name in enumerate(facts["probes"])
     }
     for axes, (key, label) in zip(figure.subplots(1, 2), _PANELS, strict=True):

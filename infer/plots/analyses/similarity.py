@@ -39,11 +39,11 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     own, real = found["within classes, set"], found["within classes, real"]
     compared = ""
     if own is not None and real is not None:
-        compared = f": images of a class are {'less' if own < real else 'more'} alike than real ones"
-        compared = ": images of a class are as much alike as real ones" if f"{own:.2f}" == f"{real:.2f}" else compared
+        difference = f"{abs(own - real):.3f}"
+        compared = f": images of a class are {difference} {'less' if own < real else 'more'} alike than real ones"
     return (
         f"The mean cosine similarity of penultimate features, over {counted(len(facts['probes']), 'probe network')}, "
-        f"is {written(own)} within and {written(found['between classes, set'])} between classes of the distilled set, and "
+        f"is {written(own)} within and {written(found['between classes, set'])} between classes of the set, and "
         f"{written(real)} and {written(found['between classes, real'])} for {facts['images']['real']} real "
         f"images{compared}."
     )
