@@ -72,7 +72,7 @@ def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> lis
     found = []
     for word in words:
         path = expand(word)
-        run = _run_at(path) or (None if path.exists() else pick_run(word, outputs))
+        run = _run_at(path, outputs) or (None if path.exists() else pick_run(word, outputs))
         if run is not None:
             found.append(_of_run(run, of_probe, outputs))
         elif of_probe is not None:
@@ -87,10 +87,10 @@ def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> lis
     return found
 
 
-def _run_at(path: Path) -> Run | None:
+def _run_at(path: Path, outputs: Path) -> Run | None:
     """The run whose folder, or whose distilled set, lies at ``path``."""
     folder = next((each for each in (path, path.parent) if (each / RESULT).is_file()), None)
-    return Run(folder.resolve().name, folder) if folder else None
+    return pick_run(str(folder), outputs) if folder else None
 
 
 def _of_run(run: Run, of_probe: Context | None, outputs: Path) -> AnalysedSet:

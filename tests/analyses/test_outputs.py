@@ -9,6 +9,7 @@ from infer.analyses.registry import analysis_of, signs_of_failure
 from infer.analyses.sample import network_inputs, real_beside, sample_of
 from infer.config import AnalysisName, Stage
 from infer.context import Context
+from infer.data.on_demand import OnDemand
 from infer.errors import UsageError
 from infer.methods.registry import distilled_set
 from infer.methods.sets.features import head_of
@@ -41,6 +42,16 @@ def test_a_large_set_is_seen_by_its_first_images_of_every_class(images, monkeypa
     rows = sample_of(images).rows()
     assert rows.tolist() == list(range(40))  # composed images come class by class
     assert real_beside(images).read()[1].bincount().tolist() == [4] * 10
+
+
+def test_a_set_that_is_composed_on_demand_gives_the_same(images, monkeypatch):
+    held, _ = sample_of(images).read()
+    monkeypatch.setattr("infer.methods.sets.infer_set._COMPOSED_AT_ONCE", 0)
+    monkeypatch.setattr(sample, "MOST_IMAGES", 40)
+    on_demand, targets = sample_of(images).read()
+    assert isinstance(on_demand.pixels, OnDemand) and len(on_demand) == len(targets) == 40
+    rows = torch.tensor([7, 31])
+    torch.testing.assert_close(network_inputs(on_demand, rows), network_inputs(held, rows))
 
 
 def test_inputs_of_a_network_are_normalised(context, images):

@@ -13,7 +13,7 @@ from infer.plots.style import write_title
 
 DPI = 200
 SET_COLOUR, REAL_COLOUR = "#0072B2", "#D55E00"
-"""Of the distilled set and of real images, in every figure."""
+"""Colours of the distilled set and of real images."""
 
 
 @dataclass(frozen=True)
