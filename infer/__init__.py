@@ -14,6 +14,7 @@ Layers with a star are imported without torch, so that commands answer at once.
     reports/ *          report.html of runs and sweeps, from records alone
     plots/ *            pictures, from records alone
     evaluation/         students, the protocol, the comparison with baselines
+    analyses/           analyses of a distilled set: similarity, interpolation, boundary, conflict, dominance
     labels/             label modes: hard, static, dynamic, fkd; labels of imported sets
     methods/            distillation methods: one file each, and what they share
     teachers/           trained networks as artefacts: the base class, the teacher

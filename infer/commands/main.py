@@ -5,14 +5,29 @@ import os
 import sys
 from collections.abc import Sequence
 
-from infer.commands import diff, evaluate, export, gc, import_set, ls, report, results, rm, score, show, table, verify
+from infer.commands import (
+    analyse,
+    diff,
+    evaluate,
+    export,
+    gc,
+    import_set,
+    ls,
+    report,
+    results,
+    rm,
+    score,
+    show,
+    table,
+    verify,
+)
 from infer.commands.parsing import Parser
 from infer.errors import INTERRUPTED, describe
 from infer.records.latex import as_latex
 from infer.tables import Report, print_report
 from infer.words import shell_line
 
-_COMMANDS = (ls, show, diff, table, report, score, results, verify, rm, gc, import_set, export, evaluate)
+_COMMANDS = (ls, show, diff, table, report, score, analyse, results, verify, rm, gc, import_set, export, evaluate)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import UsageError
 from infer.plots.style import drawing
 from infer.records.find import pick_run, pick_sweep
-from infer.records.names import REPORT
+from infer.records.names import ANALYSES, REPORT
 from infer.records.runs import DONE, Run, sweep_jobs
 from infer.tables import Report, from_here
 
@@ -39,11 +39,15 @@ def _report_run(run: Run, outputs: Path) -> Report:
     if not run.record["config"]:
         raise UsageError(f"{run.folder} has nothing to show: {run.reason or 'the run has left no record yet'}")
     with drawing():
+        from infer.plots.analyses import draw as draw_analysis
+        from infer.plots.analyses import facts_of
         from infer.plots.run import draw
         from infer.reports.run import write_page
 
         drawn = [f"{name}.png" for name in draw(run, outputs, run.folder)]
-        write_page(run)
+        for name, facts in facts_of(run, outputs).items():
+            draw_analysis(facts, run.folder / ANALYSES, name)
+        write_page(run, outputs)
     names = [REPORT, *drawn]
     unfinished = [] if run.state == DONE else [f"the run is {run.state}: the report shows what there is"]
     closing = [*unfinished, f"in {from_here(run.folder)}: {', '.join(names)}"]

@@ -28,7 +28,18 @@ _NOT_COMPARED = (
     "evaluate.published_with",
 )
 """Settings that say what a run does or is called, and not how its students are trained."""
-_NOT_REPEATED = ("outputs", "force", "stages", "baselines", "baseline_budgets", "worker", "cluster", "sweep", "hydra")
+_NOT_REPEATED = (
+    "outputs",
+    "force",
+    "stages",
+    "baselines",
+    "baseline_budgets",
+    "analyses",
+    "worker",
+    "cluster",
+    "sweep",
+    "hydra",
+)
 """Words of a run that its companions are not started with; those that matter come back by ``_lost``."""
 _NO_AUGMENTATION: Mapping[str, Any] = {
     "evaluate.mix": "none",

@@ -49,6 +49,16 @@ class BaselineBudget(str, Enum):
     """The number of images that a student of the set sees, composed ones counted."""
 
 
+class AnalysisName(str, Enum):
+    """Analyses of a distilled set, beside the accuracy of its students."""
+
+    similarity = "similarity"
+    interpolation = "interpolation"
+    boundary = "boundary"
+    conflict = "conflict"
+    dominance = "dominance"
+
+
 class Precision(str, Enum):
     """Arithmetic of training teachers and students.
 
@@ -88,6 +98,8 @@ class Config:
     with hard ones, and all of the data, but nothing in a sweep."""
     baseline_budgets: list[BaselineBudget] = field(default_factory=lambda: [BaselineBudget.bytes])
     """Sizes of the random baselines; each beside ``bytes`` is recorded as ``<baseline>@<budget>``."""
+    analyses: list[AnalysisName] = field(default_factory=list)
+    """Analyses of the distilled set, made in the stage report; ``infer analyse`` makes them later."""
     device: str = "auto"
     precision: Precision = Precision.auto
     """One that is named here counts for students, too, whatever the protocol says."""
@@ -124,6 +136,7 @@ class Config:
         require_distinct("baselines", self.baselines or [])
         require(bool(self.baseline_budgets), "baseline_budgets", "[]", "name bytes, ipc or images, or baselines=[]")
         require_distinct("baseline_budgets", self.baseline_budgets)
+        require_distinct("analyses", self.analyses)
         archs = self.teachers.archs
         require(
             self.M is None or self.M <= len(archs),

@@ -4,7 +4,8 @@ will not run exist."""
 import torch
 from torch import nn
 
-from infer.config import Stage
+from infer.analyses.outputs import NO_FEATURES
+from infer.config import AnalysisName, Stage
 from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.optimisation.bn_matching import has_matchable_norms
@@ -42,6 +43,9 @@ def _check_networks(context: Context) -> None:
             )
     for arch in config.method.teachers_with_features(config.ensemble):
         head_of(_outline(context, arch).eval(), arch, context.data.image_size)
+    if set(config.analyses) - {AnalysisName.dominance} and Stage.report in config.stages:
+        for arch in {*config.ensemble, *config.teachers_that_label}:
+            head_of(_outline(context, arch).eval(), arch, context.data.image_size, otherwise=NO_FEATURES)
     for arch in {*config.teachers_that_label, *config.student.archs}:
         _outline(context, arch)
 

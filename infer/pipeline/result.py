@@ -85,6 +85,15 @@ class RunResult:
             storage=main.storage(), planned=planned, sets=sets, environment=self.content["environment"] | known
         )
 
+    @property
+    def planned_signatures(self) -> set[str]:
+        """Signatures of every artefact that ``add_plan`` was told of."""
+        return {signature for several in self.content["planned"].values() for signature in several}
+
+    def add_analyses(self, signatures: dict[str, str]) -> None:
+        """Add the signatures of analyses by name."""
+        self._update(analyses=signatures)
+
     def add_stages(self, context: Context) -> None:
         """Add the counts of artefacts that each stage has made and reused so far."""
         self._update(stages={stage.value: vars(account) for stage, account in context.account.items()})

@@ -18,7 +18,7 @@ from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.tracking import tracking
 from infer.records.names import LOG
 from infer.records.sweeps import read_sweep
-from infer.stages import evaluate, generate, relabel, report, squeeze
+from infer.stages import analyses, evaluate, generate, relabel, report, squeeze
 from infer.words import config_flags
 
 _MAKING = {
@@ -51,6 +51,7 @@ def run(config: Config) -> None:
         plan = by_stage(evaluations)
         result.add_plan(evaluations, plan)
         preflight.check(context, plan)
+        analyses.check(context, evaluations[0], planned=result.planned_signatures)
         announcement.announce(context, evaluations, plan)
         result.begin()
         with tracking(context, evaluations) as tracked:
@@ -59,13 +60,14 @@ def run(config: Config) -> None:
             teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
             result.add_outcome(context, evaluations, teachers)
             if Stage.report in config.stages:
+                result.add_analyses(analyses.run(context, evaluations[0]))
                 report.run(context, evaluations, teachers)
                 result.add_stages(context)
             tracked.add_result(result.content)
         if sweep:
             announcement.summarise_job(context, result.content)
     if Stage.report in config.stages:  # now that the record says how it ended
-        report.write_page(folder)
+        report.write_page(folder, context.store.root)
 
 
 def make_all(context: Context, plan: ArtefactPlan, on_stage_done: Callable[[], None]) -> None:

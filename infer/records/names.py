@@ -15,6 +15,8 @@ ROBUST_SCORES = "score.json"
 """Scores that ``infer score`` found for a run."""
 FIGURES = "figures"
 """Subfolder with the pictures of a run or sweep as SVG and PDF."""
+ANALYSES = "analyses"
+"""Subfolder with the figures of the analyses."""
 
 # In the folder of a sweep.
 SWEEP = "sweep.json"

@@ -37,6 +37,7 @@ BLANK_RECORD: Mapping[str, Any] = {
     "per_student": {},
     "baselines": {},
     "storage": {},
+    "analyses": {},
     "environment": {},
 }
 """The keys of a run's record, in order, with nothing known yet."""
@@ -143,9 +144,15 @@ class Run:
         return planned
 
     @property
+    def analyses(self) -> dict[str, str]:
+        """Signatures of the analyses of the run's distilled set, by name."""
+        analyses: dict[str, str] = self.record["analyses"]
+        return analyses
+
+    @property
     def needed(self) -> set[str]:
         """Signatures of everything that the run rests on or goes on with."""
-        by_stage = [*self.plan.values(), *self.signatures.values()]
+        by_stage = [*self.plan.values(), *self.signatures.values(), self.analyses.values()]
         return {signature for signatures in by_stage for signature in signatures}
 
     def score(self, key: str) -> Summary | None:

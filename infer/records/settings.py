@@ -16,6 +16,7 @@ _WITHOUT_EFFECT = (
     "force",
     "device",
     "worker",
+    "analyses",
     "cluster",
     "tracker",
     "dataset.root",

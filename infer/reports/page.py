@@ -31,10 +31,11 @@ def as_html(report: Report, title: str) -> str:
     return render("findings.html.j2", report=report, title=title)
 
 
-def picture(folder: Path, name: str, title: str) -> dict[str, str] | None:
-    """The picture ``<name>.png`` of ``folder`` for a template; None where there is none."""
-    path = folder / f"{name}.png"
-    return {"name": name, "title": title, "uri": data_uri(path.read_bytes(), path.suffix)} if path.is_file() else None
+def picture(png: Path, vectors: str, title: str) -> dict[str, str] | None:
+    """The picture ``png`` for a template, which links to the SVG and PDF in ``vectors``; None where there is none."""
+    if not png.is_file():
+        return None
+    return {"title": title, "uri": data_uri(png.read_bytes(), png.suffix), "vectors": f"{vectors}/{png.stem}"}
 
 
 def data_uri(content: bytes, suffix: str) -> str:

@@ -1,12 +1,14 @@
 """``report.html`` of a run: its outcome in a sentence, scores, images, curves and predictions."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from infer.files import read_json, replaced_whole
+from infer.plots.analyses import facts_of, sentence_of
 from infer.plots.run import title_of
-from infer.records.names import REPORT, ROBUST_SCORES
+from infer.records.names import ANALYSES, FIGURES, REPORT, ROBUST_SCORES
 from infer.records.noise import LEVEL
 from infer.records.runs import Run
 from infer.records.sections import (
@@ -36,7 +38,7 @@ _PICTURES = {
 _ROBUST_DIGITS = 4
 
 
-def write_page(run: Run) -> Path:
+def write_page(run: Run, outputs: Path) -> Path:
     """Write the report of ``run`` beside its record, as far as the run has gone; pictures are those in its folder."""
     page = render(
         "run.html.j2",
@@ -51,8 +53,8 @@ def write_page(run: Run) -> Path:
         changed=_changed(run),
         stages=stages_section(run),
         gallery=_gallery(run),
-        pictures={name: picture(run.folder, name, title) for name, title in _PICTURES.items()},
-        analyses=[],
+        pictures={name: picture(run.folder / f"{name}.png", FIGURES, title) for name, title in _PICTURES.items()},
+        analyses=list(_analyses(run, outputs)),
         details={
             "Settings": settings_section(run),
             "Storage": storage_section(run),
@@ -79,6 +81,13 @@ def _robust_scores(run: Run) -> Section | None:
     rows = [[name, summary_as_text(scores[name], _ROBUST_DIGITS)] for name in scores]
     note = "DD-Ranking's scores from fractions, mean ± std (n); LRS = ARS = 0.2689 is no difference to random images"
     return Section(("robust score", "value"), rows, {"value"}, [note])
+
+
+def _analyses(run: Run, outputs: Path) -> Iterator[dict[str, Any]]:
+    """Title, sentence and picture of every analysis of ``run``'s set."""
+    for name, facts in facts_of(run, outputs).items():
+        drawn = picture(run.folder / ANALYSES / f"{name}.png", ANALYSES, name)
+        yield {"title": name.capitalize(), "sentence": sentence_of(facts), "picture": drawn}
 
 
 def _gallery(run: Run) -> Gallery | None:

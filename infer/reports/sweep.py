@@ -8,7 +8,7 @@ from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.plots.style import drawing
 from infer.records.effects import EFFECTS_HEAD, EFFECTS_NOTE, effects_of
-from infer.records.names import REPORT, TABLE_CSV, TABLE_MD
+from infer.records.names import FIGURES, REPORT, TABLE_CSV, TABLE_MD
 from infer.records.rows import Rows, side_by_side, swept_keys
 from infer.records.runs import sweep_jobs
 from infer.records.sweeps import read_sweep
@@ -42,7 +42,7 @@ def report_sweep(folder: Path) -> Report:
 
 def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictures: Sequence[str]) -> str:
     best = next((line for line in table.closing if line.startswith("best:")), None)
-    drawn = [picture(folder, Path(name).stem, Path(name).stem.replace("_", " ")) for name in pictures]
+    drawn = [picture(folder / name, FIGURES, Path(name).stem.replace("_", " ")) for name in pictures]
     return render(
         "sweep.html.j2",
         title=f"Sweep over {', '.join(swept_keys(rows.runs) or rows.columns)}",

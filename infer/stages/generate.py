@@ -1,13 +1,28 @@
 """Generate: make the distilled sets, and what they are made from."""
 
+import logging
 from collections.abc import Sequence
 
+from infer.analyses.registry import signs_of_failure
 from infer.config import Stage
 from infer.context import Context
+from infer.methods.sets.base import DistilledArtefact
 from infer.stages.make_artefacts import make_stage
 from infer.store import Artefact
 
+log = logging.getLogger(__name__)
+
 
 def run(context: Context, artefacts: Sequence[Artefact]) -> None:
-    """Make the distilled sets, and what they are made from, if the stage was asked for."""
+    """Make the distilled sets, and what they are made from, if the stage was asked for; warn of signs of failure."""
     make_stage(context, Stage.generate, artefacts)
+    if Stage.generate in context.config.stages:
+        _warn(artefacts)
+
+
+def _warn(artefacts: Sequence[Artefact]) -> None:
+    """Say, before students are trained, what speaks against the sets among ``artefacts``."""
+    for images in artefacts:
+        if isinstance(images, DistilledArtefact):
+            for sign in signs_of_failure(images):
+                log.warning("%s: %s", images.name, sign)

@@ -33,12 +33,12 @@ def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]
     _print_next(context, has_set=isinstance(main, Artefact) and context.store.exists(main))
 
 
-def write_page(folder: Path) -> None:
+def write_page(folder: Path, outputs: Path) -> None:
     """Write ``report.html`` of the run in ``folder``, which has ended; a failure is a warning."""
     from infer.reports.run import write_page as write  # matplotlib takes a second
 
     try:
-        write(Run(folder.name, folder))
+        write(Run(folder.name, folder), outputs)
     except Exception as error:
         log.warning("%s could not be written: %s: %s", REPORT, type(error).__name__, error)
 

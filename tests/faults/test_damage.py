@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.artefacts import artefact_classes
 
+from infer.analyses.dominance import Dominance
 from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
@@ -43,11 +44,14 @@ KINDS = {
     "labels": "infer",
     "evals": "infer",
     "reports": "infer",
+    "analyses": "infer",
     "syntheses": "sre2l",
     "features": "herding",
     "crops": "rded",
 }
 """Every kind of artefact, with a method that makes it."""
+WITH_FILES = [kind for kind in KINDS if kind != "analyses"]
+"""Kinds that have more than a record."""
 RECORD = "record.json"
 
 
@@ -62,6 +66,8 @@ def run(resolved) -> Callable[..., Context]:
         RunResult(context.run_folder, context.config, {}).add_plan(evaluations, by_stage(evaluations))
         make_all(context, by_stage(evaluations), on_stage_done=lambda: None)
         context.obtain(Pictures(context, evaluations))
+        if method == "infer":
+            context.obtain(Dominance(evaluations[0].labelled.images))
         return context
 
     return run
@@ -131,8 +137,10 @@ def test_no_kind_is_left_out():
     assert {artefact.kind for artefact in artefact_classes()} == KINDS.keys()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("words", FAULTS)
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(kind, words) for kind in KINDS for words in FAULTS if kind in WITH_FILES or words.startswith(RECORD)],
+)
 def test_a_damaged_artefact_is_made_again(run, whole, outputs, caplog, words, kind):
     folder = sorted((outputs / kind).iterdir())[0]
     FAULTS[words](folder)
@@ -146,7 +154,7 @@ def test_a_damaged_artefact_is_made_again(run, whole, outputs, caplog, words, ki
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == damaged
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITH_FILES)
 def test_what_an_interrupted_maker_left_is_not_used_although_it_looks_finished(run, whole, outputs, kind):
     """Its own record beside other files, and things that no maker writes."""
     folder = sorted((outputs / kind).iterdir())[0]

@@ -238,7 +238,7 @@ for room in (infer.plots, infer.records, infer.reports):
 folder = Path({str(run.folder)!r})
 run = infer.records.runs.Run("run", folder)
 assert len(infer.plots.run.draw(run, folder.parent, folder)) == 2
-infer.reports.run.write_page(run)
+infer.reports.run.write_page(run, folder.parent)
 assert "torch" not in sys.modules
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

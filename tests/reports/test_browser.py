@@ -48,7 +48,8 @@ def assert_fits_and_shows_its_images(page, width: int) -> None:
 
 @pytest.mark.parametrize("width", [390, 1400])
 def test_the_report_of_a_run(make_run, open_page, width):
-    page = open_page(write_page(make_run()), width)
+    run = make_run()
+    page = open_page(write_page(run, run.folder.parents[1]), width)
     assert_fits_and_shows_its_images(page, width)
     assert page.locator("main img").count() > 20
     tile = page.locator(".tile").first

@@ -18,7 +18,7 @@ LARGEST_PAGE = 5_000_000
 
 
 def page_of(run) -> str:
-    return write_page(run).read_text()
+    return write_page(run, run.folder.parents[1]).read_text()
 
 
 def pixels(tile) -> np.ndarray:

@@ -89,6 +89,7 @@ CHANGES = {
             given="baselines=[random_static]",
         ),
     ],
+    "analyses": [Change("[dominance]")],
     "device": [Change("auto", given="precision=fp32")],
     "precision": [Change("bf16", ALL), Change("fp32")],
     "worker": [Change("1")],

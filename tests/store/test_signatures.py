@@ -8,6 +8,12 @@ import torch
 from helpers.artefacts import artefact_classes
 from planning import PARTS, Signatures, planned
 
+from infer.analyses.boundary import Boundary
+from infer.analyses.conflict import Conflict
+from infer.analyses.dominance import Dominance
+from infer.analyses.interpolation import Interpolation
+from infer.analyses.outputs import Outputs
+from infer.analyses.similarity import Similarity
 from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.evaluation.student import Student
 from infer.formats.fkd import LabelledBatch, write_batches
@@ -185,7 +191,8 @@ def test_a_raised_version_of_labels_made_elsewhere(resolved, monkeypatch, tmp_pa
 
 
 def test_every_artefact_is_tried():
-    drawn_after_all = {Pictures}  # of whatever the others have given, by no setting of its own
+    # of whatever the others have given, and parent of nothing that a score rests on
+    made_after_all = {Pictures, Outputs, Similarity, Interpolation, Boundary, Conflict, Dominance}
     imported = {ImportedImages, ImportedComposition}
     labels = {TeachersFkdChunk, ImportedFkdChunk, SetLabels}
-    assert artefact_classes() == {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, *labels, *drawn_after_all}
+    assert artefact_classes() == {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, *labels, *made_after_all}

@@ -117,7 +117,7 @@ def compensation(
         values = {"norm": u.flatten(1).norm(dim=1)}
         if bounds:
             chunks = torch.split(natural, class_chunk or natural.shape[1], dim=1)
-            values["clipped_share"] = _clipped_share(chunks, enlarged(u, size), *bounds)
+            values["clipped_share"] = clipped_share(chunks, enlarged(u, size), *bounds)
         return values
 
     return Problem(
@@ -132,7 +132,7 @@ def compensation(
     )
 
 
-def _clipped_share(chunks: Sequence[Tensor], u: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def clipped_share(chunks: Sequence[Tensor], u: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Share of the values of all ``chunks`` [G, c, 3, H, W] + ``u`` that are out of bounds: float32 [G]."""
     low, high = (bound.to(u).view(3, 1, 1) for bound in (low, high))
     clipped = torch.zeros(len(u), dtype=torch.int64, device=u.device)

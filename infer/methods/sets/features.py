@@ -35,11 +35,14 @@ def without_head(network: nn.Module, arch: str, image_size: int) -> nn.Module:
     return headless
 
 
-def head_of(network: nn.Module, arch: str, image_size: int) -> str:
+def head_of(
+    network: nn.Module, arch: str, image_size: int, otherwise: str = "or a method without features: method=random"
+) -> str:
     """Name of the linear layer whose output is that of ``network``, a network in eval mode on any device.
 
     The layer is found by running one image, so the order in which layers are registered does not matter. Raises
-    UsageError for a network that ends otherwise: in a convolution, or in the mean of two heads.
+    UsageError, which ends in the advice ``otherwise``, for a network that ends differently: in a convolution, or in the
+    mean of two heads.
     """
     outputs: dict[str, Tensor] = {}
 
@@ -58,6 +61,6 @@ def head_of(network: nn.Module, arch: str, image_size: int) -> str:
         if output is logits:
             return name
     raise UsageError(
-        f"teacher {arch} does not end in a linear layer, whose input would be the features that this method compares. "
-        "Choose another, e.g. teachers.archs=[resnet18], or a method without features: method=random"
+        f"teacher {arch} does not end in a linear layer, whose input would be the features that are compared. "
+        f"Choose another, e.g. teachers.archs=[resnet18], {otherwise}"
     )

@@ -1,0 +1,76 @@
+"""Base of the analyses: an artefact whose numbers stand in its record."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from infer.analyses.outputs import Outputs
+from infer.analyses.sample import Sample
+from infer.config import AnalysisName, Stage
+from infer.errors import UsageError
+from infer.methods.sets.base import DistilledArtefact
+from infer.store import Artefact, Workspace
+from infer.teachers.teacher import Teacher
+
+
+class Analysis(Artefact):
+    """Numbers about a distilled set. They stand in the facts of its record, and its figure is drawn from them alone."""
+
+    kind = "analyses"
+    stage = Stage.report
+    title: ClassVar[AnalysisName]
+
+    def __init__(self, images: DistilledArtefact) -> None:
+        self.images = images
+
+    @property
+    def name(self) -> str:
+        return f"{self.images.name}-{self.title.value}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"analysis": self.title.value}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {"images": self.images}
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        about = {"analysis": self.title.value, "dataset": self.images.context.data.name, "set": self.images.name}
+        return about | self.measure()
+
+    @abstractmethod
+    def measure(self) -> dict[str, Any]:
+        """The numbers, JSON-ready."""
+
+    def facts(self) -> dict[str, Any]:
+        """The recorded numbers, which are made now if they are absent."""
+        facts: dict[str, Any] = self.images.context.obtain(self)["facts"]
+        return facts
+
+
+class NetworkAnalysis(Analysis):
+    """An analysis that looks at images through trained networks, the probes.
+
+    Raises UsageError where there is none.
+    """
+
+    def __init__(self, images: DistilledArtefact, probes: Sequence[Teacher]) -> None:
+        super().__init__(images)
+        if not probes:
+            raise UsageError(
+                f"{self.title.value} looks at {images.name} through trained networks, and there are none. Train "
+                "teachers, stages=[squeeze], or take those of another run: "
+                f"infer analyse {self.title.value} ... --probe RUN"
+            )
+        self.probes = list(probes)
+
+    def outputs_on(self, sample: Sample) -> list[Outputs]:
+        """The outputs of every probe on ``sample``."""
+        return [Outputs(self.images.context, probe, sample) for probe in self.probes]
+
+    def by_role(self, **outputs: Sequence[Outputs]) -> dict[str, Artefact]:
+        """``outputs`` of the probes as parents, by role and position of the probe."""
+        return {
+            f"{role}/{position}": each for role, several in outputs.items() for position, each in enumerate(several)
+        }

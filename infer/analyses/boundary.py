@@ -1,0 +1,134 @@
+"""Boundary: t-SNE of penultimate features of some classes, and the classes that the network predicts there.
+
+Real images and one or two sets are embedded together (van der Maaten and Hinton, 2008; scikit-learn, PCA as the start,
+a fixed seed), so the same place means the same features in every panel. What lies behind the points is drawn from them
+alone: every place has the predicted class of the nearest point, which is a picture of the decision regions and not the
+regions themselves. Two numbers do not depend on the embedding: the share of images that the network puts into their
+class, and the silhouette of the classes (Rousseeuw, 1987) in the features, by cosine distance: 1 is far apart, 0 is
+no separation.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from torch import Tensor
+
+from infer.analyses.base import NetworkAnalysis
+from infer.analyses.numbers import plain
+from infer.analyses.outputs import Outputs
+from infer.analyses.sample import real_beside, sample_of
+from infer.config import AnalysisName
+from infer.errors import UsageError
+from infer.methods.sets.base import DistilledArtefact
+from infer.store import Artefact
+from infer.teachers.teacher import Teacher
+
+DEFAULT_CLASSES = 3
+_MOST_POINTS = 100
+"""Points of a class in a panel; more cover each other."""
+_PERPLEXITY, _SEED = 30, 0
+_MOST_NAMED = 10
+
+
+class Boundary(NetworkAnalysis):
+    """Features of ``classes`` in the first probe: real images, the set, and the set ``beside``."""
+
+    title = AnalysisName.boundary
+
+    def __init__(
+        self,
+        images: DistilledArtefact,
+        probes: Sequence[Teacher],
+        classes: Sequence[str] | None = None,
+        beside: DistilledArtefact | None = None,
+    ) -> None:
+        super().__init__(images, probes[:1])
+        self._classes = chosen_classes(images.context.data.classes, classes)
+        self._beside = beside
+        (self._real,) = self.outputs_on(real_beside(images))
+        self._sets = [each for shown in self._shown for each in self.outputs_on(sample_of(shown))]
+
+    @property
+    def _shown(self) -> list[DistilledArtefact]:
+        return [self.images, *([self._beside] if self._beside else [])]
+
+    @property
+    def name(self) -> str:
+        return "-".join([*(each.name for each in self._shown), self.title.value])
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**super().settings, "classes": self._classes}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return self.by_role(set=self._sets, real=[self._real])
+
+    def measure(self) -> dict[str, Any]:
+        panels = [self._real, *self._sets]
+        kept = [_rows_of(each.targets, self._classes) for each in panels]
+        features = [each.features[rows] for each, rows in zip(panels, kept, strict=True)]
+        places = embedded(torch.cat(features)).split([len(rows) for rows in kept])
+        names = ["real images", *(each.name for each in self._shown)]
+        data = self.images.context.data
+        return {
+            "set": " and ".join(each.name for each in self._shown),
+            "network": self.probes[0].arch,
+            "classes": {str(c): data.classes[c] for c in self._classes},
+            "panels": [
+                {"name": name, "places": plain(place), **_separation(each, rows)}
+                for name, place, each, rows in zip(names, places, panels, kept, strict=True)
+            ],
+        }
+
+
+def chosen_classes(all_classes: Sequence[str], names: Sequence[str] | None) -> list[int]:
+    """Positions of the classes called ``names``, by default of the first three.
+
+    Raises UsageError for a class that there is not, and for fewer than two.
+    """
+    if names is None:
+        return list(range(min(DEFAULT_CLASSES, len(all_classes))))
+    unknown = [name for name in names if name not in all_classes]
+    if unknown:
+        more = f" and {len(all_classes) - _MOST_NAMED} more" if len(all_classes) > _MOST_NAMED else ""
+        listed = ", ".join(all_classes[:_MOST_NAMED])
+        raise UsageError(f"--classes {','.join(names)}: the set has no class {unknown[0]!r}; it has {listed}{more}")
+    if len(set(names)) < 2:
+        raise UsageError(
+            f"--classes {','.join(names)}: a boundary lies between two classes or more. "
+            f"Type --classes {','.join(all_classes[:DEFAULT_CLASSES])}"
+        )
+    return sorted({list(all_classes).index(name) for name in names})
+
+
+def embedded(features: Tensor) -> Tensor:
+    """The t-SNE of ``features`` [n, D] in the plane: float32 [n, 2]."""
+    perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
+    embedding = TSNE(init="pca", perplexity=perplexity, random_state=_SEED)
+    with warnings.catch_warnings():  # images that are equal make it divide by zero on the way
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return torch.from_numpy(embedding.fit_transform(features.numpy()))
+
+
+def _rows_of(targets: Tensor, classes: Sequence[int]) -> Tensor:
+    """The first images of each of ``classes``, ascending: int64 [n]."""
+    return torch.cat([torch.where(targets == c)[0][:_MOST_POINTS] for c in classes]).sort().values
+
+
+def _separation(outputs: Outputs, rows: Tensor) -> dict[str, Any]:
+    """Classes and predicted classes of the images ``rows``, their accuracy in percent and the silhouette."""
+    targets, predicted = outputs.targets[rows], outputs.logits[rows].argmax(dim=1)
+    found = len(targets.unique())
+    is_defined = 2 <= found < len(targets)
+    features = outputs.features[rows].numpy()
+    return {
+        "targets": targets.tolist(),
+        "predicted": predicted.tolist(),
+        "accuracy": plain(100 * (targets == predicted).double().mean()),
+        "silhouette": float(silhouette_score(features, targets.numpy(), metric="cosine")) if is_defined else None,
+    }

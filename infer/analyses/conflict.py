@@ -1,0 +1,84 @@
+"""Conflict: how the compensators of different teachers agree, and what every teacher makes of composed images.
+
+The cosine of the compensators u_ak and u_bk of teachers a and b for subset k is 1 where both change an image alike and
+-1 where one takes back what the other adds. Beside it stands the accuracy of every network on every block of composed
+images (block 0: the natural images): off the diagonal, what the compensator of one teacher is worth to another.
+
+Warning: M vectors of equal length cancel where their mean cosine c over pairs is -1/(M-1), the least that is possible,
+for |sum|^2 = M + M (M-1) c. Compensators are in conflict where c < -1/(2 (M-1)): together they reach less than half of
+the |sum|^2 = M of directions that have nothing to do with each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from infer.analyses.base import NetworkAnalysis
+from infer.analyses.numbers import plain
+from infer.analyses.parts import Parts, parts_of, require_compensators
+from infer.analyses.sample import sample_of
+from infer.config import AnalysisName
+from infer.methods.sets.base import DistilledArtefact
+from infer.store import Artefact
+from infer.teachers.teacher import Teacher
+
+
+class Conflict(NetworkAnalysis):
+    """Cosines between the compensators of a set, and accuracies of the probes on its blocks."""
+
+    title = AnalysisName.conflict
+
+    def __init__(self, images: DistilledArtefact, probes: Sequence[Teacher]) -> None:
+        require_compensators(self.title, images)
+        super().__init__(images, probes)
+        self._outputs = self.outputs_on(sample_of(images))
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return {"images": self.images, **self.by_role(set=self._outputs)}
+
+    def measure(self) -> dict[str, Any]:
+        parts = parts_of(self.images)
+        blocks, num_classes = len(parts.teachers) + 1, self.images.context.data.num_classes
+        accuracy = [
+            accuracy_by_block(each.logits, each.targets, each.rows // num_classes % blocks, blocks)
+            for each in self._outputs
+        ]
+        names = ["natural", *parts.teachers]
+        return {**agreement(parts), "blocks": names, "probes": [p.arch for p in self.probes], "accuracy": accuracy}
+
+
+def agreement(parts: Parts) -> dict[str, Any]:
+    """``cosine`` [M, M], mean over subsets; ``cosine_by_subset`` [K, M, M]; ``mean_cosine`` over all pairs of teachers
+    and subsets, None for one teacher. Compensators of a class each count as one long vector.
+    """
+    unit = normalize(parts.compensators.flatten(2).transpose(0, 1).double(), dim=2)
+    by_subset = unit @ unit.transpose(1, 2)
+    teachers = len(parts.teachers)
+    off_diagonal = ~torch.eye(teachers, dtype=torch.bool)
+    return {
+        "teachers": parts.teachers,
+        "cosine": plain(by_subset.mean(dim=0)),
+        "cosine_by_subset": plain(by_subset),
+        "mean_cosine": plain(by_subset[:, off_diagonal].mean()),
+    }
+
+
+def accuracy_by_block(logits: Tensor, targets: Tensor, block_of: Tensor, blocks: int) -> list[float | None]:
+    """Top-1 in percent of ``logits`` [n, C] on the images of every block; ``block_of`` is int64 [n]."""
+    hits = (logits.argmax(dim=1) == targets).double()
+    return [plain(100 * hits[block_of == block].mean()) for block in range(blocks)]
+
+
+def warning_of(facts: Mapping[str, Any]) -> str | None:
+    """The warning that ``agreement`` gives cause for; None where there is none."""
+    teachers, mean = len(facts["teachers"]), facts["mean_cosine"]
+    if mean is None or mean >= (limit := -0.5 / (teachers - 1)):
+        return None
+    return (
+        f"the compensators of the {teachers} teachers pull against each other: their mean cosine is {mean:.2f}, below "
+        f"{limit:.2f}, half of the way to cancelling out. Try M=1, or teachers that are more alike (teachers.archs)"
+    )

@@ -1,0 +1,64 @@
+"""Parts of a set with compensators: natural images and compensators as they are stored."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from infer.config import AnalysisName
+from infer.distilled.codec import EXACT
+from infer.distilled.folder import read_parts
+from infer.distilled.manifest import read_manifest
+from infer.errors import UsageError
+from infer.methods.sets.base import DistilledArtefact
+from infer.methods.sets.imported_set import ImportedComposition
+from infer.methods.sets.infer_set import InferSet
+from infer.normalisation import Normalisation
+
+_MOST_CLASSES = 100
+"""Classes that are looked at, evenly spaced: enough for a mean, and 1000 classes of 224 pixels take minutes."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Natural subsets and compensators of M teachers; of many classes every n-th."""
+
+    natural: Tensor
+    """uint8 [K, C, 3, H, W]."""
+    compensators: Tensor
+    """float32 [M, K, 3, h, w], or [M, K, C, 3, h, w] with one per class; in normalised units."""
+    teachers: list[str]
+    """The M architectures; numbers where the set does not name them."""
+    normalisation: Normalisation
+    codec: str = EXACT
+    """Codec that composed images go through."""
+
+
+def has_compensators(images: DistilledArtefact) -> bool:
+    """True if ``images`` are composed of natural images and compensators."""
+    return isinstance(images, InferSet | ImportedComposition)
+
+
+def require_compensators(name: AnalysisName, images: DistilledArtefact) -> None:
+    """Raise UsageError for a set without compensators."""
+    if not has_compensators(images):
+        raise UsageError(
+            f"{name.value} is about compensators, and {images.name} has none. Leave {name.value} out, or give a set of "
+            "method=infer"
+        )
+
+
+def parts_of(images: DistilledArtefact) -> Parts:
+    """The parts of ``images``, a set with compensators that is in the store."""
+    folder = images.context.folder(images)
+    manifest = read_manifest(folder)
+    natural, compensators = read_parts(folder)
+    step = -(-natural.shape[1] // _MOST_CLASSES)
+    per_class = compensators.dim() == 6
+    return Parts(
+        natural[:, ::step],
+        compensators[:, :, ::step] if per_class else compensators,
+        [teacher["arch"] for teacher in manifest.get("teachers", [])]
+        or [str(number) for number in range(1, len(compensators) + 1)],
+        images.context.data.normalisation,
+        manifest.get("composed_codec", EXACT),
+    )

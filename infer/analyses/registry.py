@@ -1,0 +1,66 @@
+"""Analyses by name, the networks that they look through, and the signs of failure that every run looks for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infer.analyses import conflict, dominance
+from infer.analyses.base import Analysis
+from infer.analyses.boundary import Boundary
+from infer.analyses.interpolation import Interpolation
+from infer.analyses.parts import has_compensators, parts_of
+from infer.analyses.similarity import Similarity
+from infer.config import AnalysisName
+from infer.context import Context
+from infer.methods.sets.base import DistilledArtefact
+from infer.teachers.teacher import Teacher
+
+
+def analysis_of(
+    name: AnalysisName,
+    images: DistilledArtefact,
+    probes: Sequence[Teacher],
+    classes: Sequence[str] | None = None,
+    beside: DistilledArtefact | None = None,
+) -> Analysis:
+    """The analysis ``name`` of ``images``; nothing is computed yet. ``classes`` and ``beside`` are as of ``Boundary``.
+
+    Raises UsageError for a set, or for classes, that it does not fit.
+    """
+    match name:
+        case AnalysisName.similarity:
+            return Similarity(images, probes)
+        case AnalysisName.interpolation:
+            return Interpolation(images, probes)
+        case AnalysisName.boundary:
+            return Boundary(images, probes, classes, beside)
+        case AnalysisName.conflict:
+            return conflict.Conflict(images, probes)
+        case AnalysisName.dominance:
+            return dominance.Dominance(images)
+
+
+def teachers_of(context: Context) -> list[Teacher]:
+    """Every teacher of a run, trained or not: the ensemble, then those that only label."""
+    archs = dict.fromkeys([*context.config.ensemble, *context.config.teachers_that_label])
+    return [Teacher(context, arch) for arch in archs]
+
+
+def warnings_of(facts: Mapping[str, Any]) -> list[str]:
+    """The signs of failure in the facts of an analysis, in words with a number and a setting to try."""
+    match facts["analysis"]:
+        case AnalysisName.conflict:
+            found = conflict.warning_of(facts)
+            return [found] if found else []
+        case AnalysisName.dominance:
+            return dominance.warnings_of(facts)
+        case _:
+            return []
+
+
+def signs_of_failure(images: DistilledArtefact) -> list[str]:
+    """Warnings about the compensators of ``images``, a set in the store, that take no network and seconds to find."""
+    if not has_compensators(images):
+        return []
+    parts = parts_of(images)
+    disagreement = conflict.warning_of(conflict.agreement(parts))
+    return [*dominance.warnings_of(dominance.weight_of(parts)), *([disagreement] if disagreement else [])]

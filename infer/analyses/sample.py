@@ -1,0 +1,77 @@
+"""Samples of images that networks are shown: the first of each class of a distilled set, and real ones beside them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infer.data.on_demand import OnDemand
+from infer.methods.sets.base import DistilledArtefact
+from infer.store import Artefact
+from infer.training.images import Images
+
+MOST_IMAGES = 10_000
+"""Images of a sample, up to a whole number per class: their features fit into memory whatever the set's size is."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images with their classes, and everything that they depend on."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """Settings that the images depend on, besides ``parents``."""
+    parents: Mapping[str, Artefact]
+    rows: Callable[[], Tensor]
+    """Function that returns the positions of the images in their set, ascending: int64 [n]."""
+    read: Callable[[], tuple[Images, Tensor]]
+    """Function that returns the images and their classes, int64 [n], in that order."""
+
+
+def sample_of(images: DistilledArtefact) -> Sample:
+    """The first images of every class of a distilled set; of a set of up to ``MOST_IMAGES`` all."""
+    most = _most_per_class(images.context.data.num_classes)
+
+    def rows() -> Tensor:
+        targets = images.targets()
+        firsts = [torch.where(targets == c)[0][:most] for c in range(images.context.data.num_classes)]
+        return torch.cat(firsts).sort().values
+
+    def read() -> tuple[Images, Tensor]:
+        kept = rows()
+        return _only(images.images(), kept), images.targets()[kept]
+
+    return Sample(images.name, {"images": "set", "most_per_class": most}, {"images": images}, rows, read)
+
+
+def real_beside(images: DistilledArtefact) -> Sample:
+    """Training images drawn at random, of each class as many as ``sample_of`` has on average, as far as there are."""
+    data, seed = images.context.data, images.context.config.seed
+    average = max(1, round(images.num_images / data.num_classes))
+    per_class = min(average, _most_per_class(data.num_classes), min(data.train_counts))
+
+    def rows() -> Tensor:
+        return data.sample(seed, per_class, "analyses").flatten().sort().values
+
+    def read() -> tuple[Images, Tensor]:
+        split = data.train.only(rows())
+        return Images(split.images, data.normalisation), split.targets
+
+    settings = {"images": "real", "data": data.fingerprint, "seed": seed, "per_class": per_class}
+    return Sample(f"{data.name}-real-{per_class}", settings, {}, rows, read)
+
+
+def network_inputs(images: Images, rows: Tensor) -> Tensor:
+    """The images ``rows`` as a network sees them: float32 [n, 3, H, W], normalised."""
+    return images.normalised(images.pixels[rows])
+
+
+def _only(images: Images, rows: Tensor) -> Images:
+    pixels = images.pixels
+    return replace(images, pixels=pixels.only(rows) if isinstance(pixels, OnDemand) else pixels[rows])
+
+
+def _most_per_class(num_classes: int) -> int:
+    return max(2, MOST_IMAGES // num_classes)

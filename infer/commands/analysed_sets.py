@@ -1,0 +1,126 @@
+"""Sets that ``infer analyse`` is asked about: those of runs, and those in folders and files, with their networks."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infer.analyses.base import Analysis
+from infer.analyses.registry import analysis_of, teachers_of
+from infer.commands.composition import settings_of_words
+from infer.commands.launch_words import outputs_words
+from infer.config import AnalysisName, Stage
+from infer.console import Console
+from infer.context import Context
+from infer.data.paths import expand
+from infer.errors import UsageError
+from infer.files import read_json, write_json
+from infer.formats.names import AUTO
+from infer.methods.registry import distilled_set
+from infer.methods.sets.base import DistilledArtefact
+from infer.methods.sets.imported_set import imported_set
+from infer.pipeline.prepare import prepare
+from infer.records.find import pick_run
+from infer.records.names import RESULT
+from infer.records.runs import RUNNING, Run
+from infer.records.settings import typed_words
+from infer.teachers.teacher import Teacher
+from infer.words import launch_command
+
+
+@dataclass(frozen=True)
+class AnalysedSet:
+    """A distilled set, and the networks through which it is looked at."""
+
+    images: DistilledArtefact
+    probes: list[Teacher]
+    run: Run | None
+    """The run that made it; None for a set from a folder or a file."""
+    is_own: bool
+    """True if the networks are those of the run itself, as an analysis that is made in it has them."""
+
+    def analysis(
+        self, name: AnalysisName, classes: Sequence[str] | None = None, beside: "AnalysedSet | None" = None
+    ) -> Analysis:
+        """The analysis ``name``, with the arguments of ``Boundary``. Raises UsageError where the set does not fit."""
+        other = beside.images if beside else None
+        if other is not None and other.context.data.fingerprint != self.images.context.data.fingerprint:
+            raise UsageError(
+                f"{self.images.name} and {other.name} are of different data, and {name.value} shows them in the same "
+                "features. Give two sets of the same data, or one"
+            )
+        return analysis_of(name, self.images, self.probes, classes if name is AnalysisName.boundary else None, other)
+
+    def record(self, analysis: Analysis) -> None:
+        """Name ``analysis`` in the record of the run, so that its report shows it and ``infer gc`` keeps it.
+
+        Not in that of a run that goes on and writes its record itself.
+        """
+        if self.run is None or not self.is_own or self.run.state == RUNNING:
+            return
+        path = self.run.folder / RESULT
+        record = read_json(path)
+        named = record.get("analyses", {}) | {analysis.title.value: analysis.signature}
+        write_json(path, record | {"analyses": named})
+
+
+def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> list[AnalysedSet]:
+    """The sets that ``words`` name, looked at through the teachers of the run ``probe``, or of each run itself.
+
+    Raises UsageError where there is no such set or run, and where a set comes without networks.
+    """
+    of_probe = _context_of(pick_run(probe, outputs), outputs) if probe else None
+    found = []
+    for word in words:
+        path = expand(word)
+        run = _run_at(path, outputs) or (None if path.exists() else pick_run(word, outputs))
+        if run is not None:
+            found.append(_of_run(run, of_probe, outputs))
+        elif of_probe is not None:
+            images = imported_set(of_probe, str(path), AUTO)
+            of_probe.store.obtain(images)  # the context's own stages make no sets
+            found.append(AnalysedSet(images, _probes(of_probe, images), None, is_own=False))
+        else:
+            raise UsageError(
+                f"{word} comes without the networks to look at it through. Name a run on the same data that has "
+                f"teachers: infer analyse ... {shlex.quote(word)} --probe RUN"
+            )
+    return found
+
+
+def _run_at(path: Path, outputs: Path) -> Run | None:
+    """The run whose folder, or whose distilled set, lies at ``path``."""
+    folder = next((each for each in (path, path.parent) if (each / RESULT).is_file()), None)
+    return pick_run(str(folder), outputs) if folder else None
+
+
+def _of_run(run: Run, of_probe: Context | None, outputs: Path) -> AnalysedSet:
+    context = _context_of(run, outputs)
+    images = distilled_set(context)
+    made = run.manifest.get("signature")
+    if made not in (None, images.signature):
+        raise UsageError(
+            f"the settings or the data of {run.name} now give another set than the one that it made, since a preset or "
+            f"this program has changed. Start it again: {launch_command(typed_words(run))}"
+        )
+    context.require(images)
+    return AnalysedSet(images, _probes(of_probe or context, images), run, is_own=of_probe is None)
+
+
+def _context_of(run: Run, outputs: Path) -> Context:
+    """The context of ``run``, in which only what reports rest on is made."""
+    words = [word for word in typed_words(run) if not word.startswith("outputs=")]
+    _, config = settings_of_words(shlex.join([*words, *outputs_words(outputs)]))
+    only_report = replace(config, stages=[Stage.report], force=[])
+    return prepare(only_report, run.folder, Console(), words)
+
+
+def _probes(context: Context, images: DistilledArtefact) -> list[Teacher]:
+    """The teachers of ``context`` that are in the store; UsageError where they know other data than ``images``."""
+    data, own = context.data, images.context.data
+    if data.fingerprint != own.fingerprint:
+        raise UsageError(
+            f"--probe: its networks know {data.name}, and {images.name} is of {own.name}, or of another part of it. "
+            "Name a run on the data of that set"
+        )
+    return [teacher for teacher in teachers_of(context) if context.store.exists(teacher)]

@@ -1,0 +1,89 @@
+"""Analyses of distilled sets as a title, a sentence and a figure, drawn from the numbers in the store alone."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infer.plots.style import drawing, save
+from infer.records.artefacts import stored_artefacts
+from infer.records.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from infer.plots.analyses.kind import Kind
+
+log = logging.getLogger(__name__)
+Facts = Mapping[str, Any]
+"""Numbers of an analysis, as its record holds them."""
+_FORMATS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis as people see it."""
+
+    title: str
+    sentence: str
+    """The result in numbers."""
+    figure: "Figure"
+
+
+def facts_of(run: Run, outputs: Path) -> dict[str, Facts]:
+    """Numbers of the analyses that ``run`` names, by name, as far as the store under ``outputs`` has them."""
+    stored = stored_artefacts(outputs, list(run.analyses.values()))
+    return {name: stored[s].record["facts"] for name, s in run.analyses.items() if s in stored}
+
+
+def draw(facts: Facts, folder: Path, name: str) -> list[Path]:
+    """Write the figure of an analysis as ``<name>.png``, ``.svg`` and ``.pdf`` into ``folder``; gives the files.
+
+    None, with a warning, where that fails: a picture is not worth a run.
+    """
+    with drawing():
+        shown = _shown(facts)
+        files = [folder / f"{name}.{ending}" for ending in _FORMATS] if shown else []
+        try:
+            for file in files:
+                save(shown.figure, file)  # type: ignore[union-attr]
+        except Exception as error:
+            _warn(facts, error)
+            return []
+    return files
+
+
+def sentence_of(facts: Facts) -> str:
+    """The result of an analysis in one sentence with numbers."""
+    return _kind_of(facts).sentence(facts)
+
+
+def numbers_of(facts: Facts) -> dict[str, float | None]:
+    """The leading numbers of an analysis, by what they are."""
+    return _kind_of(facts).numbers(facts)
+
+
+def _shown(facts: Facts) -> Analysis | None:
+    kind = _kind_of(facts)
+    try:
+        return Analysis(kind.title, kind.sentence(facts), kind.figure(facts))
+    except Exception as error:
+        _warn(facts, error)
+        return None
+
+
+def _warn(facts: Facts, error: Exception) -> None:
+    log.warning(
+        "the figure of %s could not be drawn (%s: %s); its numbers are stored",
+        facts["analysis"],
+        type(error).__name__,
+        error,
+    )
+
+
+def _kind_of(facts: Facts) -> "Kind":
+    from infer.plots.analyses import boundary, conflict, dominance, interpolation, similarity  # matplotlib is slow
+
+    kinds: Iterable[Kind] = (similarity.KIND, interpolation.KIND, boundary.KIND, conflict.KIND, dominance.KIND)
+    return next(kind for kind in kinds if kind.name == facts["analysis"])
