@@ -5,12 +5,26 @@ import os
 import sys
 from collections.abc import Sequence
 
-from infer.commands import diff, evaluate, export, gc, import_set, ls, report, results, score, show, table, verify
+from infer.commands import (
+    diff,
+    estimate,
+    evaluate,
+    export,
+    gc,
+    import_set,
+    ls,
+    report,
+    results,
+    score,
+    show,
+    table,
+    verify,
+)
 from infer.commands.parsing import Parser
 from infer.errors import INTERRUPTED, describe
 from infer.tables import Report, print_report
 
-_COMMANDS = (ls, show, diff, table, report, score, results, verify, gc, import_set, export, evaluate)
+_COMMANDS = (ls, show, diff, table, report, score, results, verify, gc, import_set, export, evaluate, estimate)
 
 
 def main() -> None:

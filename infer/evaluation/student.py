@@ -16,6 +16,7 @@ from infer.records.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
 from infer.teachers.network import TrainedNetwork
 from infer.training.images import LabelledImages
+from infer.work import Work
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ class Student(TrainedNetwork):
     @property
     def parents(self) -> Mapping[str, Artefact]:
         return artefacts_of("images", self._labelled.images) | artefacts_of("labels", self._labelled.labels)
+
+    @property
+    def work(self) -> Work:
+        return Work([*self.passes(self.plan), *self._labelled.labels.passes(self.plan)])
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         normalisation = student_normalisation(self._context)

@@ -16,6 +16,7 @@ from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.tracking import tracking
+from infer.progress import Progress
 from infer.records.names import LOG
 from infer.records.sweeps import read_sweep
 from infer.stages import evaluate, generate, relabel, report, squeeze
@@ -38,8 +39,10 @@ def run(config: Config) -> None:
     if sweep:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
-    with result.recorded():
+    progress = Progress(console)
+    with progress.written_into(folder), result.recorded():
         context = prepare(config, folder, console, list(hydra.overrides.task), _own_device(config))
+        context.progress = progress
         if sweep:
             context.started = sweep.started
         result.add_environment(context)

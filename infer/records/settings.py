@@ -16,6 +16,7 @@ _WITHOUT_EFFECT = (
     "force",
     "device",
     "worker",
+    "checkpoint_minutes",
     "cluster",
     "tracker",
     "dataset.root",
