@@ -19,12 +19,13 @@ from infer.commands import (
     show,
     table,
     verify,
+    watch,
 )
 from infer.commands.parsing import Parser
 from infer.errors import INTERRUPTED, describe
 from infer.tables import Report, print_report
 
-_COMMANDS = (ls, show, diff, table, report, score, results, verify, gc, import_set, export, evaluate, estimate)
+_COMMANDS = (ls, show, diff, table, report, score, results, verify, gc, import_set, export, evaluate, estimate, watch)
 
 
 def main() -> None:

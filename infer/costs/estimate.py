@@ -25,7 +25,7 @@ _IN_HASTE_S = 1.0
 """Time for the steps of all kinds, in haste."""
 _OF_KIND_S = {"reports": 5.0}
 """Seconds of an artefact for which no images pass a network, where nothing is known of like ones."""
-_RECORD_BYTES = 10_000
+_RECORD_BYTES = 3_000
 """A record and a history."""
 _TIMINGS = Path(".cache") / "timings.json"
 

@@ -39,4 +39,5 @@ def heartbeat(folder: Path, state: Callable[[], dict[str, Any]]) -> Iterator[Non
     finally:
         ended.set()
         thread.join()
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()

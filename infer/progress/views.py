@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from infer.console import Console, duration
 from infer.progress.meter import Meter
 
 _PLAIN_INTERVAL_S = 30
+ARTEFACTS = "artefacts"
+"""The unit whose members differ too much for a rate."""
 _SHOWN_AFTER_S = 0.5
 """Age from which a bar is shown: shorter work would only flicker."""
 
@@ -62,9 +65,9 @@ class Bars(View):
         self._run_left = run_left
         self._tasks: dict[Meter, TaskID] = {}
         self._bars = Progress(
-            TextColumn("  {task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[count]}"),
+            TextColumn("  {task.description}", table_column=Column(no_wrap=True, min_width=12)),
+            BarColumn(bar_width=20, table_column=Column(min_width=4)),
+            TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True, min_width=46)),
             console=terminal,
             transient=True,
         )
@@ -100,7 +103,7 @@ def described(meter: Meter, run_left: float | None) -> str:
 def counted(meter: Meter, run_left: float | None) -> str:
     """Count, rate and times of ``meter``."""
     parts = [f"{meter.done}/{meter.total} {meter.unit}"]
-    if meter.rate is not None and meter.left is not None:
+    if meter.unit != ARTEFACTS and meter.rate is not None and meter.left is not None:
         parts += [speed(meter.rate, meter.unit), f"{duration(meter.left)} left"]
     if run_left is not None:
         parts.append(f"run {duration(run_left)} left")

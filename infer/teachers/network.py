@@ -108,7 +108,7 @@ class TrainedNetwork(Artefact):
 
     @property
     def _tested_together(self) -> int:
-        return images_together(self._context.data.image_size**2)
+        return min(images_together(self._context.data.image_size**2), self._num_test_images)
 
     def test(self, network: nn.Module, workspace: Workspace) -> dict[str, float]:
         """Accuracies in fp32, e.g. ``test/top1``, of a network that was trained elsewhere; its history is one row."""
