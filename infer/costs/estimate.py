@@ -21,8 +21,8 @@ _PER_ARTEFACT_S = 0.03
 """Locking, writing, flushing and checking an artefact, beside making it."""
 _PER_KIND_S = 8.0
 """Time for steps of one kind of passes in whole batches."""
-_IN_HASTE_S = 1.0
-"""Time for the steps of all kinds, in haste."""
+_IN_HASTE_S = 0.7
+"""Time after which no further kind is timed, in haste."""
 _OF_KIND_S = {"reports": 5.0}
 """Seconds of an artefact for which no images pass a network, where nothing is known of like ones."""
 _RECORD_BYTES = 3_000
@@ -41,7 +41,7 @@ class StageCost:
     num_bytes: int = 0
     """On the disk."""
     peak_bytes: int | None = None
-    """Of memory; None where nothing passes a network, or where it was not asked for."""
+    """Peak of memory; None where nothing passes a network, or where it was not asked for."""
     rates: list[Rate] = field(default_factory=list)
 
 
@@ -69,7 +69,7 @@ def estimate(
 ) -> RunCost:
     """Costs of what is still to be made of ``plan`` in the stages that were asked for.
 
-    Kinds of work that no record tells of are timed. In haste that takes a second at most, of some kinds nothing may be
+    Kinds of work that no record tells of are timed. In haste that takes about a second, of some kinds nothing may be
     known, and bytes and memory are not estimated.
     """
     to_make = {stage: _to_make(context, stage, artefacts) for stage, artefacts in plan.items()}

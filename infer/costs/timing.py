@@ -56,7 +56,8 @@ class Timings:
             return known
         started = time.perf_counter()
         if not _surely_short(passes):
-            small = replace(passes, at_once=max(2, round(passes.at_once * _TRIAL)))
+            share = min(_TRIAL, _SURELY_SHORT / 2 / passes.size**2 / passes.at_once) if hasty else _TRIAL
+            small = replace(passes, at_once=max(2, int(passes.at_once * share)))
             if hasty and not _surely_short(small):
                 return None
             per_image = _seconds_per_image(small, self._device, 1 if hasty else STEPS)
