@@ -10,6 +10,7 @@ Layers with a star are imported without torch, so that commands answer at once.
     cli.py *            ``launch.py``: the entry of Hydra
     sweep/              sweeps: planning, jobs, the callback of Hydra
     pipeline/           one run: plan, check, make, report
+    costs/              time, disk and memory of a run, before its first second of work
     stages/             squeeze, generate, relabel, evaluate, report: one file each
     reports/ *          report.html of runs and sweeps, from records alone
     plots/ *            pictures, from records alone
@@ -25,6 +26,7 @@ Layers with a star are imported without torch, so that commands answer at once.
     distilled/          the package's own format of a distilled set
     data/               data sets
     store/              artefacts: signatures, locks, atomic commits
+    progress/ *         counts, rates and times left of a run's loops, on the terminal and in its folder
     records/ *          records of runs and sweeps: reading, tables, differences
     exit_codes.py *     errors as one line and an exit code
     explanations.py *   errors of Hydra in one line
@@ -32,10 +34,12 @@ Layers with a star are imported without torch, so that commands answer at once.
     help.py *           ``launch.py --help``
     config/ *           settings as dataclasses, with their checks
     tables.py *         tables on the terminal and in files
-    console.py *        lines, tables and progress bars on the terminal
+    console.py *        lines and tables on the terminal
     environment.py      device, precision, versions, commit
     normalisation.py    mean and standard deviation of pixels
     torch_load.py       other programs' ``torch.save`` files, read without running code
+    work.py *           the work of an artefact: passes of images through networks
+    interruption.py *   signals that end the program, obeyed where work can be kept
     seeds.py *          independent streams of random numbers
     words.py *          words of command lines, names of files
     ranges.py *         consecutive ranges of a count

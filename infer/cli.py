@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from infer import exit_codes, help
 from infer.config.presets import conf_folder
 from infer.errors import UsageError
+from infer.interruption import interruption
 from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.sweep import callback, jobs
@@ -22,7 +23,7 @@ def _launch(composed: DictConfig) -> None:
 
 
 def _run(composed: DictConfig) -> None:
-    exit_codes.end_well_on_sigterm()
+    interruption.handle_signals()
     config = settings_of(composed)  # before torch is imported: a wrong setting is refused at once
     from infer.pipeline.run import run
 

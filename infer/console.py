@@ -1,27 +1,13 @@
-"""Terminal output: lines, tables and progress bars, with a copy in the run's log file."""
+"""Terminal output: lines and tables, with a copy in the run's log file."""
 
 import logging
 import sys
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console as RichConsole
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-_PLAIN_INTERVAL_S = 15
 _LOG_WIDTH = 140
 
 
@@ -62,86 +48,10 @@ class Console:
         for sink in self._sinks:
             sink.print(table, markup=False, crop=False)
 
-    @contextmanager
-    def progress(self, description: str, total: int) -> Iterator["Ticker"]:
-        """A bar with rate and remaining time on a terminal, a plain line every few seconds elsewhere."""
-        if not self._terminal.is_terminal:
-            yield _LineTicker(self, description, total)
-            return
-        with self._bars as bars:
-            task = bars.add_task(description, total=total, note="")
-            yield _BarTicker(bars, task)
-            bars.remove_task(task)
-
-    @cached_property
-    def _bars(self) -> "_Bars":
-        return _Bars(self._terminal)
-
-
-class _Bars(Progress):
-    """Bars one below the other; shown as long as the outermost piece of work lasts."""
-
-    def __init__(self, terminal: RichConsole) -> None:
-        super().__init__(
-            TextColumn("  {task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=terminal,
-            transient=True,
-        )
-        self._depth = 0
-
-    def __enter__(self) -> "_Bars":
-        self._depth += 1
-        if self._depth == 1:
-            self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            self.stop()
-
-
-class Ticker(ABC):
-    """Counts the finished steps of one piece of work."""
-
-    @abstractmethod
-    def advance_to(self, done: int, note: str = "") -> None:
-        """Set the count to ``done`` finished steps; ``note`` is shown beside it."""
-
-
-class _BarTicker(Ticker):
-    def __init__(self, bar: Progress, task: TaskID) -> None:
-        self._bar, self._task = bar, task
-
-    def advance_to(self, done: int, note: str = "") -> None:
-        self._bar.update(self._task, completed=done, note=note)
-
-
-class _LineTicker(Ticker):
-    def __init__(self, console: Console, description: str, total: int) -> None:
-        self._console, self._description, self._total = console, description, total
-        self._started = self._last_line = time.monotonic()
-        self._reference: tuple[int, float] | None = None
-        """A count of steps and the time at which it was reached; the speed is measured from there."""
-
-    def advance_to(self, done: int, note: str = "") -> None:
-        now = time.monotonic()
-        if self._reference is None:  # a first count above one may mean that the work was resumed in its middle
-            self._reference = (0, self._started) if done == 1 else (done, now)
-        if now - self._last_line < _PLAIN_INTERVAL_S:
-            return
-        self._last_line = now
-        times = duration(now - self._started) + self._left(done, now, *self._reference)
-        self._console.say(f"  {self._description}  {done}/{self._total}  {times}  {note}".rstrip())
-
-    def _left(self, done: int, now: float, before: int, then: float) -> str:
-        """The estimated remaining time, from the speed since ``before`` steps were done at ``then``; empty at first."""
-        return f", {duration((now - then) / (done - before) * (self._total - done))} left" if done > before else ""
+    @property
+    def interactive(self) -> RichConsole | None:
+        """The terminal that bars can be drawn on; None where the output goes elsewhere."""
+        return self._terminal if self._terminal.is_terminal else None
 
 
 class _ToConsole(logging.Handler):

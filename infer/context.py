@@ -1,5 +1,6 @@
 """Context of a run, shared by its stages: settings, data, store, device, and counts of what was made and reused."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,11 @@ from infer.console import Console
 from infer.data.base import ImageDataset
 from infer.environment import Precision
 from infer.errors import UsageError
-from infer.store import Artefact, BusyArtefact, MissingArtefact, Store
+from infer.progress import Meter, Progress
+from infer.store import Artefact, BusyArtefact, MissingArtefact, Store, Workspace
+from infer.training.checkpoint import Checkpoint
 from infer.words import launch_command
+from infer.work import Pass, Passes
 
 _ORDER = list(Stage)
 
@@ -55,6 +59,28 @@ class Context:
     """Called with every artefact as soon as it is there, once."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
 
+    @cached_property
+    def progress(self) -> Progress:
+        """Counts and times of the run's loops, as its terminal and its folder show them."""
+        return Progress(self.console)
+
+    def passes(
+        self, how: Pass, arch: str, images: int, at_once: int, precision: str = "fp32", compiled: bool = False
+    ) -> Passes:
+        """Passes of images of the data set's size through a network for its classes."""
+        size, classes = self.data.image_size, self.data.num_classes
+        return Passes(how, arch, images, min(images, at_once), size, classes, precision, compiled)
+
+    def meter(
+        self, artefact: Artefact, description: str, total: int, unit: str = "images"
+    ) -> contextlib.AbstractContextManager[Meter]:
+        """A count of the loop that makes ``artefact``."""
+        return self.progress.meter(description, total, unit, artefact.stage.value, artefact.signature)
+
+    def checkpoint(self, artefact: Artefact, workspace: Workspace) -> Checkpoint:
+        """The checkpoint of the work on ``artefact``, where its signature says all that decides on the state."""
+        return Checkpoint(workspace.scratch, artefact.signature, self.config.seconds_between_checkpoints)
+
     @property
     def student_precision(self) -> Precision:
         """Arithmetic in which students are trained: the protocol's, unless the setting ``precision`` names one."""
@@ -80,7 +106,9 @@ class Context:
             account.signatures.append(artefact.signature)
             account.made += made
             account.reused += not made
-            account.seconds += (time.monotonic() - started) * made
+            seconds = time.monotonic() - started
+            account.seconds += seconds * made
+            self.progress.forecast.note(artefact.signature, seconds if made else None)
             if self.on_obtained:
                 self.on_obtained(artefact)
         return record

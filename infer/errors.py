@@ -3,9 +3,7 @@
 import errno
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
-TERMINATED = 143
-"""Exit code after SIGTERM."""
+"""Exit code after Ctrl-C; after another signal it is 128 + its number."""
 
 
 class InferError(Exception):
@@ -25,6 +23,11 @@ class UsageError(InferError):
 
 class RunError(InferError):
     """The work started and could not be finished: a loss that became NaN, a full disk (exit code 1)."""
+
+
+def is_interruption(exit_code: int) -> bool:
+    """True if a process that ended with ``exit_code`` was ended by a signal."""
+    return exit_code > 128
 
 
 def describe(error: Exception) -> str:

@@ -1,17 +1,18 @@
 """Exit codes: every error ends the program with one line on stderr and a code.
 
-2 for a usage error, 1 for a run that failed, 130 for Ctrl-C; HYDRA_FULL_ERROR=1 shows the traceback instead.
+2 for a usage error, 1 for a run that failed, 130 for Ctrl-C, 128 + its number for another signal; HYDRA_FULL_ERROR=1
+shows the traceback instead.
 """
 
+import contextlib
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 
-from infer.errors import INTERRUPTED, TERMINATED, InferError, UsageError, describe
+from infer.errors import INTERRUPTED, InferError, UsageError, describe
 from infer.explanations import FOREIGN, explain
+from infer.interruption import Terminated
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 _OURS = "INFER_SET_HYDRA_FULL_ERROR"
@@ -55,23 +56,10 @@ def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None
             sys.exit(code)
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM, as batch systems do."""
-
-
-def end_well_on_sigterm() -> None:
-    """Treat SIGTERM like Ctrl-C, unless whoever runs this process (submitit, for one) handles it already."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _raise_terminated)
-
-
-def _raise_terminated(*_: object) -> None:
-    raise Terminated
-
-
 def _report_interruption(interruption: KeyboardInterrupt) -> int:
-    print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
-    return TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+    return interruption.exit_code if isinstance(interruption, Terminated) else INTERRUPTED
 
 
 def _report(error: Exception) -> int:

@@ -114,7 +114,7 @@ def _show_text(report: Report) -> None:
     for position, section in enumerate(report.sections):
         if position or report.title or report.warning or report.lines:
             console.say()
-        head, *body = _aligned(section)
+        head, *body = aligned(section)
         console.say(head, style="bold")
         print("\n".join([*body, *(f"  {note}" for note in section.notes)]))
     if report.closing and (report.sections or report.lines):
@@ -123,7 +123,8 @@ def _show_text(report: Report) -> None:
         console.say(line)
 
 
-def _aligned(section: Section) -> list[str]:
+def aligned(section: Section) -> list[str]:
+    """Lines of ``section`` as text, the heads first."""
     table = [section.columns, *section.rows]
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     right = [column in section.numeric for column in section.columns]

@@ -1,9 +1,10 @@
 """Fixtures that several folders of tests share."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from infer.config import Config
 from infer.console import Console
 from infer.context import Context
 from infer.data import load
+from infer.interruption import SIGNALS, interruption
 from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.store import Store
@@ -48,6 +50,18 @@ def compose() -> Callable[..., DictConfig]:
 def resolved(compose: Callable[..., DictConfig]) -> Callable[..., Config]:
     """The checked settings that a command line adds up to."""
     return lambda *overrides: settings_of(compose(*overrides))
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Signals end the work as in a run; pytest's own handlers come back afterwards."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    interruption.handle_signals()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -82,11 +82,11 @@ class Interpolation(NetworkAnalysis):
         images, _ = outputs.sample.read()
         one, other = network_inputs(images, first), network_inputs(images, partner)
         by_weight = []
-        with context.console.progress(f"{self.title.value} of {outputs.sample.name}", len(WEIGHTS)) as ticker:
+        with context.meter(self, f"{self.title.value} of {outputs.sample.name}", len(WEIGHTS), "weights") as meter:
             for done, weight in enumerate(WEIGHTS, start=1):
                 mixed = Images(weight * one + (1 - weight) * other, images.normalisation)
                 by_weight.append([predict_logits(p.network(), mixed, device=context.device) for p in self.probes])
-                ticker.advance_to(done)
+                meter.advance_to(done)
         return torch.stack([torch.stack(by_probe) for by_probe in by_weight], dim=1)
 
 

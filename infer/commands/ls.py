@@ -38,6 +38,7 @@ def entry_of(run: Run) -> dict[str, Any]:
     return {
         "run": run.name,
         "state": run.state,
+        "state_in_words": run.state_in_words,
         "method": run.setting("method.name"),
         "dataset": run.setting("dataset.name"),
         "M": len(run.teachers_used) or None,
@@ -48,12 +49,12 @@ def entry_of(run: Run) -> dict[str, Any]:
         "split": run.split,
         "top1": _without_values(run.score(f"{run.split}/top1")),
         "total_bytes": run.record["storage"].get("total_bytes"),
-        "error": run.record["error"],
+        "error": run.reason,
     }
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    facts = ("run", "state", "method", "dataset", "M", "K", "ipc", "labeling", "protocol")
+    facts = ("run", "state_in_words", "method", "dataset", "M", "K", "ipc", "labeling", "protocol")
     top1 = or_dash(entry["top1"]) + (" val" if entry["top1"] and entry["split"] == "val" else "")
     total = "-" if entry["total_bytes"] is None else size(entry["total_bytes"])
     return [*(or_dash(entry[fact]) for fact in facts), top1, total]

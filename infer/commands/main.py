@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from infer.commands import (
     analyse,
     diff,
+    estimate,
     evaluate,
     export,
     gc,
@@ -20,6 +21,7 @@ from infer.commands import (
     show,
     table,
     verify,
+    watch,
 )
 from infer.commands.parsing import Parser
 from infer.errors import INTERRUPTED, describe
@@ -27,7 +29,24 @@ from infer.records.latex import as_latex
 from infer.tables import Report, print_report
 from infer.words import shell_line
 
-_COMMANDS = (ls, show, diff, table, report, score, analyse, results, verify, rm, gc, import_set, export, evaluate)
+_COMMANDS = (
+    ls,
+    show,
+    diff,
+    table,
+    report,
+    score,
+    analyse,
+    results,
+    verify,
+    rm,
+    gc,
+    import_set,
+    export,
+    evaluate,
+    estimate,
+    watch,
+)
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> Report:
 
 def show_run(run: Run) -> Report:
     """Settings by group, stages, scores of every student and baseline, storage, environment, files."""
-    lines = [f"{run.name}  {run.state}", f"folder: {run.folder}", f"files: {', '.join(_files(run))}"]
+    lines = [f"{run.name}  {run.state_in_words}", f"folder: {run.folder}", f"files: {', '.join(_files(run))}"]
     if run.record["error"]:
         lines.append(f"error: {run.record['error']}")
     sections = [make(run) for make in _SECTIONS]

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least, require_distinct, require_name
+from infer.config.checks import require, require_at_least, require_distinct, require_name, require_positive
 from infer.config.cluster import ClusterConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig, LabelMode
@@ -105,6 +105,9 @@ class Config:
     """One that is named here counts for students, too, whatever the protocol says."""
     worker: int = 0
     """Number of a process that shares its work with others of the same settings: ``-m 'worker=range(8)'``."""
+    checkpoint_minutes: float = 2.0
+    """Minutes between two checkpoints of a training or an optimisation: what a killed run loses at most. A signal to
+    end (SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2) has one written in any case."""
     outputs: str = "outputs"
     """Root of everything that a run writes."""
     dataset_roots: Any = field(default_factory=dict)  # Hydra cannot add keys to a typed dictionary
@@ -126,6 +129,7 @@ class Config:
         require_at_least(1, "M", self.M)
         require_at_least(1, "K", self.K)
         require_at_least(0, "seed", self.seed)
+        require_positive("checkpoint_minutes", self.checkpoint_minutes)
         require(bool(self.stages), "stages", "[]", f"name at least one of {', '.join(s.value for s in Stage)}")
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
@@ -152,6 +156,11 @@ class Config:
                 f"{{{arch}: ...}}",
                 f"no teacher is of that architecture; there are teachers.archs=[{','.join(archs)}]",
             )
+
+    @property
+    def seconds_between_checkpoints(self) -> float:
+        """``checkpoint_minutes`` in seconds."""
+        return 60 * self.checkpoint_minutes
 
     @property
     def ensemble(self) -> list[str]:

@@ -22,6 +22,7 @@ from infer.store.files import save_tensors
 from infer.teachers.network import TrainedNetwork
 from infer.training.images import LabelledImages
 from infer.training.scoring import TestOutcome
+from infer.work import Work
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,10 @@ class Student(TrainedNetwork):
     @property
     def parents(self) -> Mapping[str, Artefact]:
         return artefacts_of("images", self._labelled.images) | artefacts_of("labels", self._labelled.labels)
+
+    @property
+    def work(self) -> Work:
+        return Work([*self.passes(self.plan), *self._labelled.labels.passes(self.plan)])
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         normalisation = student_normalisation(self._context)

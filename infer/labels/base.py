@@ -15,6 +15,8 @@ from infer.normalisation import Normalisation
 from infer.store import Artefact
 from infer.training.draws import Draws
 from infer.training.objectives import Objective
+from infer.training.plan import Plan
+from infer.work import Passes
 
 
 class Labels(ABC):
@@ -41,6 +43,10 @@ class Labels(ABC):
     def draws(self) -> Draws | None:
         """The random numbers that a student has to use, where the targets are bound to them."""
         return None
+
+    def passes(self, plan: Plan) -> list[Passes]:
+        """Passes through teachers while a student with ``plan`` trains."""
+        return []
 
     @abstractmethod
     def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:

@@ -14,6 +14,8 @@ from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
 from infer.training.objectives import Objective
+from infer.training.plan import Plan
+from infer.work import Passes
 
 
 class DynamicLabels(Labels):
@@ -34,6 +36,9 @@ class DynamicLabels(Labels):
     @property
     def parents(self) -> Mapping[str, Artefact]:
         return {f"teacher/{number}": teacher for number, teacher in enumerate(self._teachers)}
+
+    def passes(self, plan: Plan) -> list[Passes]:
+        return self._ensemble.passes(plan.samples_seen, plan.part_size)
 
     def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
         teachers_logits = self._ensemble.labeller(normalisation)

@@ -12,6 +12,7 @@ from infer.config.evaluate import TeacherBn
 from infer.context import Context
 from infer.normalisation import Normalisation
 from infer.teachers.teacher import Teacher
+from infer.work import Pass, Passes
 
 
 class Ensemble:
@@ -26,6 +27,10 @@ class Ensemble:
     def settings(self) -> Mapping[str, Any]:
         """Settings that the logits depend on besides images and teachers, where they differ from the defaults."""
         return {} if self._teacher_bn is TeacherBn.eval else {"teacher_bn": self._teacher_bn.value}
+
+    def passes(self, images: int, at_once: int) -> list[Passes]:
+        """Passes of ``images``, so many ``at_once``, through every teacher."""
+        return [self._context.passes(Pass.forward, teacher.arch, images, at_once) for teacher in self._teachers]
 
     def labeller(self, normalisation: Normalisation) -> Callable[[Tensor], Tensor]:
         """A function from float32 images [B, 3, H, W] with ``normalisation`` to float32 logits [B, C], on the run's

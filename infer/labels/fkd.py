@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -36,6 +36,7 @@ from infer.training.batches import Batch, BatchSource
 from infer.training.draws import Draws, EpochDraws, StoredDraws
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
+from infer.work import Work
 
 
 class FkdChunk(Artefact):
@@ -52,17 +53,26 @@ class FkdChunk(Artefact):
         self.epochs = epochs
 
     @abstractmethod
-    def labelled_epochs(self) -> Iterator[list[FkdBatch]]:
-        """The batches of one epoch after the other, with the images counted as in the set."""
+    def labelled_epochs(self, on_images: Callable[[int], None]) -> Iterator[list[FkdBatch]]:
+        """The batches of one epoch after the other, with the images counted as in the set.
+
+        ``on_images`` is told how many images are labelled so far.
+        """
+
+    @property
+    def expected_bytes(self) -> int:
+        return len(self.epochs) * self._form.bytes_per_epoch
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        labelled = []
-        with self._context.console.progress(f"relabel {self.name}", len(self.epochs)) as ticker:
-            for batches in self.labelled_epochs():
-                labelled.append(batches)
-                ticker.advance_to(len(labelled))
+        images = self._images_shown
+        with self._context.meter(self, f"relabel {self.name}", images) as meter:
+            labelled = list(self.labelled_epochs(meter.advance_to))
         write_epochs(workspace.folder, self.epochs.start, self._form, labelled)
         return {"epochs": len(self.epochs), "images_per_epoch": sum(self._form.batch_sizes)}
+
+    @property
+    def _images_shown(self) -> int:
+        return len(self.epochs) * sum(self._form.batch_sizes)
 
 
 class TeachersFkdChunk(FkdChunk):
@@ -101,14 +111,23 @@ class TeachersFkdChunk(FkdChunk):
             "images", self._images
         )
 
-    def labelled_epochs(self) -> Iterator[list[FkdBatch]]:
+    @property
+    def work(self) -> Work:
+        return Work(self._ensemble.passes(self._images_shown, self._plan.part_size))
+
+    def labelled_epochs(self, on_images: Callable[[int], None]) -> Iterator[list[FkdBatch]]:
         images = self._images.images().to(self._context.device)
         draws = Draws((self._context.config.seed, "fkd"))
         source = BatchSource(images, self._plan, draws)
         teachers_logits = self._ensemble.labeller(images.normalisation)
+        done = 0
         for epoch in self.epochs:
-            parts = (part for batch in source.epoch(epoch) for part in batch.parts(self._plan.part_size))
-            logits = torch.cat([teachers_logits(part.images) for part in parts])
+            labelled = []
+            for part in (part for batch in source.epoch(epoch) for part in batch.parts(self._plan.part_size)):
+                labelled.append(teachers_logits(part.images))
+                done += len(part.index)
+                on_images(done)
+            logits = torch.cat(labelled)
             size = self._context.data.image_size
             yield self._batches(draws.of(self._plan, epoch, (size, size)), *self._pruned(logits))
 

@@ -3,7 +3,7 @@
 Their batches carry their own form; settings of the protocol that differ from it are overridden.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,13 +74,14 @@ class ImportedFkdChunk(FkdChunk):
     def parents(self) -> Mapping[str, Artefact]:
         return artefacts_of("images", self._images)
 
-    def labelled_epochs(self) -> Iterator[list[FkdBatch]]:
+    def labelled_epochs(self, on_images: Callable[[int], None]) -> Iterator[list[FkdBatch]]:
         targets = self._images.targets()
         rows = targets.argsort(stable=True)
         for epoch, batches in zip(self.epochs, self._folder.epochs(targets[rows], self.epochs), strict=True):
             if epoch == self.epochs.start and (note := _note_of_agreement(self._folder.path, batches, targets[rows])):
                 self._context.console.say(note)
             yield [replace(batch, index=rows[batch.index]) for batch in batches]
+            on_images((epoch + 1 - self.epochs.start) * len(rows))
 
 
 def imported_labels(

@@ -25,7 +25,8 @@ from infer.training.batches import Batch
 from infer.training.images import Images
 from infer.training.mixing import mix_labels
 from infer.training.objectives import Objective
-from infer.training.scoring import predict_logits
+from infer.training.scoring import images_together, predict_logits
+from infer.work import Pass, Work
 
 _LOGITS = "logits.safetensors"
 
@@ -53,10 +54,21 @@ class BlockLogits(Artefact):
     def parents(self) -> Mapping[str, Artefact]:
         return {"teacher": self._teacher, **self._block.parents}
 
+    @property
+    def work(self) -> Work:
+        images, together = len(self._block.rows), images_together(self._context.data.image_size**2)
+        return Work([self._context.passes(Pass.forward, self._teacher.arch, images, together)])
+
+    @property
+    def expected_bytes(self) -> int:
+        return len(self._block.rows) * self._context.data.num_classes * torch.float32.itemsize
+
     def make(self, workspace: Workspace) -> dict[str, Any]:
         data = self._context.data
         images = Images(self._block.images(), data.normalisation)
-        logits = predict_logits(self._teacher.network(), images, device=self._context.device, precision="fp32")
+        network, device = self._teacher.network(), self._context.device
+        with self._context.meter(self, f"relabel {self.name}", len(images)) as meter:
+            logits = predict_logits(network, images, device, "fp32", on_images=meter.advance_to)
         save_tensors(workspace.folder / _LOGITS, {"logits": logits})
         return {"images": len(images)}
 
@@ -99,6 +111,10 @@ class StaticLabels(Labels, Artefact):
             for b, (_, by_teacher) in enumerate(self._of_blocks)
             for t, logits in enumerate(by_teacher)
         }
+
+    @property
+    def expected_bytes(self) -> int:
+        return self.label_bytes
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         mean = torch.empty(self._images.num_images, self._context.data.num_classes)

@@ -3,10 +3,11 @@
 from typing import Any
 
 from infer.context import Context
+from infer.costs import estimate, line_of
 from infer.evaluation.comparison import Evaluation
 from infer.files import canonical_json
 from infer.pipeline.inventory import COLUMNS, Inventory
-from infer.pipeline.plan import ArtefactPlan
+from infer.pipeline.plan import ArtefactPlan, with_report
 from infer.tables import or_dash
 
 _SMALL_BATCH = 8
@@ -35,6 +36,9 @@ def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan
     inventory = Inventory()
     inventory.add(context, plan)
     context.console.table(COLUMNS, inventory.rows)
+    cost = estimate(context, with_report(context, evaluations, plan), hasty=True)
+    context.progress.forecast.expect(cost.works, cost.seconds_per_unit)
+    say(line_of(cost))
     say(f"device {context.device}, {_precisions(context)}, seed {config.seed}; everything goes to {context.run_folder}")
 
 

@@ -3,6 +3,7 @@
 from infer.config import Stage
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation, baseline_evaluations, main_evaluation
+from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.store.artefact import with_ancestors
 
@@ -21,3 +22,8 @@ def by_stage(evaluations: list[Evaluation]) -> ArtefactPlan:
     """Every artefact that the evaluations depend on."""
     needed = with_ancestors(student for evaluation in evaluations for student in evaluation.all_students)
     return {stage: [artefact for artefact in needed if artefact.stage is stage] for stage in _MAKING_STAGES}
+
+
+def with_report(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan) -> ArtefactPlan:
+    """``plan`` and the pictures, whose signature is final only when everything else is there."""
+    return plan | {Stage.report: [Pictures(context, evaluations)]}

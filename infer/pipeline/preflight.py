@@ -1,7 +1,6 @@
 """Checks before the work: the tracker can start, networks can be built, weights fit, and the artefacts of stages that
 will not run exist."""
 
-import torch
 from torch import nn
 
 from infer.analyses.outputs import NO_FEATURES
@@ -10,7 +9,7 @@ from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.optimisation.bn_matching import has_matchable_norms
 from infer.methods.sets.features import head_of
-from infer.models import build
+from infer.models.outline import outline
 from infer.pipeline.plan import ArtefactPlan
 from infer.pipeline.tracking import check_tracker
 from infer.store import Artefact
@@ -57,6 +56,5 @@ def _check_weights(context: Context, teachers: list[Artefact]) -> None:
 
 
 def _outline(context: Context, arch: str) -> nn.Module:
-    """The network on the meta device, without memory for its weights; an error where it cannot be built."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return build(arch, context.data.num_classes, context.data.image_size)
+    """The network without memory for its weights; raises UsageError where it cannot be built."""
+    return outline(arch, context.data.num_classes, context.data.image_size)

@@ -16,6 +16,7 @@ from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.tracking import tracking
+from infer.progress import Progress
 from infer.records.names import LOG
 from infer.records.sweeps import read_sweep
 from infer.stages import analyses, evaluate, generate, relabel, report, squeeze
@@ -41,9 +42,11 @@ def run(config: Config) -> None:
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     if sweep:
         result.begin()  # a sweep has a record of each of its jobs
-    with result.recorded():
+    progress = Progress(console)
+    with progress.written_into(folder), result.recorded():
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
         context = prepare(config, folder, console, words, _own_device(config))
+        context.progress = progress
         if sweep:
             context.started = sweep.started
         result.add_environment(context)

@@ -6,6 +6,8 @@ RUNS, SWEEPS = "runs", "sweeps"
 # In the folder of a run, and of every job of a sweep; the report and the figures also in a sweep's.
 RESULT = "result.json"
 LOG = "infer.log"
+PROGRESS = "progress.json"
+"""Progress of a run that has not ended; an old one is of a run that was killed."""
 OVERRIDES = ".hydra/overrides.yaml"
 """The words that the run was started with; Hydra writes it before the work."""
 DISTILLED = "distilled"

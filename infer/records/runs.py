@@ -3,14 +3,16 @@
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from infer.console import duration
 from infer.errors import UsageError
-from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, RESULT, RUNS, SWEEP, SWEEPS, TRASH
+from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SWEEP, SWEEPS, TRASH
 from infer.records.statistics import Summary
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 
@@ -20,6 +22,8 @@ UNREADABLE = "unreadable"
 NOT_STARTED = "not started"
 LOST = "lost"
 _UNFINISHED = (RUNNING, NOT_STARTED)
+SILENT_S = 300.0
+"""Seconds without a sign of life after which a running job is taken for lost; a sign comes every few seconds."""
 _REASONS = {
     RUNNING: "killed or out of memory: it left no end in its record",
     NOT_STARTED: "it left no record: it never started, or was killed at once",
@@ -84,14 +88,43 @@ class Run:
     @property
     def state(self) -> str:
         """running, done, failed, interrupted, unreadable, not started, or lost: ended without saying so."""
-        status = self.record["status"]
-        return LOST if self.has_ended and status in _UNFINISHED else status
+        status: str = self.record["status"]
+        return LOST if self.is_silent or (self.has_ended and status in _UNFINISHED) else status
 
     @property
     def reason(self) -> str | None:
         """The reason why it is not done, where that is known."""
+        if self.is_silent and self.silence is not None and not self.has_ended:
+            return f"no sign of life for {duration(self.silence)}"
         error: str | None = self.record["error"]
         return _REASONS[self.record["status"]] if self.state == LOST else error
+
+    @property
+    def state_in_words(self) -> str:
+        """The state and, where it follows from nothing but silence, how long that has lasted."""
+        return f"{LOST}: {self.reason}" if self.is_silent and not self.has_ended else self.state
+
+    @cached_property
+    def silence(self) -> float | None:
+        """Seconds since its last sign of life; None where it has not been running, or is of a version without any."""
+        try:
+            return max(0.0, time.time() - (self.folder / PROGRESS).stat().st_mtime)
+        except OSError:
+            return None
+
+    @property
+    def is_silent(self) -> bool:
+        """True if it says that it is running, but has given no sign of life for long."""
+        return self.record["status"] == RUNNING and self.silence is not None and self.silence > SILENT_S
+
+    @cached_property
+    def progress(self) -> dict[str, Any]:
+        """State of its innermost loop, as its progress file tells it; empty where there is none."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / PROGRESS).read_bytes())
+            return found
+        except (OSError, ValueError):
+            return {}
 
     @property
     def log(self) -> Path | None:

@@ -17,6 +17,7 @@ _WITHOUT_EFFECT = (
     "device",
     "worker",
     "analyses",
+    "checkpoint_minutes",
     "cluster",
     "tracker",
     "dataset.root",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from infer.config import Stage
 from infer.console import duration
 from infer.context import Context
+from infer.progress.views import ARTEFACTS
 from infer.store import Artefact
 
 
@@ -13,8 +14,8 @@ def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) ->
     if stage not in context.config.stages or not artefacts:
         return
     context.console.say(stage.value, style="bold")
-    with context.console.progress(f"{stage.value}, all artefacts", len(artefacts)) as ticker:
-        _make_in_turn(context, artefacts, ticker.advance_to)
+    with context.progress.meter(f"{stage.value}, all", len(artefacts), ARTEFACTS, stage.value) as meter:
+        _make_in_turn(context, artefacts, meter.advance_to)
     account = context.account[stage]
     context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from infer.config import Stage
 from infer.files import digest_of
+from infer.work import Work
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,16 @@ class Artefact(ABC):
     def parents(self) -> Mapping[str, "Artefact"]:
         """The artefacts that the content is made from, by role."""
         return {}
+
+    @property
+    def work(self) -> Work:
+        """Work of making it, for estimates; like work is told by the kind of artefact alone unless a subclass says."""
+        return Work(name=self.kind)
+
+    @property
+    def expected_bytes(self) -> int:
+        """Bytes that it will take on the disk beside its record, about."""
+        return 0
 
     @abstractmethod
     def make(self, workspace: Workspace) -> dict[str, Any]:

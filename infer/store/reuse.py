@@ -158,9 +158,13 @@ class Store:
     def _fill(self, making: Path, artefact: Artefact) -> None:
         """Make ``artefact`` in the folder ``making``; its record comes last."""
         _empty_but_for_scratch(making)
+        goes_on = any((making / SCRATCH).iterdir())
         started = time.monotonic()
         facts = artefact.make(Workspace(folder=making, scratch=making / SCRATCH))
-        record = self._new_record(artefact, making, facts, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        record = self._new_record(artefact, making, facts, seconds)
+        if not goes_on:  # else a part of the time is missing
+            record["work"] = {"kind": artefact.work.kind, "units": artefact.work.units, "seconds": seconds}
         write_json(making / RECORD, sealed(record))  # scores stand in it and nowhere else
 
     def _new_record(self, artefact: Artefact, folder: Path, facts: dict[str, Any], seconds: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from infer import cluster, exit_codes
 from infer.config import Config
 from infer.config.cluster import ClusterConfig
 from infer.console import Console
-from infer.errors import INTERRUPTED, TERMINATED, UsageError, describe
+from infer.errors import UsageError, describe, is_interruption
 from infer.explanations import FOREIGN, explain
 from infer.pipeline.settings import settings_of
 from infer.records.sweeps import PlannedJob, SweepRecord
@@ -93,8 +93,7 @@ def exit_code_after(code: int) -> int:
     """The exit code of the process whose jobs ended with ``code``; a sweep's table is written and printed first."""
     if started_sweep is None:
         return code
-    interrupted = code in (INTERRUPTED, TERMINATED)
-    table_code = exit_codes.exit_code_of(lambda: _finish(started_sweep, interrupted))
+    table_code = exit_codes.exit_code_of(lambda: _finish(started_sweep, interrupted=is_interruption(code)))
     return code or table_code
 
 

@@ -1,5 +1,7 @@
 """Base class of teachers and students: an artefact that holds or tests a trained network."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from infer.context import Context
 from infer.environment import Precision
 from infer.files import read_json, write_json
 from infer.models import build
+from infer.progress import Meter
 from infer.records.names import HISTORY
 from infer.seeds import StreamKey, torch_seed
 from infer.store import Artefact, Workspace
@@ -17,7 +20,8 @@ from infer.training.images import Images, LabelledImages
 from infer.training.loop import FitResult, fit
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
-from infer.training.scoring import run_test
+from infer.training.scoring import images_together, run_test
+from infer.work import Pass, Passes
 
 
 class TrainedNetwork(Artefact):
@@ -66,7 +70,8 @@ class TrainedNetwork(Artefact):
         on from ``workspace.scratch``.
         """
         network = self.untrained(stream)
-        with self._context.console.progress(task, plan.total_steps) as ticker:
+        progress = self._context.progress
+        with self._context.meter(self, task, plan.samples_seen) as meter:
             result = fit(
                 network,
                 images,
@@ -78,19 +83,41 @@ class TrainedNetwork(Artefact):
                 device=self._context.device,
                 precision=self.precision,
                 checkpoint_dir=workspace.scratch,
-                on_epoch=lambda row: ticker.advance_to(int(row["step"]), f"loss {row['train_loss']:.3f}"),
+                seconds_between_checkpoints=self._context.config.seconds_between_checkpoints,
+                on_images=meter.advance_to,
+                on_epoch=lambda row: meter.advance_to(meter.done, f"loss {row['train_loss']:.3f}"),
+                testing=lambda split, images: _counting(progress.meter(f"{task}: {split}", images, "images")),
             )
         write_json(workspace.folder / HISTORY, result.history)
         return network, result
 
+    def passes(self, plan: Plan) -> list[Passes]:
+        """Passes of ``train`` with ``plan``."""
+        samples, tests = plan.samples_seen, plan.num_tests * self._num_test_images
+        train = self._context.passes(Pass.train, self.arch, samples, plan.part_size, self.precision)
+        return [train, self._context.passes(Pass.forward, self.arch, tests, self._tested_together, self.precision)]
+
+    def test_passes(self) -> list[Passes]:
+        """Passes of ``test``."""
+        return [self._context.passes(Pass.forward, self.arch, self._num_test_images, self._tested_together)]
+
+    @property
+    def _num_test_images(self) -> int:
+        data = self._context.data
+        return len(data.test.targets) + (0 if data.val is None else len(data.val.targets))
+
+    @property
+    def _tested_together(self) -> int:
+        return min(images_together(self._context.data.image_size**2), self._num_test_images)
+
     def test(self, network: nn.Module, workspace: Workspace) -> dict[str, float]:
         """Accuracies in fp32, e.g. ``test/top1``, of a network that was trained elsewhere; its history is one row."""
         network.to(self._context.device)
-        scores = {
-            f"{split}/{name}": value
-            for split, images in self.test_images().items()
-            for name, value in run_test(network, images, self._context.device).scores.items()
-        }
+        scores: dict[str, float] = {}
+        for split, images in self.test_images().items():
+            with self._context.meter(self, f"{self.stage.value} {self.arch}: {split}", len(images)) as meter:
+                outcome = run_test(network, images, self._context.device, on_images=meter.advance_to)
+            scores |= {f"{split}/{name}": value for name, value in outcome.scores.items()}
         write_json(workspace.folder / HISTORY, [{"epoch": 0, "step": 0, **scores}])
         return scores
 
@@ -99,3 +126,10 @@ class TrainedNetwork(Artefact):
         data = self._context.data
         splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
         return {name: LabelledImages(split.images, data.normalisation, split.targets) for name, split in splits.items()}
+
+
+@contextlib.contextmanager
+def _counting(opened: contextlib.AbstractContextManager[Meter]) -> Iterator[Callable[[int], None]]:
+    """The function that moves the meter ``opened``."""
+    with opened as meter:
+        yield meter.advance_to

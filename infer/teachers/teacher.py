@@ -10,6 +10,7 @@ from infer.config import Stage
 from infer.data.imagenet import imagenet_outputs
 from infer.models import build, signature_settings
 from infer.models.checkpoints import fitted_weights
+from infer.models.outline import weight_bytes
 from infer.models.pretrained import Weights, weights_for
 from infer.normalisation import Normalisation, Renormalise
 from infer.store import Workspace
@@ -18,6 +19,7 @@ from infer.teachers.network import TrainedNetwork
 from infer.training.images import Images, LabelledImages
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
+from infer.work import Work
 
 _WEIGHTS = "model.safetensors"
 
@@ -66,6 +68,18 @@ class Teacher(TrainedNetwork):
         outputs = imagenet_outputs(self._context.data.classes)
         return fitted_weights(network.state_dict(), weights.read(), weights.source, outputs)
 
+    @property
+    def work(self) -> Work:
+        return Work(self.test_passes() if self.weights else self.passes(self._plan))
+
+    @property
+    def expected_bytes(self) -> int:
+        return weight_bytes(self.arch, self._context.data.num_classes, self._context.data.image_size)
+
+    @property
+    def _plan(self) -> Plan:
+        return Plan(self._context.config.teachers, num_images=sum(self._context.data.train_counts))
+
     def make(self, workspace: Workspace) -> dict[str, Any]:
         return self._train(workspace) if self.weights is None else self._read(self.weights, workspace)
 
@@ -79,7 +93,7 @@ class Teacher(TrainedNetwork):
 
     def _train(self, workspace: Workspace) -> dict[str, Any]:
         context, data, settings = self._context, self._context.data, self._context.config.teachers
-        plan = Plan(settings, num_images=len(data.train.targets))
+        plan = self._plan
         network, result = self.train(
             workspace,
             task=f"squeeze {self.arch}",

@@ -86,19 +86,19 @@ class BatchSource:
             )
         self._held = None if isinstance(images.pixels, OnDemand) else self._padded(images.pixels)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of ``epoch``, as many of them as the plan takes."""
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of ``epoch`` from batch ``first`` on, as many of them as the plan takes."""
         host_draws = self._draws.of(self._plan, epoch, self._size)
         draws = host_draws.to(self._images.pixels.device)
         bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
-        batches = [slice(start, stop) for start, stop in islice(bounds, len(self._plan.steps_of(epoch)))]
+        batches = [slice(start, stop) for start, stop in islice(bounds, first, len(self._plan.steps_of(epoch)))]
         source = self._draws.stored_epoch(epoch)
         canvases: Iterator[_Canvas]
         if self._held is None:
             canvases = prefetched(self._load, [host_draws.order[rows] for rows in batches])
         else:
             canvases = (_Canvas(self._held, draws.order[rows]) for rows in batches)
-        for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True)):
+        for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True), start=first):
             yield self._batch(draws, rows, canvas, number, source)
 
     def _load(self, index: Tensor) -> _Canvas:

@@ -1,10 +1,12 @@
-"""Checkpoints of an interrupted training: a complete epoch on disk, used only if it is whole and of this training."""
+"""Checkpoints of interrupted work: its state on disk, used only if it is whole, of this version and of this work."""
 
+import contextlib
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -13,60 +15,61 @@ from torch import Tensor
 
 from infer.errors import RunError
 from infer.files import read_json, replaced_whole, write_json
+from infer.interruption import interruption
 
 log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_WRITES = 20.0
-"""Most work that an interruption loses, besides the epoch that it falls into."""
-
 _DESCRIPTION = "checkpoint.json"
+_FORMAT = 2
+"""Raise it when the state of the same work is stored in another way."""
 
-
-class Progress(TypedDict):
-    """State of a training beside its tensors; JSON-ready."""
-
-    epoch: int
-    """The next epoch."""
-    history: list[dict[str, float]]
-    seconds: float
+Progress = dict[str, Any]
+"""State beside the tensors; JSON-ready."""
+State = tuple[dict[str, Tensor], Progress]
 
 
 class Checkpoint:
     """A folder with ``checkpoint.json`` and the safetensors file that it names and whose checksum it holds.
 
     The tensors are written first and under a name of their own, so the description always belongs to a whole
-    file. ``key`` names the training (settings, randomness, model); a checkpoint with another key is not read.
+    file. ``key`` names the work (settings, randomness, model); a checkpoint with another key is not read.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
+    def __init__(self, folder: Path, key: str, seconds_between: float) -> None:
+        """``seconds_between``: time between two writes, the most work that is lost where no signal comes before."""
         self._folder = folder
         self._key = key
+        self._seconds_between = seconds_between
         self._last_write = time.monotonic()
 
-    def write_when_due(self, tensors: dict[str, Tensor], progress: Progress) -> None:
-        """Write unless the last write (or the start) was less than `SECONDS_BETWEEN_WRITES` ago.
+    def after_step(self, state: Callable[[], State]) -> None:
+        """Write ``state()`` if the time has come, or before a signal that has come is obeyed.
 
-        Raises RunError when the folder cannot be written.
+        Called between two steps, within ``kept_on_signals``. Raises RunError when the folder cannot be written, and
+        KeyboardInterrupt as ``Interruption.obey``.
         """
-        if time.monotonic() - self._last_write < SECONDS_BETWEEN_WRITES:
-            return
-        try:
-            self._write(tensors, progress)
-        except OSError as error:
-            raise RunError(f"Cannot write a checkpoint into {self._folder}: {error.strerror or error}") from error
-        self._last_write = time.monotonic()
+        if interruption.has_come:
+            try:
+                self._write_or_say_why(*state())
+            except RunError as error:
+                log.warning("%s", error)
+            interruption.obey()
+        elif time.monotonic() - self._last_write >= self._seconds_between:
+            self._write_or_say_why(*state())
+            self._last_write = time.monotonic()
 
-    def read(self) -> tuple[dict[str, Tensor], Progress] | None:
+    def read(self) -> State | None:
         """Tensors (on the CPU) and progress of the last write, or None.
 
-        A checkpoint that is damaged, incomplete or of another training is reported in the log and left unused.
+        A checkpoint that is damaged, incomplete, of other work or of another version is reported in the log and left
+        unused.
         """
         if not (self._folder / _DESCRIPTION).exists():
             return None
         try:
             return self._read()
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            log.warning("Training starts over, the checkpoint in %s cannot be used: %s", self._folder, error)
+            log.warning("The work starts over, the checkpoint in %s cannot be used: %s", self._folder, error)
             return None
 
     def discard(self) -> None:
@@ -74,15 +77,23 @@ class Checkpoint:
         for path in [self._folder / _DESCRIPTION, *self._folder.glob("checkpoint-*.safetensors")]:
             path.unlink(missing_ok=True)
 
+    def _write_or_say_why(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        try:
+            self._write(tensors, progress)
+        except OSError as error:
+            raise RunError(f"Cannot write a checkpoint into {self._folder}: {error.strerror or error}") from error
+
     def _write(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         content = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()})
-        file = self._folder / f"checkpoint-{progress['epoch']}.safetensors"
+        digest = hashlib.sha256(content).hexdigest()
+        file = self._folder / f"checkpoint-{digest[:16]}.safetensors"
         with replaced_whole(file) as whole:
             whole.write(content)
         description = {
+            "format": _FORMAT,
             "key": self._key,
             "file": file.name,
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": digest,
             "progress": progress,
         }
         write_json(self._folder / _DESCRIPTION, description)
@@ -90,14 +101,28 @@ class Checkpoint:
             if other != file:
                 other.unlink()
 
-    def _read(self) -> tuple[dict[str, Tensor], Progress]:
+    def _read(self) -> State:
         description = read_json(self._folder / _DESCRIPTION)
+        if "format" not in description or description["format"] != _FORMAT:
+            raise ValueError("it was written by another version of this program")
         if description["key"] != self._key:
-            raise ValueError("it belongs to another training")
+            raise ValueError("it belongs to other work")
         content = (self._folder / description["file"]).read_bytes()
         if hashlib.sha256(content).hexdigest() != description["sha256"]:
             raise ValueError(f"{description['file']} is damaged")
         return safetensors.torch.load(content), description["progress"]
+
+
+@contextlib.contextmanager
+def kept_on_signals(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Let signals wait for ``checkpoint.after_step`` while the work inside lasts; not where there is no checkpoint."""
+    with interruption.deferred() if checkpoint else contextlib.nullcontext():
+        yield
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The ``tensors`` whose names begin with ``prefix``, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _plain(value: Tensor) -> Tensor:

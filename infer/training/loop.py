@@ -5,8 +5,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from infer.environment import Precision
 from infer.errors import RunError
 from infer.seeds import StreamKey, torch_seed
 from infer.training.batches import Batch, BatchSource
-from infer.training.checkpoint import Checkpoint, Progress
+from infer.training.checkpoint import Checkpoint, State, kept_on_signals, under
 from infer.training.draws import Draws
 from infer.training.execution import autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
@@ -25,6 +26,11 @@ from infer.training.optimizers import set_lr
 from infer.training.plan import Plan
 from infer.training.scoring import TestOutcome, run_test
 from infer.training.state import TrainingState
+
+OnCount = Callable[[int], None]
+"""Function that is told the number of images done so far."""
+Testing = Callable[[str, int], AbstractContextManager[OnCount]]
+"""Context of a test, from the name and the number of its images."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +83,21 @@ def fit(
     device: torch.device | str = "cpu",
     precision: Precision = "fp32",
     checkpoint_dir: Path | None = None,
+    seconds_between_checkpoints: float = 120.0,
+    on_images: OnCount | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
+    testing: Testing | None = None,
 ) -> FitResult:
     """Train ``model`` in place; it ends with the weights to keep, in eval mode, on ``device``.
 
     Every random number comes from ``stream`` and the epoch's number, except that those of the batches come from
     ``draws`` where it is given; the caller's random state stays as it is.
-    ``on_epoch`` receives each new record of the history. With ``checkpoint_dir``, a folder for this training
-    alone, an interrupted call made again goes on after the last stored epoch and ends with the same weights,
-    bit for bit on the same device and number of threads; the folder is the caller's to remove.
+    ``on_images`` is told after every update how many images were shown so far, and ``on_epoch`` receives each new
+    record of the history; ``testing`` is entered with the name and the number of the images of a test, and what it
+    gives is told how many are done. None of them makes the host wait for the device.
+    With ``checkpoint_dir``, a folder for this training alone, an interrupted call made again goes on after the last
+    stored update and ends with the same weights, bit for bit on the same device and number of threads; the folder is
+    the caller's to remove.
     Raises RunError when the loss or a weight is no longer finite.
     """
     device = torch.device(device)
@@ -104,24 +116,79 @@ def fit(
         precision=precision,
         layout=layout,
     )
-    checkpoint = Checkpoint(checkpoint_dir, training.key()) if checkpoint_dir else None
-    history, seconds = _resume(training.state, checkpoint)
-    start = time.perf_counter() - seconds
-    for epoch in range(len(history), plan.epochs):
-        loss = training.run_epoch(epoch)
-        if not math.isfinite(loss):
-            if checkpoint:
-                checkpoint.discard()
-            raise RunError(training.not_finite(epoch))
-        history.append(training.record(epoch, loss))
+    checkpoint = Checkpoint(checkpoint_dir, training.key(), seconds_between_checkpoints) if checkpoint_dir else None
+    place = _Place.resumed(training.state, checkpoint, device)
+    history, start = place.history, time.perf_counter() - place.seconds
+
+    def keep() -> None:
+        """Between two steps: write a checkpoint if one is due, and end if a signal has come."""
         if checkpoint:
-            progress = Progress(epoch=epoch + 1, history=history, seconds=time.perf_counter() - start)
-            checkpoint.write_when_due(training.state.tensors(), progress)
-        if on_epoch:
-            on_epoch(dict(history[-1]))
-    last = training.last_test or training.test()  # there is none yet where only the end was to be made again
+            checkpoint.after_step(lambda: place.state(training.state, time.perf_counter() - start))
+
+    def tested(name: str, num_images: int) -> AbstractContextManager[OnCount]:
+        return _followed(testing(name, num_images) if testing else nullcontext(None), keep)
+
+    def shown(count: int) -> None:
+        if on_images:
+            on_images(count)
+        keep()
+
+    with kept_on_signals(checkpoint):
+        for epoch in range(place.epoch, plan.epochs):
+            loss = training.run_epoch(place, shown)
+            if not math.isfinite(loss):
+                if checkpoint:
+                    checkpoint.discard()
+                raise RunError(training.not_finite(epoch))
+            history.append(training.record(epoch, loss, tested))
+            place.next_epoch(device)
+            keep()
+            if on_epoch:
+                on_epoch(dict(history[-1]))
+    last = training.last_test or training.test(tested)  # there is none yet where only the end was to be made again
     training.state.finish()
     return FitResult(history, time.perf_counter() - start, plan.samples_seen, last)
+
+
+@dataclass(eq=False)
+class _Place:
+    """Place that a training has reached, between two updates."""
+
+    loss_sum: Tensor
+    """Sum of the losses of the images that the epoch has shown."""
+    epoch: int = 0
+    steps: int = 0
+    """Updates that the epoch has made."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    """Seconds of the attempts before this one."""
+    random: dict[str, Tensor] = field(default_factory=dict)
+    """State of torch's random numbers (dropout) in the middle of the epoch, by device type; empty at its beginning."""
+
+    @classmethod
+    def resumed(cls, state: TrainingState, checkpoint: Checkpoint | None, device: torch.device) -> "_Place":
+        """The place of the last checkpoint, whose tensors are put into ``state``; without one the beginning."""
+        stored = checkpoint.read() if checkpoint else None
+        if stored is None:
+            return cls(torch.zeros((), device=device))
+        tensors, progress = stored
+        state.load(tensors)
+        return cls(tensors["loss_sum"].to(device), random=under("random.", tensors), **progress)
+
+    def state(self, training: TrainingState, seconds: float) -> State:
+        """Tensors and progress for a checkpoint."""
+        tensors = {**training.tensors(), "loss_sum": self.loss_sum}
+        if self.steps:  # an epoch begins with random numbers of its own
+            tensors["random.cpu"] = torch.get_rng_state()
+            if self.loss_sum.device.type == "cuda":
+                tensors["random.cuda"] = torch.cuda.get_rng_state(self.loss_sum.device)
+        progress = {"epoch": self.epoch, "steps": self.steps, "history": self.history, "seconds": seconds}
+        return tensors, progress
+
+    def next_epoch(self, device: torch.device) -> None:
+        """Go to the beginning of the next epoch."""
+        self.epoch, self.steps, self.random = self.epoch + 1, 0, {}
+        self.loss_sum = torch.zeros((), device=device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,22 +214,29 @@ class _Run:
         named = [self.stream, vars(self.draws), plan, self.precision, sorted(self.tests), shapes]
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
-    def run_epoch(self, epoch: int) -> float:
-        """The updates of one epoch. Returns the mean loss over the images shown, NaN if a weight is not finite.
+    def run_epoch(self, place: _Place, on_images: OnCount) -> float:
+        """The updates of one epoch that are left at ``place``. Returns the mean loss over the images that the epoch has
+        shown, NaN if a weight is not finite.
 
         The host reads from the device once, after the last update.
         """
-        model = self.state.model.train()
-        loss_sum, shown = torch.zeros((), device=self.device), 0
+        model, epoch, before = self.state.model.train(), place.epoch, place.steps
+        sizes = self.plan.batch_sizes[: len(self.plan.steps_of(epoch))]
+        counts = list(accumulate(sizes, initial=epoch * sum(self.plan.batch_sizes)))
+        if before:
+            on_images(counts[before])
         with _seeded(torch_seed(*self.stream, epoch), self.device):
-            for step, batch in zip(self.plan.steps_of(epoch), self.batches.epoch(epoch), strict=True):
+            _restore(place.random, self.device)
+            left = zip(self.plan.steps_of(epoch)[before:], self.batches.epoch(epoch, before), strict=True)
+            for step, batch in left:
                 set_lr(self.state.optimizer, self.plan.lr_at(step))
-                self.state.update(self._losses(batch, loss_sum))
-                shown += len(batch.index)
+                self.state.update(self._losses(batch, place.loss_sum))
+                place.steps += 1
+                on_images(counts[place.steps])
         weight_sum = sum(
             (parameter.detach().sum() for parameter in model.parameters()), torch.zeros((), device=self.device)
         )
-        loss, weights = torch.stack([loss_sum / shown, weight_sum]).tolist()
+        loss, weights = torch.stack([place.loss_sum / sum(sizes), weight_sum]).tolist()
         return loss if math.isfinite(weights) else math.nan
 
     def _losses(self, batch: Batch, loss_sum: Tensor) -> Iterator[Tensor]:
@@ -174,20 +248,24 @@ class _Run:
             loss_sum += loss.detach() * len(part.index)
             yield loss / self.plan.settings.accumulate
 
-    def record(self, epoch: int, loss: float) -> dict[str, float]:
+    def record(self, epoch: int, loss: float, tested: Testing) -> dict[str, float]:
         """The history's record of ``epoch``; tests the network where that is planned."""
         steps = self.plan.steps_of(epoch)
         record = {"epoch": epoch + 1, "step": steps.stop, "lr": self.plan.lr_at(steps[-1]), "train_loss": loss}
         if self.plan.is_tested(epoch):
-            self.last_test.update(self.test())
+            self.last_test.update(self.test(tested))
             for name, outcome in self.last_test.items():
                 record |= {f"{name}/{measure}": value for measure, value in outcome.scores.items()}
         return record
 
-    def test(self) -> dict[str, TestOutcome]:
-        """Test the network, or the average of its weights, on every set of images."""
-        network = self.state.tested
-        return {name: run_test(network, images, self.device, self.precision) for name, images in self.tests.items()}
+    def test(self, tested: Testing) -> dict[str, TestOutcome]:
+        """Test the network, or the average of its weights, on every set of images, each in the context ``tested``."""
+        outcomes = {}
+        for name, images in self.tests.items():
+            with tested(name, len(images)) as on_images:
+                network = self.state.tested
+                outcomes[name] = run_test(network, images, self.device, self.precision, on_images=on_images)
+        return outcomes
 
     def not_finite(self, epoch: int) -> str:
         """The message when ``epoch`` ends with a loss or a weight that is not finite."""
@@ -200,14 +278,17 @@ class _Run:
         )
 
 
-def _resume(state: TrainingState, checkpoint: Checkpoint | None) -> tuple[list[dict[str, float]], float]:
-    """History and seconds of the epochs already done, their tensors put into ``state``."""
-    stored = checkpoint.read() if checkpoint else None
-    if stored is None:
-        return [], 0.0
-    tensors, progress = stored
-    state.load(tensors)
-    return progress["history"], progress["seconds"]
+@contextmanager
+def _followed(testing: AbstractContextManager[OnCount | None], keep: Callable[[], None]) -> Iterator[OnCount]:
+    """``testing``, with ``keep`` after every part of the images."""
+    with testing as on_images:
+
+        def shown(count: int) -> None:
+            if on_images:
+                on_images(count)
+            keep()
+
+        yield shown
 
 
 @contextmanager
@@ -216,6 +297,14 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+def _restore(random: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put torch's random numbers into the state that ``_Place.random`` holds."""
+    if "cpu" in random:
+        torch.set_rng_state(random["cpu"])
+    if "cuda" in random:
+        torch.cuda.set_rng_state(random["cuda"], device)
 
 
 def _accuracies(record: dict[str, float]) -> dict[str, float]:

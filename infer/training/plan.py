@@ -88,6 +88,11 @@ class Plan:
         is_due = after > before and steps.stop > self.settings.test_from * self.total_steps
         return is_due or epoch + 1 == self.epochs
 
+    @property
+    def num_tests(self) -> int:
+        """Epochs that a test follows."""
+        return sum(map(self.is_tested, range(self.epochs)))
+
     def lr_at(self, step: int) -> float:
         """Learning rate of update ``step``: a linear warm-up, then half a cosine from the peak towards zero.
 

@@ -1,6 +1,6 @@
 """Accuracy, predictions and logits of a network on many images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,11 +35,12 @@ def run_test(
     device: torch.device | str = "cpu",
     precision: Precision = "fp32",
     batch_size: int | None = None,
+    on_images: Callable[[int], None] | None = None,
 ) -> TestOutcome:
-    """Classify ``images``, un-augmented."""
+    """Classify ``images``, un-augmented; ``on_images`` is told after every part of them how many are done."""
     hits, predicted, confidence = [], [], []
     with _evaluating(model):
-        for rows, logits in _chunks(model, images, device, precision, batch_size):
+        for rows, logits in _chunks(model, images, device, precision, batch_size, on_images):
             targets = images.targets[rows].to(device)
             ranked = logits.topk(5 if logits.shape[1] > 5 else 1).indices
             hits.append((ranked == targets[:, None]).sum(dim=0))
@@ -58,24 +59,38 @@ def predict_logits(
     device: torch.device | str = "cpu",
     precision: Precision = "fp32",
     batch_size: int | None = None,
+    on_images: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Logits of all images, un-augmented: float32 [N, classes] on the CPU."""
+    """Logits of all images, un-augmented: float32 [N, classes] on the CPU; ``on_images`` as for ``score``."""
     with _evaluating(model):
-        return torch.cat([logits.cpu() for _, logits in _chunks(model, images, device, precision, batch_size)])
+        chunks = _chunks(model, images, device, precision, batch_size, on_images)
+        return torch.cat([logits.cpu() for _, logits in chunks])
+
+
+def images_together(pixels: int) -> int:
+    """Images of so many ``pixels`` that pass a network together where nobody says how many."""
+    return min(_MOST_IMAGES, _MOST_PIXELS // pixels) or 1
 
 
 def _chunks(
-    model: nn.Module, images: Images, device: torch.device | str, precision: Precision, batch_size: int | None
+    model: nn.Module,
+    images: Images,
+    device: torch.device | str,
+    precision: Precision,
+    batch_size: int | None,
+    on_images: Callable[[int], None] | None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Rows and their float32 logits on ``device``, ``batch_size`` images at a time; None: as many as fit everywhere."""
     layout = memory_format_of(model)
-    batch_size = batch_size or min(_MOST_IMAGES, _MOST_PIXELS // images.pixels.shape[2:].numel()) or 1
+    batch_size = batch_size or images_together(images.pixels.shape[2:].numel())
     chunks = [slice(part.start, part.stop) for part in consecutive(len(images), batch_size)]
     for rows, pixels in zip(chunks, images.chunks(chunks), strict=True):
         pixels = pixels.to(device).contiguous(memory_format=layout)
         with autocast(device, precision):
             logits = model(images.normalised(pixels))
         yield rows, logits.float()
+        if on_images:
+            on_images(rows.stop)
 
 
 @contextmanager

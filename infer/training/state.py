@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from infer.config.training import Training
 from infer.training.average import WeightAverage
+from infer.training.checkpoint import under
 from infer.training.optimizers import build_optimizer
 
 
@@ -56,10 +57,10 @@ class TrainingState:
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Restore the result of `tensors` for the same model and settings."""
-        self.model.load_state_dict(_under("model.", tensors))
+        self.model.load_state_dict(under("model.", tensors))
         if self.average is not None:
-            self.average.module.load_state_dict(_under("average.", tensors))
-        self._load_moments(_under("optimizer.", tensors))
+            self.average.module.load_state_dict(under("average.", tensors))
+        self._load_moments(under("optimizer.", tensors))
 
     def _load_moments(self, tensors: dict[str, Tensor]) -> None:
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -72,7 +73,3 @@ class TrainingState:
                 value = torch.empty_like(parameter, requires_grad=False).copy_(value)
             state.setdefault(int(number), {})[moment] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

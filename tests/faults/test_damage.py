@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.artefacts import artefact_classes
@@ -20,7 +21,6 @@ from infer.pipeline.result import RunResult
 from infer.pipeline.run import make_all
 from infer.stages.pictures import Pictures
 from infer.teachers import network
-from infer.training import checkpoint
 
 WORDS = (
     "teachers.archs=[convnet3_w32_batchnorm,resnet8_w8]",
@@ -60,8 +60,8 @@ def run(resolved) -> Callable[..., Context]:
     """Makes everything that is not in the store yet, in this process."""
     configs = {method: resolved(f"method={method}", *WORDS, *words) for method, words in OF_METHOD.items()}
 
-    def run(outputs: Path, method: str = "infer") -> Context:
-        context = prepare(replace(configs[method], outputs=str(outputs)), outputs, Console(), [])
+    def run(outputs: Path, method: str = "infer", **changes: Any) -> Context:
+        context = prepare(replace(configs[method], outputs=str(outputs), **changes), outputs, Console(), [])
         evaluations = plan_evaluations(context, in_sweep=False)
         RunResult(context.run_folder, context.config, {}).add_plan(evaluations, by_stage(evaluations))
         make_all(context, by_stage(evaluations), on_stage_done=lambda: None)
@@ -179,10 +179,9 @@ CHECKPOINT_FAULTS = {
 
 @pytest.mark.parametrize("fault", CHECKPOINT_FAULTS)
 def test_a_damaged_checkpoint_is_not_used(run, whole, tmp_path, monkeypatch, caplog, fault):
-    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_WRITES", 0.0)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(network, "fit", _interrupted_after_two_epochs)
-        run(tmp_path)
+        run(tmp_path, checkpoint_minutes=1e-9)
     (scratch,) = tmp_path.glob("teachers/.making-*/scratch")
     CHECKPOINT_FAULTS[fault](scratch)
     epochs = []

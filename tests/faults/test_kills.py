@@ -6,7 +6,8 @@ import pytest
 from helpers.small_run import SMALL_RUN
 from killing import Work, check, figures, kill_among, kill_in_every_stage, reference
 
-WORDS = (*SMALL_RUN, "evaluate.repeats=2", "baselines=[random_static]")
+OFTEN = "checkpoint_minutes=0.001"
+WORDS = (*SMALL_RUN, OFTEN, "evaluate.repeats=2", "baselines=[random_static]")
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,7 @@ def test_killed_at_fifty_random_moments(undisturbed, tmp_path, capsys):
 @pytest.mark.slow
 def test_four_processes_of_which_random_ones_are_killed(tmp_path, capsys):
     words = (
+        OFTEN,
         "teachers.epochs=10",
         "method.iterations=30",
         "method.group=1",

@@ -1,4 +1,4 @@
-"""``launch.py`` as it is, but it notes what it is at, and it writes a checkpoint after every epoch.
+"""``launch.py`` as it is, but it notes what it is at.
 
 A line of the trace, the file that ``INFER_TRACE`` names: time, process, what begins, the stage, the artefact.
 """
@@ -10,7 +10,6 @@ from pathlib import Path
 from infer import cli
 from infer.stages import report
 from infer.store import Artefact, Store
-from infer.training import checkpoint
 
 
 def _note(event: str, stage: str, name: str = "-") -> None:
@@ -32,7 +31,6 @@ def _traced_report(*arguments: object) -> None:
 
 fill, run_report = Store._fill, report.run
 Store._fill, report.run = _traced_fill, _traced_report
-checkpoint.SECONDS_BETWEEN_WRITES = 0.0
 
 if __name__ == "__main__":
     cli.main()

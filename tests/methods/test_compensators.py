@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 from dataclasses import replace
 from functools import partial
 
@@ -11,10 +12,12 @@ from plain_optimisation import CLASSES, SIZE, adam, loss_terms, smooth_teacher
 from torch import Tensor, nn
 
 from infer.errors import RunError, UsageError
+from infer.interruption import Terminated
 from infer.methods.optimisation.augmentation import Augmentation, Transform
 from infer.methods.optimisation.curves import CURVE_POINTS
 from infer.methods.optimisation.loop import (
     MatchingLoss,
+    OptimisationResult,
     Problem,
     compile_pays,
     descend,
@@ -22,6 +25,7 @@ from infer.methods.optimisation.loop import (
 )
 from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
 from infer.methods.sets.compensators import compensation
+from infer.training.checkpoint import Checkpoint
 
 JITTER_PX = 3
 SETTINGS = OptimisationSettings(
@@ -181,6 +185,43 @@ def test_loss_that_is_not_finite_stops_the_run_in_one_line(teacher: nn.Module, n
 def test_compensators_that_are_not_finite_at_the_end(teacher: nn.Module, natural: Tensor) -> None:
     with pytest.raises(RunError, match="the end of 1"):
         optimise(teacher, problem_of(natural, 1), replace(SETTINGS, iterations=1, lr=math.inf))
+
+
+@pytest.mark.parametrize("stop", [1, 7, 19, 20])
+def test_an_interrupted_optimisation_ends_with_the_same_bits(teacher, natural, tmp_path, stop) -> None:
+    settings = replace(SETTINGS, precision=GenerationPrecision.fp32)
+    problem = replace(problem_of(natural), gradient_before=torch.ones(3, 1, 3, SIZE, SIZE))
+    whole = optimise(teacher, problem, settings)
+    heard = []
+
+    def work(on_progress) -> OptimisationResult:
+        return optimise(teacher, problem, settings, on_progress, "small", Checkpoint(tmp_path, "key", 0.0))
+
+    with pytest.raises(KeyboardInterrupt):
+        work(lambda done: _stop_at(stop, done))
+    result = work(heard.append)
+    assert heard == list(range(max(1, stop - 1), 21))
+    assert torch.equal(result.variable, whole.variable)
+    assert result.curves.keys() == whole.curves.keys()
+    assert all(torch.equal(values, whole.curves[name]) for name, values in result.curves.items())
+
+
+def test_a_signal_loses_no_iteration(teacher, natural, tmp_path, signals) -> None:
+    whole, heard = optimise(teacher, problem_of(natural), SETTINGS), []
+
+    def work(on_progress) -> OptimisationResult:
+        checkpoint = Checkpoint(tmp_path, "key", 1000.0)
+        return optimise(teacher, problem_of(natural), SETTINGS, on_progress, "small", checkpoint)
+
+    with pytest.raises(Terminated):
+        work(lambda done: signal.raise_signal(signal.SIGUSR1) if done == 7 else None)
+    assert torch.equal(work(heard.append).variable, whole.variable)
+    assert heard[:2] == [7, 8]
+
+
+def _stop_at(stop: int, done: int) -> None:
+    if done == stop:
+        raise KeyboardInterrupt
 
 
 def test_teacher_without_batchnorm_layers_is_named(natural: Tensor) -> None:

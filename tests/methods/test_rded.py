@@ -141,7 +141,7 @@ def test_fewer_scored_images_are_the_first_of_more(make_context):
 
 def test_scoring_again_gives_the_same_bits(make_context):
     scores = scores_of(rded_set(make_context))
-    stored, again = scores.of_class(5), scores.outputs_for(scores.network(), 5)
+    stored, again = scores.of_class(5), scores.outputs_for(scores.network(), 5, scores.images_of(5), lambda count: None)
     assert stored.keys() == again.keys() and all(torch.equal(stored[key], again[key]) for key in stored)
 
 

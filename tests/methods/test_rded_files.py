@@ -115,7 +115,9 @@ def test_scores_and_images_are_of_crops_of_the_files_own_pixels(rded_set, root, 
     exact = copy.deepcopy(network).double()
     stored = images.images().pixels.view(len(WNIDS), 3, 2, SIZE // 2, 2, SIZE // 2)
     for target in range(len(WNIDS)):
-        known = scores.outputs_for(network, target)  # not out of the store: these are made either way
+        known = scores.outputs_for(
+            network, target, scores.images_of(target), lambda count: None
+        )  # not out of the store: these are made either way
         assert sorted(known["index"].tolist()) == list(range(5 * target, 5 * target + 5))
         best = []
         for place, row in enumerate(known["index"].tolist()):

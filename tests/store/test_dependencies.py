@@ -93,6 +93,7 @@ CHANGES = {
     "device": [Change("auto", given="precision=fp32")],
     "precision": [Change("bf16", ALL), Change("fp32")],
     "worker": [Change("1")],
+    "checkpoint_minutes": [Change("0.5")],
     "outputs": [Change("elsewhere")],
     "dataset.name": [Change("numbers")],
     "dataset.root": [Change("{copy}", given=FOLDER)],

@@ -1,14 +1,16 @@
 """Interrupted trainings end with the same weights, and use no checkpoint that is not whole or not theirs."""
 
+import contextlib
 import json
 import logging
+import signal
 
 import pytest
 import torch
 
 from infer.config.training import Optimizer, Training
 from infer.errors import RunError
-from infer.training import checkpoint
+from infer.interruption import SIGNALS, Terminated
 from infer.training.draws import Draws
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
@@ -19,16 +21,23 @@ class Interruption(Exception):
     """Stands for whatever ends a run."""
 
 
-@pytest.fixture(autouse=True)
-def write_every_epoch(monkeypatch):
-    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_WRITES", 0)
-
-
 @pytest.fixture
 def run(make_net, separable, tmp_path):
-    """Trains a fresh network, interrupted if asked; returns it, the result and the epochs made."""
+    """Trains a fresh network, interrupted if asked; returns it, the result and the epochs made.
 
-    def start(stop_after: int | None = None, folder=tmp_path / "checkpoint", seed: int = 0, draws=None, **changes):
+    It is shown 20 images an epoch, and writes a checkpoint after every update of 8 of them, unless told otherwise.
+    """
+
+    def start(
+        stop_after: int | None = None,
+        folder=tmp_path / "checkpoint",
+        seed: int = 0,
+        draws=None,
+        seconds_between: float = 0.0,
+        on_images=None,
+        testing=None,
+        **changes,
+    ):
         net, images, made = make_net(), separable(20), []
         settings = Training(**{"epochs": 4, "batch_size": 8, "lr": 0.01, "test_every": 1} | changes)
 
@@ -46,7 +55,10 @@ def run(make_net, separable, tmp_path):
             draws=draws,
             tests={"test": separable(30, seed=1)},
             checkpoint_dir=folder,
+            seconds_between_checkpoints=seconds_between,
+            on_images=on_images,
             on_epoch=on_epoch,
+            testing=testing,
         )
         return net, result, made
 
@@ -56,6 +68,15 @@ def run(make_net, separable, tmp_path):
 def interrupt(run, **options) -> None:
     with pytest.raises(Interruption):
         run(stop_after=2, **options)
+
+
+def at(count: int, act):
+    """An ``on_images`` that calls ``act`` when so many images were shown."""
+    return lambda shown: act() if shown == count else None
+
+
+def raise_interruption() -> None:
+    raise Interruption
 
 
 def assert_bitwise_equal(net, other) -> None:
@@ -74,6 +95,67 @@ def test_a_resumed_training_ends_with_the_same_weights(run, optimizer, ema_decay
     assert_bitwise_equal(net, whole_net)
     assert resumed.history == whole.history
     assert (resumed.scores, resumed.best, resumed.steps) == (whole.scores, whole.best, whole.steps)
+
+
+@pytest.mark.parametrize("count", [8, 36, 40, 48])
+@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.9, "optimizer": Optimizer.sgd}, {"accumulate": 2}])
+def test_a_training_that_stops_within_an_epoch_ends_with_the_same_numbers(run, count, changes):
+    whole_net, whole, _ = run(folder=None, **changes)
+    with pytest.raises(Interruption):
+        run(on_images=at(count, raise_interruption), **changes)
+    counts = []
+    net, resumed, _ = run(on_images=counts.append, **changes)
+    every = [8, 16, 20, 28, 36, 40, 48, 56, 60, 68, 76, 80]
+    before = every[every.index(count) - 1] if count > 8 else 8  # the update at hand is lost
+    assert counts == [shown for shown in every if shown >= before + (before in (20, 40, 60))]
+    assert_bitwise_equal(net, whole_net)
+    assert (resumed.history, resumed.samples_seen) == (whole.history, whole.samples_seen)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_within_an_epoch_loses_no_update(run, signals, tmp_path, number):
+    whole_net, whole, _ = run(folder=None)
+    expected = KeyboardInterrupt if number == signal.SIGINT else Terminated
+    with pytest.raises(expected):
+        run(on_images=at(36, lambda: signal.raise_signal(number)), seconds_between=1000)
+    progress = json.loads((tmp_path / "checkpoint" / "checkpoint.json").read_text())["progress"]
+    assert (progress["epoch"], progress["steps"]) == (1, 2)
+    counts = []
+    net, resumed, _ = run(on_images=counts.append)
+    assert counts[:2] == [36, 40]
+    assert_bitwise_equal(net, whole_net)
+    assert resumed.history == whole.history
+
+
+def test_a_signal_within_a_test_loses_no_update(run, signals):
+    whole_net, whole, _ = run(folder=None)
+    tests = []
+
+    @contextlib.contextmanager
+    def testing(name, num_images):
+        tests.append((name, num_images))
+        yield lambda count: signal.raise_signal(signal.SIGTERM) if len(tests) == 2 else None
+
+    with pytest.raises(Terminated) as ended:
+        run(testing=testing, seconds_between=1000)
+    assert ended.value.exit_code == 143 and tests == [("test", 30)] * 2
+    counts = []
+    net, resumed, made = run(on_images=counts.append)
+    assert counts[:2] == [40, 48] and made == [2, 3, 4]
+    assert_bitwise_equal(net, whole_net)
+    assert resumed.history == whole.history
+
+
+def test_a_signal_ends_a_training_without_a_checkpoint_at_once(run, signals):
+    counts = []
+
+    def on_images(count):
+        counts.append(count)
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Terminated):
+        run(folder=None, on_images=on_images)
+    assert counts == [8]
 
 
 def test_groups_of_parameters_and_parts_of_batches_resume(run):
@@ -124,23 +206,28 @@ def test_a_finished_training_is_not_made_again(run):
 def test_one_pair_of_files_is_left(run, tmp_path):
     run()
     names = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
-    assert names == ["checkpoint-4.safetensors", "checkpoint.json"]
+    assert len(names) == 2 and names[1] == "checkpoint.json"
+
+
+def tensors_in(folder):
+    (path,) = folder.glob("checkpoint-*.safetensors")
+    return path
 
 
 def truncate(folder):
-    path = folder / "checkpoint-2.safetensors"
+    path = tensors_in(folder)
     path.write_bytes(path.read_bytes()[:-10])
 
 
 def flip_a_bit(folder):
-    path = folder / "checkpoint-2.safetensors"
+    path = tensors_in(folder)
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
 
 
 def lose_the_tensors(folder):
-    (folder / "checkpoint-2.safetensors").unlink()
+    tensors_in(folder).unlink()
 
 
 def cut_the_description(folder):
@@ -156,6 +243,14 @@ def replace_the_description(folder):
     (folder / "checkpoint.json").write_text("[]")
 
 
+def make_it_old(folder):
+    """The description of the version that wrote whole epochs only."""
+    path = folder / "checkpoint.json"
+    description = json.loads(path.read_text())
+    del description["format"], description["progress"]["steps"]
+    path.write_text(json.dumps(description))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -165,6 +260,7 @@ def replace_the_description(folder):
         cut_the_description,
         empty_the_description,
         replace_the_description,
+        make_it_old,
     ],
 )
 def test_a_damaged_checkpoint_is_reported_and_not_used(run, tmp_path, caplog, damage):
@@ -184,13 +280,12 @@ def test_the_checkpoint_of_another_training_is_not_used(run, caplog, change):
     interrupt(run)
     net, _, made = run(**change)
     assert made[0] == 1
-    assert "belongs to another training" in caplog.text
+    assert "belongs to other work" in caplog.text
     assert_bitwise_equal(net, run(folder=None, **change)[0])
 
 
-def test_nothing_is_written_by_a_short_training(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_WRITES", 20)
-    run()
+def test_nothing_is_written_by_a_short_training(run, tmp_path):
+    run(seconds_between=20)
     assert not (tmp_path / "checkpoint").exists()
 
 

@@ -33,9 +33,17 @@ class Curves:
         for key, value in (values | self._measure(x)).items():
             self._values.setdefault(key, []).append(value.float())
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Values so far by the name of their curve, for a checkpoint: float32 [points, G]."""
+        return {key: torch.stack(values) for key, values in self._values.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Restore the result of ``tensors``."""
+        self._values = {key: list(values) for key, values in tensors.items()}
+
     def collected(self) -> dict[str, Tensor]:
         """Curves by name, on the CPU: ``iteration`` int64 [points], the others float32 [points, G]."""
-        return {"iteration": self._points} | {key: torch.stack(values).cpu() for key, values in self._values.items()}
+        return {"iteration": self._points} | {key: values.cpu() for key, values in self.tensors().items()}
 
     def require_finite(self, term: str, values: Tensor, when: str) -> None:
         """Raise RunError if ``values`` of ``term`` are not finite."""

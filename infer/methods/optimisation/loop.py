@@ -15,6 +15,8 @@ from infer.methods.optimisation.chunked_loss import ChunkedMatchingLoss
 from infer.methods.optimisation.curves import Curves
 from infer.methods.optimisation.loss import MatchingLoss, Problem, torch_dtype
 from infer.methods.optimisation_settings import OptimisationSettings
+from infer.training.checkpoint import Checkpoint, State, kept_on_signals, under
+from infer.training.optimizers import set_lr
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,24 @@ def optimise(
     settings: OptimisationSettings,
     on_progress: Callable[[int], None] | None = None,
     name: str = "",
+    checkpoint: Checkpoint | None = None,
 ) -> OptimisationResult:
     """Solve ``problem``, all groups in one batch, on the device of its ``start``.
 
-    ``on_progress`` is called with the number of finished iterations; ``name`` names the teacher in messages. Raises
-    UsageError for a teacher without BatchNorm layers and RunError for a loss that is not finite.
+    ``on_progress`` is called with the number of finished iterations; ``name`` names the teacher in messages. With
+    ``checkpoint`` an interrupted call made again goes on after its last iteration. Raises UsageError for a teacher
+    without BatchNorm layers and RunError for a loss that is not finite.
     """
     kind = MatchingLoss if problem.class_chunk is None else ChunkedMatchingLoss
     loss = kind(teacher, problem, settings, name)
-    compiled = _is_to_be_compiled(problem, settings) and loss.compile()
+    images = problem.start if problem.base is None else problem.base  # x may be smaller than what it is added to
+    to_compile = is_to_be_compiled(settings, len(problem.start) * len(problem.classes), images.shape[-1])
+    compiled = to_compile and loss.compile()
     remedy = f"try a smaller method.lr (now {settings.lr:g}) or method.bn_weight (now {settings.bn_weight:g})"
     curves = Curves(settings.iterations, remedy, loss.teacher.name, problem.measure)
-    x = descend(loss, problem, settings, curves.record, on_progress)
+    with kept_on_signals(checkpoint):
+        kept = _Kept(checkpoint, curves) if checkpoint else None
+        x = descend(loss, problem, settings, curves.record, on_progress, kept)
     curves.require_finite("result", x, "the end")
     return OptimisationResult(x.float().cpu(), curves.collected(), compiled)
 
@@ -63,6 +71,7 @@ def descend(
     settings: OptimisationSettings,
     observe: Callable[[int, Tensor, Tensor, Tensor], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    kept: "_Kept | None" = None,
 ) -> Tensor:
     """x after Adam's last step, in the precision of ``settings``, on the device of ``problem.start``.
 
@@ -71,23 +80,58 @@ def descend(
     transforms = problem.transforms.to(problem.start.device)
     x = problem.start.to(torch_dtype(settings.precision), copy=True).requires_grad_()
     adam = torch.optim.Adam([x], lr=settings.lr, betas=(0.5, 0.9), eps=1e-8)
-    cosine = torch.optim.lr_scheduler.LambdaLR(adam, lambda t: 0.5 * (1 + math.cos(math.pi * t / settings.iterations)))
-    for iteration in range(settings.iterations):
+    done = kept.resume(adam, x) if kept else 0
+    if done and on_progress:
+        on_progress(done)
+    for iteration in range(done, settings.iterations):
+        set_lr(adam, settings.lr * (0.5 * (1 + math.cos(math.pi * iteration / settings.iterations))))
         x.grad, cross_entropy, penalty = loss.gradient(x, transforms[iteration])
         if iteration == 0 and problem.gradient_before is not None:
             x.grad += problem.gradient_before
         if observe:
             observe(iteration, x.detach(), cross_entropy, penalty)
         adam.step()
-        cosine.step()
         if problem.project:
             problem.project(x.detach())
         if on_progress:
             on_progress(iteration + 1)
+        if kept:
+            kept.after(iteration + 1, adam, x)
     return x.detach()
 
 
-def _is_to_be_compiled(problem: Problem, settings: OptimisationSettings) -> bool:
+@dataclass(frozen=True)
+class _Kept:
+    """State of a descent on disk: x, the moments of Adam and the curves."""
+
+    checkpoint: Checkpoint
+    curves: Curves
+
+    def after(self, iterations: int, adam: torch.optim.Adam, x: Tensor) -> None:
+        """Keep the state after so many ``iterations``, if it is time, and obey a signal that has come."""
+
+        def state() -> State:
+            curves = {f"curve.{name}": values for name, values in self.curves.tensors().items()}
+            moments = {f"adam.{name}": value for name, value in adam.state[x].items()}
+            return {"x": x, **moments, **curves}, {"iterations": iterations}
+
+        self.checkpoint.after_step(state)
+
+    def resume(self, adam: torch.optim.Adam, x: Tensor) -> int:
+        """Iterations of the last checkpoint, whose state is restored; 0 without one."""
+        stored = self.checkpoint.read()
+        if stored is None:
+            return 0
+        tensors, progress = stored
+        x.data.copy_(tensors["x"])
+        for name, value in under("adam.", tensors).items():
+            adam.state[x][name] = value if value.dim() == 0 else torch.empty_like(x, requires_grad=False).copy_(value)
+        self.curves.load({name: value.to(x.device) for name, value in under("curve.", tensors).items()})
+        iterations: int = progress["iterations"]
+        return iterations
+
+
+def is_to_be_compiled(settings: OptimisationSettings, images_per_iteration: int, image_size: int) -> bool:
     """``settings.compile`` or, where it is null, whether compiling pays.
 
     That is decided by values in the signature of the artefact alone, so that its numbers do not depend on the run that
@@ -95,8 +139,7 @@ def _is_to_be_compiled(problem: Problem, settings: OptimisationSettings) -> bool
     """
     if settings.compile is not None:
         return settings.compile
-    images = problem.start if problem.base is None else problem.base  # x may be smaller than what it is added to
-    return compile_pays(settings.iterations, len(problem.start) * len(problem.classes), images.shape[-1])
+    return compile_pays(settings.iterations, images_per_iteration, image_size)
 
 
 def compile_pays(iterations: int, images_per_iteration: int, image_size: int) -> bool:

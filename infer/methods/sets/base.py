@@ -108,6 +108,10 @@ class DistilledArtefact(Artefact, TrainingSet):
         return {}
 
     @property
+    def expected_bytes(self) -> int:
+        return self.bytes.total
+
+    @property
     @abstractmethod
     def blocks(self) -> list[Block]:
         """Partition of the set into parts that are labelled separately."""

@@ -17,12 +17,13 @@ from infer.context import Context
 from infer.distilled.compose import enlarged
 from infer.methods.infer import ChunkStatistics, InferMethod
 from infer.methods.optimisation.augmentation import Augmentation, Transforms
-from infer.methods.optimisation.loop import optimise
+from infer.methods.optimisation.loop import is_to_be_compiled, optimise
 from infer.methods.optimisation.loss import Problem
 from infer.records.names import CURVES
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
+from infer.work import Pass, Work
 
 _COMPENSATORS = "compensators.safetensors"
 
@@ -57,16 +58,35 @@ class CompensatorGroup(Artefact):
     def parents(self) -> Mapping[str, Artefact]:
         return {"teacher": self.teacher}
 
+    @property
+    def work(self) -> Work:
+        context, method, classes = self._context, self._method, self._context.data.num_classes
+        images, chunk = len(self.subsets) * classes, method.chunk_of(classes)
+        compiled = is_to_be_compiled(method, images, context.data.image_size)
+        together = len(self.subsets) * (chunk or classes)
+        ways = [Pass.optimise]
+        if chunk is not None and method.chunk_statistics is ChunkStatistics.all:
+            ways.append(Pass.forward)  # which collects the statistics
+        total, precision = method.iterations * images, method.precision.value
+        return Work([context.passes(how, self.teacher.arch, total, together, precision, compiled) for how in ways])
+
+    @property
+    def expected_bytes(self) -> int:
+        method, size = self._method, self._context.data.image_size // self._method.compensator_scale
+        count = len(self.subsets) * (self._context.data.num_classes if method.per_class else 1)
+        return count * 3 * size**2 * torch.float32.itemsize
+
     def make(self, workspace: Workspace) -> dict[str, Any]:
         context, method = self._context, self._method
         description = f"generate {self.teacher.arch} k={self.subsets.start}..{self.subsets.stop - 1}"
-        with context.console.progress(description, method.iterations) as ticker:
+        with context.meter(self, description, method.iterations, "steps") as meter:
             result = optimise(
                 self.teacher.network(),
                 self._problem(),
                 method,
-                on_progress=ticker.advance_to,
+                on_progress=meter.advance_to,
                 name=self.teacher.arch,
+                checkpoint=context.checkpoint(self, workspace),
             )
         found = result.variable if method.per_class else result.variable.squeeze(1)
         save_tensors(workspace.folder / _COMPENSATORS, {"compensators": found})

@@ -1,6 +1,7 @@
 """Penultimate features of a teacher on real images: the inputs of its last linear layer."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from infer.errors import UsageError
 from infer.methods.sets.teacher_outputs import TeacherOutputs
 from infer.training.images import Images
-from infer.training.scoring import predict_logits
+from infer.training.scoring import images_together, predict_logits
+from infer.work import Pass, Work
 
 
 class Features(TeacherOutputs):
@@ -20,12 +22,22 @@ class Features(TeacherOutputs):
         """The teacher without its last layer."""
         return without_head(self.teacher.network(), self.teacher.arch, self.context.data.image_size)
 
-    def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
+    @property
+    def work(self) -> Work:
+        images, together = sum(self.counts), images_together(self.context.data.image_size**2)
+        return Work([self.context.passes(Pass.forward, self.teacher.arch, images, together)])
+
+    def images_of(self, target: int) -> Tensor:
+        return self.context.data.class_indices[target]
+
+    def outputs_for(
+        self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
+    ) -> dict[str, Tensor]:
         data = self.context.data
-        index = data.class_indices[target]
         images = Images(data.train.only(index).images, data.normalisation)
         # The outputs of a network without a head are its features.
-        return {"index": index, "features": predict_logits(network, images, device=self.context.device)}
+        features = predict_logits(network, images, device=self.context.device, on_images=on_images)
+        return {"index": index, "features": features}
 
 
 def without_head(network: nn.Module, arch: str, image_size: int) -> nn.Module:

@@ -5,7 +5,7 @@ and factor² patches make an image (Sun et al., CVPR 2024). Nothing is optimised
 squares made of larger files, crops are drawn on the files' own pixels.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from infer.training.images import Images
 from infer.training.prefetch import prefetched
 from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
 from infer.training.resampling import resized_crops
+from infer.work import Pass, Work
 
 _CROPS_PER_BATCH = 256
 
@@ -50,10 +51,11 @@ class CropScores(TeacherOutputs):
             **({"crops_of": "files"} if self.context.data.is_resized else {}),
         }
 
-    def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
-        index = self._scored(target)
+    def outputs_for(
+        self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
+    ) -> dict[str, Tensor]:
         scored = self._scored_files if self.context.data.is_resized else self._scored_images
-        squares, losses = scored(network, target, index)
+        squares, losses = scored(network, target, index, on_images)
         lowest = losses.min(dim=1)
         return {
             "index": index,
@@ -74,8 +76,14 @@ class CropScores(TeacherOutputs):
             patches = resized_crops(pixels, squares, self._patch_size).squeeze(1)
         return patches.round().clamp(0, 255).to(torch.uint8)
 
-    def _scored(self, target: int) -> Tensor:
-        """Indices of the images of a class that are scored, int64 [n]."""
+    @property
+    def work(self) -> Work:
+        images = sum(min(count, self._method.images_per_class) for count in self.counts)
+        together = max(1, _CROPS_PER_BATCH // self._method.crops) * self._method.crops
+        passes = self.context.passes(Pass.forward, self.teacher.arch, images * self._method.crops, together)
+        return Work([passes], name="crops of files" if self.context.data.is_resized else "crops")
+
+    def images_of(self, target: int) -> Tensor:
         of_class = self.context.data.class_indices[target]
         order = generator(self.context.config.seed, "scored images", target).permutation(len(of_class))
         return of_class[torch.from_numpy(order[: self._method.images_per_class])]
@@ -87,14 +95,19 @@ class CropScores(TeacherOutputs):
         """
         return generator(self.context.config.seed, "scored crops", target).random((images, self._method.crops, numbers))
 
-    def _scored_images(self, network: nn.Module, target: int, index: Tensor) -> tuple[Tensor, Tensor]:
+    def _scored_images(
+        self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
+    ) -> tuple[Tensor, Tensor]:
         """Crops int64 [n, crops, 3] of the images ``index`` and their cross-entropies [n, crops]."""
         data = self.context.data
         squares = square_crops(self._uniform(target, len(index), 3), data.image_size, self._method.scale_min)
         images = Images(data.train.only(index).images, data.normalisation)
-        return squares, crop_losses(network, images, squares, self._patch_size, target, self.context.device)
+        size, device = self._patch_size, self.context.device
+        return squares, crop_losses(network, images, squares, size, target, device, on_images)
 
-    def _scored_files(self, network: nn.Module, target: int, index: Tensor) -> tuple[Tensor, Tensor]:
+    def _scored_files(
+        self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
+    ) -> tuple[Tensor, Tensor]:
         """The same for crops of the pixels of the files of the images ``index``, each of which is decoded once."""
         data, device = self.context.data, self.context.device
         uniform = self._uniform(target, len(index), ATTEMPTS + 2)
@@ -106,6 +119,7 @@ class CropScores(TeacherOutputs):
             crops = torch.stack([crops_of(*pair, self._patch_size) for pair in zip(seen, drawn, strict=True)])
             losses.append(batch_losses(network, crops, data.image_size, target))
             squares += drawn
+            on_images(len(squares))
         return torch.stack(squares), torch.cat(losses).cpu()
 
     def _files(self, rows: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
@@ -207,17 +221,24 @@ def crops_of(image: Tensor, squares: Tensor, size: int) -> Tensor:
 
 
 def crop_losses(
-    network: nn.Module, images: Images, squares: Tensor, patch_size: int, target: int, device: torch.device
+    network: nn.Module,
+    images: Images,
+    squares: Tensor,
+    patch_size: int,
+    target: int,
+    device: torch.device,
+    on_images: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
     """Cross-entropy of ``network`` with class ``target`` on each of ``squares`` [n, crops, 3]: [n, crops], on the CPU.
 
-    A crop is resized to ``patch_size``.
+    A crop is resized to ``patch_size``; ``on_images`` is told how many images are done.
     """
     rows = _batches(len(images), squares.shape[1])
     losses = []
     for part, pixels in zip(rows, images.chunks(rows), strict=True):
         crops = resized_crops(images.normalised(_moved(pixels, device)), _moved(squares[part], device), patch_size)
         losses.append(batch_losses(network, crops, images.pixels.shape[-1], target))
+        on_images(part.stop)
     return torch.cat(losses).cpu()
 
 

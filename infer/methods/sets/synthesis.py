@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.context import Context
+from infer.methods.budget import image_bytes
 from infer.methods.optimisation.augmentation import Augmentation
-from infer.methods.optimisation.loop import optimise
+from infer.methods.optimisation.loop import is_to_be_compiled, optimise
 from infer.methods.optimisation.loss import Problem
 from infer.methods.optimisation_settings import SynthesisMethod
 from infer.methods.sets.base import Block
@@ -24,6 +25,7 @@ from infer.records.names import CURVES, IMAGES
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
+from infer.work import Pass, Work
 
 SettingsT = TypeVar("SettingsT", bound=SynthesisMethod)
 
@@ -82,12 +84,24 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
     def parents(self) -> Mapping[str, Artefact]:
         return {"teacher": self.teacher}
 
+    @property
+    def work(self) -> Work:
+        context, method, images = self.context, self.method, len(self.indices) * len(self.classes)
+        compiled = is_to_be_compiled(method, images, context.data.image_size)
+        total, precision = method.iterations * images, method.precision.value
+        return Work([context.passes(Pass.optimise, self.teacher.arch, total, images, precision, compiled)])
+
+    @property
+    def expected_bytes(self) -> int:
+        return len(self.indices) * len(self.classes) * image_bytes(self.context.data.image_size)
+
     def make(self, workspace: Workspace) -> dict[str, Any]:
         method = self.method
         network, problem = self.prepared(self.teacher.network(), self._problem())
         description = f"generate images {self.indices.start}..{self.indices.stop - 1} of {len(self.classes)} classes"
-        with self.context.console.progress(description, method.iterations) as ticker:
-            result = optimise(network, problem, method, ticker.advance_to, self.teacher.arch)
+        checkpoint = self.context.checkpoint(self, workspace)
+        with self.context.meter(self, description, method.iterations, "steps") as meter:
+            result = optimise(network, problem, method, meter.advance_to, self.teacher.arch, checkpoint)
         pixels = self.context.data.normalisation.to_bytes(result.variable)
         save_tensors(workspace.folder / f"{IMAGES}.safetensors", {IMAGES: pixels})
         save_tensors(workspace.folder / CURVES, result.curves)

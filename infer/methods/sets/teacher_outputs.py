@@ -1,13 +1,15 @@
 """Outputs of a teacher on real training images, by which methods choose among these images."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.context import Context
+from infer.progress import Meter
 from infer.ranges import consecutive
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
@@ -30,9 +32,23 @@ class TeacherOutputs(Artefact):
         self.teacher = teacher
         self.classes = classes
 
+    @property
+    def counts(self) -> list[int]:
+        """Numbers of the training images of its classes."""
+        return self.context.data.train_counts[self.classes.start : self.classes.stop]
+
     @abstractmethod
-    def outputs_for(self, network: nn.Module, target: int) -> dict[str, Tensor]:
-        """Outputs of ``network`` on the images of class ``target``, by name."""
+    def images_of(self, target: int) -> Tensor:
+        """Indices of the training images of class ``target`` that the network sees: int64 [n]."""
+
+    @abstractmethod
+    def outputs_for(
+        self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
+    ) -> dict[str, Tensor]:
+        """Outputs of ``network`` on the images ``index`` of class ``target``, by name.
+
+        ``on_images`` is told how many of them are done.
+        """
 
     @property
     def name(self) -> str:
@@ -52,11 +68,14 @@ class TeacherOutputs(Artefact):
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         network = self.network()
+        images = {target: self.images_of(target) for target in self.classes}
         description = f"generate {self.kind} {self.teacher.arch} classes {self.classes.start}..{self.classes.stop - 1}"
-        with self.context.console.progress(description, len(self.classes)) as ticker:
-            for done, target in enumerate(self.classes, start=1):
-                save_tensors(workspace.folder / _file_of(target), self.outputs_for(network, target))
-                ticker.advance_to(done)
+        with self.context.meter(self, description, sum(map(len, images.values()))) as meter:
+            done = 0
+            for target, index in images.items():
+                outputs = self.outputs_for(network, target, index, partial(_advance, meter, done))
+                save_tensors(workspace.folder / _file_of(target), outputs)
+                done += len(index)
         return {"classes": len(self.classes)}
 
     def of_class(self, target: int) -> dict[str, Tensor]:
@@ -67,6 +86,11 @@ class TeacherOutputs(Artefact):
 def class_groups(num_classes: int) -> list[range]:
     """All classes in groups of consecutive ones, one for each artefact."""
     return consecutive(num_classes, CLASSES_PER_ARTEFACT)
+
+
+def _advance(meter: Meter, before: int, count: int) -> None:
+    """Count ``count`` images of a class after those of the classes ``before`` it."""
+    meter.advance_to(before + count)
 
 
 def _file_of(target: int) -> str:

@@ -1,0 +1,34 @@
+"""``infer estimate``: time, disk and memory that a run would take, without running it."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from infer.commands.launch_words import outputs_words
+from infer.commands.parsing import Commands, add_command
+from infer.console import Console
+from infer.tables import Report
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``estimate`` to ``commands``."""
+    about = "estimate time, disk and memory of a run, without running it"
+    parser = add_command(commands, "estimate", about, run, ("json", "csv", "md"))
+    parser.add_argument("settings", metavar="KEY=VALUE", nargs="*", default=[], help="as for launch.py")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Estimate what ``python launch.py <settings>`` has still to make."""
+    from infer.commands.composition import settings_of_words  # Hydra takes half a second
+
+    words = [*options.settings, *outputs_words(options.outputs)]
+    _, config = settings_of_words(shlex.join(words))
+    from infer.costs import as_data, estimate, line_of, table_of  # torch, which a wrong setting need not wait for
+    from infer.pipeline.plan import by_stage, plan_evaluations, with_report
+    from infer.pipeline.prepare import prepare
+
+    context = prepare(config, Path(config.outputs), Console(brief=True), words)
+    evaluations = plan_evaluations(context, in_sweep=False)
+    plan = with_report(context, evaluations, by_stage(evaluations))
+    cost = estimate(context, plan)
+    return Report(data=as_data(cost), lines=[line_of(cost)], sections=[table_of(cost)] if cost.stages else [])

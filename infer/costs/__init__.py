@@ -1,0 +1,6 @@
+"""Costs of a run before it: seconds from records or from timed steps, bytes on the disk, peak memory."""
+
+from infer.costs.estimate import RunCost, StageCost, estimate
+from infer.costs.wording import as_data, line_of, table_of
+
+__all__ = ["RunCost", "StageCost", "as_data", "estimate", "line_of", "table_of"]

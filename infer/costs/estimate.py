@@ -1,0 +1,167 @@
+"""Costs of the stages of a run: the artefacts that are still to be made, from the speed of like work."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infer.config import Stage
+from infer.context import Context
+from infer.costs.history import recorded_rates
+from infer.costs.memory import peak_bytes
+from infer.costs.rate import Rate
+from infer.costs.timing import STEPS, Timings
+from infer.data.on_demand import OnDemand
+from infer.environment import describe, peak_memory_bytes
+from infer.store import Artefact
+from infer.work import Passes, Work
+
+_PER_ARTEFACT_S = 0.03
+"""Locking, writing, flushing and checking an artefact, beside making it."""
+_PER_KIND_S = 8.0
+"""Time for steps of one kind of passes in whole batches."""
+_IN_HASTE_S = 0.7
+"""Time after which no further kind is timed, in haste."""
+_OF_KIND_S = {"reports": 5.0}
+"""Seconds of an artefact for which no images pass a network, where nothing is known of like ones."""
+_RECORD_BYTES = 3_000
+"""A record and a history."""
+_TIMINGS = Path(".cache") / "timings.json"
+
+
+@dataclass
+class StageCost:
+    """Costs of what a stage has to make."""
+
+    stage: Stage
+    to_make: int = 0
+    seconds: float | None = 0.0
+    """None where the speed of a kind of work is not known."""
+    num_bytes: int = 0
+    """On the disk."""
+    peak_bytes: int | None = None
+    """Peak of memory; None where nothing passes a network, or where it was not asked for."""
+    rates: list[Rate] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """Costs of a run, stage by stage."""
+
+    stages: Sequence[StageCost]
+    works: Mapping[str, Work]
+    """Work on the artefacts to make, by signature."""
+    seconds_per_unit: Mapping[str, float]
+    """By kind of work, as far as it is known."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of all stages; None where those of one are not known."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return sum(known) if len(known) == len(self.stages) else None
+
+
+def estimate(
+    context: Context,
+    plan: Mapping[Stage, Sequence[Artefact]],
+    hasty: bool = False,
+) -> RunCost:
+    """Costs of what is still to be made of ``plan`` in the stages that were asked for.
+
+    Kinds of work that no record tells of are timed. In haste that takes about a second, of some kinds nothing may be
+    known, and bytes and memory are not estimated.
+    """
+    to_make = {stage: _to_make(context, stage, artefacts) for stage, artefacts in plan.items()}
+    works = {artefact.signature: artefact.work for artefacts in to_make.values() for artefact in artefacts}
+    base = _base_bytes(context) if works and not hasty else 0  # before steps are timed, which take memory, too
+    rates = _rates(context, [artefact for artefacts in to_make.values() for artefact in artefacts], hasty)
+    stages = [_stage_cost(stage, artefacts, rates) for stage, artefacts in to_make.items() if artefacts]
+    for cost in [] if hasty else stages:
+        _add_sizes(cost, to_make[cost.stage], base)
+    return RunCost(stages, works, {kind: rate.seconds_per_unit for kind, rate in rates.items()})
+
+
+def _to_make(context: Context, stage: Stage, artefacts: Sequence[Artefact]) -> list[Artefact]:
+    if stage not in context.config.stages:
+        return []
+    is_forced = stage in context.forced
+    return [artefact for artefact in artefacts if is_forced or not context.store.exists(artefact)]
+
+
+def _base_bytes(context: Context) -> int:
+    """Memory that a run takes besides networks: the program and, unless they are read on demand, the training images
+    with their padded copy. On a GPU the images alone."""
+    images = 0 if isinstance(context.data.test.images, OnDemand) else 2 * context.data.train_bytes
+    return images if context.device.type == "cuda" else images + peak_memory_bytes(context.device)["host"]
+
+
+def _rates(context: Context, artefacts: Sequence[Artefact], hasty: bool) -> dict[str, Rate]:
+    """Speeds of the work on ``artefacts`` by kind: recorded, else timed, else assumed where nothing is timed."""
+    described = describe(context.device)
+    wanted: dict[str, set[str]] = {}
+    for artefact in artefacts:
+        wanted.setdefault(artefact.kind, set()).add(artefact.work.kind)
+    rates = recorded_rates(context.store.root, wanted, described["device"], described["threads"])
+    unknown: dict[str, list[Artefact]] = {}
+    for artefact in artefacts:
+        if artefact.work.kind not in rates:
+            unknown.setdefault(artefact.work.kind, []).append(artefact)
+    machine: dict[str, Any] = {key: described[key] for key in ("device", "threads")}
+    stopwatch = _Stopwatch(Timings(context.store.root / _TIMINGS, machine, context.device), hasty)
+    largest_first = sorted(unknown.items(), key=lambda item: -sum(artefact.work.units for artefact in item[1]))
+    for kind, several in largest_first:
+        rate = stopwatch.rate(several)
+        if rate is not None:
+            rates[kind] = rate
+    return rates
+
+
+class _Stopwatch:
+    """Times kinds of work, in haste only as long as there is time for it."""
+
+    def __init__(self, timings: Timings, hasty: bool) -> None:
+        self._timings, self._hasty = timings, hasty
+        self._seconds_left = _IN_HASTE_S
+
+    def rate(self, artefacts: Sequence[Artefact]) -> Rate | None:
+        """Speed of the work on ``artefacts`` of one kind; None where there is no time to find out."""
+        works = [artefact.work for artefact in artefacts]
+        kind = artefacts[0].kind
+        seconds = len(works) * _OF_KIND_S.get(kind, 0.0)
+        all_passes = [passes for work in works for passes in work.passes if passes.images]
+        for passes in all_passes:
+            per_image = self._seconds_per_image(passes)
+            if per_image is None:
+                return None
+            seconds += passes.images * per_image
+        per_unit = seconds / sum(work.units for work in works)
+        return Rate(per_unit, "timed steps", STEPS) if all_passes else Rate(per_unit, "assumed")
+
+    def _seconds_per_image(self, passes: Passes) -> float | None:
+        if not self._hasty:
+            return self._timings.time(passes, _PER_KIND_S)
+        known = self._timings.known(passes)
+        if known is None and self._seconds_left > 0:
+            started = time.perf_counter()
+            known = self._timings.time(passes, self._seconds_left, hasty=True)
+            self._seconds_left -= time.perf_counter() - started
+        return known
+
+
+def _stage_cost(stage: Stage, artefacts: Sequence[Artefact], rates: Mapping[str, Rate]) -> StageCost:
+    kinds = {artefact.work.kind for artefact in artefacts}
+    cost = StageCost(stage, len(artefacts), rates=[rates[kind] for kind in kinds if kind in rates])
+    if any(kind not in rates for kind in kinds):
+        cost.seconds = None
+    else:
+        making = sum(rates[a.work.kind].seconds_per_unit * a.work.units for a in artefacts)
+        cost.seconds = making + _PER_ARTEFACT_S * len(artefacts)
+    return cost
+
+
+def _add_sizes(cost: StageCost, artefacts: Sequence[Artefact], base: int) -> None:
+    cost.num_bytes = sum(artefact.expected_bytes + _RECORD_BYTES for artefact in artefacts)
+    several = {passes for artefact in artefacts for passes in artefact.work.passes if passes.images}
+    largest = max((peak_bytes(passes) for passes in several), default=None)
+    cost.peak_bytes = None if largest is None else base + largest

@@ -1,0 +1,156 @@
+"""Speeds of work from a few steps made now, by the loops that do the work; each is timed once per store and machine."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from infer.config.training import Training
+from infer.environment import Precision
+from infer.files import canonical_json, read_json, write_json
+from infer.methods.optimisation.augmentation import Transforms
+from infer.methods.optimisation.loop import descend
+from infer.methods.optimisation.loss import MatchingLoss, Problem
+from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
+from infer.models import build
+from infer.normalisation import CIFAR10
+from infer.training.images import Images
+from infer.training.loop import fit
+from infer.training.objectives import hard_label_objective
+from infer.training.plan import Plan
+from infer.training.scoring import predict_logits
+from infer.work import Pass, Passes
+
+STEPS = 3
+"""Timed steps, after one that is not counted; their median is taken."""
+_TRIAL = 1 / 16
+"""Share of a batch that foretells the time of a whole one."""
+_SURELY_SHORT = 10**4
+"""Pixels of a batch that no network needs long for."""
+
+
+class Timings:
+    """Seconds per image by kind of passes, kept in a JSON file of the store."""
+
+    def __init__(self, file: Path, machine: Mapping[str, Any], device: torch.device) -> None:
+        """``machine`` is what the numbers hold for: device and threads, as in records."""
+        self._file, self._device = file, device
+        self._machine = canonical_json(machine)
+        self._known: dict[str, dict[str, float]] = _read(file)
+
+    def known(self, passes: Passes) -> float | None:
+        """Seconds per image that were timed before."""
+        return self._known.get(self._machine, {}).get(passes.kind)
+
+    def time(self, passes: Passes, most_seconds: float, hasty: bool = False) -> float | None:
+        """Seconds per image, from whole batches where their steps take no longer than ``most_seconds``, else from
+        smaller ones. In haste it is None where these may take long as well, and only what whole batches tell is kept.
+        """
+        if (known := self.known(passes)) is not None:
+            return known
+        started = time.perf_counter()
+        if not _surely_short(passes):
+            share = min(_TRIAL, _SURELY_SHORT / 2 / passes.size**2 / passes.at_once) if hasty else _TRIAL
+            small = replace(passes, at_once=max(2, int(passes.at_once * share)))
+            if hasty and not _surely_short(small):
+                return None
+            per_image = _seconds_per_image(small, self._device, 1 if hasty else STEPS)
+            foretold = per_image * passes.at_once * (STEPS + 1)
+            if foretold > most_seconds - (time.perf_counter() - started):
+                return per_image if hasty else self._kept(passes, per_image)
+        return self._kept(passes, _seconds_per_image(passes, self._device, STEPS))
+
+    def _kept(self, passes: Passes, seconds: float) -> float:
+        """``seconds``, which are in the file from now on."""
+        self._known = _read(self._file)  # another process may have timed others meanwhile
+        self._known.setdefault(self._machine, {})[passes.kind] = seconds
+        write_json(self._file, self._known)
+        return seconds
+
+
+def _surely_short(passes: Passes) -> bool:
+    """True if no network needs long for a step."""
+    return passes.at_once * passes.size**2 <= _SURELY_SHORT
+
+
+def _read(file: Path) -> dict[str, dict[str, float]]:
+    try:
+        known = read_json(file)
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+class _Enough(Exception):
+    """Enough steps are timed."""
+
+
+def _seconds_per_image(passes: Passes, device: torch.device, count: int) -> float:
+    """Median of ``count`` steps of ``passes``, after one that is not counted."""
+    moments: list[float] = []
+
+    def on_step(done: int) -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        moments.append(time.perf_counter())
+        if len(moments) > count:
+            raise _Enough
+
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        network = build(passes.arch, passes.classes, passes.size).to(device)
+        try:
+            _LOOPS[passes.how](network, passes, device, count + 1, on_step)
+        except _Enough:
+            pass
+    return statistics.median(later - earlier for earlier, later in itertools.pairwise(moments)) / passes.at_once
+
+
+def _train(
+    network: nn.Module, passes: Passes, device: torch.device, steps: int, on_step: Callable[[int], None]
+) -> None:
+    images = _images(passes, steps, device)
+    targets = torch.arange(len(images)) % passes.classes
+    plan = Plan(Training(steps=steps, batch_size=passes.at_once), len(images))
+    objective = hard_label_objective(targets, 0.0, device)
+    precision = _precision(passes)
+    fit(network, images, objective, plan, stream=(0, "timing"), device=device, precision=precision, on_images=on_step)
+
+
+def _optimise(
+    network: nn.Module, passes: Passes, device: torch.device, steps: int, on_step: Callable[[int], None]
+) -> None:
+    settings = OptimisationSettings(iterations=steps, precision=GenerationPrecision(passes.precision), compile=False)
+    problem = Problem(
+        torch.zeros(1, passes.at_once, 3, passes.size, passes.size, device=device),
+        torch.arange(passes.at_once) % passes.classes,
+        Transforms(torch.zeros(steps, 1, 2, dtype=torch.int64)),
+    )
+    loss = MatchingLoss(network.eval().requires_grad_(False), problem, settings)
+    descend(loss, problem, settings, on_progress=on_step)
+
+
+def _forward(
+    network: nn.Module, passes: Passes, device: torch.device, steps: int, on_step: Callable[[int], None]
+) -> None:
+    network.to(memory_format=torch.channels_last)
+    images = _images(passes, steps, device)
+    predict_logits(network, images, device, _precision(passes), passes.at_once, on_images=on_step)
+
+
+_LOOPS = {Pass.train: _train, Pass.optimise: _optimise, Pass.forward: _forward}
+
+
+def _images(passes: Passes, batches: int, device: torch.device) -> Images:
+    """Grey images of ``batches`` batches."""
+    shape = (batches * passes.at_once, 3, passes.size, passes.size)
+    return Images(torch.full(shape, 128, dtype=torch.uint8, device=device), CIFAR10)
+
+
+def _precision(passes: Passes) -> Precision:
+    return "bf16" if passes.precision == "bf16" else "fp32"

@@ -1,0 +1,68 @@
+"""Costs of a run in words: one line at its start, a table for ``infer estimate``."""
+
+from typing import Any
+
+from infer.console import duration, size
+from infer.costs.estimate import RunCost, StageCost
+from infer.costs.rate import in_words
+from infer.tables import Section
+
+_COLUMNS = ("stage", "to make", "time", "disk", "peak memory", "time is")
+
+
+def line_of(cost: RunCost) -> str:
+    """The line at the start of a run: about 40 s: squeeze 20 s, generate 8 s, ... (from 12 records)."""
+    if not cost.stages:
+        return "nothing to make: everything is there"
+    parts = ", ".join(f"{stage.stage.value} {_time(stage)}" for stage in cost.stages)
+    if cost.seconds is None:
+        return f"time: {parts}; infer estimate with the same words knows more"
+    return (
+        f"about {duration(cost.seconds)}: {parts} ({in_words(rate for stage in cost.stages for rate in stage.rates)})"
+    )
+
+
+def table_of(cost: RunCost) -> Section:
+    """A row for each stage, and one for all."""
+    rows = [
+        [
+            stage.stage.value,
+            str(stage.to_make),
+            _time(stage),
+            size(stage.num_bytes),
+            "-" if stage.peak_bytes is None else size(stage.peak_bytes),
+            in_words(stage.rates),
+        ]
+        for stage in cost.stages
+    ]
+    peaks = [stage.peak_bytes for stage in cost.stages if stage.peak_bytes is not None]
+    rows.append(
+        [
+            "all",
+            str(sum(stage.to_make for stage in cost.stages)),
+            "unknown" if cost.seconds is None else duration(cost.seconds),
+            size(sum(stage.num_bytes for stage in cost.stages)),
+            size(max(peaks)) if peaks else "-",
+            "",
+        ]
+    )
+    return Section(_COLUMNS, rows, {"to make", "time", "disk", "peak memory"})
+
+
+def as_data(cost: RunCost) -> list[dict[str, Any]]:
+    """Costs of each stage, JSON-ready."""
+    return [
+        {
+            "stage": stage.stage.value,
+            "to_make": stage.to_make,
+            "seconds": stage.seconds,
+            "disk_bytes": stage.num_bytes,
+            "peak_memory_bytes": stage.peak_bytes,
+            "source": in_words(stage.rates),
+        }
+        for stage in cost.stages
+    ]
+
+
+def _time(stage: StageCost) -> str:
+    return "unknown" if stage.seconds is None else duration(stage.seconds)

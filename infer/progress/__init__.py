@@ -1,0 +1,7 @@
+"""Progress of a run: counts and rates of its loops, on the terminal and in a file, and the time that is left."""
+
+from infer.progress.board import Progress
+from infer.progress.forecast import Forecast
+from infer.progress.meter import Meter
+
+__all__ = ["Forecast", "Meter", "Progress"]

@@ -1,0 +1,193 @@
+"""Costs before a run: from records of like work, else from timed steps, and what is there already is taken off."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.small_run import SMALL_RUN
+
+from infer.config import Stage
+from infer.console import Console
+from infer.context import Context
+from infer.costs import as_data, estimate, line_of, memory, table_of, timing
+from infer.costs.memory import peak_bytes
+from infer.costs.rate import Rate, in_words
+from infer.models import build
+from infer.pipeline.plan import by_stage, plan_evaluations, with_report
+from infer.pipeline.prepare import prepare
+from infer.pipeline.run import make_all
+from infer.work import Pass, Passes
+
+WORDS = (*SMALL_RUN, "evaluate.repeats=1", "baselines=[]", "device=cpu")
+MAKING = (Stage.squeeze, Stage.generate, Stage.relabel, Stage.evaluate)
+NET = Passes(Pass.train, "convnet3_w32_batchnorm", 64, 16, 8, 10, "fp32")
+
+
+@pytest.fixture(scope="module")
+def context_in(resolved):
+    """A context with a store of its own."""
+
+    def make(outputs, *words: str) -> Context:
+        return prepare(replace(resolved(*WORDS, *words), outputs=str(outputs)), outputs, Console(), [])
+
+    return make
+
+
+def plan_of(context: Context):
+    evaluations = plan_evaluations(context, in_sweep=False)
+    return with_report(context, evaluations, by_stage(evaluations))
+
+
+@pytest.fixture(scope="module")
+def made(context_in, tmp_path_factory):
+    """A store where everything was made, and the seconds that each stage took."""
+    outputs = tmp_path_factory.mktemp("made")
+    context = context_in(outputs)
+    make_all(context, plan_of(context), on_stage_done=lambda: None)
+    return outputs, {stage: context.account[stage].seconds for stage in MAKING}
+
+
+@pytest.fixture
+def no_timing(monkeypatch):
+    """No step may be timed."""
+    monkeypatch.setattr(timing, "_seconds_per_image", None)
+
+
+def test_what_is_there_costs_nothing(context_in, made, no_timing):
+    context = context_in(made[0], "stages=[squeeze,generate,relabel,evaluate]")
+    cost = estimate(context, plan_of(context))
+    assert cost.seconds == 0 and as_data(cost) == [] and line_of(cost) == "nothing to make: everything is there"
+
+
+def test_the_same_work_again_takes_as_long_as_the_records_say(context_in, made, no_timing):
+    outputs, took = made
+    context = context_in(outputs, "seed=1")
+    cost = estimate(context, plan_of(context))
+    seconds = {stage.stage: stage.seconds for stage in cost.stages}
+    told = {stage.stage: in_words(stage.rates) for stage in cost.stages}
+    assert told[Stage.evaluate] == "from 2 records"  # the teacher of the same architecture was trained alike
+    for stage in MAKING:
+        assert took[stage] / 2 - 0.1 < seconds[stage] < 2 * took[stage] + 0.6, stage
+    assert cost.seconds == pytest.approx(sum(seconds.values()))
+
+
+def test_twice_the_work_takes_twice_as_long(context_in, made, no_timing):
+    one, two = (
+        estimate(context_in(made[0], "seed=1", *words), plan_of(context_in(made[0], "seed=1", *words)))
+        for words in ((), ("teachers.epochs=6", "method.iterations=40"))
+    )
+    assert two.stages[0].seconds == pytest.approx(2 * one.stages[0].seconds, rel=0.1)
+    assert two.stages[1].seconds == pytest.approx(2 * one.stages[1].seconds, rel=0.3)
+    assert two.stages[3].seconds == one.stages[3].seconds
+
+
+@pytest.mark.parametrize("key", ["threads", "device"])
+def test_records_of_another_machine_are_not_used(context_in, made, tmp_path, key):
+    """They are timed instead, so no number comes from the records."""
+    outputs, _ = made
+    for path in outputs.glob("teachers/*/record.json"):
+        record = json.loads(path.read_text()) | {key: 99}
+        copy = tmp_path / path.relative_to(outputs)
+        copy.parent.mkdir(parents=True)
+        copy.write_text(json.dumps(record))
+    context = context_in(tmp_path, "seed=1", "stages=[squeeze]")
+    assert [in_words(stage.rates) for stage in estimate(context, plan_of(context)).stages] == ["from 6 timed steps"]
+
+
+def test_without_records_steps_are_timed_once_per_machine(context_in, tmp_path, monkeypatch):
+    timed = []
+    monkeypatch.setattr(
+        timing, "_seconds_per_image", lambda passes, *_: timed.append((passes.how, passes.arch)) or 0.001
+    )
+    context = context_in(tmp_path)
+    first = estimate(context, plan_of(context))
+    once = list(timed)
+    assert estimate(context_in(tmp_path), plan_of(context)).seconds == pytest.approx(first.seconds)
+    assert timed == once and len(set(once)) == 6  # training, optimising and testing two networks
+    student = by_stage(plan_evaluations(context, in_sweep=False))[Stage.evaluate][0]
+    images = student.plan.samples_seen + student.plan.num_tests * 360
+    evaluate = next(stage for stage in first.stages if stage.stage is Stage.evaluate)
+    assert evaluate.seconds == pytest.approx(0.001 * images, abs=0.05)
+
+
+def test_timed_steps_foretell_a_run(context_in, made, tmp_path):
+    context = context_in(tmp_path)
+    cost = estimate(context, plan_of(context))
+    took = made[1]
+    for stage in cost.stages:
+        if stage.stage in (Stage.squeeze, Stage.evaluate):
+            assert took[stage.stage] / 4 < stage.seconds < 4 * took[stage.stage], stage.stage
+
+
+def test_in_haste_what_may_take_long_stays_unknown(context_in, tmp_path, no_timing):
+    context = context_in(tmp_path, "teachers.batch_size=100000", "stages=[squeeze]")
+    cost = estimate(context, plan_of(context), hasty=True)
+    assert cost.seconds is None and cost.stages[0].seconds is None
+    assert line_of(cost) == "time: squeeze unknown; infer estimate with the same words knows more"
+
+
+def test_a_line_and_a_table(context_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(timing, "_seconds_per_image", lambda *_: 0.001)
+    context = context_in(tmp_path)
+    cost = estimate(context, plan_of(context))
+    line = line_of(cost)
+    assert line.startswith("about ") and "squeeze " in line and "timed steps)" in line
+    rows = table_of(cost).rows
+    assert [row[0] for row in rows] == [*(stage.value for stage in Stage), "all"]
+    assert rows[-1][1] == str(sum(int(row[1]) for row in rows[:-1]))
+
+
+def test_bytes_on_the_disk_are_those_of_the_files(context_in, made, tmp_path):
+    context = context_in(tmp_path)
+    expected = {stage.stage: stage.num_bytes for stage in estimate(context, plan_of(context)).stages}
+    store = context_in(made[0]).store
+    for stage in (Stage.squeeze, Stage.relabel):
+        folders = [store.folder(artefact) for artefact in plan_of(context)[stage]]
+        there = sum(path.stat().st_size for folder in folders for path in folder.iterdir())
+        assert there / 3 < expected[stage] < 3 * there
+    for artefact in plan_of(context)[Stage.generate] + plan_of(context)[Stage.squeeze]:
+        tensors = [path for path in store.folder(artefact).glob("*.safetensors") if path.stem != "curves"]
+        assert artefact.expected_bytes == pytest.approx(sum(path.stat().st_size for path in tensors), rel=0.2, abs=2000)
+
+
+@pytest.mark.parametrize("how", [Pass.train, Pass.optimise])
+@pytest.mark.parametrize("arch", ["resnet18", "convnet3_w32_batchnorm"])
+def test_activations_are_counted_as_a_real_pass_keeps_them(how, arch):
+    passes = Passes(how, arch, 64, 4, 32, 10, "fp32")
+    network = build(arch, 10, 32).train(how is Pass.train).requires_grad_(how is Pass.train)
+    real = memory._kept_bytes(network, torch.zeros(4, 3, 32, 32, requires_grad=how is Pass.optimise))
+    assert memory._activations(memory.outline(arch, 10, 32), passes) == pytest.approx(real, rel=0.01)
+
+
+def test_memory_grows_with_the_batch_and_a_way_back_takes_more():
+    small, large = peak_bytes(NET), peak_bytes(replace(NET, at_once=160))
+    assert large > 5 * small
+    assert small > peak_bytes(replace(NET, how=Pass.optimise)) > peak_bytes(replace(NET, how=Pass.forward))
+
+
+def test_real_steps_are_timed_for_every_way_and_network():
+    for how in Pass:
+        for precision in ("fp32", "bf16"):
+            passes = replace(NET, how=how, precision=precision)
+            assert 0 < timing._seconds_per_image(passes, torch.device("cpu"), 3) < 1
+
+
+def test_timing_leaves_the_random_numbers_alone():
+    before = torch.get_rng_state()
+    timing._seconds_per_image(NET, torch.device("cpu"), 1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        ([Rate(1, "records", 3)], "from 3 records"),
+        ([Rate(1, "records", 1), Rate(1, "timed steps", 3)], "from 1 record and 3 timed steps"),
+        ([Rate(1, "timed steps", 3), Rate(1, "timed steps", 3)], "from 6 timed steps"),
+        ([Rate(1, "assumed")], "assumed"),
+        ([], ""),
+    ],
+)
+def test_sources(rates, told):
+    assert in_words(rates) == told
