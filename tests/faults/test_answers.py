@@ -222,7 +222,10 @@ class _Trap:
         return eval, ("1",)
 
 
-@pytest.mark.parametrize("content", [_Trap(), [1], {1, 2}, Path("x"), dict, print], ids=str)
+_CONTENTS = {"trap": _Trap(), "list": [1], "set": {1, 2}, "path": Path("x"), "class": dict, "function": print}
+
+
+@pytest.mark.parametrize("content", _CONTENTS.values(), ids=_CONTENTS)
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5, "torch", "legacy"])
 def test_torchs_advice_to_run_a_pickle_is_never_shown(tmp_path, content, protocol):
     path = tmp_path / "x.pt"
