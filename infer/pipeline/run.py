@@ -57,6 +57,7 @@ def run(config: Config) -> None:
             teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
             result.add_outcome(context, evaluations, teachers)
             if Stage.report in config.stages:
+                progress.stage = Stage.report.value
                 report.run(context, evaluations, teachers)
                 result.add_stages(context)
             tracker.log_result(result.content, evaluations)
