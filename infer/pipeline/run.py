@@ -63,6 +63,7 @@ def run(config: Config) -> None:
             teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
             result.add_outcome(context, evaluations, teachers)
             if Stage.report in config.stages:
+                progress.stage = Stage.report.value
                 result.add_analyses(analyses.run(context, evaluations[0]))
                 report.run(context, evaluations, teachers)
                 result.add_stages(context)

@@ -17,6 +17,8 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self.forecast = Forecast()
+        self.stage = "start"
+        """Name of the stage, for the time between its loops."""
         self._open: list[Meter] = []
         terminal = console.interactive
         self._view: View = Bars(terminal, self._run_left) if terminal else Lines(console, self._run_left)
@@ -41,7 +43,7 @@ class Progress:
         """State of the run, JSON-ready: its innermost loop, and the count of the stage's artefacts."""
         meters = list(self._open)  # another thread may be opening one
         if not meters:
-            return {}
+            return {"stage": self.stage}
         innermost, outermost = meters[-1], meters[0]
         return {
             "stage": outermost.stage,

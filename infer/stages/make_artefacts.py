@@ -14,6 +14,7 @@ def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) ->
     if stage not in context.config.stages or not artefacts:
         return
     context.console.say(stage.value, style="bold")
+    context.progress.stage = stage.value
     with context.progress.meter(f"{stage.value}, all", len(artefacts), ARTEFACTS, stage.value) as meter:
         _make_in_turn(context, artefacts, meter.advance_to)
     account = context.account[stage]

@@ -41,6 +41,10 @@ class Pictures(Artefact):
             "shown": sorted(artefact.signature for artefact in self._there()),
         }
 
+    @property
+    def expected_bytes(self) -> int:
+        return 600_000  # two pictures; those of the default run take that
+
     def make(self, workspace: Workspace) -> dict[str, Any]:
         optimised = self._optimised()
         for artefact in self._there():

@@ -131,7 +131,7 @@ def test_a_forecast_counts_what_like_artefacts_took_in_this_run():
 
 def test_the_run_s_state_is_its_innermost_loop_and_the_count_of_the_stage(clock):
     progress = Progress(Console())
-    assert progress.state() == {}
+    assert progress.state() == {"stage": "start"}
     progress.forecast.expect({"a": work_of(1000), "b": work_of(1000)}, {work_of(1).kind: 0.1})
     with (
         progress.meter("squeeze, all", 4, "artefacts", "squeeze") as of_stage,

@@ -1,0 +1,24 @@
+"""infer estimate: the costs of a command line that is not run."""
+
+import json
+
+WORDS = ("teachers.archs=[convnet3_w32_batchnorm]", "teachers.epochs=2", "stages=[squeeze]", "device=cpu")
+
+
+def test_nothing_is_made_and_nothing_recorded(infer, outputs):
+    code, out, _ = infer("estimate", *WORDS)
+    assert code == 0 and out.startswith("about ") and "from 3 timed steps" in out
+    kept = {path.name for path in outputs.iterdir()}
+    assert kept == {"runs", ".cache"} and not list((outputs / "runs").iterdir())
+    assert (outputs / ".cache" / "timings.json").is_file()
+
+
+def test_for_programs(infer, outputs):
+    (entry,) = json.loads(infer("estimate", "--json", *WORDS)[1])
+    assert (entry["stage"], entry["to_make"], entry["source"]) == ("squeeze", 1, "from 3 timed steps")
+    assert 0 < entry["seconds"] < 60 and entry["disk_bytes"] > 50_000 and entry["peak_memory_bytes"] > 10**8
+
+
+def test_a_wrong_setting_is_one_line(infer, outputs):
+    code, _, err = infer("estimate", "ipc=0")
+    assert code == 2 and err.startswith("infer: ") and "ipc=0" in err and err.count("\n") == 1
