@@ -30,10 +30,9 @@ _NAMED_JOBS = 5
 def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -> None:
     """See ``infer.cluster.prepare``."""
     require_extra("slurm")
-    if has_controls(str(launcher["submitit_folder"])):
-        raise UsageError(
-            f"{visible(launcher['submitit_folder'])} holds a control character: sbatch reads lines. Rename it"
-        )
+    folder = str(launcher.get("submitit_folder", ""))
+    if has_controls(folder):
+        raise UsageError(f"{visible(folder)} holds a control character: sbatch reads lines. Rename it")
     if cluster.dry_run:
         from infer.cluster.script import script
 

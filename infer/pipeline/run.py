@@ -43,7 +43,7 @@ def run(config: Config) -> None:
     if sweep:
         result.begin()  # a sweep has a record of each of its jobs
     progress = Progress(console)
-    with progress.written_into(folder), result.recorded():
+    with result.recorded(), progress.written_into(folder):
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
         context = prepare(config, folder, console, words, _own_device(config))
         context.progress = progress

@@ -20,9 +20,9 @@ Painter = Callable[[], Figure | None]
 """Makes a picture; None where there is nothing to show."""
 
 
-def draw(run: Run, outputs: Path, folder: Path, vectors: str = FIGURES) -> list[str]:
+def draw(run: Run, outputs: Path, folder: Path, vectors: str | None = FIGURES) -> list[str]:
     """Write the pictures of ``run`` into ``folder``, each if there is something to show, SVG and PDF into its subfolder
-    ``vectors``; gives their names without an ending.
+    ``vectors``, unless that is None; gives their names without an ending.
 
     They are drawn from the run's record, its distilled set and the artefacts under ``outputs``, in the style that
     ``infer.plots.style.drawing`` sets. One that fails is left out with a warning.

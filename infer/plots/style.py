@@ -130,11 +130,13 @@ def rotate_if_crowded(labels: "Sequence[Text]", room: float, **turned: Any) -> b
     return crowded
 
 
-def save_in_all_forms(figure: "Figure", folder: Path, name: str, vectors: str = FIGURES) -> None:
-    """Write ``<name>.png`` into ``folder`` and, for papers, SVG and PDF into its subfolder ``vectors``."""
-    (folder / vectors).mkdir(exist_ok=True)
-    for path in (folder / f"{name}.png", folder / vectors / f"{name}.svg", folder / vectors / f"{name}.pdf"):
-        save(figure, path)
+def save_in_all_forms(figure: "Figure", folder: Path, name: str, vectors: str | None = FIGURES) -> None:
+    """Write ``<name>.png`` into ``folder`` and, unless it is None, SVG and PDF into its subfolder ``vectors``."""
+    save(figure, folder / f"{name}.png")
+    if vectors is not None:
+        (folder / vectors).mkdir(exist_ok=True)
+        for form in ("svg", "pdf"):
+            save(figure, folder / vectors / f"{name}.{form}")
 
 
 def save(figure: "Figure", path: Path) -> None:

@@ -31,11 +31,17 @@ def as_html(report: Report, title: str) -> str:
     return render("findings.html.j2", report=report, title=title)
 
 
-def picture(png: Path, vectors: str, title: str) -> dict[str, str] | None:
-    """The picture ``png`` for a template, which links to the SVG and PDF in ``vectors``; None where there is none."""
+def picture(folder: Path, name: str, vectors: str, title: str) -> dict[str, str | None] | None:
+    """The picture ``name`` (a PNG in a subfolder or none) for a template; None where there is none.
+
+    The template links to its SVG and PDF in the subfolder ``vectors`` where they are.
+    """
+    png = folder / f"{name}.png"
     if not png.is_file():
         return None
-    return {"title": title, "uri": data_uri(png.read_bytes(), png.suffix), "vectors": f"{vectors}/{png.stem}"}
+    beside = f"{vectors}/{png.stem}"
+    linked = beside if (folder / f"{beside}.pdf").is_file() else None
+    return {"title": title, "uri": data_uri(png.read_bytes(), png.suffix), "vectors": linked}
 
 
 def data_uri(content: bytes, suffix: str) -> str:

@@ -53,7 +53,7 @@ def write_page(run: Run, outputs: Path) -> Path:
         changed=_changed(run),
         stages=stages_section(run),
         gallery=_gallery(run),
-        pictures={name: picture(run.folder / f"{name}.png", FIGURES, title) for name, title in _PICTURES.items()},
+        pictures={name: picture(run.folder, name, FIGURES, title) for name, title in _PICTURES.items()},
         analyses=list(_analyses(run, outputs)),
         details={
             "Settings": settings_section(run),
@@ -86,7 +86,7 @@ def _robust_scores(run: Run) -> Section | None:
 def _analyses(run: Run, outputs: Path) -> Iterator[dict[str, Any]]:
     """Title, sentence and picture of every analysis of ``run``'s set."""
     for name, facts in facts_of(run, outputs).items():
-        drawn = picture(run.folder / ANALYSES / f"{name}.png", ANALYSES, name)
+        drawn = picture(run.folder, f"{ANALYSES}/{name}", ANALYSES, name)
         yield {"title": name.capitalize(), "sentence": sentence_of(facts), "picture": drawn}
 
 

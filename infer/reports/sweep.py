@@ -42,7 +42,7 @@ def report_sweep(folder: Path) -> Report:
 
 def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictures: Sequence[str]) -> str:
     best = next((line for line in table.closing if line.startswith("best:")), None)
-    drawn = [picture(folder / name, FIGURES, Path(name).stem.replace("_", " ")) for name in pictures]
+    drawn = [picture(folder, Path(name).stem, FIGURES, Path(name).stem.replace("_", " ")) for name in pictures]
     return render(
         "sweep.html.j2",
         title=f"Sweep over {', '.join(swept_keys(rows.runs) or rows.columns)}",

@@ -15,15 +15,19 @@ from infer.teachers.network import TrainedNetwork
 
 
 class Pictures(Artefact):
-    """Pictures of some evaluations, each if there is something to show."""
+    """Pictures of some evaluations, each if there is something to show, as PNG and, ``with_vectors``, as SVG and PDF.
+
+    The latter take most of the time.
+    """
 
     kind = "reports"
     stage = Stage.report
     version = 2
 
-    def __init__(self, context: Context, evaluations: list[Evaluation]) -> None:
+    def __init__(self, context: Context, evaluations: list[Evaluation], with_vectors: bool = True) -> None:
         self._context = context
         self._evaluations = evaluations
+        self._with_vectors = with_vectors
 
     @property
     def name(self) -> str:
@@ -38,6 +42,7 @@ class Pictures(Artefact):
             "trials": [[evaluation.labelled.name, evaluation.labelled.protocol] for evaluation in self._evaluations],
             "students": list(self._context.config.student.archs),
             "split": self._context.config.evaluate.split,
+            "vectors": self._with_vectors,
             "shown": sorted(artefact.signature for artefact in self._there()),
         }
 
@@ -54,7 +59,8 @@ class Pictures(Artefact):
         with drawing():
             from infer.plots.run import draw  # matplotlib takes a second
 
-            return {"pictures": draw(run, self._context.store.root, workspace.folder, vectors="")}
+            vectors = "" if self._with_vectors else None
+            return {"pictures": draw(run, self._context.store.root, workspace.folder, vectors)}
 
     def _there(self) -> list[Artefact]:
         """Everything that the evaluations rest on, as far as it is in the store."""

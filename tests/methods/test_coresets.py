@@ -94,7 +94,7 @@ def test_a_network_that_does_not_end_in_a_linear_layer_is_refused(arch):
 def test_such_a_teacher_is_refused_before_any_work(make_context, monkeypatch, method):
     context = make_context(f"method={method}", "K=null")
     ends_in_a_pool = nn.Sequential(nn.Conv2d(3, 10, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    monkeypatch.setattr(preflight, "build", lambda *_: ends_in_a_pool.to("meta"))
+    monkeypatch.setattr(preflight, "outline", lambda *_: ends_in_a_pool.to("meta"))
     with pytest.raises(UsageError, match="does not end in a linear layer"):
         preflight.check(context, {})
     preflight.check(make_context("method=random", "K=null"), {})

@@ -191,7 +191,7 @@ print(json.dumps({
     assert len(scalars["compensators/digits-resnet8_w8-k0-1/norm"]) == 20
     top1 = scalars["test/top1"][-1][1]
     assert top1 == pytest.approx(result["metrics"]["test/top1"]["mean"], rel=1e-6)
-    assert found["images"] == ["curves", "samples"]
+    assert found["images"] == ["accuracy_by_class", "calibration", "confusion", "curves", "samples"]
     assert "method.iterations" in found["hparams"]
     assert "digits-infer-M2-K3" in found["text"]
 

@@ -120,9 +120,9 @@ def test_a_heat_map_of_two_axes(plots):
     assert "1 of 6 jobs not done and left out" in words(figure) and "hatched: 1 without a score" in words(figure)
 
 
-def test_no_heat_map_of_three_axes(plots):
+def test_parallel_coordinates_instead_of_a_heat_map_of_three_axes(plots):
     names = plots({"M": ["1", "2"], "K": ["3", "5"], "evaluate.lr": ["1e-3", "2e-3"]})
-    assert list(names) == ["accuracy_over_M", "accuracy_over_K", "accuracy_over_evaluate_lr"]
+    assert list(names) == ["accuracy_over_M", "accuracy_over_K", "accuracy_over_evaluate_lr", "parallel_coordinates"]
 
 
 def test_a_missing_job_breaks_the_line(plots):
@@ -203,7 +203,7 @@ BY_LABELS = {"labeling": ["hard", "static", "dynamic", "fkd"], "method": METHODS
 def test_no_word_is_cut_or_covers_another(plots, swept):
     sizes = {n: {"storage": {"total_bytes": 1000 * (n + 1)}} for n in range(math.prod(map(len, swept.values())))}
     figures = plots(swept, of_m if "M" in swept else lambda *_: (90.0, 92.0), changes=sizes)
-    assert len(figures) == 4
+    assert len(figures) == 1 + len(swept) + 1
     for figure in figures.values():
         assert_tidy(figure)
 

@@ -62,7 +62,7 @@ def test_shared_work_is_done_once(first):
 
 
 def test_folders_are_named_by_what_varies(first):
-    names = sorted(path.name for path in first[1].iterdir() if path.is_dir())
+    names = sorted(path.name for path in first[1].iterdir() if path.is_dir() and path.name != "figures")
     assert names[0] == "0-M=1,K=1,evaluate.lr=0.001" and names[-1] == "7-M=2,K=2,evaluate.lr=0.0005"
     assert first[1].name.endswith("-M-K-lr")
 
@@ -76,7 +76,7 @@ def test_the_table_has_a_row_for_each_job(first):
     ]
     assert {row["state"] for row in rows} == {"done"}
     assert "CHOSEN ON THE TEST SPLIT" in (first[1] / "table.md").read_text()
-    assert list(first[1].glob("*.png")) and list(first[1].glob("*.svg"))
+    assert list(first[1].glob("*.png")) and list(first[1].glob("figures/*.svg"))
 
 
 def test_the_same_sweep_again_makes_nothing(first, folder, launch_in):
