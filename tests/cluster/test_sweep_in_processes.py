@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 _SMALL = ("stages=[squeeze]", "teachers.archs=[resnet8_w8]", "teachers.epochs=1", "teachers.min_top1=null")
 
 
+@pytest.mark.slow
 def test_jobs_run_side_by_side_with_their_threads(launch_in, tmp_path):
     words = ("-m", "seed=0,1", "cluster=joblib", "cluster.processes=2", "cluster.threads=3", *_SMALL)
     finished = launch_in(tmp_path, *words)

@@ -278,6 +278,7 @@ def _needed(*words: str) -> NeededRun:
     return NeededRun(list(words), settings, config)
 
 
+@pytest.mark.slow
 def test_runs_that_are_missing_are_made(tmp_path, launch_in):
     small = [*SMALL_RUN, "evaluate.repeats=2"]
     assert launch_in(tmp_path, *small, "baselines=[]").returncode == 0

@@ -56,6 +56,7 @@ def _scores(run: Path) -> dict[str, float]:
     return {name: metric["mean"] for name, metric in metrics.items()}
 
 
+@pytest.mark.slow
 def test_streamed_images_give_the_numbers_of_held_ones(work, launch_in):
     training = ("teachers.checkpoints=null", "teachers.epochs=1", "teachers.batch_size=8")
     runs = []

@@ -91,6 +91,7 @@ def test_home_in_settings_wherever_they_stand(resolved, monkeypatch, tmp_path):
     assert config.teachers.checkpoints == {"resnet18": str(tmp_path / "a.pth")}
 
 
+@pytest.mark.slow
 def test_outputs_in_the_home_folder_from_a_file_and_from_the_command_line(launch_in, tmp_path):
     (tmp_path / "mine" / "user").mkdir(parents=True)
     (tmp_path / "mine" / "user" / "local.yaml").write_text("# @package _global_\noutputs: ~/from-file\n")

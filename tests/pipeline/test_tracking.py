@@ -200,6 +200,7 @@ def test_a_tracked_run_has_the_same_numbers(plain, with_wandb):
     assert result_of(with_wandb)["metrics"] == result_of(plain)["metrics"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_tracker_raises_everywhere_ends_as_if_there_were_none(plain, tmp_path):
     words = [*_WORDS, "hydra.run.dir=outputs/runs/a-run", "tracker=wandb"]
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": "", "HOME": str(tmp_path)}

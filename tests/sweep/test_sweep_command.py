@@ -122,18 +122,21 @@ def test_equal_steps(first, folder, launch_in):
     assert all(r["config"]["sweep"]["student_steps"] == 4 for r in results)
 
 
+@pytest.mark.slow
 def test_jobs_of_different_methods_share_a_folder(first, folder, launch_in):
     finished = launch_in(folder, "-m", *_SHORT, "method=infer,random", "ipc=2")
     assert finished.returncode == 0, finished.stderr
     assert len(_results(_last_sweep(folder))) == 2
 
 
+@pytest.mark.slow
 def test_forced_work_is_done_once_more_and_not_by_every_job(first, folder, launch_in):
     finished = launch_in(folder, "-m", *_SMALL, "M=1", "K=1", "worker=0,1", "baselines=[]", "force=[evaluate]")
     assert finished.returncode == 0, finished.stderr
     assert _made(_last_sweep(folder)) == {"squeeze": 0, "generate": 0, "relabel": 0, "evaluate": 1, "report": 1}
 
 
+@pytest.mark.slow
 def test_processes_share_the_work(folder, tmp_path):
     """Two commands typed in the same moment make every artefact once between them, in folders of their own."""
     words = [*_SMALL, "M=2", "K=6", "seed=3", "evaluate.repeats=4", "baselines=[]", f"outputs={tmp_path / 'shared'}"]
