@@ -82,6 +82,7 @@ def ended(slurm_of_the_session, tmp_path_factory) -> Ended:
     return Ended(announced, process.returncode, output, sweep, requeued, slurm.squeue())
 
 
+@pytest.mark.slow
 def test_a_killed_job_is_lost_and_a_requeued_one_is_done(ended):
     assert ended.code == 1, ended.output
     rows = _rows(ended.folder)
@@ -91,16 +92,19 @@ def test_a_killed_job_is_lost_and_a_requeued_one_is_done(ended):
         assert all(word in text for word in ("0-seed=0", "1-seed=1", "lost"))
 
 
+@pytest.mark.slow
 def test_no_traceback_is_printed(ended):
     assert "Traceback" not in ended.output
     assert [line for line in ended.output.splitlines() if line.startswith("infer: ")], ended.output
 
 
+@pytest.mark.slow
 def test_the_command_returns_when_the_last_job_has_ended(ended, slurm):
     assert slurm.restarts(ended.requeued) == 1
     assert not {"PENDING", "RUNNING", "COMPLETING"} & set(ended.queue.values())
 
 
+@pytest.mark.slow
 def test_sbatch_gets_the_script_that_a_dry_run_shows(ended):
     (script,) = ended.folder.glob(".submitit/*/*_submission.sh")
     assert _without_time(script.read_text()) == _without_time(ended.announced)

@@ -97,6 +97,7 @@ def test_a_teacher_below_the_bar_stops_the_run(launch_in, tmp_path):
     assert not list((tmp_path / "outputs").glob("compensators/*"))
 
 
+@pytest.mark.slow
 def test_interrupted_and_continued(launch_in, tmp_path):
     """SIGTERM, then Ctrl-C in the middle: records that say so, and the same command ends with the same numbers."""
     words = [

@@ -85,6 +85,7 @@ def test_a_refused_command_leaves_no_run(launch_in, tmp_path, words):
     assert list(tmp_path.glob("outputs/runs/*")) == []
 
 
+@pytest.mark.slow
 def test_a_refused_command_leaves_the_files_of_others(launch_in, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "notes.txt").write_text("x")
@@ -165,6 +166,7 @@ def test_a_place_for_each_data_set(resolved, monkeypatch):
     assert "dataset_roots" not in as_plain(resolved()), "records say dataset.root, which is what counts"
 
 
+@pytest.mark.slow
 def test_a_place_for_each_data_set_in_a_file(launch_in, tmp_path):
     (tmp_path / "own" / "user").mkdir(parents=True)
     content = "# @package _global_\ndataset_roots: {cifar10: ~/c10}\n"

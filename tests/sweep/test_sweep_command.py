@@ -109,6 +109,7 @@ def test_a_wrong_value_is_refused_before_the_first_job(first, folder, launch_in)
     assert _last_sweep(folder) == before
 
 
+@pytest.mark.slow
 def test_equal_steps(first, folder, launch_in):
     words = [word for word in _SMALL if not word.startswith("evaluate.steps")]
     finished = launch_in(
