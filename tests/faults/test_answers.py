@@ -129,6 +129,7 @@ def test_a_mistake_in_a_file_is_told_with_the_file(launch_in, tmp_path, content,
     assert all(part.removeprefix("own/") in line for part in says), line
 
 
+@pytest.mark.slow
 def test_a_printed_command_finds_the_same_presets(launch_in, tmp_path):
     (tmp_path / "own" / "experiment").mkdir(parents=True)
     (tmp_path / "own" / "experiment" / "small.yaml").write_text(

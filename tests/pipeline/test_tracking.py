@@ -116,6 +116,7 @@ def rows_of(records: list, name: str) -> list[dict[str, float]]:
     return rows
 
 
+@pytest.mark.slow
 def test_wandb_has_the_curves_each_once(with_wandb, lives):
     outputs = with_wandb.parents[1]
     teacher, student = "teachers/digits-resnet8_w8", "students/infer/convnet3_w32_batchnorm/1"
@@ -128,6 +129,7 @@ def test_wandb_has_the_curves_each_once(with_wandb, lives):
     assert len(rows_of(lives[1], "students/random_hard/convnet3_w32_batchnorm/0")) > 0
 
 
+@pytest.mark.slow
 def test_wandb_has_the_settings_and_goes_on_as_the_same_run(lives):
     runs = [next(record.run for record in records if record.WhichOneof("record_type") == "run") for records in lives]
     assert {(run.run_id, run.display_name, run.project) for run in runs} == {("a-run", "a-run", "infer")}
@@ -135,6 +137,7 @@ def test_wandb_has_the_settings_and_goes_on_as_the_same_run(lives):
     assert settings["K"] == 3 and settings["method"]["iterations"] == 20
 
 
+@pytest.mark.slow
 def test_wandb_has_scores_pictures_and_the_set_with_its_lineage(with_wandb, lives):
     result = result_of(with_wandb)
     summary = {
@@ -166,6 +169,7 @@ def test_wandb_has_scores_pictures_and_the_set_with_its_lineage(with_wandb, live
     assert any(line.split()[1] == manifest["labels"]["signature"] for line in lineage["labels"])
 
 
+@pytest.mark.slow
 def test_tensorboard_has_curves_scores_pictures_and_settings(with_tensorboard):
     script = """
 import json, sys
@@ -196,6 +200,7 @@ print(json.dumps({
     assert "digits-infer-M2-K3" in found["text"]
 
 
+@pytest.mark.slow
 def test_a_tracked_run_has_the_same_numbers(plain, with_wandb):
     assert result_of(with_wandb)["metrics"] == result_of(plain)["metrics"]
 
