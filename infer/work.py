@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import cached_property
 
 
 class Pass(str, Enum):
@@ -37,7 +38,7 @@ class Passes:
     precision: str
     compiled: bool = False
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Everything that the time per image depends on, besides the machine: a key."""
         like = {key: value for key, value in asdict(self).items() if key != "images"}
@@ -52,7 +53,7 @@ class Work:
     name: str = ""
     """The kind of work, where that is no passes or something beside them."""
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Key under which records of like artefacts are found."""
         kinds = sorted({passes.kind for passes in self.passes if passes.images})

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ _PER_KIND_S = 8.0
 """Time for steps of one kind of passes in whole batches."""
 _IN_HASTE_S = 0.7
 """Time after which no further kind is timed, in haste."""
-_OF_KIND_S = {"reports": 5.0}
-"""Seconds of an artefact for which no images pass a network, where nothing is known of like ones."""
+_OF_NAME_S = {"reports": 5.0}
+"""Seconds by the name of work for which no images pass a network, where nothing is known of like work."""
 _RECORD_BYTES = 3_000
 """A record and a history."""
 _TIMINGS = Path(".cache") / "timings.json"
@@ -75,10 +75,16 @@ def estimate(
     to_make = {stage: _to_make(context, stage, artefacts) for stage, artefacts in plan.items()}
     works = {artefact.signature: artefact.work for artefacts in to_make.values() for artefact in artefacts}
     base = _base_bytes(context) if works and not hasty else 0  # before steps are timed, which take memory, too
-    rates = _rates(context, [artefact for artefacts in to_make.values() for artefact in artefacts], hasty)
-    stages = [_stage_cost(stage, artefacts, rates) for stage, artefacts in to_make.items() if artefacts]
-    for cost in [] if hasty else stages:
-        _add_sizes(cost, to_make[cost.stage], base)
+    rates = _rates(context, [artefact for artefacts in to_make.values() for artefact in artefacts], works, hasty)
+    stages = []
+    for stage, artefacts in to_make.items():
+        if artefacts:
+            of_stage = [works[artefact.signature] for artefact in artefacts]
+            cost = _stage_cost(stage, of_stage, rates)
+            if not hasty:
+                cost.num_bytes = sum(artefact.expected_bytes + _RECORD_BYTES for artefact in artefacts)
+                cost.peak_bytes = _peak_of(of_stage, base)
+            stages.append(cost)
     return RunCost(stages, works, {kind: rate.seconds_per_unit for kind, rate in rates.items()})
 
 
@@ -96,21 +102,20 @@ def _base_bytes(context: Context) -> int:
     return images if context.device.type == "cuda" else images + peak_memory_bytes(context.device)["host"]
 
 
-def _rates(context: Context, artefacts: Sequence[Artefact], hasty: bool) -> dict[str, Rate]:
+def _rates(context: Context, artefacts: Sequence[Artefact], works: Mapping[str, Work], hasty: bool) -> dict[str, Rate]:
     """Speeds of the work on ``artefacts`` by kind: recorded, else timed, else assumed where nothing is timed."""
     described = describe(context.device)
     wanted: dict[str, set[str]] = {}
     for artefact in artefacts:
-        wanted.setdefault(artefact.kind, set()).add(artefact.work.kind)
+        wanted.setdefault(artefact.kind, set()).add(works[artefact.signature].kind)
     rates = recorded_rates(context.store.root, wanted, described["device"], described["threads"])
-    unknown: dict[str, list[Artefact]] = {}
-    for artefact in artefacts:
-        if artefact.work.kind not in rates:
-            unknown.setdefault(artefact.work.kind, []).append(artefact)
+    unknown: dict[str, list[Work]] = {}
+    for work in works.values():
+        if work.kind not in rates:
+            unknown.setdefault(work.kind, []).append(work)
     machine: dict[str, Any] = {key: described[key] for key in ("device", "threads")}
     stopwatch = _Stopwatch(Timings(context.store.root / _TIMINGS, machine, context.device), hasty)
-    largest_first = sorted(unknown.items(), key=lambda item: -sum(artefact.work.units for artefact in item[1]))
-    for kind, several in largest_first:
+    for kind, several in sorted(unknown.items(), key=lambda item: -sum(work.units for work in item[1])):
         rate = stopwatch.rate(several)
         if rate is not None:
             rates[kind] = rate
@@ -124,19 +129,18 @@ class _Stopwatch:
         self._timings, self._hasty = timings, hasty
         self._seconds_left = _IN_HASTE_S
 
-    def rate(self, artefacts: Sequence[Artefact]) -> Rate | None:
-        """Speed of the work on ``artefacts`` of one kind; None where there is no time to find out."""
-        works = [artefact.work for artefact in artefacts]
-        kind = artefacts[0].kind
-        seconds = len(works) * _OF_KIND_S.get(kind, 0.0)
+    def rate(self, works: Sequence[Work]) -> Rate | None:
+        """Speed of ``works`` of one kind; None where there is no time to find out."""
         all_passes = [passes for work in works for passes in work.passes if passes.images]
+        if not all_passes:
+            return Rate(_OF_NAME_S.get(works[0].name, 0.0), "assumed")
+        seconds = 0.0
         for passes in all_passes:
             per_image = self._seconds_per_image(passes)
             if per_image is None:
                 return None
             seconds += passes.images * per_image
-        per_unit = seconds / sum(work.units for work in works)
-        return Rate(per_unit, "timed steps", STEPS) if all_passes else Rate(per_unit, "assumed")
+        return Rate(seconds / sum(work.units for work in works), "timed steps", STEPS)
 
     def _seconds_per_image(self, passes: Passes) -> float | None:
         if not self._hasty:
@@ -149,19 +153,19 @@ class _Stopwatch:
         return known
 
 
-def _stage_cost(stage: Stage, artefacts: Sequence[Artefact], rates: Mapping[str, Rate]) -> StageCost:
-    kinds = {artefact.work.kind for artefact in artefacts}
-    cost = StageCost(stage, len(artefacts), rates=[rates[kind] for kind in kinds if kind in rates])
+def _stage_cost(stage: Stage, works: Sequence[Work], rates: Mapping[str, Rate]) -> StageCost:
+    kinds = dict.fromkeys(work.kind for work in works)
+    cost = StageCost(stage, len(works), rates=[rates[kind] for kind in kinds if kind in rates])
     if any(kind not in rates for kind in kinds):
         cost.seconds = None
     else:
-        making = sum(rates[a.work.kind].seconds_per_unit * a.work.units for a in artefacts)
-        cost.seconds = making + _PER_ARTEFACT_S * len(artefacts)
+        making = sum(rates[work.kind].seconds_per_unit * work.units for work in works)
+        cost.seconds = making + _PER_ARTEFACT_S * len(works)
     return cost
 
 
-def _add_sizes(cost: StageCost, artefacts: Sequence[Artefact], base: int) -> None:
-    cost.num_bytes = sum(artefact.expected_bytes + _RECORD_BYTES for artefact in artefacts)
-    several = {passes for artefact in artefacts for passes in artefact.work.passes if passes.images}
+def _peak_of(works: Sequence[Work], base: int) -> int | None:
+    """Peak memory beside ``base``; None where nothing passes a network."""
+    several = {replace(passes, images=0) for work in works for passes in work.passes if passes.images}
     largest = max((peak_bytes(passes) for passes in several), default=None)
-    cost.peak_bytes = None if largest is None else base + largest
+    return None if largest is None else base + largest

@@ -1,5 +1,6 @@
 """Speeds of work from a few steps made now, by the loops that do the work; each is timed once per store and machine."""
 
+import contextlib
 import itertools
 import statistics
 import time
@@ -51,7 +52,13 @@ class Timings:
     def time(self, passes: Passes, most_seconds: float, hasty: bool = False) -> float | None:
         """Seconds per image, from whole batches where their steps take no longer than ``most_seconds``, else from
         smaller ones. In haste it is None where these may take long as well, and only what whole batches tell is kept.
+        None also where a step is impossible: a batch that does not fit into memory, for one.
         """
+        with contextlib.suppress(RuntimeError, ValueError):  # what is wrong with it is for the work itself to say
+            return self._time(passes, most_seconds, hasty)
+        return None
+
+    def _time(self, passes: Passes, most_seconds: float, hasty: bool) -> float | None:
         if (known := self.known(passes)) is not None:
             return known
         started = time.perf_counter()

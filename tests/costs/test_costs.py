@@ -1,6 +1,7 @@
 """Costs before a run: from records of like work, else from timed steps, and what is there already is taken off."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,6 @@ from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
 from infer.costs import as_data, estimate, line_of, memory, table_of, timing
-from infer.costs.estimate import RunCost, StageCost
 from infer.costs.memory import peak_bytes
 from infer.costs.rate import Rate, in_words
 from infer.models import build
@@ -121,12 +121,30 @@ def test_timed_steps_foretell_a_run(context_in, made, tmp_path):
             assert took[stage.stage] / 4 < stage.seconds < 4 * took[stage.stage], stage.stage
 
 
-def test_in_haste_what_may_take_long_stays_unknown(tmp_path, no_timing):
-    timings = timing.Timings(tmp_path / "timings.json", {}, torch.device("cpu"))
-    large = Passes(Pass.train, "resnet18", images=640, at_once=64, size=224, classes=10, precision="fp32")
-    assert timings.time(large, 1.0, hasty=True) is None
-    cost = RunCost([StageCost(Stage.squeeze, 1, seconds=None)], {}, {})
+def test_in_haste_what_may_take_long_stays_unknown(context_in, tmp_path, no_timing, monkeypatch):
+    monkeypatch.setattr(timing, "_SURELY_SHORT", 100)  # pixels: not even two images
+    context = context_in(tmp_path, "stages=[squeeze]")
+    cost = estimate(context, plan_of(context), hasty=True)
+    assert cost.seconds is None and cost.stages[0].seconds is None
     assert line_of(cost) == "time: squeeze unknown; infer estimate with the same words knows more"
+
+
+def test_in_haste_a_second_is_enough(context_in, tmp_path, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(timing, "_seconds_per_image", lambda *_: 0.001)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))  # every look at it costs a second
+    context = context_in(tmp_path)
+    cost = estimate(context, plan_of(context), hasty=True)
+    assert cost.seconds is None and sum(stage.seconds is None for stage in cost.stages) == 4
+
+
+def test_a_step_that_is_impossible_leaves_the_time_unknown(context_in, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(timing, "_seconds_per_image", full)
+    context = context_in(tmp_path, "stages=[squeeze]")
+    assert estimate(context, plan_of(context)).seconds is None
 
 
 def test_a_line_and_a_table(context_in, tmp_path, monkeypatch):
