@@ -5,24 +5,8 @@ import argparse
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.records.find import pick_run
 from infer.records.runs import Run
-from infer.records.sections import (
-    environment_section,
-    scores_section,
-    settings_section,
-    stages_section,
-    storage_section,
-    teachers_section,
-)
+from infer.records.sections import sections_of
 from infer.tables import Report
-
-_SECTIONS = (
-    settings_section,
-    stages_section,
-    scores_section,
-    teachers_section,
-    storage_section,
-    environment_section,
-)
 
 
 def add_to(commands: Commands) -> None:
@@ -41,9 +25,8 @@ def show_run(run: Run) -> Report:
     lines = [f"{run.name}  {run.state_in_words}", f"folder: {run.folder}", f"files: {', '.join(_files(run))}"]
     if run.record["error"]:
         lines.append(f"error: {run.record['error']}")
-    sections = [make(run) for make in _SECTIONS]
     data = {"run": run.name, "folder": str(run.folder), "files": _files(run)} | run.record
-    return Report(data=data, lines=lines, sections=[section for section in sections if section.rows])
+    return Report(data=data, lines=lines, sections=sections_of(run))
 
 
 def _files(run: Run) -> list[str]:

@@ -100,7 +100,7 @@ class Student(TrainedNetwork):
             plan=self.plan,
             draws=self._labelled.labels.draws,
         )
-        save_tensors(workspace.folder / PREDICTIONS, self._predictions(result.tests))
+        save_tensors(workspace.folder / PREDICTIONS, _predictions(result.tests))
         return {
             "scores": result.scores,
             "best": result.best,
@@ -109,22 +109,19 @@ class Student(TrainedNetwork):
             "seconds": result.seconds,
         }
 
-    def _predictions(self, tests: Mapping[str, TestOutcome]) -> dict[str, Tensor]:
-        """Targets and predicted classes, int32 [N], and confidences, float32 [N], of each split."""
-        targets = {split: images.targets for split, images in self.test_images().items()}
-        return {
-            f"{split}.{name}": tensor
-            for split, outcome in tests.items()
-            for name, tensor in {
-                "targets": targets[split].to(torch.int32),
-                "predicted": outcome.predicted.to(torch.int32),
-                "confidence": outcome.confidence,
-            }.items()
-        }
-
     def test_images(self) -> dict[str, LabelledImages]:
         """The test images of the protocol."""
         return {name: as_tested(self._context, images) for name, images in super().test_images().items()}
+
+
+def _predictions(tests: Mapping[str, TestOutcome]) -> dict[str, Tensor]:
+    """Targets and predicted classes, int32 [N], and confidences, float32 [N], of each split."""
+    tensors = {}
+    for split, outcome in tests.items():
+        tensors[f"{split}.targets"] = outcome.targets.to(torch.int32)
+        tensors[f"{split}.predicted"] = outcome.predicted.to(torch.int32)
+        tensors[f"{split}.confidence"] = outcome.confidence
+    return tensors
 
 
 def students_of(context: Context, labelled: LabelledSet) -> dict[str, list[Student]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infer.errors import UsageError
-from infer.records.noise import LEVEL, Welch, welch
+from infer.records.noise import Welch, welch
 from infer.records.runs import UNREADABLE, Run
 from infer.records.settings import Settings, Variation, flatten, settings_of, variation
 from infer.records.statistics import Summary
@@ -34,7 +34,7 @@ class Score:
     @property
     def larger_than_noise(self) -> bool | None:
         """None where it cannot be said."""
-        return None if self.test is None else self.test.p < LEVEL
+        return None if self.test is None else self.test.is_larger_than_noise
 
     @property
     def equal(self) -> bool:

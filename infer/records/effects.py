@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from infer.records.measurements import REPLICATE, in_words, measurements_of
-from infer.records.noise import LEVEL, mean_difference, welch_over_pairs
+from infer.records.noise import LEVEL, judgement, mean_difference, welch_over_pairs
 from infer.records.rows import Rows, swept_keys
 from infer.records.settings import ABSENT
 from infer.records.statistics import Summary
@@ -50,10 +50,8 @@ def _step(key: str, before: Any, after: Any, points: Sequence[Scored]) -> str | 
         return None
     difference, test = mean_difference(pairs), welch_over_pairs(pairs)
     several = f", over {len(pairs)} combinations" if len(pairs) > 1 else ""
-    if test is None:
-        return f"{difference:+.2f} (no spread to judge it by{several})"
-    worth = "more than noise" if test.p < LEVEL else "within noise"
-    return f"{difference:+.2f} ± {test.error:.2f} ({worth}{several})"
+    error = f" ± {test.error:.2f}" if test else ""
+    return f"{difference:+.2f}{error} ({judgement(test)}{several})"
 
 
 def _pairs(key: str, before: Any, after: Any, points: Sequence[Scored]) -> Iterator[tuple[Summary, Summary]]:

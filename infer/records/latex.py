@@ -71,7 +71,7 @@ def _mark(score: Summary, best: Summary) -> str:
     if score["mean"] == best["mean"]:
         return "best"
     test = welch(score, best)
-    return "close" if test is not None and test.p >= LEVEL else ""
+    return "close" if test is not None and not test.is_larger_than_noise else ""
 
 
 def _note(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], warning: str | None) -> str:

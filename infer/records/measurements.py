@@ -59,6 +59,11 @@ def in_words(values: dict[str, Any]) -> str:
     return ", ".join(f"{key}={shown(value)}" for key, value in values.items())
 
 
+def best_of(rows: Rows) -> str | None:
+    """``best_in_words`` of ``rows``; None where their numbers cannot be compared."""
+    return None if rows.unlike else best_in_words(measurements_of(rows))
+
+
 def best_in_words(measurements: Sequence[Measurement]) -> str | None:
     """Sentence that names the best of several comparable measurements and what that is worth; None for a single one.
 

@@ -24,6 +24,18 @@ class Welch(NamedTuple):
     error: float
     """Standard error of the difference."""
 
+    @property
+    def is_larger_than_noise(self) -> bool:
+        """True if p lies below the level."""
+        return self.p < LEVEL
+
+
+def judgement(test: Welch | None) -> str:
+    """Words on the difference that ``test`` is of; None is a difference without a spread to judge it by."""
+    if test is None:
+        return "no spread to judge it by"
+    return "more than noise" if test.is_larger_than_noise else "within noise"
+
 
 def welch(a: Summary, b: Summary) -> Welch | None:
     """Tests whether the mean of ``b`` differs from that of ``a`` (Welch, Biometrika 34, 1947).

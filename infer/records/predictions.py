@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ class Predictions:
         np.add.at(counts, (self.targets, self.predicted), 1)
         with np.errstate(invalid="ignore"):
             return np.asarray(100 * counts / counts.sum(axis=1, keepdims=True))
+
+    def accuracy_by_class(self, classes: int) -> np.ndarray:
+        """float [classes]: the diagonal of ``confusion``."""
+        hits = np.bincount(self.targets[self.predicted == self.targets], minlength=classes)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(100 * hits / np.bincount(self.targets, minlength=classes))
 
     def reliability(self) -> "Reliability":
         """Share of images, mean confidence and accuracy in each bin of confidence."""
@@ -66,15 +73,15 @@ class SetPredictions:
     students: Sequence[Predictions]
     classes: int
 
-    @property
+    @cached_property
     def confusion(self) -> np.ndarray:
         """float [classes, classes] in percent: the mean over students."""
         return np.asarray(np.mean([student.confusion(self.classes) for student in self.students], axis=0))
 
-    @property
+    @cached_property
     def accuracy_by_class(self) -> np.ndarray:
-        """float [students, classes] in percent."""
-        return np.stack([np.diagonal(student.confusion(self.classes)) for student in self.students])
+        """float [students, classes] in percent; NaN for a class without images."""
+        return np.stack([student.accuracy_by_class(self.classes) for student in self.students])
 
     @property
     def reliability(self) -> Reliability:

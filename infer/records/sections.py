@@ -87,3 +87,9 @@ def storage_section(run: Run) -> Section:
 def environment_section(run: Run) -> Section:
     """Machine, versions, code and counts."""
     return Section(("environment", ""), [[key, shown(v)] for key, v in flatten(run.record["environment"]).items()])
+
+
+def sections_of(run: Run) -> list[Section]:
+    """All sections that have something to show."""
+    makers = (settings_section, stages_section, scores_section, teachers_section, storage_section, environment_section)
+    return [section for make in makers if (section := make(run)).rows]

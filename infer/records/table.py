@@ -7,7 +7,7 @@ from typing import Any
 
 from infer.console import size
 from infer.errors import UsageError
-from infer.records.measurements import best_in_words, measurements_of, over_seeds
+from infer.records.measurements import best_of, measurements_of, over_seeds
 from infer.records.rows import Rows, side_by_side
 from infer.records.runs import DONE, Run
 from infer.records.settings import ABSENT, Variation, has_effect
@@ -54,7 +54,7 @@ def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
     measurements = measurements_of(rows)
     measured = [key for key in keys if key in _MEASURES]
     seeds = over_seeds(measurements, measured, [_title(key) for key in measured])
-    best = None if rows.unlike else best_in_words(measurements)
+    best = best_of(rows)
     if choice.columns is not None:
         keys = [_column(column, keys, "--columns") for column in choice.columns]
     return Report(

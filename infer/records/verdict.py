@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infer.records.noise import LEVEL, welch
+from infer.records.noise import judgement, welch
 from infer.records.runs import Run
 from infer.records.statistics import Summary
 from infer.tables import summary_as_text
@@ -52,12 +52,6 @@ def method_title(method: str) -> str:
     return _TITLES.get(method, method)
 
 
-def judgement(difference: float, larger_than_noise: bool | None) -> str:
-    """Words on a difference in percentage points; None where there is no spread to judge by."""
-    worth = {True: "more than noise", False: "within noise", None: "no spread to judge it by"}
-    return f"{abs(difference):.2f} points, {worth[larger_than_noise]}"
-
-
 def _method(run: Run) -> str:
     return method_title(str(run.setting("method.name")))
 
@@ -82,6 +76,5 @@ def _beside(own: Summary, other: Summary, method: str) -> str:
     score = f"{summary_as_text(other)} %"
     if difference == 0:
         return f"{score}, equal"
-    test = welch(own, other)
     ahead = f"{method} ahead" if difference > 0 else "ahead"
-    return f"{score}, {ahead} by {judgement(difference, test and test.p < LEVEL)}"
+    return f"{score}, {ahead} by {abs(difference):.2f} points, {judgement(welch(own, other))}"

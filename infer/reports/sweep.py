@@ -8,6 +8,7 @@ from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.plots.style import drawing
 from infer.records.effects import EFFECTS_HEAD, EFFECTS_NOTE, effects_of
+from infer.records.measurements import best_of
 from infer.records.names import FIGURES, REPORT, TABLE_CSV, TABLE_MD
 from infer.records.rows import Rows, side_by_side, swept_keys
 from infer.records.runs import sweep_jobs
@@ -41,7 +42,7 @@ def report_sweep(folder: Path) -> Report:
 
 
 def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictures: Sequence[str]) -> str:
-    best = next((line for line in table.closing if line.startswith("best:")), None)
+    best = best_of(rows)
     drawn = [picture(folder, Path(name).stem, FIGURES, Path(name).stem.replace("_", " ")) for name in pictures]
     return render(
         "sweep.html.j2",

@@ -19,14 +19,16 @@ _MOST_PIXELS = 256 * 224**2
 
 @dataclass(frozen=True)
 class TestOutcome:
-    """Scores and predictions of a network on N labelled images."""
+    """Scores and predictions of a network on N labelled images; tensors are on the CPU."""
 
     scores: dict[str, float]
     """``top1`` and, with more than five classes, ``top5``: accuracies in percent."""
+    targets: Tensor
+    """int64 [N]."""
     predicted: Tensor
-    """int64 [N] on the CPU: the class with the largest logit."""
+    """int64 [N]: the class with the largest logit."""
     confidence: Tensor
-    """float32 [N] on the CPU: its softmax probability."""
+    """float32 [N]: its softmax probability."""
 
 
 def run_test(
@@ -50,7 +52,7 @@ def run_test(
     scores = {"top1": 100 * within[0] / len(images)}
     if len(within) == 5:
         scores["top5"] = 100 * within[4] / len(images)
-    return TestOutcome(scores, torch.cat(predicted).cpu(), torch.cat(confidence).cpu())
+    return TestOutcome(scores, images.targets.cpu(), torch.cat(predicted).cpu(), torch.cat(confidence).cpu())
 
 
 def predict_logits(
