@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from infer.plots.axes import Axis
+from infer.plots.cells import colours_of, ink_on
 from infer.plots.frame import Words, framed, name_places
 from infer.plots.style import give_axes_size
 from infer.records.measurements import Measurement
@@ -22,9 +22,7 @@ _CELL_WIDTH, _CELL_HEIGHT, _NUMBER_SIZE = 0.72, 0.46, 8
 _LEAST_HEIGHT, _LEAST_WIDTH = 1.1, 3.2
 """Inches: of the axes, beside which the colour bar has a title, and of the figure, which has one as well."""
 _MOST_TICKS = 4
-_COLOURS = "cividis"  # darker is lower for every kind of colour vision and in grey print
 _MISSING = "#e0e0e0"
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 Cells = Mapping[tuple[int, int], Summary]
 """Scores by row and column."""
@@ -43,7 +41,7 @@ def heat_map(axes: Sequence[Axis], measurements: Sequence[Measurement], value_ti
     hatched = [f"hatched: {missing} without a score"] if missing else []
     figure, body = framed(replace(words, notes=[*words.notes, *hatched]))
     drawn = body.subplots()
-    colours = _colours(cells)
+    colours = colours_of([score["mean"] for score in cells.values()])
     _draw_cells(drawn, cells, shape, colours)
     _name_axes(drawn, down, across)
     bar = body.colorbar(colours, ax=drawn, label=value_title, ticks=MaxNLocator(_MOST_TICKS), aspect=12)
@@ -58,11 +56,6 @@ def _belongs_across(axis: Axis) -> tuple[bool, int]:
     return axis.is_numeric, len(axis.values) if axis.is_numeric else -max(map(len, axis.names))
 
 
-def _colours(cells: Cells) -> ScalarMappable:
-    means = [score["mean"] for score in cells.values()]
-    return ScalarMappable(Normalize(min(means), max(max(means), min(means) + 1e-9)), _COLOURS)
-
-
 def _draw_cells(axes: Axes, cells: Cells, shape: tuple[int, int], colours: ScalarMappable) -> None:
     for row, column in np.ndindex(shape):
         score = cells.get((row, column))
@@ -71,15 +64,11 @@ def _draw_cells(axes: Axes, cells: Cells, shape: tuple[int, int], colours: Scala
         hatch = "////" if score is None else None
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch))
         if score is not None:
-            axes.text(column, row, _number(score), ha="center", va="center", size=_NUMBER_SIZE, color=_ink(colour))
+            axes.text(column, row, _number(score), ha="center", va="center", size=_NUMBER_SIZE, color=ink_on(colour))
 
 
 def _number(score: Summary) -> str:
     return f"{score['mean']:.2f}" + ("" if score["std"] is None else f"\n± {score['std']:.2f}")
-
-
-def _ink(colour: Sequence[float]) -> str:
-    return "white" if _LUMINANCE @ np.array(colour[:3]) < 0.45 else "black"
 
 
 def _name_axes(axes: Axes, down: Axis, across: Axis) -> None:

@@ -14,13 +14,13 @@ from matplotlib.transforms import ScaledTranslation
 from infer.plots.axes import Axis, spans_a_decade
 from infer.plots.charts import Chart, Line, Mark
 from infer.plots.frame import Words, framed, name_places
-from infer.plots.style import NOTE_COLOUR, PALETTE, POINTS_PER_INCH, TICK_STEPS, give_axes_size
+from infer.plots.style import MARKERS, NOTE_COLOUR, PALETTE, POINTS_PER_INCH, TICK_STEPS, give_axes_size
 from infer.records.measurements import in_words
 
 _WIDTH, _HEIGHT, _SMALL_WIDTH, _SMALL_HEIGHT = 3.6, 2.6, 2.3, 1.9
 """Inches of a pair of axes: alone, and of several."""
 _PANELS_PER_ROW = 3
-_MARKERS, _DASHES = "os^DvPX", ("-", "--", ":", "-.")
+_DASHES = ("-", "--", ":", "-.")
 _MOST_TICKS = 8
 _SHIFT_POINTS = 4.0
 """Between neighbours that would else lie on top of each other."""
@@ -141,7 +141,7 @@ def _looks(chart: Chart) -> dict[str, dict[str, Any]]:
 def _look(colour: int, dashes: int) -> dict[str, Any]:
     return {
         "color": PALETTE[colour],
-        "marker": _MARKERS[colour],
+        "marker": MARKERS[colour],
         "linestyle": _DASHES[dashes],
         "markerfacecolor": "white" if dashes % 2 else PALETTE[colour],
     }

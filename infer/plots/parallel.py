@@ -4,19 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from infer.plots.axes import Axis
+from infer.plots.cells import colours_of
 from infer.plots.frame import Words, framed
 from infer.plots.style import NOTE_COLOUR, give_axes_size
 from infer.records.measurements import Measurement
 
 _AXIS_WIDTH, _HEIGHT = 1.5, 2.8
 """Inches between two axes, and of each."""
-_COLOURS = "cividis"
 _NUMBER_SIZE = 7
 _MOST_TICKS = 5
 
@@ -24,7 +22,7 @@ _MOST_TICKS = 5
 def parallel_coordinates(axes: Sequence[Axis], points: Sequence[Measurement], value_title: str, words: Words) -> Figure:
     """Draw ``points``, each across the values of ``axes`` at even distances and its leading score at the end."""
     scores = [point.leading["mean"] for point in points if point.leading is not None]
-    colours = ScalarMappable(Normalize(min(scores), max(max(scores), min(scores) + 1e-9)), _COLOURS)
+    colours = colours_of(scores)
     figure, body = framed(words)
     drawn = body.subplots()
     for point in sorted(points, key=lambda point: point.leading["mean"] if point.leading else 0):  # the best on top

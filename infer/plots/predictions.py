@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from infer.plots.style import NOTE_COLOUR, PALETTE, TICK_STEPS, rotate_if_crowded, write_caption, write_title
+from infer.plots.cells import numbered_cells
+from infer.plots.frame import name_places
+from infer.plots.style import MARKERS, NOTE_COLOUR, PALETTE, TICK_STEPS, write_caption, write_title
 from infer.records.predictions import NUM_BINS, SetPredictions
 
 _DPI = 160
 _TITLE_SIZE, _TEXT_SIZE, _NUMBER_SIZE = 11, 8, 7
-_MARKERS = "os^DvPX"
 _MOST_NAMED = 30
 """Classes beyond these are ranked, without names."""
 _MOST_NUMBERED = 12
@@ -21,9 +22,6 @@ _MOST_NUMBERED = 12
 _MOST_MATRICES = 3
 _LEAST_SHARE = 0.005
 """Share of the images from which on a bin's accuracy means something."""
-_COLOURS = "cividis"
-_DARK = 55
-"""Percent above which a cell's number is black."""
 
 
 def accuracy_by_class(sets: Sequence[SetPredictions], names: Sequence[str], title: str) -> Figure:
@@ -44,9 +42,8 @@ def accuracy_by_class(sets: Sequence[SetPredictions], names: Sequence[str], titl
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0), min(high, 101))
     if is_named:
-        axes.set_xticks(range(len(names)), names)
         axes.tick_params(axis="x", length=0)
-        rotate_if_crowded(axes.get_xticklabels(), width / len(names) - 0.1, rotation=30, ha="right")
+        name_places(axes, names, width)
     else:
         axes.set_xlabel(f"rank of a class by its accuracy under {sets[0].name}")
     figure.legend(loc="outside lower center", ncols=min(4, len(sets)), fontsize=_TEXT_SIZE)
@@ -61,14 +58,11 @@ def confusion_matrices(sets: Sequence[SetPredictions], names: Sequence[str], tit
     write_title(figure, title, size=_TITLE_SIZE)
     all_axes = figure.subplots(1, len(sets), squeeze=False)[0]
     for axes, each in zip(all_axes, sets, strict=True):
-        image = axes.imshow(each.confusion, vmin=0, vmax=100, cmap=_COLOURS)
+        form = ".0f" if len(names) <= _MOST_NUMBERED else None
+        image = numbered_cells(axes, each.confusion, form, 0, 100, size=_NUMBER_SIZE, least=0.5)
         axes.set_title(each.name)
         axes.set_xlabel("predicted class")
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
         _name_classes(axes, names)
-        if len(names) <= _MOST_NUMBERED:
-            _write_numbers(axes, each.confusion)
     all_axes[0].set_ylabel("true class")
     bar = figure.colorbar(image, ax=all_axes, label="share of the true class (%)", shrink=0.9, aspect=18)
     bar.ax.grid(False)
@@ -120,7 +114,7 @@ def _draw_accuracies(axes: Axes, of_set: SetPredictions, order: np.ndarray, numb
 def _look(number: int) -> dict[str, Any]:
     return {
         "color": PALETTE[number % len(PALETTE)],
-        "marker": _MARKERS[number % len(_MARKERS)],
+        "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
         "linestyle": "-",
     }
@@ -131,14 +125,6 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
         return
     axes.set_xticks(range(len(names)), names, size=_NUMBER_SIZE)
     axes.set_yticks(range(len(names)), names, size=_NUMBER_SIZE)
-    axes.tick_params(length=0)
     if max(map(len, names)) > 2:
         for label in axes.get_xticklabels():
             label.set(rotation=45, ha="right", rotation_mode="anchor")
-
-
-def _write_numbers(axes: Axes, confusion: np.ndarray) -> None:
-    for row, column in np.argwhere(confusion >= 0.5):
-        share = confusion[row, column]
-        ink = "black" if share > _DARK else "white"
-        axes.text(column, row, f"{share:.0f}", ha="center", va="center", size=_NUMBER_SIZE, color=ink)

@@ -58,6 +58,8 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "infer",  # the same figure gives the same bytes
 }
 
+MARKERS = "os^DvPX"
+"""As many as there are colours."""
 # Okabe and Ito's colours, told apart by every kind of colour vision; their yellow is too pale for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 WARNING_COLOUR, NOTE_COLOUR = "#D55E00", "#555555"
@@ -130,13 +132,16 @@ def rotate_if_crowded(labels: "Sequence[Text]", room: float, **turned: Any) -> b
     return crowded
 
 
-def save_in_all_forms(figure: "Figure", folder: Path, name: str, vectors: str | None = FIGURES) -> None:
-    """Write ``<name>.png`` into ``folder`` and, unless it is None, SVG and PDF into its subfolder ``vectors``."""
-    save(figure, folder / f"{name}.png")
-    if vectors is not None:
-        (folder / vectors).mkdir(exist_ok=True)
-        for form in ("svg", "pdf"):
-            save(figure, folder / vectors / f"{name}.{form}")
+def save_in_all_forms(figure: "Figure", folder: Path, name: str, vectors: str | None = FIGURES) -> list[Path]:
+    """Write ``<name>.png`` into ``folder`` and, unless it is None, SVG and PDF into its subfolder ``vectors``.
+
+    Gives the files.
+    """
+    files = [folder / f"{name}.png"]
+    files += [folder / vectors / f"{name}.{form}" for form in ("svg", "pdf")] if vectors is not None else []
+    for file in files:
+        save(figure, file)
+    return files
 
 
 def save(figure: "Figure", path: Path) -> None:

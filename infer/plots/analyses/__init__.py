@@ -1,34 +1,20 @@
-"""Analyses of distilled sets as a title, a sentence and a figure, drawn from the numbers in the store alone."""
+"""Analyses of distilled sets as a sentence and a figure, made from the numbers in the store alone."""
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infer.plots.style import drawing, save
+from infer.plots.style import drawing, save_in_all_forms
 from infer.records.artefacts import stored_artefacts
 from infer.records.runs import Run
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from infer.plots.analyses.kind import Kind
 
 log = logging.getLogger(__name__)
 Facts = Mapping[str, Any]
 """Numbers of an analysis, as its record holds them."""
-_FORMATS = ("png", "svg", "pdf")
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """An analysis as people see it."""
-
-    title: str
-    sentence: str
-    """The result in numbers."""
-    figure: "Figure"
 
 
 def facts_of(run: Run, outputs: Path) -> dict[str, Facts]:
@@ -43,15 +29,16 @@ def draw(facts: Facts, folder: Path, name: str) -> list[Path]:
     None, with a warning, where that fails: a picture is not worth a run.
     """
     with drawing():
-        shown = _shown(facts)
-        files = [folder / f"{name}.{ending}" for ending in _FORMATS] if shown else []
         try:
-            for file in files:
-                save(shown.figure, file)  # type: ignore[union-attr]
+            return save_in_all_forms(_kind_of(facts).figure(facts), folder, name, vectors="")
         except Exception as error:
-            _warn(facts, error)
+            log.warning(
+                "the figure of %s could not be drawn (%s: %s); its numbers are stored",
+                facts["analysis"],
+                type(error).__name__,
+                error,
+            )
             return []
-    return files
 
 
 def sentence_of(facts: Facts) -> str:
@@ -62,24 +49,6 @@ def sentence_of(facts: Facts) -> str:
 def numbers_of(facts: Facts) -> dict[str, float | None]:
     """The leading numbers of an analysis, by what they are."""
     return _kind_of(facts).numbers(facts)
-
-
-def _shown(facts: Facts) -> Analysis | None:
-    kind = _kind_of(facts)
-    try:
-        return Analysis(kind.title, kind.sentence(facts), kind.figure(facts))
-    except Exception as error:
-        _warn(facts, error)
-        return None
-
-
-def _warn(facts: Facts, error: Exception) -> None:
-    log.warning(
-        "the figure of %s could not be drawn (%s: %s); its numbers are stored",
-        facts["analysis"],
-        type(error).__name__,
-        error,
-    )
 
 
 def _kind_of(facts: Facts) -> "Kind":

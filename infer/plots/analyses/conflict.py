@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from infer.config import AnalysisName
-from infer.plots.analyses.kind import Kind, as_array, counted, numbered_cells, titled_figure
+from infer.plots.analyses.kind import Kind, as_array, mean, titled_figure
+from infer.plots.cells import numbered_cells
 from infer.plots.style import write_caption
+from infer.tables import count
 
 _TITLE = "Agreement of compensators"
 _CELL = 0.55
@@ -20,7 +22,7 @@ def _numbers(facts: Mapping[str, Any]) -> dict[str, float | None]:
     own, others = _accuracies(facts)
     return {
         "mean cosine": facts["mean_cosine"],
-        "accuracy %, natural": _mean([row[0] for row in facts["accuracy"]]),
+        "accuracy %, natural": mean([row[0] for row in facts["accuracy"]]),
         "accuracy %, own compensators": own,
         "accuracy %, others' compensators": others,
     }
@@ -30,12 +32,7 @@ def _accuracies(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """Mean accuracy of the networks on images with their own compensators, and with those of others."""
     values, probes = as_array(facts["accuracy"]), facts["probes"]
     is_own = np.array([[probe == block for block in facts["blocks"][1:]] for probe in probes])
-    return _mean(values[:, 1:][is_own]), _mean(values[:, 1:][~is_own])
-
-
-def _mean(values: Any) -> float | None:
-    array = as_array(values)
-    return float(np.nanmean(array)) if np.isfinite(array).any() else None
+    return mean(values[:, 1:][is_own]), mean(values[:, 1:][~is_own])
 
 
 def _sentence(facts: Mapping[str, Any]) -> str:
@@ -43,7 +40,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     if facts["mean_cosine"] is None:
         agreement = "There is one teacher, so its compensators have none to agree with"
     else:
-        number = counted(len(facts["teachers"]), "teacher")
+        number = count(facts["teachers"], "teacher")
         agreement = f"The mean cosine between the compensators of {number} is {facts['mean_cosine']:.2f}"
     on_blocks = [
         (found["accuracy %, own compensators"], "images with their own compensators"),
@@ -51,7 +48,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
         (found["accuracy %, natural"], "the natural ones"),
     ]
     known = [f"{value:.1f} % of {what}" for value, what in on_blocks if value is not None]
-    return f"{agreement}; {counted(len(facts['probes']), 'network')} put {', '.join(known)} into their class."
+    return f"{agreement}; {count(facts['probes'], 'network')} put {', '.join(known)} into their class."
 
 
 def _figure(facts: Mapping[str, Any]) -> Figure:
@@ -66,11 +63,11 @@ def _figure(facts: Mapping[str, Any]) -> Figure:
         both[0].set_title("cosine")
         _name(both[0], teachers, teachers)
     accuracy = as_array(facts["accuracy"])
-    numbered_cells(both[-1], accuracy, ".1f", min(90.0, float(np.nanmin(accuracy))), 100, "cividis")
+    numbered_cells(both[-1], accuracy, ".1f", min(90.0, float(np.nanmin(accuracy))), 100)
     both[-1].set_title("accuracy (%)")
     _name(both[-1], probes, blocks)
     told = "accuracy: of the network of the row on natural images, and on those with the compensator of the column"
-    subsets = counted(len(facts["cosine_by_subset"]), "natural subset")
+    subsets = count(facts["cosine_by_subset"], "natural subset")
     write_caption(figure, f"cosine: between compensators, mean over {subsets}; {told}" if has_pairs else told, size=7.5)
     return figure
 

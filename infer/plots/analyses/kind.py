@@ -43,35 +43,17 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(False, axis="y")
 
 
-def numbered_cells(axes: Axes, values: np.ndarray, form: str, low: float, high: float, colours: str) -> None:
-    """A heat map of ``values`` [rows, columns] with their numbers in the cells; a NaN leaves its cell empty."""
-    image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="equal")
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            luminance = np.array([0.2126, 0.7152, 0.0722]) @ np.array(image.to_rgba(value)[:3])
-            ink = "white" if luminance < 0.45 else "black"
-            axes.text(column, row, format(value, form), ha="center", va="center", size=8, color=ink)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-
-
 def as_array(values: Any) -> np.ndarray:
     """Nested lists with None for what is undefined as a float array with NaN."""
     return np.array(values, dtype=float)
 
 
-def mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the values that are defined; None where there is none."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def mean(values: Any) -> float | None:
+    """Mean of the values that are defined, in nested lists or an array; None where there is none."""
+    array = as_array(values)
+    return float(np.nanmean(array)) if np.isfinite(array).any() else None
 
 
 def written(value: float | None, form: str = ".2f") -> str:
     """A number in a sentence; ``undefined`` for None."""
     return "undefined" if value is None else format(value, form)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 probe network``, ``2 probe networks``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,12 +13,12 @@ from infer.plots.analyses.kind import (
     SET_COLOUR,
     Kind,
     as_array,
-    counted,
     mean,
     name_rows,
     titled_figure,
     written,
 )
+from infer.tables import count
 
 _SOURCES = (("set", "distilled set", SET_COLOUR, -0.13), ("real", "real images", REAL_COLOUR, 0.13))
 """Key, name, colour and place within the row."""
@@ -42,7 +42,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
         difference = f"{abs(own - real):.3f}"
         compared = f": images of a class are {difference} {'less' if own < real else 'more'} alike than real ones"
     return (
-        f"The mean cosine similarity of penultimate features, over {counted(len(facts['probes']), 'probe network')}, "
+        f"The mean cosine similarity of penultimate features, over {count(facts['probes'], 'probe network')}, "
         f"is {written(own)} within and {written(found['between classes, set'])} between classes of the set, and "
         f"{written(real)} and {written(found['between classes, real'])} for {facts['images']['real']} real "
         f"images{compared}."
