@@ -59,7 +59,7 @@ STYLE: dict[str, Any] = {
 }
 
 MARKERS = "os^DvPX"
-"""As many as there are colours."""
+"""Shapes of points, one per colour of `PALETTE`."""
 # Okabe and Ito's colours, told apart by every kind of colour vision; their yellow is too pale for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 WARNING_COLOUR, NOTE_COLOUR = "#D55E00", "#555555"

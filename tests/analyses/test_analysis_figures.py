@@ -23,7 +23,7 @@ def facts(images, probes):
 @pytest.mark.usefixtures("style")
 @pytest.mark.parametrize("name", [name.value for name in AnalysisName])
 def test_every_figure_is_tidy_and_says_which_set_it_shows(facts, images, name):
-    figure = analyses._shown(facts[name]).figure
+    figure = analyses._kind_of(facts[name]).figure(facts[name])
     assert_tidy(figure)
     assert any(images.name in words for words in words_of(figure))
 
@@ -41,10 +41,10 @@ def test_undefined_numbers_are_left_out(facts):
     one_each = json.loads(json.dumps(facts["similarity"]))
     for probe in one_each["probes"].values():
         probe["set"] |= {"within": None, "within_by_class": [None] * 10}
-    assert_tidy(analyses._shown(one_each).figure)
+    assert_tidy(analyses._kind_of(one_each).figure(one_each))
     assert "undefined within" in analyses.sentence_of(one_each)
     alone = facts["conflict"] | {"teachers": ["a"], "mean_cosine": None, "cosine": [[1.0]]}
-    assert_tidy(analyses._shown(alone).figure)
+    assert_tidy(analyses._kind_of(alone).figure(alone))
     assert "none to agree with" in analyses.sentence_of(alone)
 
 
@@ -57,7 +57,7 @@ def test_two_sets_stand_side_by_side(images, probes, make_context):
     context.obtain(other)
     facts = analysis_of(AnalysisName.boundary, images, probes, beside=other).facts()
     assert [panel["name"] for panel in facts["panels"]] == ["real images", images.name, other.name]
-    figure = analyses._shown(facts).figure
+    figure = analyses._kind_of(facts).figure(facts)
     assert_tidy(figure)
     assert f"accuracy %, {other.name}" in analyses.numbers_of(facts)
 
