@@ -3,12 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.launching import launch, launch_afresh
 from helpers.small_run import SMALL_SET
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -25,6 +25,7 @@ from infer.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 
+os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
 torch.set_num_threads(1)  # the tests' networks are so small that a second thread costs more than it brings
 
 
@@ -66,15 +67,15 @@ def signals() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def launch_in() -> Callable[..., subprocess.CompletedProcess]:
-    """Types ``python launch.py ...`` in a folder, as a user does, with one thread."""
+    """Types ``python launch.py ...`` in a folder, as a user does, with one thread.
+
+    With variables of the environment, in a fresh interpreter.
+    """
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     environment.pop("HYDRA_FULL_ERROR", None)
 
     def run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(ROOT / "launch.py"), *words]
-        return subprocess.run(
-            command, cwd=folder, env=environment | variables, capture_output=True, text=True, timeout=300
-        )
+        return (launch_afresh if variables else launch)(folder, words, environment | variables)
 
     return run
 

@@ -139,6 +139,8 @@ def save_in_all_forms(figure: "Figure", folder: Path, name: str, vectors: str | 
     """
     files = [folder / f"{name}.png"]
     files += [folder / vectors / f"{name}.{form}" for form in ("svg", "pdf")] if vectors is not None else []
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # the places are found; every form would look for them again
     for file in files:
         save(figure, file)
     return files
