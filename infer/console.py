@@ -1,8 +1,9 @@
 """Terminal output: lines and tables, with a copy in the run's log file."""
 
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -64,6 +65,17 @@ class _ToConsole(logging.Handler):
             self._console.say(record.getMessage())
         else:
             self._console.headline(f"{record.levelname.lower()}: {record.getMessage()}", style="yellow")
+
+
+def printing(work: Callable[[], int | None]) -> int:
+    """Exit code of ``work``, whose output is out then; 0 when its reader, ``head`` for example, has seen enough."""
+    try:
+        code = work() or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _plain_width() -> int | None:

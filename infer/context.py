@@ -19,6 +19,7 @@ from infer.data.base import ImageDataset
 from infer.environment import Precision
 from infer.errors import UsageError
 from infer.progress import Meter, Progress
+from infer.records.sweeps import SweepRecord, read_sweep
 from infer.store import Artefact, BusyArtefact, MissingArtefact, Store, Workspace
 from infer.training.checkpoint import Checkpoint
 from infer.words import launch_command
@@ -58,6 +59,11 @@ class Context:
     on_obtained: Callable[[Artefact], None] | None = None
     """Called with every artefact as soon as it is there, once."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
+
+    @cached_property
+    def sweep(self) -> SweepRecord | None:
+        """The sweep of which the run is a job; None for a single run."""
+        return read_sweep(self.run_folder.parent)
 
     @cached_property
     def progress(self) -> Progress:

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from infer.console import printing
 from infer.errors import INTERRUPTED, InferError, UsageError, describe
 from infer.explanations import FOREIGN, explain
 from infer.interruption import Terminated
@@ -26,14 +27,9 @@ def exit_code_of(launch: Callable[[], int | None]) -> int:
         os.environ[_OURS] = "1"  # processes that this one starts decide for themselves
     os.environ[FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
     try:
-        code = launch() or 0
-        sys.stdout.flush()
-        return code
+        return printing(launch)
     except KeyboardInterrupt as interruption:
         return _report_interruption(interruption)
-    except BrokenPipeError:  # the reader, `head` for example, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         return _report(error)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "infer"
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path for folder in ("infer", "tests") for path in (ROOT / folder).rglob("*.py"))
 RIDDLES = {"Of", "What", "Whether", "How", "As", "It", "Where", "Which", "Who", "Whose", "Why", "When", "That", "Those"}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_docstring_opens_with_a_riddle(path):
     assert [text for text in _docstrings(ast.parse(path.read_text())) if text.split()[0] in RIDDLES] == []
 

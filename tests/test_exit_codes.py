@@ -1,4 +1,4 @@
-"""What goes wrong leaves as one line and the right exit code."""
+"""Failures that leave one line and the right exit code."""
 
 import errno
 

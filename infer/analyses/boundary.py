@@ -20,7 +20,7 @@ from torch import Tensor
 from infer.analyses.base import NetworkAnalysis
 from infer.analyses.numbers import plain
 from infer.analyses.outputs import Outputs
-from infer.analyses.sample import real_beside, sample_of
+from infer.analyses.sample import first_of, real_beside, sample_of
 from infer.config import AnalysisName
 from infer.errors import UsageError
 from infer.methods.sets.base import DistilledArtefact
@@ -70,7 +70,7 @@ class Boundary(NetworkAnalysis):
 
     def measure(self) -> dict[str, Any]:
         panels = [self._real, *self._sets]
-        kept = [_rows_of(each.targets, self._classes) for each in panels]
+        kept = [first_of(each.targets, self._classes, _MOST_POINTS) for each in panels]
         features = [each.features[rows] for each, rows in zip(panels, kept, strict=True)]
         places = embedded(torch.cat(features)).split([len(rows) for rows in kept])
         names = ["real images", *(each.name for each in self._shown)]
@@ -113,11 +113,6 @@ def embedded(features: Tensor) -> Tensor:
     with warnings.catch_warnings():  # images that are equal make it divide by zero on the way
         warnings.simplefilter("ignore", RuntimeWarning)
         return torch.from_numpy(embedding.fit_transform(features.numpy()))
-
-
-def _rows_of(targets: Tensor, classes: Sequence[int]) -> Tensor:
-    """The first images of each of ``classes``, ascending: int64 [n]."""
-    return torch.cat([torch.where(targets == c)[0][:_MOST_POINTS] for c in classes]).sort().values
 
 
 def _separation(outputs: Outputs, rows: Tensor) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Samples of images that networks are shown: the first of each class of a distilled set, and real ones beside them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,9 +35,7 @@ def sample_of(images: DistilledArtefact) -> Sample:
     most = _most_per_class(images.context.data.num_classes)
 
     def rows() -> Tensor:
-        targets = images.targets()
-        firsts = [torch.where(targets == c)[0][:most] for c in range(images.context.data.num_classes)]
-        return torch.cat(firsts).sort().values
+        return first_of(images.targets(), range(images.context.data.num_classes), most)
 
     def read() -> tuple[Images, Tensor]:
         kept = rows()
@@ -61,6 +59,11 @@ def real_beside(images: DistilledArtefact) -> Sample:
 
     settings = {"images": "real", "data": data.fingerprint, "seed": seed, "per_class": per_class}
     return Sample(f"{data.name}-real-{per_class}", settings, {}, rows, read)
+
+
+def first_of(targets: Tensor, classes: Iterable[int], most: int) -> Tensor:
+    """Positions of the first images of each of ``classes``, up to ``most``, ascending: int64 [n]."""
+    return torch.cat([torch.where(targets == c)[0][:most] for c in classes]).sort().values
 
 
 def network_inputs(images: Images, rows: Tensor) -> Tensor:

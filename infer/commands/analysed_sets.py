@@ -1,6 +1,5 @@
 """Sets that ``infer analyse`` is asked about: those of runs, and those in folders and files, with their networks."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from infer.records.names import RESULT
 from infer.records.runs import RUNNING, Run
 from infer.records.settings import typed_words
 from infer.teachers.teacher import Teacher
-from infer.words import launch_command
+from infer.words import launch_command, shell_line
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,10 @@ def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> lis
             of_probe.store.obtain(images)  # the context's own stages make no sets
             found.append(AnalysedSet(images, _probes(of_probe, images), None, is_own=False))
         else:
+            command = shell_line(["infer", "analyse", "...", word, "--probe", "RUN"])
             raise UsageError(
                 f"{word} comes without the networks to look at it through. Name a run on the same data that has "
-                f"teachers: infer analyse ... {shlex.quote(word)} --probe RUN"
+                f"teachers: {command}"
             )
     return found
 
@@ -110,7 +110,7 @@ def _of_run(run: Run, of_probe: Context | None, outputs: Path) -> AnalysedSet:
 def _context_of(run: Run, outputs: Path) -> Context:
     """The context of ``run``, in which only what reports rest on is made."""
     words = [word for word in typed_words(run) if not word.startswith("outputs=")]
-    _, config = settings_of_words(shlex.join([*words, *outputs_words(outputs)]))
+    _, config = settings_of_words([*words, *outputs_words(outputs)])
     only_report = replace(config, stages=[Stage.report], force=[])
     return prepare(only_report, run.folder, Console(), words)
 

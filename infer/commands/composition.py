@@ -1,6 +1,7 @@
 """The settings that two command lines add up to, composed as a run composes them but without running anything."""
 
 import shlex
+from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
@@ -15,13 +16,19 @@ from infer.records.settings import Settings, resolved, typed_keys
 from infer.words import with_home_quoted
 
 
-def settings_of_words(words: str) -> tuple[Settings, Config]:
-    """The settings of ``python launch.py <words>``; raises UsageError as launch.py itself does."""
-    register_all()
+def settings_of_line(line: str) -> tuple[Settings, Config]:
+    """The settings of ``python launch.py <line>``; raises UsageError as launch.py itself does."""
     try:
-        overrides = with_home_quoted(shlex.split(words))
+        words = shlex.split(line)
     except ValueError as error:  # a quote that is not closed
-        raise UsageError(f"{words!r}: {error}. Quote each setting as for a shell") from error
+        raise UsageError(f"{line!r}: {error}. Quote each setting as for a shell") from error
+    return settings_of_words(words)
+
+
+def settings_of_words(words: Sequence[str]) -> tuple[Settings, Config]:
+    """The settings of ``launch.py`` with ``words``; raises UsageError as launch.py itself does."""
+    register_all()
+    overrides = with_home_quoted(words)
     try:
         with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
             composed = compose("config", overrides=overrides, return_hydra_config=True)
@@ -30,5 +37,5 @@ def settings_of_words(words: str) -> tuple[Settings, Config]:
             del composed["hydra"]
         config = settings_of(composed)
     except FOREIGN as error:
-        raise UsageError(f"{words!r}: {explain(error)}") from error
+        raise UsageError(f"{shlex.join(words)!r}: {explain(error)}") from error
     return Settings(resolved(as_plain(config), config.K), choices, typed_keys(overrides)), config

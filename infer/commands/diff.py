@@ -39,12 +39,12 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _diff_of_configs(options: argparse.Namespace) -> Report:
-    from infer.commands.composition import settings_of_words  # Hydra takes half a second
+    from infer.commands.composition import settings_of_line  # Hydra takes half a second
     from infer.config.protocols import protocol_name
 
     if len(options.pair) != 2:
         raise UsageError(f'{count(options.pair, "config")} given; type two: infer diff --config "M=1" "M=2 ipc=5"')
-    (a, config_a), (b, config_b) = (settings_of_words(words) for words in options.pair)
+    (a, config_a), (b, config_b) = (settings_of_line(line) for line in options.pair)
     protocols = [protocol_name(config, config.labeling.mode) for config in (config_a, config_b)]
     comparison = compare_settings(a, b, (protocols[0], protocols[1]))
     first, second = options.pair

@@ -1,7 +1,6 @@
 """``infer estimate``: time, disk and memory that a run would take, without running it."""
 
 import argparse
-import shlex
 from pathlib import Path
 
 from infer.commands.launch_words import outputs_words
@@ -22,7 +21,7 @@ def run(options: argparse.Namespace) -> Report:
     from infer.commands.composition import settings_of_words  # Hydra takes half a second
 
     words = [*options.settings, *outputs_words(options.outputs)]
-    _, config = settings_of_words(shlex.join(words))
+    _, config = settings_of_words(words)
     from infer.costs import as_data, estimate, line_of, table_of  # torch, which a wrong setting need not wait for
     from infer.pipeline.plan import by_stage, plan_evaluations, with_report
     from infer.pipeline.prepare import prepare

@@ -113,7 +113,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
         if settings:
             raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
         return None
-    _, config = settings_of_words(shell_line([f"dataset={dataset}", *settings]))
+    _, config = settings_of_words([f"dataset={dataset}", *settings])
     return load(config.dataset, cache_dir=outputs / ".cache", threads=os.cpu_count() or 1)
 
 

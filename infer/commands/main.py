@@ -24,6 +24,7 @@ from infer.commands import (
     watch,
 )
 from infer.commands.parsing import Parser
+from infer.console import printing
 from infer.errors import INTERRUPTED, describe
 from infer.records.latex import as_latex
 from infer.tables import Report, print_report
@@ -52,11 +53,7 @@ _COMMANDS = (
 def main() -> None:
     """Entry of the installed command."""
     try:
-        code = run(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` for example, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = printing(lambda: run(sys.argv[1:]))
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)

@@ -223,7 +223,7 @@ def _last_run(outputs: Path) -> Run:
 
 def _subject_at(path: Path, settings: list[str]) -> Subject:
     words = _repeated(launch_words(path, settings, "infer score"))
-    composed, _ = settings_of_words(shell_line(words))
+    composed, _ = settings_of_words(words)
     return Subject(str(path), words, composed, path=path)
 
 
@@ -265,7 +265,7 @@ def _planned(
     changes, kept = changes or {}, kept or {}
     words = [word for word in subject.words if not _is_among(_key(word), {*changes, *kept})]
     words += [f"{key}={value}" for key, value in {**changes, **kept}.items()]
-    settings, config = settings_of_words(shell_line(words))
+    settings, config = settings_of_words(words)
     lost = _lost(subject, settings, changes, config)
     if not lost:
         return NeededRun(words, settings, config, holds_set, baselines)

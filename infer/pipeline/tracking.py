@@ -23,7 +23,6 @@ from infer.pipeline.tensorboard_tracker import TensorBoard
 from infer.pipeline.tracker import TrackedRun, Tracker
 from infer.pipeline.wandb_tracker import Wandb
 from infer.records.names import CURVES, DISTILLED, HISTORY
-from infer.records.sweeps import read_sweep
 from infer.store import Artefact
 from infer.store.artefact import with_ancestors
 from infer.tables import is_number
@@ -136,7 +135,7 @@ class Tracking:
 
 def _tracked(context: Context) -> TrackedRun:
     folder = context.run_folder
-    sweep = folder.parent.name if read_sweep(folder.parent) else None
+    sweep = folder.parent.name if context.sweep else None
     name = f"{sweep}/{folder.name}" if sweep else folder.name
     return TrackedRun(folder, name, sweep, as_plain(context.config))
 

@@ -1,6 +1,7 @@
 """``samples.png``: images of the distilled set and, for INFER, what its compensators do to natural images."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from infer.plots.stored_images import (
 from infer.records.runs import Run
 
 _MAX_CLASSES = 10
-_MAX_IMAGES = 6
+MOST_OF_A_CLASS = 6
 _NOTE = (
     "u: black is −max |u|, grey 0, white max |u|, each compensator on its own scale; "
     "‖u‖ and max |u| in normalised units (standard deviations of a channel)"
@@ -34,10 +35,9 @@ def samples_of(run: Run, title: str) -> Figure | None:
         title += f" ({len(shown)} of {len(names)} classes)"
     heads = [names[c] for c in shown]
     if isinstance(stored, FinishedImages):
-        columns = [list(stored.images[stored.targets == c][:_MAX_IMAGES]) for c in shown]
-        return Mosaic(title, heads, image_rows(columns)).figure()
+        return Mosaic(title, heads, _image_rows(stored.first_of(shown, MOST_OF_A_CLASS))).figure()
     if stored.archs is None:
-        return Mosaic(title, heads, image_rows(_composed_columns(stored, shown))).figure()
+        return Mosaic(title, heads, _image_rows(_composed_columns(stored, shown))).figure()
     return Mosaic(title, heads, composition_rows(stored, stored.archs, shown), "compensator u", _NOTE).figure()
 
 
@@ -62,16 +62,15 @@ def composition_rows(stored: ComposableImages, archs: Sequence[str], shown: Sequ
     return rows
 
 
-def image_rows(columns: Sequence[Sequence[np.ndarray]]) -> list[Row]:
+def _image_rows(columns: Sequence[Sequence[np.ndarray] | np.ndarray]) -> list[Row]:
     """Row i shows the i-th image, [H, W, 3], of every column that has as many."""
-    depth = max(map(len, columns))
-    return [Row("", [column[i] if i < len(column) else None for column in columns]) for i in range(depth)]
+    return [Row("", list(images)) for images in zip_longest(*columns)]
 
 
 def _composed_columns(stored: ComposableImages, shown: Sequence[int]) -> list[list[np.ndarray]]:
     """By class the first composed images: of each subset the natural image, then one per compensator."""
     blocks = len(stored.compensators) + 1
-    places = [divmod(i, blocks) for i in range(min(_MAX_IMAGES, blocks * len(stored.natural)))]
+    places = [divmod(i, blocks) for i in range(min(MOST_OF_A_CLASS, blocks * len(stored.natural)))]
     images = [
         stored.composed_images(k, block - 1, shown) if block else stored.natural_images(k, shown) for k, block in places
     ]

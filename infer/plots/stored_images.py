@@ -23,6 +23,10 @@ class FinishedImages:
     targets: np.ndarray
     """[N]."""
 
+    def first_of(self, classes: Sequence[int], most: int) -> list[np.ndarray]:
+        """The first images of each of ``classes``, up to ``most``: uint8 [n, H, W, 3] each."""
+        return [self.images[self.targets == c][:most] for c in classes]
+
 
 @dataclass(frozen=True)
 class ComposableImages:
@@ -36,6 +40,11 @@ class ComposableImages:
     """Architectures of the M teachers; None for a set from elsewhere."""
     std: Sequence[float]
     codec: str
+
+    @property
+    def teacher_names(self) -> Sequence[str]:
+        """Architectures of the teachers, as far as known, else their numbers."""
+        return self.archs or [f"teacher {teacher + 1}" for teacher in range(len(self.compensators))]
 
     def natural_images(self, k: int, classes: Sequence[int]) -> np.ndarray:
         """Images of ``classes`` in subset ``k`` as a student sees them: [n, H, W, 3], uint8 or float in [0, 1]."""

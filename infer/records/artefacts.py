@@ -80,7 +80,7 @@ def stored_artefacts(outputs: Path, signatures: Collection[str]) -> dict[str, St
     """The artefacts of ``signatures`` that are there, in that order; their files are checked when they are read."""
     wanted = {signature[:8] for signature in signatures}
     found: dict[str, StoredArtefact] = {}
-    for folder in artefact_folders(outputs):
+    for folder in artefact_folders(outputs) if wanted else ():
         if short_signature(folder) in wanted and (folder / RECORD).is_file():
             try:
                 record = read_record(folder)

@@ -199,8 +199,7 @@ def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
 
     With ``planned``, also the jobs that have not started yet. Raises UsageError when there is no such folder.
     """
-    if not outputs.is_dir():
-        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+    _require_folder(outputs)
     runs = [Run(folder.relative_to(outputs / RUNS).as_posix(), folder) for folder in _run_folders(outputs / RUNS)]
     for sweep in _sweep_folders(outputs / SWEEPS):
         runs += [job for job in sweep_jobs(sweep) if planned or (job.folder / RESULT).is_file()]
@@ -213,8 +212,7 @@ def all_records(outputs: Path) -> tuple[list[Run], list[str]]:
     Names are paths below ``outputs``. Links are followed; what was set aside is left out. Raises UsageError when there
     is no such folder.
     """
-    if not outputs.is_dir():
-        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+    _require_folder(outputs)
     runs, unseen, seen = [], [], set()
     errors: list[OSError] = []
     for parent, folders, files in os.walk(outputs, onerror=errors.append, followlinks=True):
@@ -277,6 +275,11 @@ def _checked(record: Any) -> dict[str, Any]:
     if not all(isinstance(signature, str) for group in signatures for signature in group):
         raise TypeError("it names artefacts that have no signature")
     return record
+
+
+def _require_folder(outputs: Path) -> None:
+    if not outputs.is_dir():
+        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
 
 
 def _leads_nowhere(path: Path) -> bool:

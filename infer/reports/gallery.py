@@ -3,11 +3,12 @@
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 from PIL import Image
 
-from infer.plots.samples import classes_shown
+from infer.plots.samples import MOST_OF_A_CLASS, classes_shown
 from infer.plots.stored_images import (
     ComposableImages,
     FinishedImages,
@@ -20,7 +21,6 @@ from infer.records.runs import Run
 from infer.reports.page import data_uri
 
 _MOST_SUBSETS = 4
-_MOST_ROWS = 6
 _RANKED = 8
 _LARGEST = 128
 """Pixels along an edge; larger images are reduced."""
@@ -80,7 +80,7 @@ def gallery_of(run: Run) -> Gallery | None:
     shown = classes_shown(len(names))
     if isinstance(stored, FinishedImages):
         grids, count = [_finished(stored, names, shown)], len(stored.images)
-        several = f"the first {_MOST_ROWS} of each class"
+        several = f"the first {MOST_OF_A_CLASS} of each class"
     else:
         subsets, classes = stored.natural.shape[:2]
         grids = [_subset(stored, k, names, shown) for k in range(min(subsets, _MOST_SUBSETS))]
@@ -96,7 +96,7 @@ def _subset(stored: ComposableImages, k: int, names: Sequence[str], shown: Seque
     natural = [tile(image, f"{names[c]}, natural, k={k}") for c, image in _each(shown, stored.natural_images(k, shown))]
     rows = [TileRow(f"natural images, k={k}", [None, *natural])]
     for teacher, u in enumerate(stored.compensators[:, k, 0]):
-        arch = stored.archs[teacher] if stored.archs else f"teacher {teacher + 1}"
+        arch = stored.teacher_names[teacher]
         largest = float(np.abs(u).max())
         scale = (
             f"compensator of {arch}, k={k}: black is −{largest:.2f}, grey 0, white {largest:.2f} standard deviations"
@@ -109,13 +109,11 @@ def _subset(stored: ComposableImages, k: int, names: Sequence[str], shown: Seque
 
 
 def _finished(stored: FinishedImages, names: Sequence[str], shown: Sequence[int]) -> Grid:
-    columns = [stored.images[stored.targets == c][:_MOST_ROWS] for c in shown]
-    rows = [
-        TileRow(
-            "", [tile(of_class[i], names[c]) if i < len(of_class) else None for c, of_class in _each(shown, columns)]
-        )
-        for i in range(max(map(len, columns)))
+    columns = [
+        [tile(image, names[c]) for image in images]
+        for c, images in _each(shown, stored.first_of(shown, MOST_OF_A_CLASS))
     ]
+    rows = [TileRow("", tiles) for tiles in zip_longest(*columns)]
     return Grid("Images", [names[c] for c in shown], rows, _is_small(stored.images[0]))
 
 
@@ -143,8 +141,7 @@ def _ranked_tile(
         image, target, where = stored.images[position], int(stored.targets[position]), f"image {position}"
     else:
         image, k, block, target = stored.image(position)
-        archs = stored.archs or [f"teacher {b + 1}" for b in range(len(stored.compensators))]
-        where = f"k={k}, " + (f"u of {archs[block - 1]}" if block else "natural")
+        where = f"k={k}, " + (f"u of {stored.teacher_names[block - 1]}" if block else "natural")
     taken = "" if label == target else f", taken for {names[label]}"
     return tile(image, f"{names[target]}: {100 * share:.0f} %{taken} ({where})")
 

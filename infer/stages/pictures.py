@@ -15,19 +15,19 @@ from infer.teachers.network import TrainedNetwork
 
 
 class Pictures(Artefact):
-    """Pictures of some evaluations, each if there is something to show, as PNG and, ``with_vectors``, as SVG and PDF.
+    """Pictures of some evaluations, each if there is something to show, as PNG and, of a single run, as SVG and PDF.
 
-    The latter take most of the time.
+    The latter take most of the time, and a sweep may have many jobs: ``infer report JOB`` draws them.
     """
 
     kind = "reports"
     stage = Stage.report
     version = 2
 
-    def __init__(self, context: Context, evaluations: list[Evaluation], with_vectors: bool = True) -> None:
+    def __init__(self, context: Context, evaluations: list[Evaluation]) -> None:
         self._context = context
         self._evaluations = evaluations
-        self._with_vectors = with_vectors
+        self._with_vectors = context.sweep is None
 
     @property
     def name(self) -> str:
@@ -48,7 +48,7 @@ class Pictures(Artefact):
 
     @property
     def expected_bytes(self) -> int:
-        return 600_000  # two pictures; those of the default run take that
+        return 1_800_000 if self._with_vectors else 900_000  # five pictures; those of the default run take that
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         optimised = self._optimised()

@@ -10,7 +10,6 @@ from infer.context import Context
 from infer.evaluation.comparison import Evaluation
 from infer.records.names import FIGURES, REPORT
 from infer.records.runs import Run
-from infer.records.sweeps import read_sweep
 from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.tables import or_dash
@@ -29,8 +28,7 @@ def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]
         accuracies = ", ".join(f"{teacher.arch} {teacher.top1:.2f} %" for teacher in teachers)
         context.console.say(f"teachers, test top-1: {accuracies}")
     _print_storage(context, evaluations)
-    is_job = read_sweep(context.run_folder.parent) is not None  # of which there may be many: infer report draws them
-    _copy_pictures(context, Pictures(context, evaluations, with_vectors=not is_job))
+    _copy_pictures(context, Pictures(context, evaluations))
     main = evaluations[0].labelled.images
     _print_next(context, has_set=isinstance(main, Artefact) and context.store.exists(main))
 

@@ -1,4 +1,4 @@
-"""What networks give on samples: features and logits of the right images, computed once for all analyses."""
+"""Outputs of networks on samples: features and logits of the right images, computed once for all analyses."""
 
 import pytest
 import torch

@@ -66,7 +66,7 @@ def launch(folder: Path, words: list[str]) -> float:
 
 
 def records(folder: Path) -> dict[Job, Record]:
-    """What every job below ``folder`` recorded, by M, K and learning rate."""
+    """Records of every job below ``folder``, by M, K and learning rate."""
     found = [json.loads(path.read_text()) for path in folder.rglob("result.json")]
     return {(r["config"]["M"], r["config"]["K"], r["config"]["evaluate"]["lr"]): r for r in found}
 

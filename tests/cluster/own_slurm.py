@@ -14,7 +14,7 @@ from pathlib import Path
 
 _COMMANDS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 FOREIGN = ("SLURM_", "SBATCH_", "SRUN_", "SCANCEL_", "SQUEUE_", "SINFO_", "SALLOC_", "SUBMITIT_", "MUNGE_")
-"""How variables begin that another cluster's job or user may have set, and that would change everything."""
+"""Beginnings of variables that another cluster's job or user may have set, and that would change everything."""
 _NODES = ("n1", "n2")
 _CONF = """\
 ClusterName=test
@@ -90,7 +90,7 @@ class Slurm:
         self.ask("scancel", "--signal=USR2", job_id)
 
     def restarts(self, job_id: str) -> int:
-        """How often a job was queued again."""
+        """Number of times that a job was queued again."""
         shown = self.ask("scontrol", "show", "job", job_id)
         return int(shown.partition("Restarts=")[2].split()[0])
 
@@ -104,7 +104,7 @@ class Slurm:
         wait_until(lambda: not self._ids("PENDING,RUNNING,COMPLETING,SUSPENDED", "%A"), "every job has ended")
 
     def ask(self, *command: str, check: bool = True) -> str:
-        """What a command of SLURM prints."""
+        """Output of a command of SLURM."""
         answer = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30)
         if check and answer.returncode:
             raise RuntimeError(f"{' '.join(command)}: {answer.stderr}")

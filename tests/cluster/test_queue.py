@@ -1,4 +1,4 @@
-"""What squeue says becomes states that submitit waits by."""
+"""States of squeue as states that submitit waits by."""
 
 import subprocess
 

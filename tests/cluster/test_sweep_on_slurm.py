@@ -55,13 +55,13 @@ class Ended:
     """A sweep of two jobs: the first was killed in the middle, the second stopped and queued again."""
 
     announced: str
-    """What a dry run of the same words had printed."""
+    """Lines that a dry run of the same words had printed."""
     code: int
     output: str
     folder: Path
     requeued: str
     queue: dict[str, str]
-    """When the command returned: states by job."""
+    """States by job, at the moment when the command returned."""
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ class Worker:
         return json.loads(self._process.stdout.readline())
 
     def die(self) -> None:
-        """As the out-of-memory killer ends it."""
+        """End the process as the out-of-memory killer does."""
         self._process.kill()
         self._process.wait()
         self._process.stdin.close()

@@ -1,4 +1,4 @@
-"""What no run seems to need may be needed by one that was not seen: infer gc finds it, refuses, or can give it back."""
+"""Runs that are hard to see: infer gc finds what they need, refuses, or can give it back."""
 
 import json
 import os

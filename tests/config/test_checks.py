@@ -73,7 +73,7 @@ OTHER_VALUES = {
     "crop_ratio_max": 1.0,
     "shuffle_patches": 2,
 }
-"""Of settings that are in a recipe only where they differ from their default."""
+"""Settings that are in a recipe only where they differ from their default."""
 
 
 def test_every_training_setting_is_part_of_the_recipe():

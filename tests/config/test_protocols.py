@@ -15,7 +15,7 @@ RDED = ("rded_cifar10", "rded_cifar100", "rded_cifar100_convnet3", "rded_tiny", 
 
 
 def student_plan(resolved, protocol: str, ipc: int, images: int, *words: str) -> Plan:
-    """Of the leading student, ResNet-18 unless words say otherwise."""
+    """Settings of the leading student, ResNet-18 unless words say otherwise."""
     config = resolved(f"evaluate={protocol}", "student=resnet18", f"ipc={ipc}", *words)
     settings = config.evaluate.for_student(config.student.archs[0], config.ipc)
     return Plan(settings, images, mix_alpha=settings.mix_alpha)
@@ -98,7 +98,7 @@ def test_the_convnet_of_rded_and_infer_has_batch_norm(resolved, words, archs):
 
 
 def test_where_published_numbers_differ(resolved):
-    """What each protocol says of the points at which the field's codes go apart."""
+    """Choices of each protocol at the points where the field's codes go apart."""
 
     def facts(protocol: str) -> tuple:
         e = resolved(f"evaluate={protocol}").evaluate

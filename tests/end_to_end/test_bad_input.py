@@ -1,4 +1,4 @@
-"""What a person may type wrong, and what may happen to a run: one line, the right exit code, nothing half-made."""
+"""Words typed wrong, and accidents of a run: one line, the right exit code, nothing half-made."""
 
 import json
 import os

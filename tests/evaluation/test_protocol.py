@@ -1,4 +1,4 @@
-"""What a protocol makes of test images, and which epoch it reports."""
+"""Test images as a protocol shows them, and the epoch that it reports."""
 
 from dataclasses import replace
 from types import SimpleNamespace

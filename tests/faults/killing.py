@@ -70,14 +70,14 @@ class Work:
         self.completed = time.time()
 
     def trace(self) -> list[Noted]:
-        """What the processes have begun so far."""
+        """Work that the processes have begun so far."""
         path = self.folder / TRACE
         whole, _, _ = path.read_text().rpartition("\n") if path.exists() else ("", "", "")
         lines = [line.split() for line in whole.splitlines()]
         return [Noted(float(moment), int(pid), stage, name) for moment, pid, _, stage, name in lines]
 
     def last_of(self, pid: int) -> Noted | None:
-        """What a process was at, None when it had not begun anything."""
+        """Work that a process was at, None when it had not begun any."""
         return next((line for line in reversed(self.trace()) if line.process == pid), None)
 
     def wait_for_stage(self, processes: list[subprocess.Popen], stage: str) -> list[subprocess.Popen]:
@@ -155,7 +155,7 @@ def artefacts(work: Work) -> dict[str, Any]:
 
 
 def made_again(work: Work) -> Counter[str]:
-    """How often artefacts were begun again although nobody had been killed at them."""
+    """Number of artefacts begun again although nobody had been killed at them."""
     begun: dict[str, list[int]] = {}
     for line in work.trace():
         if line.artefact != "-":

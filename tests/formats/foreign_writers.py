@@ -41,7 +41,7 @@ def write_parquet(
     image_column: str = "image",
     label_column: str = "label",
 ) -> None:
-    """As datasets' ``to_parquet``: an image is a struct of its file's bytes and a path, which may be null."""
+    """Write as datasets' ``to_parquet`` does: an image is a struct of its file's bytes and a path or null."""
     import pyarrow
     import pyarrow.parquet
 

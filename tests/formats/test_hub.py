@@ -67,7 +67,7 @@ def exported(folder: Path) -> Path:
 
 
 def opened(folder: Path, cache: Path) -> dict:
-    """What ``datasets`` finds in ``folder``, offline, in a process of its own; the card's code is run there, too."""
+    """Content of ``folder`` as ``datasets`` finds it offline, in its own process; the card's code is run there, too."""
     if not importlib.util.find_spec("datasets"):
         pytest.skip("datasets is not installed")
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(cache), "HF_DATASETS_CACHE": str(cache / "datasets")}

@@ -41,7 +41,7 @@ def made(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def names(tmp_path: Path) -> list[str]:
-    """What is typed to name the classes."""
+    """Words that name the classes."""
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
     return ["--classes", str(tmp_path / "names.txt")]
 

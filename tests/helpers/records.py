@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from infer.commands.composition import settings_of_words
+from infer.commands.composition import settings_of_line
 from infer.config import as_plain
 from infer.records.statistics import summarise
 from infer.records.sweeps import PlannedJob, SweepRecord
@@ -31,7 +31,7 @@ def write_json(path: Path, content: Any) -> None:
 
 @functools.cache
 def _composed(words: str) -> tuple[dict[str, Any], dict[str, str | None], str]:
-    settings, config = settings_of_words(words)
+    settings, config = settings_of_line(words)
     return as_plain(config), dict(settings.choices), config.protocol_name_with(config.labeling.mode)
 
 
@@ -81,7 +81,7 @@ def stages(**signatures: list[str]) -> dict[str, Any]:
 
 
 def write_run(folder: Path, words: str = "", top1: Sequence[float] = (97.0, 98.0, 99.0), **changes: Any) -> Path:
-    """What a run of ``python launch.py <words>`` leaves in ``folder``, with ``changes`` to its record."""
+    """Write what a run of ``python launch.py <words>`` leaves in ``folder``, with ``changes`` to its record."""
     record = record_of(words, top1) | changes
     write_json(folder / "result.json", record)
     (folder / ".hydra").mkdir()
@@ -107,7 +107,7 @@ def write_sweep(
     ended: str | None = "2026-01-01T12:00:00+00:00",
     **of_all: Any,
 ) -> Path:
-    """What ``python launch.py -m <swept> <words>`` leaves; ``top1`` gets a job's swept values as they were typed.
+    """Write what ``python launch.py -m <swept> <words>`` leaves; ``top1`` gets a job's swept values as they were typed.
 
     ``changes`` to the records of single jobs, by number; None for one that never started. ``of_all``: to every record.
     """

@@ -32,7 +32,7 @@ def write_folder(
 
 
 def applied(images: Tensor, rows: list[int], batch: Batch) -> Tensor:
-    """What the labels are of: ``images`` float [N, 3, H, H] cropped, mirrored and mixed one by one."""
+    """Images that the labels are of: ``images`` float [N, 3, H, H] cropped, mirrored and mixed one by one."""
     coords, flip, mix_index, mix_lam, mix_bbox = batch[:5]
     size = images.shape[-1]
     crops = []
@@ -71,7 +71,7 @@ def _batch(drawn: np.random.Generator, targets: Tensor, rows: list[int], mix: st
 
 
 def _box(drawn: np.random.Generator, lam: float, size: int) -> list:
-    """As numpy's integers, rows first."""
+    """Numpy's integers, rows first."""
     edge = int(size * np.sqrt(1 - lam))
     x, y = drawn.integers(0, size, 2)
     corners = (x - edge // 2, y - edge // 2, x + edge // 2, y + edge // 2)

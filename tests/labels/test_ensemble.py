@@ -1,4 +1,4 @@
-"""What teachers see and how they normalise while they label."""
+"""Views that teachers see and their normalisation while they label."""
 
 import pytest
 import torch

@@ -194,7 +194,7 @@ def test_the_stored_batches_override_the_protocol(evaluation, tmp_path, words, o
 
 
 def test_a_border_is_as_wide_as_crops_reach(make_context, tmp_path):
-    """In whichever epoch; of a wider one nothing is seen."""
+    """Any epoch may hold it; of a wider one nothing is seen."""
     words = ("method=random", "K=null", "ipc=5", *PROTOCOL, *MIXES["mixup"], "M=1", "labeling=fkd")
     _, folder = _stored(make_context(*words), tmp_path / "run")
     images, labels = _exported(folder, "sre2l"), _exported(folder, "fkd")

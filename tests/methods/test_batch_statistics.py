@@ -10,7 +10,7 @@ SHARES = torch.tensor(SIZES, dtype=torch.float64) / sum(SIZES)
 
 
 def in_parts(x: Tensor, shares: Tensor) -> Statistics:
-    """Of x [G, C, channels, H, W], whose C images are cut into parts of uneven size."""
+    """Statistics of x [G, C, channels, H, W], whose C images are cut into parts of uneven size."""
     return pooled([group_statistics(part.flatten(0, 1), len(x)) for part in x.split(SIZES, dim=1)], shares)
 
 

@@ -186,7 +186,7 @@ def test_teacher_that_runs_none_of_its_layers() -> None:
 
 @pytest.mark.parametrize("arch", CIFAR_TEACHERS)
 def test_one_graph_without_breaks(arch: str) -> None:
-    """What torch.compile needs; the graph is run as it is, in float64, so nothing has to be compiled."""
+    """Backend for torch.compile; the graph is run as it is, in float64, so nothing has to be compiled."""
     matched = MatchedTeacher(build(arch, 3, 32), 10.0, torch.float64)
     graph = torch.compile(matched, fullgraph=True, dynamic=False, backend="eager")
     images = torch.randn(4, 3, 32, 32, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What ipc pays for: the table of the published formula's values, and random images of equal bytes."""
+"""Budgets that ipc stands for: the table of the published formula's values, and random images of equal bytes."""
 
 import pytest
 

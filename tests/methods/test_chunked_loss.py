@@ -196,7 +196,7 @@ def test_clipped_share_does_not_depend_on_chunks() -> None:
 
 @BOTH
 def test_compiled_graphs_without_breaks(smooth: nn.Module, statistics: ChunkStatistics, monkeypatch) -> None:
-    """What is compiled is run as it is, in float64, so nothing has to be built; the last chunk is another graph."""
+    """Compiled code run as it is, in float64, so nothing has to be built; the last chunk is another graph."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     assert_compiled_equals_eager(smooth, statistics)
 

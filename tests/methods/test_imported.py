@@ -62,7 +62,7 @@ def composed(make_context, tmp_path):
 
 
 def images_of(context: Context) -> torch.Tensor:
-    """What a student sees of the imported set, normalised."""
+    """Images of the imported set as a student sees them, normalised."""
     images = distilled_set(context).images()
     return images.normalised(images.pixels)
 

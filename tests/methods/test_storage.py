@@ -1,4 +1,4 @@
-"""What a set is said to cost is what its tensors take: images, compensators and labels, of every kind of both."""
+"""Bytes that a set is said to cost, and those that its tensors take: images, compensators, labels, of every kind."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is announced before a run or a sweep: every artefact once, and what is made of it."""
+"""Inventory before a run or a sweep: every artefact once, and what is made of it."""
 
 import pytest
 

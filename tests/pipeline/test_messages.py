@@ -1,4 +1,4 @@
-"""What a run says before it begins and when it ends."""
+"""Messages of a run before it begins and when it ends."""
 
 import pytest
 

@@ -73,7 +73,7 @@ def with_wandb(tmp_path_factory, launch_in) -> Path:
 
 @pytest.fixture(scope="module")
 def with_tensorboard(plain, launch_in) -> Path:
-    """It reuses what the run without a tracker made."""
+    """A run that reuses what the one without a tracker made."""
     if not importlib.util.find_spec("tensorboard"):
         pytest.skip("tensorboard is not installed")
     return interrupted(plain.parents[2], launch_in, "tensorboard", name="another-run")
@@ -106,7 +106,7 @@ def lives(with_wandb) -> list[list]:
 
 
 def rows_of(records: list, name: str) -> list[dict[str, float]]:
-    """What was logged under ``name``, without it."""
+    """Values logged under ``name``, which is cut off."""
     rows = []
     for record in records:
         if record.WhichOneof("record_type") == "history":

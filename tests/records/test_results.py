@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.records import signature_of, write_json, write_run
 
-from infer.commands.composition import settings_of_words
+from infer.commands.composition import settings_of_line
 from infer.errors import UsageError
 from infer.records.results import COLUMNS, add_results, read_results, tabulate_results, with_tables
 from infer.records.results_of_runs import results_of
@@ -107,7 +107,7 @@ def test_every_kept_result_has_a_number_and_a_command_that_still_composes():
         assert float(result.mean) and int(result.n) > 0 and int(result.bytes) > 0
         assert result.date and result.commit and result.hardware, result
     for words in {result.experiment for result in read_results()}:
-        settings_of_words(f"{words} dataset.root=somewhere")
+        settings_of_line(f"{words} dataset.root=somewhere")
 
 
 def test_a_table_is_a_list_or_a_matrix(tmp_path, kept):

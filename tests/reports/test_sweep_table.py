@@ -1,4 +1,4 @@
-"""What a sweep leaves: a row per planned job, why those not done are not, and the one that is best."""
+"""Table of a sweep: a row per planned job, why those not done are not, and the one that is best."""
 
 import csv
 import os
@@ -22,7 +22,7 @@ RUNNING = {"status": "running", "metrics": {}, "per_student": {}}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """Where a sweep goes, as seen from the folder where it was typed."""
+    """The sweep's folder, as seen from the one where it was typed."""
     monkeypatch.chdir(tmp_path)
     return Path("outputs/sweeps") / NAME
 

@@ -1,4 +1,4 @@
-"""What a command line would make: signatures by part of the pipeline, with nothing trained."""
+"""Plans of command lines: signatures by part of the pipeline, with nothing trained."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -33,7 +33,7 @@ LABELLED = STUDENTS | {"labels"}
 STORED = LABELLED | {"distilled", "logits/composed"}
 GENERATED = STORED | {"compensators"}
 EXAMINED = ("features", "crops")
-"""What methods that choose among real images keep, beside PARTS."""
+"""Artefacts of methods that choose among real images, beside PARTS."""
 CHOSEN = LABELLED | {"distilled", "logits/natural"}
 SYNTHESISED = CHOSEN | {"syntheses"}
 

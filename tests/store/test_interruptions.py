@@ -1,4 +1,4 @@
-"""What a maker that was killed leaves behind is completed, gone on from or thrown away, never used as it is."""
+"""Remains of a killed maker: completed, gone on from or thrown away, never used as they are."""
 
 import json
 import shutil

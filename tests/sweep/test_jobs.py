@@ -1,4 +1,4 @@
-"""What the jobs of a sweep are and what they are called, without running any."""
+"""Jobs of a sweep and their names, without running any."""
 
 import pytest
 from hydra import compose, initialize_config_dir

@@ -26,7 +26,7 @@ def planned(resolved, tmp_path):
 
 
 def to_make(config) -> dict[str, str]:
-    """How many artefacts a sweep of one job has to make, by stage."""
+    """Number of artefacts that a sweep of one job has to make, by stage."""
     plan = plan_sweep([config], compares=True)
     assert plan.precision_known
     return {stage: number for stage, _, _, number in plan.inventory.rows}

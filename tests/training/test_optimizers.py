@@ -1,4 +1,4 @@
-"""Which parameters decay, and batches that go through the network in parts."""
+"""Parameters that decay, and batches that go through the network in parts."""
 
 import pytest
 import torch
