@@ -9,6 +9,7 @@ from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import UsageError
 from infer.records.differences import Comparison, Score, compare, compare_settings
 from infer.records.find import last_finished, pick_run
+from infer.records.machines import PROMISE
 from infer.records.noise import LEVEL
 from infer.records.runs import Run
 from infer.tables import Report, Section, count, or_dash, shown
@@ -135,7 +136,8 @@ def _environment(comparison: Comparison) -> Section:
     shortened = {"git_commit": (_short(commits[0]), _short(commits[1]))} if commits else {}
     changed = any(commit.endswith(_CHANGES) for commit in commits)
     note = f"{_CHANGES}: the code had changes that were not committed"
-    return replace(_pairs("code and environment", pairs | shortened), notes=[note] * changed)
+    notes = [note] * changed + [PROMISE] * bool(pairs.keys() & {"device", "threads", "precision"})
+    return replace(_pairs("code and environment", pairs | shortened), notes=notes)
 
 
 def _short(commit: str) -> str:

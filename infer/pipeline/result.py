@@ -14,9 +14,11 @@ from infer.evaluation.comparison import Evaluation
 from infer.files import write_json
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
+from infer.records.machines import machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
 from infer.records.runs import BLANK_RECORD, DONE, RUNNING
 from infer.records.statistics import summarise
+from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher
 
 
@@ -103,14 +105,17 @@ class RunResult:
         main, baselines = evaluations[0], evaluations[1:]
         metrics = {f"teacher/{teacher.arch}/top1": summarise([teacher.top1]) for teacher in teachers}
         outcome = main.outcome() if main.is_done else {}
-        peak = {"peak_memory_bytes": environment.peak_memory_bytes(context.device)}
+        added = {
+            "peak_memory_bytes": environment.peak_memory_bytes(context.device),
+            "computed_on": _machines_of(context, evaluations),
+        }
         self._update(
             metrics=outcome.get("metrics", {}) | metrics,
             per_student=outcome.get("per_student", {}),
             baselines={
                 evaluation.labelled.name: evaluation.outcome() for evaluation in baselines if evaluation.is_done
             },
-            environment=self.content["environment"] | peak,
+            environment=self.content["environment"] | added,
         )
 
     def _update(self, **changes: Any) -> None:
@@ -119,6 +124,16 @@ class RunResult:
 
     def _write(self) -> None:
         write_json(self._path, self.content)
+
+
+def _machines_of(context: Context, evaluations: list[Evaluation]) -> list[dict[str, Any]]:
+    """The machines on which what the evaluations rest on was made, each once."""
+    needed = with_ancestors(student for evaluation in evaluations for student in evaluation.all_students)
+    found: list[dict[str, Any]] = []
+    for artefact in needed:
+        if context.store.exists(artefact) and (machine := machine_of(context.store.record(artefact))) not in found:
+            found.append(machine)
+    return found
 
 
 def _outline_of(evaluation: Evaluation) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infer.errors import UsageError
+from infer.records.machines import computed_with
 from infer.records.noise import Welch, welch
 from infer.records.runs import UNREADABLE, Run
 from infer.records.settings import Settings, Variation, flatten, settings_of, variation
 from infer.records.statistics import Summary
 
-_ENVIRONMENT = ("git_commit", "versions", "threads", "device")
+_CODE = ("git_commit", "versions")
 _COST = ("total_bytes", "ipc_charged", "compression_ratio")
 
 
@@ -105,7 +106,8 @@ def _inputs(a: Run, b: Run) -> dict[str, tuple[set[str], set[str]]]:
 
 
 def _environment(run: Run) -> dict[str, Any]:
-    return flatten({key: value for key, value in run.record["environment"].items() if key in _ENVIRONMENT})
+    code = {key: value for key, value in run.record["environment"].items() if key in _CODE}
+    return flatten(code) | computed_with(run)
 
 
 def _cost(run: Run) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Table of runs side by side, with a column for what varies between them and one line for what does not."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infer.console import size
 from infer.errors import UsageError
+from infer.records.machines import PROMISE, differing
 from infer.records.measurements import best_of, measurements_of, over_seeds
 from infer.records.rows import Rows, side_by_side
 from infer.records.runs import DONE, Run
@@ -16,6 +17,7 @@ from infer.tables import Report, Section, count, from_here, is_number, is_summar
 _SCORES = ("top1", "top5")
 _MEASURES = tuple(f"{split}/{score}" for split in ("val", "test") for score in _SCORES)
 _STEPS, _BYTES = "steps", "total_bytes"
+_MACHINE = "computed with/"
 _OF_DATA_ONLY = ("state", "error", "log", "made", "reused")
 """Columns that a program gets in any case, and a person only where there is something to tell."""
 
@@ -47,8 +49,12 @@ def tabulate(runs: Sequence[Run], choice: Choice = EVERYTHING) -> Report:
 def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
     """The table of ``rows``: what the numbers are worth first, then one line per run, then what follows from them."""
     noun = "job" if rows.sweep else "run"
+    unlike_machines = {key: values for key, values in differing(rows.runs).items() if key not in rows.columns}
     facts = [{noun: name} | _facts(rows, i) for i, name in enumerate(rows.names)]
-    keys = _keys(rows, facts)
+    for key, values in unlike_machines.items():
+        for fact, value in zip(facts, values, strict=True):
+            fact[f"{_MACHINE}{key}"] = value
+    keys = [*_keys(rows, facts), *(f"{_MACHINE}{key}" for key in unlike_machines)]
     if choice.sort is not None:
         facts = _sorted(facts, _column(choice.sort, keys, "--sort"), choice.reverse)
     measurements = measurements_of(rows)
@@ -62,7 +68,7 @@ def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
         warning=_warning(rows),
         lines=[f"in all: {_base_line(rows.variation)}"],
         sections=[_section(noun, rows, keys, facts), *([seeds] if seeds else [])],
-        closing=[*_states(rows, noun), *([best] if best else []), _artefacts(rows.runs)],
+        closing=[*_states(rows, noun), *([best] if best else []), _artefacts(rows.runs), *_promise(unlike_machines)],
     )
 
 
@@ -167,6 +173,10 @@ def _artefacts(runs: Sequence[Run]) -> str:
     ]
     parts = ", ".join(f"{stage} {made[stage]} and {reused[stage]}" for stage in stages)
     return f"artefacts: {made.total()} made, {reused.total()} reused" + (f" ({parts})" if parts else "")
+
+
+def _promise(unlike_machines: Mapping[str, Any]) -> list[str]:
+    return [f"computed with unlike {' and '.join(unlike_machines)}: {PROMISE}"] if unlike_machines else []
 
 
 def _counted(run: Run, what: str) -> Counter[str]:

@@ -81,7 +81,7 @@ class Work:
         return next((line for line in reversed(self.trace()) if line.process == pid), None)
 
     def wait_for_stage(self, processes: list[subprocess.Popen], stage: str) -> list[subprocess.Popen]:
-        """Members of ``processes`` that are at ``stage`` or beyond, as soon as there is one; none when all have ended."""
+        """Members of ``processes`` at ``stage`` or beyond, as soon as there is one; none when all have ended."""
         deadline = time.monotonic() + _PATIENCE_S
         while alive := [process for process in processes if process.poll() is None]:
             at = {line.process for line in self.trace() if STAGES.index(line.stage) >= STAGES.index(stage)}

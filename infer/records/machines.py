@@ -1,0 +1,41 @@
+"""Machines that a run's numbers were computed on, which settings and signatures leave open.
+
+One seed gives the same bits on one kind of processor with one number of threads: sums of floating-point numbers depend
+on their order, which threads and devices decide. What was reused from the store may have been made on another machine.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infer.records.runs import Run
+
+PROMISE = "the same settings and seed give the same bits only with the same device, number of threads and precision"
+
+
+def machine_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The device and the number of threads that the record of an artefact or of a run's environment names."""
+    return {"device": record["device"], "threads": record["threads"]}
+
+
+def computed_with(run: Run) -> dict[str, str]:
+    """Device, threads and precision of ``run`` in words, several joined by ``+``; empty before it has any number."""
+    environment = run.record["environment"]
+    if "device" not in environment:
+        return {}
+    machines = environment.get("computed_on") or [machine_of(environment)]
+    found = {
+        "device": _joined([machine["device"]["name"] for machine in machines]),
+        "threads": _joined([machine["threads"] for machine in machines]),
+    }
+    return found | {key: environment[key] for key in ("precision",) if key in environment}
+
+
+def differing(runs: Sequence[Run]) -> dict[str, list[str | None]]:
+    """The values of ``computed_with`` that differ between ``runs``: one per run, None where it is not known."""
+    found = [computed_with(run) for run in runs]
+    columns = {key: [each.get(key) for each in found] for key in ("device", "threads", "precision")}
+    return {key: values for key, values in columns.items() if len({*values} - {None}) > 1}
+
+
+def _joined(values: Sequence[Any]) -> str:
+    return "+".join(str(value) for value in sorted(set(values)))
