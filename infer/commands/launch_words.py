@@ -1,6 +1,7 @@
 """Command lines of ``launch.py`` that other commands type: the students of a distilled set, for ``infer evaluate``."""
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -39,6 +40,13 @@ def launch(words: list[str]) -> None:
             raise
     finally:
         os.environ[FULL_ERROR] = asked_for_traceback or "0"  # launch.py has set it for Hydra
+
+
+def launch_aside(words: list[str]) -> None:
+    """``launch``, with the command line above; what it says goes to stderr, so that stdout has an answer alone."""
+    with contextlib.redirect_stdout(sys.stderr):
+        print(f"\n{launch_command(words)}")
+        launch(words)
 
 
 def outputs_words(outputs: Path) -> list[str]:

@@ -1,8 +1,6 @@
 """``infer score``: DD-Ranking's scores of a distilled set, from runs that are there or that it makes."""
 
 import argparse
-import contextlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,8 @@ from infer.tables import Report, Section, count, summary_as_text
 from infer.words import launch_command, shell_line
 
 if TYPE_CHECKING:
-    from infer.commands.score_runs import NeededRun, Part, Subject
+    from infer.commands.repeated_runs import NeededRun, Subject
+    from infer.commands.score_runs import Part
 
 _EPILOG = """A run that compares has random baselines; those that this command makes have none. Settings go with a set
 alone, as for infer evaluate; a run is scored as it was made. Exit code: 0 when the scores are printed, 2 when runs are
@@ -92,24 +91,24 @@ class _Search:
         return made
 
     def _find(self, needed: "NeededRun", beside: Run | None) -> Run | None:
-        from infer.commands.score_runs import find_run
+        from infer.commands.repeated_runs import find_run
 
         outputs, since = self.options.outputs, self.since if needed.holds_set else 0
         return find_run(needed, beside, find_runs(outputs) if outputs.is_dir() else [], since)
 
     def _make(self, needed: "NeededRun") -> None:
-        """Start it as ``launch.py`` does; what it says goes to stderr, so that stdout has the scores alone."""
-        from infer.commands.launch_words import launch, outputs_words
+        from infer.commands.launch_words import launch_aside
 
-        with contextlib.redirect_stdout(sys.stderr):
-            print(f"\n{self.command(needed)}")
-            launch([*needed.command_words, *outputs_words(self.options.outputs)])
+        launch_aside(self._words(needed))
 
     def command(self, needed: "NeededRun") -> str:
         """The command line that makes ``needed``."""
+        return launch_command(self._words(needed))
+
+    def _words(self, needed: "NeededRun") -> list[str]:
         from infer.commands.launch_words import outputs_words
 
-        return launch_command([*needed.command_words, *outputs_words(self.options.outputs)])
+        return [*needed.command_words, *outputs_words(self.options.outputs)]
 
 
 def _missing(subject: "Subject", search: _Search) -> Report:

@@ -13,7 +13,7 @@ from helpers.records import record_of, stages, write_json
 from helpers.small_run import SMALL_RUN
 
 from infer.commands.composition import settings_of_words
-from infer.commands.score_runs import NeededRun, find_run
+from infer.commands.repeated_runs import NeededRun, find_run
 from infer.records.runs import Run
 from infer.records.scores import label_robust_score
 from infer.records.statistics import summarise
@@ -38,7 +38,8 @@ def composed(words):
 @pytest.fixture(autouse=True)
 def _compose_once(monkeypatch):
     """Composing takes a quarter of a second, and most tests compose the same words."""
-    monkeypatch.setattr("infer.commands.score_runs.settings_of_words", composed)
+    for module in ("score_runs", "repeated_runs"):
+        monkeypatch.setattr(f"infer.commands.{module}.settings_of_words", composed)
 
 
 def overrides_of(command):
@@ -210,7 +211,7 @@ def test_hard_labels_without_the_full_data_are_not_enough(infer, add_run, add_co
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"status": "failed"}, "is failed, and only finished runs are scored. Start it again: python launch.py M=2"),
+        ({"status": "failed"}, "is failed, and only finished runs are repeated or scored. Start it again: python launch.py M=2"),
         ({"status": "running"}, "is running, and only finished"),
         ({"metrics": {}}, "has trained no students (stages=["),
     ],
