@@ -211,7 +211,10 @@ def test_hard_labels_without_the_full_data_are_not_enough(infer, add_run, add_co
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"status": "failed"}, "is failed, and only finished runs are repeated or scored. Start it again: python launch.py M=2"),
+        (
+            {"status": "failed"},
+            "is failed, and only finished runs are repeated or scored. Start it again: python launch.py M=2",
+        ),
         ({"status": "running"}, "is running, and only finished"),
         ({"metrics": {}}, "has trained no students (stages=["),
     ],

@@ -90,6 +90,14 @@ def test_a_loss_that_is_not_finite(launch_in, tmp_path):
     assert not [path for path in (tmp_path / "outputs" / "teachers").iterdir() if not path.name.startswith(".")]
 
 
+def test_compensators_that_outgrow_images(launch_in, tmp_path):
+    """The losses stay finite: clipped images are images, too."""
+    short = ["teachers.archs=[convnet3_w8_batchnorm]", "teachers.epochs=1", "teachers.min_top1=null", "K=1"]
+    line = _one_line(launch_in(tmp_path, *short, "method.iterations=3", "method.lr=1e9", "baselines=[]"), code=1)
+    assert "diverged: 100% of the values" in line and "method.lr (now 1e+09)" in line
+    assert not list((tmp_path / "outputs").glob("distilled/*"))
+
+
 def test_a_teacher_below_the_bar_stops_the_run(launch_in, tmp_path):
     words = ["teachers.min_top1=100", "teachers.epochs=1", "M=1", "baselines=[]"]
     line = _one_line(launch_in(tmp_path, *words), code=1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from infer.config import Stage
 from infer.context import Context
 from infer.distilled.compose import enlarged
+from infer.errors import RunError
 from infer.methods.infer import ChunkStatistics, InferMethod
 from infer.methods.optimisation.augmentation import Augmentation, Transforms
 from infer.methods.optimisation.loop import is_to_be_compiled, optimise
@@ -26,6 +27,8 @@ from infer.teachers.teacher import Teacher
 from infer.work import Pass, Work
 
 _COMPENSATORS = "compensators.safetensors"
+_MOST_CLIPPED = 0.9
+"""Share of clipped values beyond which composed images no longer show what they were composed of."""
 
 
 class CompensatorGroup(Artefact):
@@ -88,10 +91,21 @@ class CompensatorGroup(Artefact):
                 name=self.teacher.arch,
                 checkpoint=context.checkpoint(self, workspace),
             )
+        self._require_sane(result.last_values["clipped_share"])
         found = result.variable if method.per_class else result.variable.squeeze(1)
         save_tensors(workspace.folder / _COMPENSATORS, {"compensators": found})
         save_tensors(workspace.folder / CURVES, result.curves)
         return {"compiled": result.compiled, "final": result.last_values}
+
+    def _require_sane(self, clipped: Sequence[float]) -> None:
+        """Raise RunError where compensators have outgrown images, ``clipped`` being the shares of clipped values."""
+        for k, share in zip(self.subsets, clipped, strict=True):
+            if share > _MOST_CLIPPED:
+                raise RunError(
+                    f"The compensator of teacher {self.teacher.arch!r} for subset k={k} diverged: {share:.0%} of the "
+                    "values of its composed images are black or white, whatever the image. Try a smaller method.lr "
+                    f"(now {self._method.lr:g})"
+                )
 
     def compensators(self) -> Tensor:
         """float32 [subsets, 3, h, w], in normalised units, not clipped; [subsets, C, 3, h, w] with those per class."""
