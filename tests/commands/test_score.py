@@ -213,7 +213,7 @@ def test_hard_labels_without_the_full_data_are_not_enough(infer, add_run, add_co
     [
         (
             {"status": "failed"},
-            "is failed, and only finished runs are repeated or scored. Start it again: python launch.py M=2",
+            "is failed, and only finished runs are repeated or scored. Start it again: python launch",
         ),
         ({"status": "running"}, "is running, and only finished"),
         ({"metrics": {}}, "has trained no students (stages=["),

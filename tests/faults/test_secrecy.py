@@ -1,4 +1,4 @@
-"""Secrets and test images stay out of what is made: neither a key nor anything of the test split reaches a file of it."""
+"""Secrets and test images stay out of what is made: neither a key nor anything of the test split is in it."""
 
 from pathlib import Path
 
