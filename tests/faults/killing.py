@@ -1,16 +1,17 @@
 """Runs that are killed at random moments, and what they must have left behind when they are through."""
 
+import contextlib
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from helpers.launching import Launched
 
 from infer.commands.verify import verify
 
@@ -43,28 +44,22 @@ class Work:
         self.completed = 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self) -> subprocess.Popen:
+    def start(self) -> Launched:
         """Type the command."""
         self.starts += 1
         variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "INFER_TRACE": str(self.folder / TRACE)}
-        with (self.folder / "stderr.txt").open("a") as errors:
-            return subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("traced_launch.py")), *self.words],
-                cwd=self.folder,
-                env=os.environ | variables,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                start_new_session=True,
-            )
+        errors, program = self.folder / "stderr.txt", Path(__file__).with_name("traced_launch.py")
+        return Launched(self.folder, self.words, os.environ | variables, Path(os.devnull), errors, program)
 
-    def kill(self, process: subprocess.Popen) -> None:
-        """SIGKILL the process and its children; one that has ended meanwhile does not count as killed."""
-        os.killpg(process.pid, signal.SIGKILL)
+    def kill(self, process: Launched) -> None:
+        """SIGKILL the process; one that has ended meanwhile does not count as killed."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
         if process.wait() == -signal.SIGKILL:
             last = self.last_of(process.pid)
             self.killed[process.pid] = last.stage if last else "start"
 
-    def complete(self, process: subprocess.Popen) -> None:
+    def complete(self, process: Launched) -> None:
         """Wait for a process that nobody kills."""
         assert process.wait(_PATIENCE_S) == 0, (self.folder / "stderr.txt").read_text()
         self.completed = time.time()
@@ -80,7 +75,7 @@ class Work:
         """Work that a process was at, None when it had not begun any."""
         return next((line for line in reversed(self.trace()) if line.process == pid), None)
 
-    def wait_for_stage(self, processes: list[subprocess.Popen], stage: str) -> list[subprocess.Popen]:
+    def wait_for_stage(self, processes: list[Launched], stage: str) -> list[Launched]:
         """Members of ``processes`` at ``stage`` or beyond, as soon as there is one; none when all have ended."""
         deadline = time.monotonic() + _PATIENCE_S
         while alive := [process for process in processes if process.poll() is None]:

@@ -10,7 +10,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,30 +22,55 @@ _forkserver = multiprocessing.get_context("forkserver")
 _forkserver.set_forkserver_preload(_PRELOADED)
 
 
-def launch(folder: Path, words: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.CompletedProcess:
+class Launched:
+    """A program that runs in ``folder``, forked from an interpreter with its imports done; as ``subprocess.Popen``."""
+
+    def __init__(
+        self, folder: Path, words: Sequence[str], environment: Mapping[str, str], out: Path, err: Path, program: Path
+    ) -> None:
+        arguments = (str(folder), str(program), *words), dict(environment), (str(out), str(err))
+        self._process = _forkserver.Process(target=_run, args=arguments)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process, which leads a group of its own."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Exit code, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Exit code once it has ended; raises TimeoutExpired, and kills it, after ``timeout`` seconds."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            self._process.kill()
+            raise subprocess.TimeoutExpired(str(PROGRAM), timeout or 0)
+        return self._process.exitcode
+
+
+def launch(folder: Path, words: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess:
     """Type ``python launch.py <words>`` in ``folder``, in an interpreter that has imported the program."""
     with tempfile.TemporaryDirectory() as outputs:
         out, err = (Path(outputs, name) for name in ("out", "err"))
-        child = _forkserver.Process(target=_run, args=(str(folder), words, dict(environment), str(out), str(err)))
-        child.start()
-        child.join(_TIMEOUT_S)
-        if child.is_alive():
-            child.kill()
-            raise subprocess.TimeoutExpired([str(PROGRAM), *words], _TIMEOUT_S)
-        return subprocess.CompletedProcess([str(PROGRAM), *words], child.exitcode, out.read_text(), err.read_text())
+        code = Launched(folder, words, environment, out, err, PROGRAM).wait(_TIMEOUT_S)
+        return subprocess.CompletedProcess([str(PROGRAM), *words], code, out.read_text(), err.read_text())
 
 
-def launch_afresh(folder: Path, words: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.CompletedProcess:
+def launch_afresh(folder: Path, words: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess:
     """The same in a fresh interpreter."""
     command = [sys.executable, str(PROGRAM), *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S)
 
 
-def _run(folder: str, words: tuple[str, ...], environment: dict[str, str], out: str, err: str) -> None:
-    for path, descriptor in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), descriptor)
+def _run(command: tuple[str, ...], environment: dict[str, str], outputs: tuple[str, str]) -> None:
+    os.setsid()
+    for descriptor, path in enumerate(outputs, start=1):
+        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND), descriptor)
+    folder, *sys.argv = command
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = [str(PROGRAM), *words]
-    runpy.run_path(str(PROGRAM), run_name="__main__")
+    runpy.run_path(sys.argv[0], run_name="__main__")
