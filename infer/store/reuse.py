@@ -33,6 +33,7 @@ from infer.store.files import flush_to_disk
 
 log = logging.getLogger(__name__)
 SCRATCH = "scratch"
+_LOCKS_DO_NOT_WORK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EIO)
 
 
 class MissingArtefact(UsageError):
@@ -124,7 +125,24 @@ class Store:
         """Hold a lock that the operating system releases when its holder dies."""
         locks = self.root / LOCKS
         locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{artefact.signature[:16]}.lock")
+        lock = FileLock(locks / f"{artefact.signature[:16]}.lock", fallback_to_soft=False)
+        try:
+            self._acquire(lock, artefact, wait)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in _LOCKS_DO_NOT_WORK:
+                raise
+            raise UsageError(
+                f"files cannot be locked on the disk of {self.root} ({error}), which keeps two processes from making "
+                "the same. Mount it with locks (NFS: its lock service; Lustre: -o flock), or give another folder: "
+                "outputs=<folder>"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _acquire(self, lock: FileLock, artefact: Artefact, wait: bool) -> None:
+        """Acquire ``lock``; raises BusyArtefact where another process has it and ``wait`` is false."""
         try:
             lock.acquire(timeout=1 if wait else 0)
         except Timeout:
@@ -132,10 +150,6 @@ class Store:
                 raise BusyArtefact(artefact.name) from None
             log.info("waiting for another process that is making %s", artefact.name)
             lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _make(self, artefact: Artefact) -> None:
         making = self._making_folder(artefact)
