@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from helpers.small_run import SMALL_RUN
+from helpers.small_run import SMALL_RUN, SMALL_RUN_OF_ANY_METHOD
 from killing import Work, check, figures, kill_among, kill_in_every_stage, reference
 
 OFTEN = "checkpoint_minutes=0.001"
@@ -22,19 +22,37 @@ def test_killed_in_every_stage(undisturbed, tmp_path):
     check(work, undisturbed)
 
 
+ANY_METHOD = (*SMALL_RUN_OF_ANY_METHOD, OFTEN, "evaluate.repeats=2", "ipc=2")
+METHODS = {
+    "infer": (*WORDS, "labeling=dynamic"),
+    "sre2l": (*ANY_METHOD, "method=sre2l", "method.iterations=20"),
+    "cda": (*ANY_METHOD, "method=cda", "method.iterations=20", "labeling=static"),
+    "dwa": (*ANY_METHOD, "method=dwa", "method.iterations=20", "labeling=hard"),
+    "rded": (*ANY_METHOD, "method=rded"),
+    "herding": (*ANY_METHOD, "method=herding", "labeling=fkd", "evaluate.steps=null", "evaluate.epochs=20"),
+    "kcenter": (*ANY_METHOD, "method=kcenter"),
+    "random": (*ANY_METHOD, "method=random", "labeling=dynamic"),
+}
+"""Words by method: together every label mode, too."""
+
+
 @pytest.mark.slow
-def test_killed_at_fifty_random_moments(undisturbed, tmp_path, capsys):
+@pytest.mark.parametrize("method", METHODS)
+def test_killed_at_two_hundred_random_moments(method, tmp_path, capsys):
+    """Twenty-five of them for each method, five in each stage."""
+    words = METHODS[method]
+    undisturbed = reference(tmp_path / "undisturbed", words)
     started, works = time.monotonic(), []
-    for seed in range(1, 11):
-        works.append(Work(tmp_path / str(seed), WORDS))
+    for seed in range(1, 6):
+        works.append(Work(tmp_path / str(seed), words))
         kill_in_every_stage(works[-1], undisturbed.durations(), seed)
         check(works[-1], undisturbed)
     with capsys.disabled():
-        print(f"\n10 stores one after another: {figures(works, time.monotonic() - started)}")
+        print(f"\n{method}: {figures(works, time.monotonic() - started)}")
 
 
 @pytest.mark.slow
-def test_four_processes_of_which_random_ones_are_killed(tmp_path, capsys):
+def test_sixteen_processes_of_which_random_ones_are_killed(tmp_path, capsys):
     words = (
         OFTEN,
         "teachers.epochs=10",
@@ -46,7 +64,7 @@ def test_four_processes_of_which_random_ones_are_killed(tmp_path, capsys):
     undisturbed = reference(tmp_path / "undisturbed", words)
     started = time.monotonic()
     work = Work(tmp_path / "work", words)
-    kill_among(work, undisturbed.durations(), processes=4, kills_per_stage=5, seed=0)
+    kill_among(work, undisturbed.durations(), processes=16, kills_per_stage=20, seed=0)
     check(work, undisturbed)
     with capsys.disabled():
-        print(f"\n4 processes on one store: {figures([work], time.monotonic() - started)}")
+        print(f"\n16 processes on one store: {figures([work], time.monotonic() - started)}")
