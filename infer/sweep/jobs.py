@@ -36,6 +36,12 @@ def job_folder(number: int, overrides: Sequence[str], swept: Collection[str]) ->
     return f"{name[: _LONGEST_NAME - 9]}-{digest}"
 
 
+def set_in_name(method: str, ipc: int) -> str:
+    """The method and the budget in the name of a run's folder; an imported set has the size that it came with."""
+    return method if method == "imported" else f"{method}-ipc{ipc}"
+
+
 def register() -> None:
     """Let conf/ name folders by what a job is."""
+    OmegaConf.register_new_resolver("set_in_name", set_in_name, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)

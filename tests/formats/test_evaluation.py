@@ -109,6 +109,8 @@ def test_students_are_trained_on_what_another_tool_wrote(tmp_path):
     assert finished.stdout.startswith(
         f"python launch.py method=imported method.path={tmp_path / 'tree'} dataset=digits"
     )
-    (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("outputs/runs/*/result.json"))
+    (run,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert run.name.endswith("-digits-imported")  # of what size is in its record, where it was counted
+    record = json.loads((run / "result.json").read_text())
     assert record["status"] == "done" and record["storage"]["natural_bytes"] == 20 * 3 * 8 * 8
     assert record["stages"]["squeeze"]["made"] == 0 and record["metrics"]["test/top1"]["n"] == 1
