@@ -13,6 +13,9 @@ class SweepConfig:
     """Give the students of every job as many updates as those of the job that has most."""
     student_steps: int | None = None
     """The number of updates of every student; set by ``equal_steps``."""
+    stop_on_failure: int | None = None
+    """Number of failed jobs after which those that have not started are skipped; null: all jobs run."""
 
     def __post_init__(self) -> None:
+        require_at_least(1, "sweep.stop_on_failure", self.stop_on_failure)
         require_at_least(1, "sweep.student_steps", self.student_steps)

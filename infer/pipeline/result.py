@@ -16,7 +16,7 @@ from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
 from infer.records.machines import machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
-from infer.records.runs import BLANK_RECORD, DONE, RUNNING
+from infer.records.runs import BLANK_RECORD, DONE, FAILED, RUNNING, SKIPPED
 from infer.records.statistics import summarise
 from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher
@@ -49,13 +49,17 @@ class RunResult:
                 self._remove()
                 raise
             with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
-                self._update(status="failed" if failure else "interrupted", error=message)
+                self._update(status=FAILED if failure else "interrupted", error=message)
             raise
         self._update(status=DONE)
 
     def begin(self) -> None:
         """Keep the record from now on, whatever happens: before that, a run that is refused leaves none."""
         self._has_begun = True
+
+    def skip(self, reason: str) -> None:
+        """Record that the run is not to be, for ``reason``."""
+        self._update(status=SKIPPED, error=reason)
 
     def _remove(self) -> None:
         """Delete the files of a run that did not begin, and its folder where nothing else is in it."""

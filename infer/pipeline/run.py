@@ -18,6 +18,7 @@ from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.tracking import tracking
 from infer.progress import Progress
 from infer.records.names import LOG
+from infer.records.runs import FAILED, sweep_jobs
 from infer.records.sweeps import read_sweep
 from infer.stages import analyses, evaluate, generate, relabel, report, squeeze
 from infer.words import config_flags
@@ -42,6 +43,10 @@ def run(config: Config) -> None:
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     if sweep:
         result.begin()  # a sweep has a record of each of its jobs
+        if reason := _reason_to_skip(config, folder.parent):
+            result.skip(reason)
+            console.headline(f"job {folder.name} is skipped: {reason}")
+            return
     progress = Progress(console)
     with result.recorded(), progress.written_into(folder):
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
@@ -79,6 +84,13 @@ def make_all(context: Context, plan: ArtefactPlan, on_stage_done: Callable[[], N
     for stage, make in _MAKING.items():
         make(context, plan[stage])
         on_stage_done()
+
+
+def _reason_to_skip(config: Config, sweep: Path) -> str | None:
+    """The reason why no further job of ``sweep`` is to start; None where it may."""
+    most = config.sweep.stop_on_failure
+    failed = sum(job.state == FAILED for job in sweep_jobs(sweep)) if most else 0
+    return f"{failed} failed before it (sweep.stop_on_failure={most})" if most and failed >= most else None
 
 
 def _own_device(config: Config) -> torch.device | None:

@@ -18,6 +18,8 @@ from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 
 DONE = "done"
 RUNNING = "running"
+FAILED = "failed"
+SKIPPED = "skipped"
 UNREADABLE = "unreadable"
 NOT_STARTED = "not started"
 LOST = "lost"
@@ -87,7 +89,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, done, failed, interrupted, unreadable, not started, or lost: ended without saying so."""
+        """running, done, failed, interrupted, skipped, unreadable, not started, or lost: ended without saying so."""
         status: str = self.record["status"]
         return LOST if self.is_silent or (self.has_ended and status in _UNFINISHED) else status
 

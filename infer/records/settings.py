@@ -20,6 +20,7 @@ _WITHOUT_EFFECT = (
     "checkpoint_minutes",
     "cluster",
     "tracker",
+    "sweep.stop_on_failure",
     "dataset.root",
     "dataset.download",
 )

@@ -283,6 +283,7 @@ CHANGES = {
     "evaluate.val_fraction": [Change("0.2"), Change("0.2", ALL, given="evaluate.split=val")],
     "sweep.equal_steps": [Change("true")],  # fills in the next one
     "sweep.student_steps": [Change("9", STUDENTS)],
+    "sweep.stop_on_failure": [Change("1")],
 }
 WITHOUT_EFFECT = ("cluster", "tracker")
 """Groups that no artefact knows of: where jobs run, and who is told."""
