@@ -106,12 +106,13 @@ def kill_in_every_stage(work: Work, durations: dict[str, float], seed: int) -> N
     """Kill once in each stage, at a random moment of it; each time the command is typed again, at last to its end."""
     drawn = random.Random(seed)
     for stage in STAGES:
-        before = len(work.killed)
+        before, longest = len(work.killed), durations[stage]
         while len(work.killed) == before:
             process = work.start()
             work.wait_for_stage([process], stage)
-            time.sleep(drawn.uniform(0, durations[stage]))
+            time.sleep(drawn.uniform(0, longest))
             work.kill(process)
+            longest /= 2  # what is made already makes a stage shorter than it was
     work.complete(work.start())
 
 
