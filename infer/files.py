@@ -1,9 +1,11 @@
 """Atomic writes of files, their checksums, and JSON with one spelling per content."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
@@ -47,9 +49,27 @@ def write_json(path: Path, content: Any) -> None:
         file.write("\n")
 
 
+def open_regular(path: Path) -> IO[bytes]:
+    """The file at ``path``, opened for reading; OSError where it is no regular file: a pipe would be waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return open(descriptor, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a file; OSError as ``open_regular``."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The content of a JSON file; ValueError where it holds none, OSError as ``open_regular``."""
+    try:
+        return json.loads(read_regular(path).decode())
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def canonical_json(content: Any) -> str:
@@ -64,7 +84,7 @@ def digest_of(content: Any) -> str:
 
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
