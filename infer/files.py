@@ -15,6 +15,8 @@ from typing import IO, Any, Literal, overload
 from infer.errors import UsageError
 
 _SEAL = "sha256"
+_LONGEST_PATH = 4096 - 512
+"""Characters of a folder's path that leave room for the files below it: systems allow 4,096 bytes."""
 
 
 @overload
@@ -40,6 +42,24 @@ def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def require_writable(folder: Path, key: str) -> None:
+    """Make ``folder`` where it is not there; UsageError, which names the setting ``key``, where that, or a file in it,
+    is impossible."""
+    shown = f"{key}={folder if len(str(folder)) < 100 else f'{str(folder)[:60]}...'}"
+    advice = f"Give a folder that you may write to: {key}=FOLDER"
+    if len(os.fspath(folder.absolute()).encode()) > _LONGEST_PATH:
+        raise UsageError(f"{shown} is too long a path. {advice}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        is_file = error.errno in (errno.EEXIST, errno.ENOTDIR)
+        reason = "a file is in its place" if is_file else error.strerror
+        raise UsageError(f"{shown} cannot be written to ({reason}). {advice}") from error
 
 
 def write_json(path: Path, content: Any) -> None:
