@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import stat
@@ -69,7 +70,7 @@ def write_json(path: Path, content: Any) -> None:
         file.write("\n")
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> io.BufferedReader:
     """The file at ``path``, opened for reading; OSError where it is no regular file: a pipe would be waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

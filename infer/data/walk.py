@@ -1,8 +1,8 @@
 """Class folders and the image files in them: the one walk over trees of data sets and of imported sets.
 
 Hidden files and folders (``.ipynb_checkpoints``, ``._x.jpg``) are passed over, and files whose ending torchvision does
-not count as an image's. Whatever else cannot be an image is refused before it is opened: pipes, devices, links that lead
-nowhere or back to a folder above, folders that cannot be read.
+not count as an image's. Whatever else cannot be an image is refused before it is opened: pipes, devices, links that
+lead nowhere or back to a folder above, folders that cannot be read.
 """
 
 import os
@@ -67,7 +67,7 @@ def note_of(passed_over: Counter[str]) -> list[str]:
 
 
 def require_class_names(names: Sequence[object], source: object) -> None:
-    """Raise UsageError unless ``names`` are texts in UTF-8, not empty, not too long, and distinct in every Unicode form.
+    """Raise UsageError unless ``names`` are texts in UTF-8, not empty, not too long, and distinct in any Unicode form.
 
     An accented letter can be one character (NFC) or two (NFD), which look the same on a screen.
     """

@@ -27,8 +27,8 @@ from infer.store.files import load_tensors, save_tensors
 
 
 class DistilledSet(Dataset[tuple[Tensor, int] | tuple[Tensor, int, Tensor]]):
-    """A distilled set in memory: item i is (image [3, H, W], int class) or, where the set has ``logits``, (image, class,
-    logits [C]), float32 and normalised."""
+    """A distilled set in memory: item i is (image [3, H, W], int class) or, where the set has ``logits``, (image,
+    class, logits [C]), float32 and normalised."""
 
     def __init__(self, images: Tensor, targets: Tensor, logits: Tensor | None, manifest: Mapping[str, Any]) -> None:
         self.images = images
@@ -114,7 +114,8 @@ def _read_images(folder: Path, manifest: Mapping[str, Any]) -> tuple[Tensor, Ten
     if f"{IMAGES}.safetensors" in manifest["files"]:
         stored = load_tensors(folder / f"{IMAGES}.safetensors")
         images, targets = stored[IMAGES], stored["targets"]
-        if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3 or targets.shape != images.shape[:1]:
+        are_images = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[1] == 3
+        if not are_images or targets.shape != images.shape[:1]:
             raise _not_a_set(folder, f"images {list(images.shape)} of {images.dtype}, targets {list(targets.shape)}")
         if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < num_classes:
             raise _not_a_set(folder, f"targets {int(targets.min())} to {int(targets.max())} of {num_classes} classes")

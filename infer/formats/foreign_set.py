@@ -84,7 +84,8 @@ class ForeignSet:
         shape, count = list(self.pixels.shape), len(self.targets)
         if self.pixels.dim() != 4 or shape[1] != 3 or shape[2] != shape[3] or shape[0] != count or 0 in shape:
             raise UsageError(
-                f"{source} holds images {shape} and {count} labels; a set has images [N, 3, H, H] and N labels, N, H > 0"
+                f"{source} holds images {shape} and {count} labels; a set has images [N, 3, H, H] and N labels, and N "
+                "and H are above 0"
             )
         if self.soft_labels is not None and (self.soft_labels.dim() != 2 or len(self.soft_labels) != count):
             raise UsageError(

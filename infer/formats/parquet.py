@@ -2,8 +2,8 @@
 
 Columns: ``image`` struct<bytes: binary, path: string>, ``label`` int64 and, where there are soft labels, ``logits`` or,
 for probabilities, ``soft_label``, list<float>. The class names stand in the schema's metadata, as JSON under
-``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata. Files lie
-in the folder, in its ``data``, or as on the Hub in folders of a configuration and a split
+``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata. Files
+lie in the folder, in its ``data``, or as on the Hub in folders of a configuration and a split
 (``plain_text/train-00000-of-00001.parquet``, ``default/train/0000.parquet``).
 """
 
@@ -214,7 +214,9 @@ def _cells_of(file: Path, table: "pyarrow.Table", column: str) -> list[Any]:
 
 
 def _damaged(file: Path, error: Exception) -> UsageError:
-    return UsageError(f"{file} cannot be read as Parquet ({' '.join(str(error).split())}): it is damaged or another kind")
+    return UsageError(
+        f"{file} cannot be read as Parquet ({' '.join(str(error).split())}): it is damaged or another kind"
+    )
 
 
 def _features(schema: "pyarrow.Schema", file: Path) -> Features:

@@ -139,11 +139,11 @@ def _labelled(
 
 def _images(images: Any, source: Path) -> Tensor:
     """``images`` as bytes or float32. Raises UsageError for other numbers, of which nobody knows what white is."""
-    images = require_plain(images, "its tensor of images", source)
-    if images.dtype != torch.uint8 and not images.is_floating_point():
-        given = str(images.dtype).removeprefix("torch.")
+    found = require_plain(images, "its tensor of images", source)
+    if found.dtype != torch.uint8 and not found.is_floating_point():
+        given = str(found.dtype).removeprefix("torch.")
         raise UsageError(f"{source} holds images of type {given}: they are bytes (uint8) or normalised floats")
-    return images if images.dtype == torch.uint8 else images.float()
+    return found if found.dtype == torch.uint8 else found.float()
 
 
 def _learning_rate(lr: Any, source: Path) -> float | None:

@@ -188,8 +188,8 @@ def _check_type(name: str, value: Tensor, wanted: Tensor, source: str) -> None:
     if wanted.is_floating_point() and not value.is_floating_point():
         given = str(value.dtype).removeprefix("torch.")
         raise UsageError(
-            f"{source}: {name} is of type {given} in the file, and weights are floats: it is quantised or damaged. Save "
-            "it as float32"
+            f"{source}: {name} is of type {given} in the file, and weights are floats: it is quantised or damaged. "
+            "Save it as float32"
         )
 
 
