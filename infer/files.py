@@ -1,9 +1,12 @@
 """Atomic writes of files, their checksums, and JSON with one spelling per content."""
 
 import contextlib
+import errno
 import hashlib
+import io
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
@@ -13,6 +16,8 @@ from typing import IO, Any, Literal, overload
 from infer.errors import UsageError
 
 _SEAL = "sha256"
+_LONGEST_PATH = 4096 - 512
+"""Characters of a folder's path that leave room for the files below it: systems allow 4,096 bytes."""
 
 
 @overload
@@ -40,6 +45,24 @@ def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         raise
 
 
+def require_writable(folder: Path, key: str) -> None:
+    """Make ``folder`` where it is not there; UsageError, which names the setting ``key``, where that, or a file in it,
+    is impossible."""
+    shown = f"{key}={folder if len(str(folder)) < 100 else f'{str(folder)[:60]}...'}"
+    advice = f"Give a folder that you may write to: {key}=FOLDER"
+    if len(os.fspath(folder.absolute()).encode()) > _LONGEST_PATH:
+        raise UsageError(f"{shown} is too long a path. {advice}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        is_file = error.errno in (errno.EEXIST, errno.ENOTDIR)
+        reason = "a file is in its place" if is_file else error.strerror
+        raise UsageError(f"{shown} cannot be written to ({reason}). {advice}") from error
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write ``content`` as indented JSON."""
     with replaced_whole(path, "w") as file:
@@ -47,9 +70,27 @@ def write_json(path: Path, content: Any) -> None:
         file.write("\n")
 
 
+def open_regular(path: Path) -> io.BufferedReader:
+    """The file at ``path``, opened for reading; OSError where it is no regular file: a pipe would be waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return open(descriptor, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a file; OSError as ``open_regular``."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The content of a JSON file; ValueError where it holds none, OSError as ``open_regular``."""
+    try:
+        return json.loads(read_regular(path).decode())
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def canonical_json(content: Any) -> str:
@@ -64,7 +105,7 @@ def digest_of(content: Any) -> str:
 
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -19,8 +19,7 @@ import torch
 from infer.errors import UsageError
 
 _NUMBER = re.compile(r"[?bB]|[biufc]\d{1,2}")
-
-
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _ADVICE = re.compile(r"weights_only|torch\.load|safe_globals|trust", re.IGNORECASE)
 
 
@@ -67,6 +66,26 @@ def load_foreign(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged pickles fail in many ways
         raise UsageError(_refusal(path, str(error))) from None  # its advice is to run what the file names
+
+
+def require_plain(value: Any, what: str, source: object) -> torch.Tensor:
+    """``value``, which messages call ``what``, without its gradient.
+
+    Raises UsageError unless it is a tensor of numbers in memory: not sparse, nested, quantised, or of a type that needs
+    a scale beside it (8-bit floats), and not complex.
+    """
+    if not isinstance(value, torch.Tensor):
+        raise UsageError(f"{source}: {what} is a {type(value).__name__}, not a tensor")
+    is_plain = (
+        value.layout is torch.strided
+        and not (value.is_nested or value.is_quantized or value.is_meta or value.is_complex())
+        and (not value.is_floating_point() or value.dtype in _FLOATS)
+    )
+    if not is_plain:
+        kind = "nested" if value.is_nested else f"{value.layout}, {value.dtype}".replace("torch.", "")
+        where = " without values" if value.is_meta else ""
+        raise UsageError(f"{source}: {what} is a tensor{where} of a kind that is not read ({kind}). Save it as float32")
+    return value.detach()
 
 
 def _refusal(path: Path, reason: str) -> str:

@@ -215,7 +215,7 @@ import infer
 from huggingface_hub import snapshot_download
 
 distilled = infer.load(snapshot_download("{_PLACE}", repo_type="dataset"))  # or infer.load of this folder
-image, target, logits = distilled[0]  # float32 [3, {contents.image_size}, {contents.image_size}], {bytes_too}
+image, target, *logits = distilled[0]  # float32 [3, {contents.image_size}, {contents.image_size}], {bytes_too}
 ```"""
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,11 @@ from infer.commands.composition import settings_of_words
 from infer.commands.hub import complete_hub_folder
 from infer.data import load
 from infer.data.base import Facts
-from infer.data.paths import expand
+from infer.data.paths import expand, possible
+from infer.data.walk import require_class_names
 from infer.distilled.manifest import infer_folder
 from infer.errors import UsageError
-from infer.files import read_json
+from infer.files import read_regular, require_writable
 from infer.formats.catalogue import Target, find_format, write
 from infer.formats.foreign_set import ForeignSet
 from infer.formats.infer_folder import read_folder, require_classes, require_size, write_folder
@@ -96,10 +98,11 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Raises UsageError when there is something at ``path`` already.
     """
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+    if possible(path).is_file() or (path.is_dir() and any(path.iterdir())):
         raise UsageError(f"{path} exists and is not empty: nothing is overwritten. Give another folder: --to FOLDER")
+    require_writable(path.parent, "--to")
     making = path.parent / f".{path.name}.making-{os.getpid()}"
-    making.mkdir(parents=True)
+    making.mkdir()
     try:
         yield making
         making.replace(path)
@@ -148,14 +151,17 @@ def _dataset(
 def _names_in(file: Path) -> list[str]:
     """Class names: a JSON list, or one per line."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
+        text = read_regular(file).decode()
+        is_json = file.suffix == ".json"
+        names = json.loads(text) if is_json else [line.strip() for line in text.splitlines() if line.strip()]
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"--classes {file} cannot be read ({error.strerror}). Give a file with a class name per line"
+            f"--classes {file} cannot be read ({reason}). Give a file with a class name per line"
         ) from error
-    names = read_json(file) if file.suffix == ".json" else [line.strip() for line in text.splitlines() if line.strip()]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise UsageError(f"--classes {file} holds no class names. Give a file with a class name per line")
+    require_class_names(names, f"--classes {file}")
     return names
 
 

@@ -174,7 +174,7 @@ def _without_runs(outputs: Path, runs: list[Run]) -> list[str]:
 
 
 def _unplanned(runs: list[Run]) -> list[str]:
-    unknown = [run for run in runs if run.state == UNREADABLE or (run.state == RUNNING and not run.plan)]
+    unknown = [run for run in runs if run.state in (UNREADABLE, RUNNING) and not run.plan]
     return [f"what {run.name} ({run.state}) needs is not recorded" for run in unknown]
 
 

@@ -9,7 +9,7 @@ from infer.errors import UsageError
 from infer.plots.style import drawing
 from infer.records.find import pick_run, pick_sweep
 from infer.records.names import ANALYSES, REPORT
-from infer.records.runs import DONE, Run, sweep_jobs
+from infer.records.runs import DONE, UNREADABLE, Run, sweep_jobs
 from infer.tables import Report, from_here
 
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> Report:
 
 def _report_run(run: Run, outputs: Path) -> Report:
     """The pictures and the page of a run, as far as it has gone."""
-    if not run.record["config"]:
+    if not run.record["config"] or run.state == UNREADABLE:
         raise UsageError(f"{run.folder} has nothing to show: {run.reason or 'the run has left no record yet'}")
     with drawing():
         from infer.plots.analyses import draw as draw_analysis
@@ -59,7 +59,7 @@ def _report_sweep(folder: Path, outputs: Path) -> Report:
     from infer.reports.sweep import report_sweep
 
     for job in sweep_jobs(folder):
-        if job.record["config"] and not (job.folder / REPORT).is_file():
+        if job.record["config"] and job.state != UNREADABLE and not (job.folder / REPORT).is_file():
             _report_run(job, outputs)
     return report_sweep(folder)
 

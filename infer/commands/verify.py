@@ -1,7 +1,6 @@
 """``infer verify``: whether every stored file is what was written, by the checksums of its record."""
 
 import argparse
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.errors import UsageError
-from infer.files import is_sealed, sha256
+from infer.files import is_sealed, read_json, sha256
 from infer.records.artefacts import short_signature
 from infer.records.names import MANIFEST, RECORD, RESULT, RUNS, SWEEPS
 from infer.tables import Report, Section, count
@@ -88,7 +87,7 @@ def _should_be_artefact(folder: Path, files: list[str]) -> bool:
 def _check(folder: Path, listing: str) -> Checked:
     num_bytes = 0
     try:
-        content = json.loads((folder / listing).read_bytes())
+        content = read_json(folder / listing)
         if listing == RECORD and not folder.name.endswith(content["signature"][:8]):
             return Checked(folder, num_bytes, f"{RECORD} carries the signature of another artefact")
         if listing == RECORD and not is_sealed(content):

@@ -14,6 +14,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
 from infer.errors import UsageError
+from infer.files import open_regular, read_regular
 from infer.ranges import consecutive
 
 # Small images decode in less time than it takes to hand one of them to another thread.
@@ -64,14 +65,14 @@ def decode_image(path: Path, resizing: Resizing | None) -> DecodedImage:
     counts; 16-bit grey is scaled to 8 bits. Raises UsageError when the file cannot be read.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     return decode_content(content, path, resizing)
 
 
-def decode_content(content: bytes, path: Path, resizing: Resizing | None) -> DecodedImage:
-    """``decode_image`` of a file's ``content``, which lies in ``path``."""
+def decode_content(content: bytes, path: object, resizing: Resizing | None) -> DecodedImage:
+    """``decode_image`` of a file's ``content``, which messages say lies in ``path``."""
     try:
         with Image.open(io.BytesIO(content)) as opened:
             kind = _kind(opened.mode)
@@ -87,7 +88,7 @@ def decode_content(content: bytes, path: Path, resizing: Resizing | None) -> Dec
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels, from the file's header. Raises UsageError when it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file) as image:
             return image.size
     except Exception as error:  # as in decode_image
         raise _unreadable(path, error) from error
@@ -114,7 +115,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _unreadable(path: Path, error: Exception) -> UsageError:
+def _unreadable(path: object, error: Exception) -> UsageError:
     if isinstance(error, UnidentifiedImageError):  # its own words name a buffer in memory
         reason = "Pillow knows no such format"
     else:

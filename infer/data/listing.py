@@ -2,12 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from infer.data.walk import class_folders, image_files, note_of, status_of, visible_entries
 from infer.errors import UsageError
 
 _LAYOUT = "give dataset.root=<folder> with train/ and test/ (or val/), each with one folder of images per class"
@@ -50,7 +50,7 @@ def list_tree(root: Path) -> Listing:
     of_test = {name: folders for name in ("test", "val") if (folders := class_folders(root / name))}
     if not classes or not of_test:
         absent = "train/" if not classes else "test/ or val/"
-        raise UsageError(f"{root} has no class folders in {absent} (it holds {some(_entries(root))}): {_LAYOUT}")
+        raise UsageError(f"{root} has no class folders in {absent} (it holds {some(_names(root))}): {_LAYOUT}")
     test_name = next(iter(of_test))
     _check_same_classes(root, classes, test_name, of_test[test_name])
     passed_over: Counter[str] = Counter()
@@ -65,13 +65,12 @@ def list_tree(root: Path) -> Listing:
 def list_split(root: Path, split: str, classes: list[str], passed_over: Counter[str]) -> list[ImageFile]:
     """The images in ``root/split``, class by class as ``classes`` names their folders, each sorted by path.
 
-    Class folders may have folders of their own. Hidden files and folders are passed over, as are, counted by ending in
-    ``passed_over``, files whose ending torchvision does not count as an image's. Raises UsageError for a class without
-    images and for a file that cannot be read.
+    Class folders may have folders of their own; ``passed_over`` as of ``image_files``. Raises UsageError as that does,
+    and for a class without images.
     """
     files = []
     for target, name in enumerate(classes):
-        found = [describe(root, entry, target) for entry in _walk(root / split / name) if _is_image(entry, passed_over)]
+        found = [describe(root, entry, target) for entry in image_files(root / split / name, passed_over)]
         if not found:
             raise UsageError(
                 f"{root / split / name} has no images ({', '.join(IMG_EXTENSIONS)}): add some, or remove the "
@@ -81,26 +80,10 @@ def list_split(root: Path, split: str, classes: list[str], passed_over: Counter[
     return files
 
 
-def class_folders(split: Path) -> list[str]:
-    """Sorted names of the class folders; none where ``split`` is not there."""
-    return [name for name in _entries(split) if (split / name).is_dir()] if split.is_dir() else []
-
-
 def describe(root: Path, entry: os.DirEntry[str], target: int) -> ImageFile:
-    """A file under ``root`` that shows class ``target``. Raises UsageError for a link to nowhere."""
-    try:
-        status = entry.stat()
-    except OSError as error:
-        raise UsageError(f"{entry.path} cannot be read ({error.strerror}): replace it or remove it") from error
+    """A file under ``root`` that shows class ``target``. Raises UsageError where it is no regular file."""
+    status = status_of(entry)
     return ImageFile(entry.path.removeprefix(f"{root}{os.sep}"), status.st_size, status.st_mtime_ns, target)
-
-
-def note_of(passed_over: Counter[str]) -> list[str]:
-    """Remark on files that are not images, counted by their endings."""
-    if not passed_over:
-        return []
-    endings = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))
-    return [f"files that are not images by their ending were passed over: {endings}"]
 
 
 def some(names: list[str]) -> str:
@@ -116,24 +99,5 @@ def _check_same_classes(root: Path, train: list[str], test_name: str, test: list
         raise UsageError(f"train/ and {test_name}/ of {root} must have the same class folders ({told})")
 
 
-def _walk(folder: Path | str) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _walk(entry.path)
-            else:
-                yield entry
-
-
-def _is_image(entry: os.DirEntry[str], passed_over: Counter[str]) -> bool:
-    ending = os.path.splitext(entry.name)[1].lower()
-    if ending in IMG_EXTENSIONS:
-        return True
-    passed_over[ending or "no ending"] += 1
-    return False
-
-
-def _entries(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in visible_entries(folder)]

@@ -3,7 +3,19 @@
 import os
 from pathlib import Path
 
+from infer.errors import UsageError
+from infer.words import visible
+
 
 def expand(path: str) -> Path:
-    """``path`` made absolute, with ``$VARIABLES`` and ``~`` replaced."""
-    return Path(os.path.expandvars(path)).expanduser().absolute()
+    """``path`` made absolute, with ``$VARIABLES`` and ``~`` replaced. Raises UsageError as ``possible``."""
+    return possible(Path(os.path.expandvars(path)).expanduser()).absolute()
+
+
+def possible(path: Path) -> Path:
+    """``path`` itself; UsageError where the system knows no such path, for example because it is too long."""
+    try:
+        path.exists()
+    except OSError as error:
+        raise UsageError(f"{visible(str(path)[:60])}... is no path ({error.strerror}). Give another") from error
+    return path

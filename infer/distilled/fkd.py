@@ -214,8 +214,11 @@ class OwnLabelFolder:
                 "made. Make them again with the run's command and labeling=fkd"
             )
         self._manifest = labels
-        self.num_epochs: int = labels["epochs"]
-        self.form = FkdForm.from_facts(labels["form"])
+        try:
+            self.num_epochs = int(labels["epochs"])
+            self.form = FkdForm.from_facts(labels["form"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{path} has labels whose form cannot be read ({error}). Make them again") from error
 
     @cached_property
     def digest(self) -> str:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from infer.data.paths import possible
 from infer.distilled.codec import EXACT
 from infer.distilled.compose import (
     compose,
@@ -16,7 +18,7 @@ from infer.distilled.compose import (
     unround_compensators,
 )
 from infer.distilled.manifest import FORMAT, FORMAT_VERSION, infer_folder, read_manifest
-from infer.distilled.soft_labels import as_logits
+from infer.distilled.soft_labels import as_logits, require_soft_labels
 from infer.errors import UsageError
 from infer.files import listing, sha256, write_json
 from infer.normalisation import Normalisation
@@ -24,8 +26,9 @@ from infer.records.names import COMPENSATORS, IMAGES, LABELS, MANIFEST, NATURAL
 from infer.store.files import load_tensors, save_tensors
 
 
-class DistilledSet(Dataset[tuple[Tensor, int, Tensor | None]]):
-    """A distilled set in memory: item i is (image [3, H, W], int class, logits [C] or None), float32 and normalised."""
+class DistilledSet(Dataset[tuple[Tensor, int] | tuple[Tensor, int, Tensor]]):
+    """A distilled set in memory: item i is (image [3, H, W], int class) or, where the set has ``logits``, (image,
+    class, logits [C]), float32 and normalised."""
 
     def __init__(self, images: Tensor, targets: Tensor, logits: Tensor | None, manifest: Mapping[str, Any]) -> None:
         self.images = images
@@ -40,9 +43,9 @@ class DistilledSet(Dataset[tuple[Tensor, int, Tensor | None]]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int, Tensor | None]:
-        logits = None if self.logits is None else self.logits[index]
-        return self.images[index], int(self.targets[index]), logits
+    def __getitem__(self, index: int) -> tuple[Tensor, int] | tuple[Tensor, int, Tensor]:
+        item = self.images[index], int(self.targets[index])
+        return item if self.logits is None else (*item, self.logits[index])
 
     @property
     def classes(self) -> list[str]:
@@ -79,12 +82,15 @@ def load(path: str | Path) -> DistilledSet:
 
     Raises UsageError when there is none, or when a file is not what was written.
     """
-    folder = infer_folder(Path(path)) or Path(path)
+    given = possible(Path(path))
+    folder = infer_folder(given) or given
     manifest = read_manifest(folder)
     verify(folder, manifest)
-    images, targets = _read_images(folder, manifest)
-    labels = folder / f"{LABELS}.safetensors"
-    logits = as_logits(load_tensors(labels)["logits"]) if labels.is_file() else None
+    try:
+        images, targets = _read_images(folder, manifest)
+        logits = _read_logits(folder, manifest, len(targets))
+    except (SafetensorError, OSError, KeyError) as error:
+        raise _not_a_set(folder, f"{type(error).__name__}: {error}") from error
     return DistilledSet(images, targets, logits, manifest)
 
 
@@ -104,10 +110,33 @@ def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def _read_images(folder: Path, manifest: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     normalisation = Normalisation.of(manifest["dataset"]["mean"], manifest["dataset"]["std"])
-    if (folder / f"{IMAGES}.safetensors").is_file():
+    num_classes = len(manifest["dataset"]["classes"])
+    if f"{IMAGES}.safetensors" in manifest["files"]:
         stored = load_tensors(folder / f"{IMAGES}.safetensors")
-        return normalisation.normalise(stored[IMAGES]), stored["targets"].to(torch.int64)
+        images, targets = stored[IMAGES], stored["targets"]
+        are_images = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[1] == 3
+        if not are_images or targets.shape != images.shape[:1]:
+            raise _not_a_set(folder, f"images {list(images.shape)} of {images.dtype}, targets {list(targets.shape)}")
+        if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < num_classes:
+            raise _not_a_set(folder, f"targets {int(targets.min())} to {int(targets.max())} of {num_classes} classes")
+        return normalisation.normalise(images), targets.to(torch.int64)
     natural, compensators = read_parts(folder)
+    per_class = compensators.shape[1:3] if compensators.dim() == 6 else (*compensators.shape[1:2], num_classes)
+    if natural.dim() != 5 or tuple(natural.shape[:2]) != tuple(per_class) or natural.shape[1] != num_classes:
+        raise _not_a_set(folder, f"natural images {list(natural.shape)}, compensators {list(compensators.shape)}")
     subsets, classes = natural.shape[:2]
     targets = composed_targets(subsets, len(compensators) + 1, classes)
     return compose(natural, compensators, normalisation, manifest.get("composed_codec", EXACT)), targets
+
+
+def _read_logits(folder: Path, manifest: Mapping[str, Any], num_images: int) -> Tensor | None:
+    file = folder / f"{LABELS}.safetensors"
+    if file.name not in manifest["files"]:
+        return None
+    logits = load_tensors(file)["logits"]
+    require_soft_labels(logits, num_images, len(manifest["dataset"]["classes"]), folder)
+    return as_logits(logits)
+
+
+def _not_a_set(folder: Path, found: str) -> UsageError:
+    return UsageError(f"{folder} holds tensors that are no distilled set ({found}). Make it again: python launch.py")

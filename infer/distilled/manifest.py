@@ -1,5 +1,7 @@
 """The manifest of a distilled set in the format ``infer`` 1, read without torch."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +11,67 @@ from infer.records.names import DISTILLED, MANIFEST
 
 FORMAT = "infer"
 FORMAT_VERSION = 1
+_CHANNELS = 3
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a distilled set; UsageError where there is none or one of another format."""
+    """The manifest of a distilled set; UsageError where there is none, a damaged one or one of another format."""
     path = folder / MANIFEST
     if not path.is_file():
         raise UsageError(f"{folder} holds no distilled set: there is no {MANIFEST}. Give a run's distilled/ folder")
-    manifest: dict[str, Any] = read_json(path)
+    try:
+        manifest: Any = read_json(path)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, f"it cannot be read: {error}") from error
+    if not isinstance(manifest, dict):
+        raise _damaged(path, "it holds no entries")
     if (manifest.get("format"), manifest.get("version")) != (FORMAT, FORMAT_VERSION):
         raise UsageError(
             f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; "
             f"this program reads {FORMAT!r} version {FORMAT_VERSION}"
         )
+    if fault := _fault(manifest):
+        raise _damaged(path, fault)
     return manifest
 
 
 def infer_folder(path: Path) -> Path | None:
     """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
     return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)
+
+
+def _damaged(path: Path, fault: str) -> UsageError:
+    return UsageError(f"{path} is damaged ({fault}). Make the set again: python launch.py, or fetch it again")
+
+
+def _fault(manifest: Mapping[str, Any]) -> str | None:
+    """The fault of an entry that every reader takes for granted; None where there is none."""
+    files, dataset = manifest.get("files"), manifest.get("dataset")
+    if not isinstance(files, dict) or not all(map(_is_listed, files.items())):
+        return "files are not names with checksums"
+    if not isinstance(dataset, dict):
+        return "dataset holds no entries"
+    classes = dataset.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        return "dataset.classes are no names"
+    if not _are_numbers(dataset.get("mean")):
+        return f"dataset.mean is not {_CHANNELS} numbers"
+    if not _are_numbers(dataset.get("std")) or not min(dataset["std"]) > 0:
+        return f"dataset.std is not {_CHANNELS} numbers above 0"
+    if not isinstance(manifest.get("labels", {}), dict):
+        return "labels hold no entries"
+    return None
+
+
+def _is_listed(entry: tuple[str, Any]) -> bool:
+    """True if a file is named that can lie in the folder, with a checksum."""
+    name, facts = entry
+    return "/" not in name and isinstance(facts, dict) and isinstance(facts.get("sha256"), str)
+
+
+def _are_numbers(values: Any) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == _CHANNELS
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+    )

@@ -9,7 +9,7 @@ which trees of images are read and written.
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -26,7 +26,7 @@ from infer.errors import UsageError
 from infer.files import content_digest, replaced_whole
 from infer.formats.fkd_order import indexed_batches
 from infer.formats.foreign_set import require_finite
-from infer.torch_load import load_foreign
+from infer.torch_load import load_foreign, require_plain
 
 _EPOCH, _BATCH = re.compile(r"epoch_(\d+)"), re.compile(r"batch_(\d+)\.tar")
 _ITEMS = (6, 7, 8)
@@ -98,26 +98,38 @@ def read_batch(file: Path) -> LabelledBatch:
             f"{file} is no batch of FKD labels: [coords, flip, mix_index, mix_lam, mix_bbox, logits], with indices and "
             "the patches' order at most"
         )
-    coords, flip, partner, weight, box, logits, *more = items
-    batch = LabelledBatch(
-        coords=_tensor(coords).float(),
-        flip=_tensor(flip).bool(),
-        partner=None if partner is None else _tensor(partner).long(),
-        weight=None if weight is None else float(weight),
-        box=None if box is None else tuple(int(edge) for edge in box),
-        logits=logits,
-        index=_tensor(more[0]).long() if more else None,
-        patch_order=_tensor(more[1]) if len(more) > 1 else None,
-    )
+    try:
+        batch = _as_batch(items, file)
+    except (TypeError, ValueError, RuntimeError) as error:  # text, lists of several lengths
+        raise UsageError(f"{file} holds crops, flips, partners or boxes that are no numbers ({error})") from None
     per_image = (batch.coords, batch.flip, batch.partner, batch.index, batch.patch_order)
-    if any(tensor is not None and len(tensor) != len(batch) for tensor in per_image):
-        raise UsageError(f"{file} has {len(batch)} rows of logits, and other numbers of crops, flips or partners")
+    if any(tensor is not None and tensor.shape[:1] != batch.logits.shape[:1] for tensor in per_image):
+        raise UsageError(f"{file} has logits {list(batch.logits.shape)}, and other numbers of crops, flips or partners")
     require_finite(batch.coords, "crop", file)
     if batch.weight is not None and not math.isfinite(batch.weight):
         raise UsageError(f"{file} mixes images with the weight {batch.weight}. Make it again")
     if batch.partner is not None and not ((batch.partner >= 0) & (batch.partner < len(batch))).all():
         raise UsageError(f"{file} mixes images with such as its {len(batch)} are not")
     return batch
+
+
+def _as_batch(items: Sequence[Any], file: Path) -> LabelledBatch:
+    """The items of ``file`` in their types."""
+
+    def tensor(value: Any) -> Tensor:
+        return require_plain(value if isinstance(value, Tensor) else torch.as_tensor(value), "one of its items", file)
+
+    coords, flip, partner, weight, box, logits, *more = items
+    return LabelledBatch(
+        coords=tensor(coords).float(),
+        flip=tensor(flip).bool(),
+        partner=None if partner is None else tensor(partner).long(),
+        weight=None if weight is None else float(weight),
+        box=None if box is None else tuple(int(edge) for edge in box),
+        logits=tensor(logits),
+        index=tensor(more[0]).long() if more else None,
+        patch_order=tensor(more[1]) if len(more) > 1 else None,
+    )
 
 
 def write_batches(folder: Path, epochs: Iterable[Iterable[LabelledBatch]]) -> int:
@@ -265,10 +277,6 @@ def _numbered(folder: Path, form: re.Pattern[str], first: str) -> list[Path]:
         missing = first if not found else form.pattern.replace(r"(\d+)", str(absent)).replace("\\", "")
         raise UsageError(f"{folder} has no {missing}: it is no whole folder of FKD labels, or a pruned one")
     return [found[number] for number in sorted(found)]
-
-
-def _tensor(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.as_tensor(value)
 
 
 def _labelled(batch: FkdBatch, image_size: int) -> LabelledBatch:

@@ -82,9 +82,10 @@ class ForeignSet:
     def require_square(self, source: object) -> "ForeignSet":
         """The set itself; UsageError unless its tensors are square colour images with a label each."""
         shape, count = list(self.pixels.shape), len(self.targets)
-        if self.pixels.dim() != 4 or shape[1] != 3 or shape[2] != shape[3] or shape[0] != count or not count:
+        if self.pixels.dim() != 4 or shape[1] != 3 or shape[2] != shape[3] or shape[0] != count or 0 in shape:
             raise UsageError(
-                f"{source} holds images {shape} and {count} labels; a set has images [N, 3, H, H] and N labels, N > 0"
+                f"{source} holds images {shape} and {count} labels; a set has images [N, 3, H, H] and N labels, and N "
+                "and H are above 0"
             )
         if self.soft_labels is not None and (self.soft_labels.dim() != 2 or len(self.soft_labels) != count):
             raise UsageError(
@@ -129,7 +130,7 @@ def as_classes(labels: Tensor, source: object) -> Tensor:
         raise UsageError(f"{source} holds labels {list(labels.shape)}; classes are [N], soft labels float [N, C]")
     classes = labels.detach().flatten()
     whole = classes.long()
-    if classes.is_complex() or (classes.is_floating_point() and not bool((classes == whole).all())):
+    if classes.is_floating_point() and not bool((classes == whole).all()):
         first = classes[classes != whole][0].item()
         raise UsageError(f"{source} holds the label {first:g}: classes are whole numbers, soft labels float [N, C]")
     return whole

@@ -23,11 +23,11 @@ def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:
         opened.images,
         opened.targets,
         opened.classes,
-        load_tensors(labels)["logits"] if labels.is_file() else None,
+        load_tensors(labels)["logits"] if labels.name in manifest["files"] else None,
         manifest.get("student_lr"),
     )
     images = folder / f"{IMAGES}.safetensors"
-    stored = replace(finished, pixels=load_tensors(images)[IMAGES]) if images.is_file() else finished
+    stored = replace(finished, pixels=load_tensors(images)[IMAGES]) if images.name in manifest["files"] else finished
     return stored.require_finite(folder), manifest
 
 

@@ -2,12 +2,15 @@
 
 Columns: ``image`` struct<bytes: binary, path: string>, ``label`` int64 and, where there are soft labels, ``logits`` or,
 for probabilities, ``soft_label``, list<float>. The class names stand in the schema's metadata, as JSON under
-``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata.
+``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata. Files
+lie in the folder, in its ``data``, or as on the Hub in folders of a configuration and a split
+(``plain_text/train-00000-of-00001.parquet``, ``default/train/0000.parquet``).
 """
 
 import importlib.util
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +19,12 @@ import torch
 from torch import Tensor
 
 from infer.data.decode import decode_content
+from infer.data.walk import require_class_names
 from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, as_classes, counted_by_class
+from infer.formats.pixels import of_one_size
 
 if TYPE_CHECKING:
     import pyarrow
@@ -30,42 +35,70 @@ Features = dict[str, dict[str, Any]]
 _ROWS_PER_GROUP = 1000  # what datasets' viewer expects to read at once
 _LABELS = ("label", "fine_label")  # of several columns of classes, the first of these
 _LOGITS, _PROBABILITIES = "logits", "soft_label"
+_TRAIN = "train"
+_SPLITS = {
+    word: split
+    for split, words in {
+        _TRAIN: ("train", "training"),
+        "test": ("test", "testing", "eval", "evaluation"),
+        "validation": ("validation", "valid", "dev", "val"),
+    }.items()
+    for word in words
+}
+"""The split that a word in a file's or a folder's name says; the words are those of ``datasets``."""
+_MOST_NAMED = 6
 
 
 def recognises(path: Path) -> bool:
-    """True if ``path`` is a Parquet file, or a folder with some in it or in its ``data``."""
-    return bool(files(path))
+    """True if ``path`` is a Parquet file, or a folder with some in one of the layouts."""
+    return bool(_found(path))
 
 
 def files(path: Path) -> list[Path]:
-    """The Parquet files, by name; of the training split where their names say a split."""
-    if path.is_file():
-        return [path] if path.suffix == ".parquet" else []
-    found = sorted([*path.glob("*.parquet"), *path.glob("data/*.parquet")])
-    return [file for file in found if file.name.startswith("train")] or found
+    """The Parquet files of one split, by name: of the training split where there are several.
+
+    Raises UsageError where they are of several sets, or of several splits without one for training.
+    """
+    parts: dict[tuple[str, str | None], list[Path]] = {}
+    for file in _found(path):
+        parts.setdefault(_part_of(file, path), []).append(file)
+    places = {place for place, _ in parts}
+    chosen = [part for part in parts if part[1] == _TRAIN] or list(parts)
+    if len(places) > 1 or len(chosen) > 1:
+        some = [str(file.relative_to(path)) for listed in parts.values() for file in listed[:1]]
+        more = f" and {len(some) - _MOST_NAMED} more" if len(some) > _MOST_NAMED else ""
+        raise UsageError(
+            f"{path} holds {len(parts)} sets or splits in Parquet ({', '.join(some[:_MOST_NAMED])}{more}). Give one "
+            "file, or a folder with the files of one"
+        )
+    return [file for part in chosen for file in parts[part]]
 
 
 def read(path: Path, num_classes: int | None) -> ForeignSet:
-    """The images, decoded, their classes and class names, and soft labels where there is such a column."""
-    _require_pyarrow()
-    from pyarrow import parquet
+    """The images, decoded, their classes and class names, and soft labels where there is such a column.
 
-    tables = [parquet.read_table(file) for file in files(path)]
-    features = _features(tables[0].schema)
-    image, label = (
-        _column(path, tables[0].schema, features, "Image"),
-        _column(path, tables[0].schema, features, "ClassLabel"),
-    )
-    pixels = [_decoded(cell, path) for table in tables for cell in table[image].to_pylist()]
-    if len({one.shape for one in pixels}) != 1:
-        raise UsageError(f"the images in {path} have different sizes: the images of a set have one size")
-    targets = as_classes(_tensor([cell for table in tables for cell in table[label].to_pylist()], label, path), path)
-    soft_labels = None
-    soft = next((name for name in (_LOGITS, _PROBABILITIES) if name in tables[0].column_names), None)
-    if soft is not None:
-        soft_labels = _tensor([row for table in tables for row in table[soft].to_pylist()], soft, path)
-    names = features.get(label, {}).get("names")
-    return ForeignSet(torch.from_numpy(np.stack(pixels)), targets, names, soft_labels).require_square(path)
+    Raises UsageError where files are damaged, differ in their columns or classes, or hold no set.
+    """
+    _require_pyarrow()
+    found = files(path)
+    tables = [_table(file) for file in found]
+    schema, features = tables[0].schema, _features(tables[0].schema, found[0])
+    image, label = _column(path, schema, features, "Image"), _column(path, schema, features, "ClassLabel")
+    soft = next((name for name in (_LOGITS, _PROBABILITIES) if name in schema.names), None)
+    names = _class_names(features, label, found[0])
+    needed = [name for name in (image, label, soft) if name is not None]
+    for file, table in zip(found, tables, strict=True):
+        if absent := set(needed) - set(table.schema.names):
+            raise UsageError(f"{file} has no column {min(absent)!r}, and {found[0]} has: they are not of one set")
+        if _class_names(_features(table.schema, file), label, file) != names:
+            raise UsageError(f"{file} has other classes than {found[0]}: they are not of one set")
+    if not sum(map(len, tables)):
+        raise UsageError(f"{path} holds no rows: a set has an image at least")
+    pixels = of_one_size(_decoded(found, tables, image), sum(map(len, tables)))
+    targets = as_classes(_tensor(_cells(found, tables, label), label, path), path)
+    soft_labels = None if soft is None else _tensor(_cells(found, tables, soft), soft, path)
+    notes = _passed_over(path, found)
+    return ForeignSet(pixels, targets, names, soft_labels, notes=notes).require_square(path)
 
 
 def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[str], jpeg_quality: int | None) -> None:
@@ -123,11 +156,93 @@ def _schema(classes: Sequence[str], soft: str | None) -> "pyarrow.Schema":
     return pyarrow.schema(columns, metadata=metadata)
 
 
-def _features(schema: "pyarrow.Schema") -> Features:
-    """The metadata's entry of each column; none without metadata."""
+def _found(path: Path) -> list[Path]:
+    """All Parquet files of the layouts; those of a subfolder count where its name or theirs says a split."""
+    if path.is_file():
+        return [path] if path.suffix == ".parquet" else []
+    here = sorted(path.glob("*.parquet"))
+    folders = ("*", *(f"*/{word}" for word in _SPLITS))  # not "*/*": a tree may hold a million files there
+    below = sorted(file for folder in folders for file in path.glob(f"{folder}/*.parquet"))
+    of_splits = [file for file in below if file.parent == path / "data" or _part_of(file, path)[1] is not None]
+    return [file for file in (*here, *of_splits) if file.is_file() and not _is_hidden(file.relative_to(path))]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _part_of(file: Path, path: Path) -> tuple[str, str | None]:
+    """The folder of a file, less what says its split, and the split; None where nothing says it."""
+    *folders, stem = file.relative_to(path).with_suffix("").parts if file != path else (file.stem,)
+    said = [split for part in (*folders, stem) if (split := _split_in(part))]
+    return "/".join(folder for folder in folders if not _split_in(folder)), said[-1] if said else None
+
+
+def _split_in(name: str) -> str | None:
+    words = [_SPLITS[word] for word in re.split(r"[\W\d_]+", name.lower()) if word in _SPLITS]
+    return words[-1] if words else None
+
+
+def _passed_over(path: Path, found: Sequence[Path]) -> list[str]:
+    """Remark on the files of other splits."""
+    others = [file for file in _found(path) if file not in found]
+    return [f"{len(found)} files of the training split are read, {len(others)} of others are not"] if others else []
+
+
+def _table(file: Path) -> "pyarrow.Table":
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(file).read()
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise _damaged(file, error) from error
+
+
+def _cells(found: Sequence[Path], tables: "Sequence[pyarrow.Table]", column: str) -> list[Any]:
+    """The values of a column, file by file."""
+    return [cell for file, table in zip(found, tables, strict=True) for cell in _cells_of(file, table, column)]
+
+
+def _cells_of(file: Path, table: "pyarrow.Table", column: str) -> list[Any]:
+    import pyarrow
+
+    try:
+        return table[column].to_pylist()
+    except (pyarrow.ArrowException, ValueError) as error:  # text that is not UTF-8
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"{file} cannot be read as Parquet ({' '.join(str(error).split())}): it is damaged or another kind"
+    )
+
+
+def _features(schema: "pyarrow.Schema", file: Path) -> Features:
+    """The metadata's entry of each column; none without metadata. Raises UsageError where they are damaged."""
     written = (schema.metadata or {}).get(b"huggingface")
-    features: Features = json.loads(written)["info"]["features"] if written else {}
+    try:
+        features = json.loads(written)["info"]["features"] if written else {}
+        if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
+            raise TypeError("its features are no columns")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f"{file} has metadata of 'huggingface' that cannot be read ({' '.join(str(error).split())}): they name the "
+            "classes. Write the file again with datasets"
+        ) from error
     return features
+
+
+def _class_names(features: Features, label: str, file: Path) -> list[str] | None:
+    """The names of the classes; None where there are none. Raises UsageError for such as are none."""
+    names = features.get(label, {}).get("names")
+    if names is None:
+        return None
+    if not isinstance(names, list):
+        raise UsageError(f"{file} names the classes {names!r}, and not in a list. Write the file again with datasets")
+    require_class_names(names, file)
+    return names
 
 
 def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str) -> str:
@@ -153,9 +268,17 @@ def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
         ) from error
 
 
-def _decoded(cell: dict[str, Any] | bytes | None, path: Path) -> np.ndarray:
-    """uint8 [3, H, W]."""
-    content = cell["bytes"] if isinstance(cell, dict) else cell
-    if not content:
-        raise UsageError(f"{path} names image files instead of holding them: write it with embedded images")
-    return decode_content(content, path, None).pixels.transpose(2, 0, 1)
+def _decoded(
+    found: Sequence[Path], tables: "Sequence[pyarrow.Table]", column: str
+) -> Iterator[tuple[object, np.ndarray]]:
+    """The images uint8 [H, W, 3] of all files, each beside its place."""
+    for file, table in zip(found, tables, strict=True):
+        for row, cell in enumerate(_cells_of(file, table, column)):
+            content = cell.get("bytes") if isinstance(cell, dict) else cell
+            if not content:
+                raise UsageError(
+                    f"{file} names image files, or none, instead of holding them (row {row}): write it with embedded "
+                    "images"
+                )
+            place = f"row {row} of {file}"
+            yield place, decode_content(content, place, None).pixels

@@ -4,6 +4,7 @@
 ddranking ``images.pt``, ``labels.pt``, ``lr.pt``                              DD-Ranking
 mtt       ``images_best.pt``, ``labels_best.pt``, ``lr_best.pt``               MTT, DATM and their followers
 dc        one file, a dictionary whose ``data[-1]`` is (images, labels)        DC, DSA, DM, DC-BENCH
+          or a list (images, labels) itself
 initial   ``tensor_{k}.pt``: one image per class, row c is of class c          UFC's and DWA's initial images
 ========= ==================================================================== =====================================
 
@@ -11,6 +12,7 @@ Labels are classes [N] or [N, 1], or soft float [N, C]. With soft labels, or non
 is what these programs take for granted.
 """
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from torch import Tensor
 
 from infer.errors import UsageError
 from infer.formats.foreign_set import ForeignSet, as_classes, class_major_targets, counted_by_class
-from infer.torch_load import load_foreign
+from infer.torch_load import load_foreign, require_plain
 
 DDRANKING, MTT = "", "_best"
 """Suffix of ``images``, ``labels`` and ``lr`` in the names of the files."""
@@ -41,8 +43,7 @@ def triple_files(suffix: str, path: Path) -> list[Path]:
 def read_triple(suffix: str, path: Path, num_classes: int | None) -> ForeignSet:
     """The set in the files of DD-Ranking or MTT."""
     parts = {file.stem.removesuffix(suffix): load_foreign(file) for file in triple_files(suffix, path)}
-    lr = parts.get("lr")
-    return _labelled(parts["images"], parts.get("labels"), num_classes, path, None if lr is None else float(lr))
+    return _labelled(parts["images"], parts.get("labels"), num_classes, path, _learning_rate(parts.get("lr"), path))
 
 
 def write_triple(suffix: str, folder: Path, images: Tensor, finished: ForeignSet) -> None:
@@ -64,17 +65,15 @@ def recognises_dc(path: Path) -> bool:
 
 
 def read_dc(path: Path, num_classes: int | None) -> ForeignSet:
-    """The last of the sets in a file of DC, DSA or DM."""
+    """The last of the sets in a file of DC, DSA or DM, or the images and labels that a file holds alone."""
     content = load_foreign(path)
-    pairs = content.get("data") if isinstance(content, dict) else None
-    if (
-        not isinstance(pairs, list | tuple)
-        or not pairs
-        or not isinstance(pairs[-1], list | tuple)
-        or len(pairs[-1]) < 2
-    ):
-        raise UsageError(f"{path} is no set in DC's format: a dictionary whose data[-1] is (images, labels)")
-    images, labels = pairs[-1][:2]
+    pairs = content.get("data") if isinstance(content, dict) else [content]
+    pair = pairs[-1] if isinstance(pairs, list | tuple) and pairs else None
+    if not isinstance(pair, list | tuple) or len(pair) < 2:
+        raise UsageError(
+            f"{path} is no set in DC's format: a dictionary whose data[-1] is (images, labels), or (images, labels)"
+        )
+    images, labels = pair[:2]
     return _labelled(images, labels, num_classes, path)
 
 
@@ -128,20 +127,33 @@ def _labelled(
     notes: tuple[str, ...] = ()
     if labels is None:
         targets = class_major_targets(len(images), num_classes, source)
-    elif not isinstance(labels, Tensor):
-        raise UsageError(f"{source}: its labels are a {type(labels).__name__}, not a tensor")
-    elif labels.dtype.is_floating_point and labels.dim() == 2 and labels.shape[1] != 1:
-        soft_labels = labels.detach()
-        targets, notes = _classes_of(soft_labels)
     else:
-        targets = as_classes(labels, source)
+        labels = require_plain(labels, "its tensor of labels", source)
+        if labels.is_floating_point() and labels.dim() == 2 and labels.shape[1] > 1:
+            soft_labels = labels
+            targets, notes = _classes_of(soft_labels)
+        else:
+            targets = as_classes(labels, source)
     return ForeignSet(images, targets, None, soft_labels, student_lr, notes).require_square(source)
 
 
 def _images(images: Any, source: Path) -> Tensor:
-    if not isinstance(images, Tensor):
-        raise UsageError(f"{source}: its images are a {type(images).__name__}, not a tensor")
-    return images.detach() if images.dtype == torch.uint8 else images.detach().float()
+    """``images`` as bytes or float32. Raises UsageError for other numbers, of which nobody knows what white is."""
+    found = require_plain(images, "its tensor of images", source)
+    if found.dtype != torch.uint8 and not found.is_floating_point():
+        given = str(found.dtype).removeprefix("torch.")
+        raise UsageError(f"{source} holds images of type {given}: they are bytes (uint8) or normalised floats")
+    return found if found.dtype == torch.uint8 else found.float()
+
+
+def _learning_rate(lr: Any, source: Path) -> float | None:
+    """The student's learning rate as a number; None where there is none. Raises UsageError for what is no such rate."""
+    if lr is None:
+        return None
+    value = lr.item() if isinstance(lr, Tensor) and lr.numel() == 1 and not lr.is_meta else lr
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise UsageError(f"{source} holds a learning rate that is none ({value}): it is one number above 0")
+    return float(value)
 
 
 def _classes_of(soft_labels: Tensor) -> tuple[Tensor, tuple[str, ...]]:

@@ -11,6 +11,7 @@ first two is the number in the folder's name, of the third the place of its name
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from infer.data.decode import decode_images
+from infer.data.walk import class_folders, image_files, note_of
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, counted_by_class
+from infer.formats.pixels import of_one_size
 from infer.words import fault_of_name, visible
 
 _CLASS_IN_NAME = re.compile(r"class(\d+)_id\d+")
@@ -48,30 +51,39 @@ IMAGEFOLDER = Layout(lambda c, names: names[c], lambda _, i: f"{i:05d}", None)
 
 def recognises(layout: Layout, path: Path) -> bool:
     """True if the folders in ``path`` are named as in ``layout`` and hold images."""
-    names = _class_folders(_root(path))
+    root = _root(path)
+    names = class_folders(root)
     fits = layout.numbered is None or all(layout.numbered.fullmatch(name) for name in names)
-    return bool(names) and fits and any(_images(_root(path) / name) for name in names)
+    return fits and any(True for name in names for _ in image_files(root / name, Counter()))
 
 
 def files(layout: Layout, path: Path) -> list[Path]:
     """The image files, in ImageFolder's order."""
     root = _root(path)
-    return [file for name in _class_folders(root) for file in _images(root / name)]
+    return [file for name in class_folders(root) for file in _images(root / name, Counter())]
 
 
 def read(layout: Layout, path: Path, num_classes: int | None) -> ForeignSet:
-    """The images of a tree, decoded; UsageError unless they are squares of one size in folders as ``layout`` says."""
+    """The images of a tree, decoded.
+
+    Raises UsageError unless they are squares of one size in folders as ``layout`` says, a folder for each class.
+    """
     root = _root(path)
-    names = _class_folders(root)
-    class_of = {name: _class_number(layout, name, position) for position, name in enumerate(names)}
-    paths = files(layout, path)
+    names = class_folders(root)
+    passed_over: Counter[str] = Counter()
+    found = {name: _images(root / name, passed_over) for name in names}
+    class_of = _class_numbers(layout, root, names)
+    paths = [file for listed in found.values() for file in listed]
     if not paths:
         raise UsageError(f"{path} holds no images in class folders ({', '.join(IMG_EXTENSIONS)})")
-    for file in paths:
-        _check_class_in_name(layout, file, class_of[_top(file, root)])
-    targets = torch.tensor([class_of[_top(file, root)] for file in paths])
+    for name, listed in found.items():
+        for file in listed:
+            _check_class_in_name(layout, file, class_of[name])
+    targets = torch.tensor([class_of[name] for name, listed in found.items() for _ in listed])
     classes = names if layout.numbered is None else None
-    return ForeignSet(_decoded(paths), targets, classes).require_square(path)
+    with closing(decode_images(paths, None, torch.get_num_threads())) as decoder:
+        pixels = of_one_size(zip(paths, (image.pixels for image in decoder), strict=True), len(paths))
+    return ForeignSet(pixels, targets, classes, notes=note_of(passed_over)).require_square(path)
 
 
 def write(
@@ -101,20 +113,20 @@ def _root(path: Path) -> Path:
     return path / "syn_data" if (path / "syn_data").is_dir() else path
 
 
-def _class_folders(root: Path) -> list[str]:
-    if not root.is_dir():
-        return []
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _images(folder: Path) -> list[Path]:
+def _images(folder: Path, passed_over: Counter[str]) -> list[Path]:
     """Image files in ImageFolder's order: by folder, then by name."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS and path.is_file())
+    found = (Path(entry.path) for entry in image_files(folder, passed_over))
     return sorted(found, key=lambda path: (str(path.parent), path.name))
 
 
-def _top(file: Path, root: Path) -> str:
-    return file.relative_to(root).parts[0]
+def _class_numbers(layout: Layout, root: Path, names: Sequence[str]) -> dict[str, int]:
+    """The class of each folder. Raises UsageError where two are of one class."""
+    numbers = {name: _class_number(layout, name, position) for position, name in enumerate(names)}
+    folder_of: dict[int, str] = {}
+    for name, number in numbers.items():
+        if folder_of.setdefault(number, name) != name:
+            raise UsageError(f"{root}: {folder_of[number]} and {name} are both the folder of class {number}")
+    return numbers
 
 
 def _class_number(layout: Layout, name: str, position: int) -> int:
@@ -131,20 +143,3 @@ def _check_class_in_name(layout: Layout, file: Path, target: int) -> None:
     said = _CLASS_IN_NAME.match(file.name) if layout.numbered else None
     if said and int(said[1]) != target:
         raise UsageError(f"{file} lies in the folder of class {target}, and its name says class {int(said[1])}")
-
-
-def _decoded(paths: Sequence[Path]) -> Tensor:
-    """The images uint8 [N, 3, H, W] of the files, at least one; UsageError where their sizes differ."""
-    images = torch.empty(0)
-    with closing(decode_images(paths, None, torch.get_num_threads())) as decoder:
-        for row, (path, image) in enumerate(zip(paths, decoder, strict=True)):
-            height, width = image.pixels.shape[:2]
-            if row == 0:
-                images = torch.empty(len(paths), 3, height, width, dtype=torch.uint8)
-            if (height, width) != tuple(images.shape[-2:]):
-                raise UsageError(
-                    f"{path} is {width}x{height} pixels and {paths[0]} is {images.shape[-1]}x{images.shape[-2]}: "
-                    "the images of a set have one size"
-                )
-            images[row] = torch.from_numpy(image.pixels.transpose(2, 0, 1).copy())
-    return images

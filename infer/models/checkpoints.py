@@ -1,7 +1,9 @@
 """Weights of other programs' checkpoint files: found in the file, renamed for the network and checked."""
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infer.errors import UsageError
-from infer.torch_load import load_foreign
+from infer.files import open_regular
+from infer.torch_load import load_foreign, require_plain
+
+log = logging.getLogger(__name__)
 
 _WEIGHTS_UNDER = ("state_dict", "model", "net")
 _WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
+_AVERAGED = "n_averaged"  # a counter beside the weights of torch's AveragedModel
 _SYNONYMS = ({"linear", "fc", "classifier"}, {"shortcut", "downsample"})
 _BY_KIND = re.compile(r"layers\.(conv|norm)\.(\d+)\.(.+)")
 _IMAGENET_OUTPUTS = 1000
@@ -22,7 +28,8 @@ _COUNTER = "num_batches_tracked"  # of batch norms; no output depends on it, and
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The weights in a checkpoint: safetensors, or torch's format with the weights under ``state_dict``, ``model`` or
-    ``net``, or bare; without the wrappers' prefixes. Raises UsageError where there are none."""
+    ``net``, or bare; without the wrappers' prefixes and the counter of averaged ones. Moving averages (EMA) are read
+    where there is nothing else; which were read is said. Raises UsageError where there are none."""
     if path.suffix == ".safetensors":
         found = _read_safetensors(path)
     else:
@@ -30,11 +37,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for name, value in found.items():
         plain = _unwrapped(name)
+        if plain.rpartition(".")[2] == _AVERAGED:
+            continue
         if plain in weights:
             raise UsageError(f"{path} has two weights called {plain}, one of them as {name}. Save one of the two alone")
+        weights[plain] = require_plain(value, name, path)
         if not bool(value.isfinite().all()):
             raise UsageError(f"{path}: {name} holds values that are not finite. Give a checkpoint from before that")
-        weights[plain] = value
     return weights
 
 
@@ -43,11 +52,13 @@ def fitted_weights(
 ) -> dict[str, Tensor]:
     """``weights`` as a state for the network whose state is ``target``. Names are mapped where the network lacks them:
     ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``, and the layers of RDED's ConvNet, which are
-    numbered by kind, are put in a row. Of an ImageNet-1k network's 1,000 outputs, those that ``imagenet_outputs`` lists
+    numbered by kind, are put in a row. A first part that all names of the file share and the network's do not
+    (``model.``, ``net.``) is left out. Of an ImageNet-1k network's 1,000 outputs, those that ``imagenet_outputs`` lists
     are kept, in that order.
 
-    Raises UsageError naming ``source`` and the first weight that is missing, left over or of another shape.
+    Raises UsageError naming ``source`` and the first weight that is missing, left over, or of another shape or type.
     """
+    weights = _without_prefix(weights, target)
     in_a_row = _in_a_row(weights)
     mapped = {_name_in(target, in_a_row.get(name, name)): (name, value) for name, value in weights.items()}
     doubled = {*weights} - {own for own, _ in mapped.values()}
@@ -57,24 +68,31 @@ def fitted_weights(
     if imagenet_outputs is not None:
         mapped = {name: (own, _kept(value, target[name], imagenet_outputs)) for name, (own, value) in mapped.items()}
     for name, (own_name, value) in mapped.items():
+        _check_type(own_name, value, target[name], source)
         _check_shape(own_name, value, target[name], source)
     return {name: mapped[name][1] if name in mapped else value for name, value in target.items()}
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
+        open_regular(path).close()  # a pipe would be waited for
         return load_file(path)
-    except FileNotFoundError as error:
-        raise UsageError(f"{path} is not a file") from error
+    except OSError as error:
+        raise UsageError(f"{path} is not a file that can be read ({error.strerror})") from error
     except SafetensorError as error:
         raise UsageError(f"{path} cannot be read as safetensors ({error}): it is damaged or another kind") from error
 
 
 def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
-    holders = [content[key] for key in _WEIGHTS_UNDER if key in content] if isinstance(content, Mapping) else []
-    for holder in [*holders, content]:
-        if isinstance(holder, Mapping) and holder and all(isinstance(value, Tensor) for value in holder.values()):
-            return dict(holder)
+    """The dictionary of weights: under the usual keys, also one within the other, then at the top, then an average."""
+    places = list(_places(content, ""))
+    averages = [place for place in places if _is_average(place[0])]
+    for place, weights in [each for each in places if each not in averages] + averages:
+        if others := [other for other, _ in averages if other != place]:
+            _say_once(f"{path}: the weights under {place} are read, not the averages (EMA) under {others[0]}")
+        elif averages:
+            _say_once(f"{path}: the averages (EMA) under {place} are read: it holds no other weights")
+        return dict(weights)
     told = f"keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, Mapping) else type(content).__name__
     raise UsageError(
         f"{path} holds no weights ({told}): they are looked for under {', '.join(_WEIGHTS_UNDER)} and at the top, as "
@@ -82,10 +100,45 @@ def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
     )
 
 
+def _places(content: Any, key: str) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
+    """Dictionaries of weights in ``content``, each beside its key, the usual ones first."""
+    if not isinstance(content, Mapping):
+        return
+    averages = [name for name in content if isinstance(name, str) and _is_average(name)]
+    for name in [*_WEIGHTS_UNDER, *averages]:
+        yield from _places(content.get(name), f"{key}.{name}" if key else name)
+    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()):
+        apart: dict[str, dict[str, Tensor]] = {}  # averages may lie in the same dictionary: model.x beside ema_model.x
+        for name, value in content.items():
+            first = name.partition(".")[0]
+            apart.setdefault(first if _is_average(first) else "", {})[name] = value
+        for first, weights in apart.items():
+            yield ".".join(filter(None, (key, first))) or "its top", weights
+
+
+@cache
+def _say_once(line: str) -> None:
+    """A file is read once for the check before a run, and once for its use."""
+    log.info(line)
+
+
+def _is_average(name: str) -> bool:
+    return "ema" in re.split(r"[\W_]+", name.lower())
+
+
 def _unwrapped(name: str) -> str:
     while name.startswith(_WRAPPERS):
         name = name.partition(".")[2]
     return name
+
+
+def _without_prefix(weights: Mapping[str, Tensor], target: Iterable[str]) -> Mapping[str, Tensor]:
+    """``weights`` without the first parts of their names that all of them share, and the network's names do not."""
+    while len(first := {name.partition(".")[0] for name in weights}) == 1 and all("." in name for name in weights):
+        if {name.partition(".")[0] for name in target} == first:
+            break
+        weights = {name.partition(".")[2]: value for name, value in weights.items()}
+    return weights
 
 
 def _in_a_row(names: Iterable[str]) -> dict[str, str]:
@@ -129,6 +182,15 @@ def _kept(value: Tensor, wanted: Tensor, outputs: list[int]) -> Tensor:
     """The rows ``outputs`` of a last layer's weight or bias for 1,000 classes; any other tensor as it is."""
     is_head = value.shape[:1] == (_IMAGENET_OUTPUTS,) and wanted.shape == (len(outputs), *value.shape[1:])
     return value[outputs] if is_head else value
+
+
+def _check_type(name: str, value: Tensor, wanted: Tensor, source: str) -> None:
+    if wanted.is_floating_point() and not value.is_floating_point():
+        given = str(value.dtype).removeprefix("torch.")
+        raise UsageError(
+            f"{source}: {name} is of type {given} in the file, and weights are floats: it is quantised or damaged. "
+            "Save it as float32"
+        )
 
 
 def _check_shape(name: str, value: Tensor, wanted: Tensor, source: str) -> None:

@@ -126,5 +126,5 @@ def _all_scores(run: Run) -> dict[str, Summary]:
     for arch, metrics in list(run.record["per_student"].items())[1:]:
         scores |= {f"{arch}: {key}": value for key, value in metrics.items()}
     for name, outcome in run.record["baselines"].items():
-        scores |= {f"{name}: {key}": value for key, value in outcome["metrics"].items()}
+        scores |= {f"{name}: {key}": value for key, value in outcome.get("metrics", {}).items()}
     return scores | teachers

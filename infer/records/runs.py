@@ -1,6 +1,5 @@
 """The records of runs and sweep jobs under ``outputs/``, found and read without importing torch."""
 
-import json
 import os
 import re
 import time
@@ -12,6 +11,8 @@ from typing import Any
 
 from infer.console import duration
 from infer.errors import UsageError
+from infer.files import read_json
+from infer.records import shape
 from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SWEEP, SWEEPS, TRASH
 from infer.records.statistics import Summary
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
@@ -31,6 +32,8 @@ _REASONS = {
     NOT_STARTED: "it left no record: it never started, or was killed at once",
 }
 """Reasons why a job is lost, by the state that its record was left in."""
+_NEEDS = ("planned", "stages", "analyses")
+"""Keys of a record that name artefacts."""
 BLANK_RECORD: Mapping[str, Any] = {
     "status": UNREADABLE,
     "error": None,
@@ -63,22 +66,26 @@ class Run:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """The whole record; a file that cannot be read gives the state ``unreadable`` and the reason."""
+        """The whole record; a file that cannot be read, or a part of it, gives the state ``unreadable`` and why."""
         try:
-            return dict(BLANK_RECORD) | _checked(json.loads((self.folder / RESULT).read_bytes()))
+            record = read_json(self.folder / RESULT)
         except FileNotFoundError:
             return dict(BLANK_RECORD) | {"status": NOT_STARTED}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: {error}"}
+        if not isinstance(record, dict):
+            return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: it is not a record"}
+        if faulty := shape.faulty_entries(record, shape.RECORD):
+            lost = {*faulty, *(_NEEDS if {*_NEEDS} & {*faulty} else ())}  # a part of what it needs would look like all
+            whole = {key: value for key, value in record.items() if key not in lost}
+            told = f"{RESULT} cannot be read: {', '.join(faulty)} is not what a run writes there"
+            return dict(BLANK_RECORD) | whole | {"status": UNREADABLE, "error": told}
+        return dict(BLANK_RECORD) | record
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The manifest of the run's own copy of its distilled set; empty before there is one."""
-        try:
-            found: dict[str, Any] = json.loads((self.folder / DISTILLED / MANIFEST).read_bytes())
-            return found
-        except (OSError, ValueError):
-            return {}
+        """The manifest of the run's own copy of its distilled set; empty before there is one, and of a damaged one."""
+        return _read_if_whole(self.folder / DISTILLED / MANIFEST, shape.MANIFEST)
 
     def setting(self, key: str) -> Any:
         """The resolved setting of a dotted ``key``; None where the run has no such setting."""
@@ -103,7 +110,9 @@ class Run:
 
     @property
     def state_in_words(self) -> str:
-        """The state and, where it follows from nothing but silence, how long that has lasted."""
+        """The state and, where it follows from nothing but silence, how long that has lasted; why it is unreadable."""
+        if self.state == UNREADABLE:
+            return f"{UNREADABLE} ({self.reason})"
         return f"{LOST}: {self.reason}" if self.is_silent and not self.has_ended else self.state
 
     @cached_property
@@ -122,11 +131,8 @@ class Run:
     @cached_property
     def progress(self) -> dict[str, Any]:
         """State of its innermost loop, as its progress file tells it; empty where there is none."""
-        try:
-            found: dict[str, Any] = json.loads((self.folder / PROGRESS).read_bytes())
-            return found
-        except (OSError, ValueError):
-            return {}
+        found = _read_if_whole(self.folder / PROGRESS, shape.PROGRESS)
+        return found if "doing" not in found or found.keys() >= shape.PROGRESS.keys() else {}
 
     @property
     def log(self) -> Path | None:
@@ -259,24 +265,17 @@ def _plan(sweep: Path) -> SweepRecord | None:
     """None for a sweep of an earlier version, or one whose plan is damaged: its jobs' records remain."""
     try:
         return read_sweep(sweep)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, UsageError):
         return None
 
 
-def _checked(record: Any) -> dict[str, Any]:
-    """``record``; raises TypeError unless it has the shape of a run's."""
-    if not isinstance(record, dict):
-        raise TypeError("it is not a record")
-    for key, blank in BLANK_RECORD.items():
-        if isinstance(blank, dict) and not isinstance(record.get(key, {}), dict):
-            raise TypeError(f"{key} is not what a run writes there")
-    signatures = [
-        *record.get("planned", {}).values(),
-        *(each["signatures"] for each in record.get("stages", {}).values()),
-    ]
-    if not all(isinstance(signature, str) for group in signatures for signature in group):
-        raise TypeError("it names artefacts that have no signature")
-    return record
+def _read_if_whole(path: Path, of_shape: Mapping[str, shape.Check]) -> dict[str, Any]:
+    """The content of a JSON file; empty where there is none, or one of another shape."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and not shape.faulty_entries(content, of_shape) else {}
 
 
 def _require_folder(outputs: Path) -> None:
@@ -288,28 +287,30 @@ def _leads_nowhere(path: Path) -> bool:
     return path.is_symlink() and not path.exists()
 
 
-def _run_folders(parent: Path) -> Iterator[Path]:
-    """The folders of runs below ``parent``, also of those that were grouped by hand."""
+def _run_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The folders of runs below ``parent``, also of those that were grouped by hand; not those that a link back to one
+    ``above`` leads to."""
     for folder in _folders(parent):
         if (folder / RESULT).is_file():
             yield folder
-        else:
-            yield from _run_folders(folder)
+        elif (here := folder.resolve()) not in above:
+            yield from _run_folders(folder, above | {here, parent.resolve()})
 
 
-def _sweep_folders(parent: Path) -> Iterator[Path]:
-    """The folders of sweeps below ``parent``, also of those that were grouped by hand."""
+def _sweep_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The folders of sweeps below ``parent``, as ``_run_folders`` finds those of runs."""
     for folder in _folders(parent):
         if (folder / SWEEP).is_file() or any((job / RESULT).is_file() for job in _folders(folder)):
             yield folder
-        else:
-            yield from _sweep_folders(folder)
+        elif (here := folder.resolve()) not in above:
+            yield from _sweep_folders(folder, above | {here, parent.resolve()})
 
 
 def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
+    try:
+        return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError:  # it is not there, or may not be read, which ``all_records`` says
         return []
-    return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def _in_order(name: str) -> list[Any]:

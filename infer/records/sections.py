@@ -57,14 +57,14 @@ def scores_section(run: Run) -> Section:
 
 
 def _score_rows(name: str, evaluation: dict[str, Any], measures: list[str]) -> Iterator[list[str]]:
-    total = evaluation["storage"].get("total_bytes")
-    for arch, metrics in evaluation["per_student"].items():
+    total = evaluation.get("storage", {}).get("total_bytes")
+    for arch, metrics in evaluation.get("per_student", {}).items():
         yield [
             name,
-            or_dash(evaluation["protocol"]),
+            or_dash(evaluation.get("protocol")),
             arch,
             *(or_dash(metrics.get(key)) for key in measures),
-            or_dash(evaluation["student_steps"]),
+            or_dash(evaluation.get("student_steps")),
             "-" if total is None else size(total),
         ]
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
+from yaml import YAMLError
 
 from infer.records.names import OVERRIDES
 from infer.records.runs import Run
@@ -69,9 +70,12 @@ def settings_of(run: Run) -> Settings:
 
 
 def typed_words(run: Run) -> list[str]:
-    """The words after ``launch.py`` that a run was started with."""
-    overrides = run.folder / OVERRIDES
-    return [str(word) for word in OmegaConf.load(overrides)] if overrides.is_file() else planned_words(run)
+    """The words after ``launch.py`` that a run was started with; those planned where its own list cannot be read."""
+    try:
+        words = OmegaConf.load(run.folder / OVERRIDES)
+    except (OSError, ValueError, RecursionError, YAMLError):
+        return planned_words(run)
+    return [str(word) for word in words] if isinstance(words, ListConfig) else planned_words(run)
 
 
 def planned_words(run: Run) -> list[str]:

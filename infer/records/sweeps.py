@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infer.errors import UsageError
 from infer.files import read_json, write_json
+from infer.records import shape
 from infer.records.names import SWEEP
 
 
@@ -52,9 +54,14 @@ class SweepRecord:
 
 
 def read_sweep(folder: Path) -> SweepRecord | None:
-    """The record of the sweep in ``folder``; None where there is none."""
+    """The record of the sweep in ``folder``; None where there is none. Raises UsageError where it is damaged."""
+    path = folder / SWEEP
     try:
-        content: dict[str, Any] = read_json(folder / SWEEP)
+        content: Any = read_json(path)
+        if not isinstance(content, dict) or (faulty := shape.faulty_entries(content, shape.SWEEP)):
+            raise ValueError(f"{', '.join(faulty) if isinstance(content, dict) else 'it'} is not what a sweep writes")
+        return SweepRecord(**content | {"jobs": [PlannedJob(**job) for job in content["jobs"]]})
     except FileNotFoundError:
         return None
-    return SweepRecord(**content | {"jobs": [PlannedJob(**job) for job in content["jobs"]]})
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or take it away: its jobs remain") from error

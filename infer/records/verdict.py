@@ -42,7 +42,7 @@ def verdict(run: Run) -> Verdict | None:
         [
             f"{_baseline(name, outcome, labels)}: {_beside(own, outcome['metrics'][measure], _method(run))}"
             for name, outcome in run.record["baselines"].items()
-            if measure in outcome["metrics"]
+            if measure in outcome.get("metrics", {})
         ],
     )
 
@@ -57,13 +57,14 @@ def _method(run: Run) -> str:
 
 
 def _bytes(storage: Mapping[str, Any]) -> str:
-    return f"{storage['total_bytes']:,} bytes"
+    total = storage.get("total_bytes")
+    return "of unknown size" if total is None else f"{total:,} bytes"
 
 
 def _baseline(name: str, outcome: Mapping[str, Any], labels_of_set: str) -> str:
     """A baseline in words, e.g. for ``random_static@ipc``."""
     kind, _, budget = name.partition("@")
-    size = _bytes(outcome["storage"])
+    size = _bytes(outcome.get("storage", {}))
     if kind == "full":
         return f"all training images with hard labels, {size}"
     labels = kind.rpartition("_")[2]

@@ -20,6 +20,7 @@ from infer.config.cluster import ClusterConfig
 from infer.console import Console
 from infer.errors import UsageError, describe, is_interruption
 from infer.explanations import FOREIGN, explain
+from infer.files import require_writable
 from infer.pipeline.settings import settings_of
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
@@ -44,7 +45,7 @@ class SweepCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Check the settings of a run before Hydra makes its folder, which lies below ``outputs``."""
-        exit_codes.leave_on_error(lambda: _check(config))
+        exit_codes.leave_on_error(lambda: require_writable(Path(_check(config).outputs), "outputs"))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check all jobs, write down what is planned, and say so."""
@@ -72,6 +73,8 @@ def _start(sweep: DictConfig) -> None:
     sweep.outputs = os.path.expanduser(sweep.outputs)
     folder = _pin_folders(sweep, list(swept))
     configs = _configs(sweep, loader, overrides, swept)
+    for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
+        require_writable(Path(outputs), "outputs")
     record = SweepRecord(
         swept=swept,
         jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],

@@ -48,7 +48,7 @@ def test_finished_images_without_labels(tmp_path):
     write_images(tmp_path, images, torch.tensor([0, 0, 1, 1]), {"method": "random", "dataset": DATASET})
     opened = infer.load(tmp_path)
     assert torch.equal(opened.images, NORMALISATION.normalise(images))
-    assert opened[2][1:] == (1, None)
+    assert opened[2][1:] == (1,)
 
 
 def test_a_runs_folder_opens_too(written, tmp_path_factory):
