@@ -131,14 +131,29 @@ def sealed(content: dict[str, Any]) -> dict[str, Any]:
     return content | {_SEAL: _checksum(content)}
 
 
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write ``content`` as JSON with a checksum of itself."""
+    write_json(path, sealed(content))
+
+
 def is_sealed(content: dict[str, Any]) -> bool:
     """True if no value of ``content`` was changed since ``sealed`` returned it."""
     return content.get(_SEAL) == _checksum(content)
 
 
+def has_broken_seal(content: dict[str, Any]) -> bool:
+    """True if ``content`` was sealed and changed since; files of versions that sealed nothing have no seal to break."""
+    return _SEAL in content and not is_sealed(content)
+
+
 def _checksum(content: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of everything but the checksum."""
     return digest_of({key: value for key, value in content.items() if key != _SEAL})
+
+
+def state_of(status: os.stat_result) -> list[int]:
+    """Size, times of change and inode of a file: they differ once its content does, whatever time it was given."""
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def _value(content: Any) -> Any:

@@ -13,7 +13,7 @@ from infer.console import Console
 from infer.context import Context
 from infer.data.paths import expand
 from infer.errors import UsageError
-from infer.files import read_json, write_json
+from infer.files import read_json, write_sealed
 from infer.formats.names import AUTO
 from infer.methods.registry import distilled_set
 from infer.methods.sets.base import DistilledArtefact
@@ -60,7 +60,7 @@ class AnalysedSet:
         path = self.run.folder / RESULT
         record = read_json(path)
         named = record.get("analyses", {}) | {analysis.title.value: analysis.signature}
-        write_json(path, record | {"analyses": named})
+        write_sealed(path, record | {"analyses": named})
 
 
 def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> list[AnalysedSet]:

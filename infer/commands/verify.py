@@ -9,7 +9,7 @@ from pathlib import Path
 from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.errors import UsageError
-from infer.files import is_sealed, read_json, sha256
+from infer.files import has_broken_seal, is_sealed, read_json, sha256
 from infer.records.artefacts import short_signature
 from infer.records.names import MANIFEST, RECORD, RESULT, RUNS, SWEEPS
 from infer.tables import Report, Section, count
@@ -35,10 +35,14 @@ class Checked:
     """Bytes of the files that its record names."""
     fault: str | None
     """The fault in words; None where there is none."""
+    has_seal: bool = True
+    """False for a record of an earlier version, which carries no checksum of itself."""
 
 
 def verify(path: Path) -> Report:
-    """Check every artefact and distilled set in ``path`` or below it; the exit code is 1 when one is damaged.
+    """Check every artefact, distilled set and record of a run in ``path`` or below it.
+
+    The exit code is 1 when one is damaged.
 
     Raises UsageError when there is nothing to check.
     """
@@ -53,12 +57,16 @@ def verify(path: Path) -> Report:
     total = sum(each.num_bytes for each in checked)
     verdict = f"{len(damaged)} damaged" if damaged else "all whole"
     summary = f"{count(checked, 'folder')}, {size(total)} checked: {verdict}"
+    unsealed = [each for each in checked if not each.has_seal]
+    if unsealed:
+        summary += f"; {count(unsealed, 'record')} without a checksum of their own, as earlier versions wrote them"
     advice = "A damaged artefact is set aside and made again by the next run that needs it: type that run's command."
     return Report(
         data={
             "checked": len(checked),
             "bytes": total,
             "damaged": {str(each.folder): each.fault for each in damaged},
+            "without_checksum_of_their_own": len(unsealed),
         },
         sections=[Section(("damaged", "fault"), [[str(each.folder), str(each.fault)] for each in damaged])]
         * bool(damaged),
@@ -76,6 +84,8 @@ def _checkable(root: Path) -> Iterator[tuple[Path, str]]:
             yield here, RECORD
         elif MANIFEST in files:
             yield here, MANIFEST
+        elif RESULT in files:
+            yield here, RESULT
 
 
 def _should_be_artefact(folder: Path, files: list[str]) -> bool:
@@ -90,9 +100,10 @@ def _check(folder: Path, listing: str) -> Checked:
         content = read_json(folder / listing)
         if listing == RECORD and not folder.name.endswith(content["signature"][:8]):
             return Checked(folder, num_bytes, f"{RECORD} carries the signature of another artefact")
-        if listing == RECORD and not is_sealed(content):
-            return Checked(folder, num_bytes, f"{RECORD} is not what was written")
-        for name, expected in content["files"].items():
+        if has_broken_seal(content) or (listing == RECORD and not is_sealed(content)):
+            return Checked(folder, num_bytes, f"{listing} is not what was written")
+        files = {} if listing == RESULT else content["files"]
+        for name, expected in files.items():
             num_bytes += expected["bytes"]
             if fault := _fault(folder / name, expected["sha256"], expected["bytes"]):
                 return Checked(folder, num_bytes, fault)
@@ -100,7 +111,7 @@ def _check(folder: Path, listing: str) -> Checked:
         return Checked(folder, num_bytes, f"{listing} is missing")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Checked(folder, num_bytes, f"{listing} cannot be read: {type(error).__name__}")
-    return Checked(folder, num_bytes, None)
+    return Checked(folder, num_bytes, None, has_seal=is_sealed(content))
 
 
 def _fault(file: Path, checksum: str, num_bytes: int) -> str | None:

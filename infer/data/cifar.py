@@ -17,6 +17,7 @@ from infer.data.base import Facts, Split
 from infer.data.measure import cached_facts, facts_of_splits
 from infer.data.paths import expand
 from infer.errors import UsageError
+from infer.files import state_of
 
 _KINDS: dict[type, tuple[type[CIFAR10], normalisation.Normalisation]] = {
     Cifar10Config: (CIFAR10, normalisation.CIFAR10),
@@ -43,7 +44,7 @@ class Cifar:
     def facts(self, cache_dir: Path) -> Facts:
         """The facts, measured once per state of the files. Raises UsageError for missing or corrupt files."""
         self._ensure_extracted()
-        state = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in self._md5_of]
+        state = [[str(path), *state_of(path.stat())] for path in self._md5_of]
         return cached_facts(cache_dir, [self._name, state], self._measure)
 
     def split(self, name: str) -> Split:

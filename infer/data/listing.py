@@ -9,6 +9,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from infer.data.walk import class_folders, image_files, note_of, status_of, visible_entries
 from infer.errors import UsageError
+from infer.files import state_of
 
 _LAYOUT = "give dataset.root=<folder> with train/ and test/ (or val/), each with one folder of images per class"
 _SHOWN = 5
@@ -16,12 +17,16 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image file: its path relative to the root, size in bytes, time of change and class number."""
+    """An image file: its path relative to the root, class number and, as of ``state_of``, its state."""
 
     path: str
-    size: int
-    mtime_ns: int
     target: int
+    state: list[int]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.state[0]
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Listing:
 
     @property
     def state(self) -> dict[str, list[list[str | int]]]:
-        """Path, size and time of change of every file by split, JSON-ready; differs between any two states."""
-        return {name: [[file.path, file.size, file.mtime_ns] for file in files] for name, files in self.splits.items()}
+        """Path and state of every file by split, JSON-ready; differs once a file does."""
+        return {name: [[file.path, *file.state] for file in files] for name, files in self.splits.items()}
 
 
 def list_tree(root: Path) -> Listing:
@@ -83,7 +88,7 @@ def list_split(root: Path, split: str, classes: list[str], passed_over: Counter[
 def describe(root: Path, entry: os.DirEntry[str], target: int) -> ImageFile:
     """A file under ``root`` that shows class ``target``. Raises UsageError where it is no regular file."""
     status = status_of(entry)
-    return ImageFile(entry.path.removeprefix(f"{root}{os.sep}"), status.st_size, status.st_mtime_ns, target)
+    return ImageFile(entry.path.removeprefix(f"{root}{os.sep}"), target, state_of(status))
 
 
 def some(names: list[str]) -> str:

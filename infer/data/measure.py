@@ -10,7 +10,7 @@ from torch import Tensor
 
 from infer.data.base import Facts, Split
 from infer.data.on_demand import Pixels
-from infer.files import canonical_json, digest_of, read_json, write_json
+from infer.files import canonical_json, digest_of, is_sealed, read_json, write_sealed
 from infer.ranges import consecutive
 
 # Part of every fingerprint and cache key: raise it when the way in which files become pixels changes.
@@ -79,14 +79,17 @@ def facts_of_splits(
 def cached_facts(cache_dir: Path, key: object, measure: Callable[[], Facts]) -> Facts:
     """The facts cached in ``cache_dir`` under ``key`` (JSON-ready), else those of ``measure``, which are then cached.
 
-    A file that does not hold facts is ignored.
+    A file that does not hold the facts that were written is ignored.
     """
     path = cache_dir / f"{digest_of([_FORMAT, key])}.json"
     try:
-        return Facts(**read_json(path))
-    except (OSError, ValueError, TypeError):
-        facts = measure()
-    write_json(path, dataclasses.asdict(facts))
+        cached = read_json(path)
+        if is_sealed(cached):
+            return Facts(**cached["facts"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass
+    facts = measure()
+    write_sealed(path, {"facts": dataclasses.asdict(facts)})
     return facts
 
 

@@ -20,7 +20,7 @@ from infer.distilled.compose import (
 from infer.distilled.manifest import FORMAT, FORMAT_VERSION, infer_folder, read_manifest
 from infer.distilled.soft_labels import as_logits, require_soft_labels
 from infer.errors import UsageError
-from infer.files import listing, sha256, write_json
+from infer.files import listing, sha256, write_sealed
 from infer.normalisation import Normalisation
 from infer.records.names import COMPENSATORS, IMAGES, LABELS, MANIFEST, NATURAL
 from infer.store.files import load_tensors, save_tensors
@@ -74,7 +74,7 @@ def write_labels(folder: Path, logits: Tensor) -> None:
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest over the folder's tensor files, with their checksums; to be called last."""
     header = {"format": FORMAT, "version": FORMAT_VERSION}
-    write_json(folder / MANIFEST, header | manifest | {"files": listing(folder.glob("*.safetensors"))})
+    write_sealed(folder / MANIFEST, header | manifest | {"files": listing(folder.glob("*.safetensors"))})
 
 
 def load(path: str | Path) -> DistilledSet:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.errors import UsageError
-from infer.files import read_json
+from infer.files import has_broken_seal, read_json
 from infer.records.names import DISTILLED, MANIFEST
 
 FORMAT = "infer"
@@ -30,6 +30,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} says format {manifest.get('format')!r} version {manifest.get('version')!r}; "
             f"this program reads {FORMAT!r} version {FORMAT_VERSION}"
         )
+    if has_broken_seal(manifest):
+        raise _damaged(path, "it is not what was written")
     if fault := _fault(manifest):
         raise _damaged(path, fault)
     return manifest

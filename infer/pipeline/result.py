@@ -11,7 +11,7 @@ from infer.config import Config, as_plain
 from infer.context import Context
 from infer.errors import UsageError, describe
 from infer.evaluation.comparison import Evaluation
-from infer.files import write_json
+from infer.files import write_sealed
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
 from infer.records.machines import machine_of
@@ -127,7 +127,7 @@ class RunResult:
         self._write()
 
     def _write(self) -> None:
-        write_json(self._path, self.content)
+        write_sealed(self._path, self.content)
 
 
 def _machines_of(context: Context, evaluations: list[Evaluation]) -> list[dict[str, Any]]:

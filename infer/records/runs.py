@@ -11,7 +11,7 @@ from typing import Any
 
 from infer.console import duration
 from infer.errors import UsageError
-from infer.files import read_json
+from infer.files import has_broken_seal, read_json
 from infer.records import shape
 from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SWEEP, SWEEPS, TRASH
 from infer.records.statistics import Summary
@@ -75,6 +75,8 @@ class Run:
             return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: {error}"}
         if not isinstance(record, dict):
             return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: it is not a record"}
+        if has_broken_seal(record):
+            return dict(BLANK_RECORD) | {"error": f"{RESULT} is not what was written: somebody changed it"}
         if faulty := shape.faulty_entries(record, shape.RECORD):
             lost = {*faulty, *(_NEEDS if {*_NEEDS} & {*faulty} else ())}  # a part of what it needs would look like all
             whole = {key: value for key, value in record.items() if key not in lost}
@@ -275,7 +277,9 @@ def _read_if_whole(path: Path, of_shape: Mapping[str, shape.Check]) -> dict[str,
         content = read_json(path)
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and not shape.faulty_entries(content, of_shape) else {}
+    if not isinstance(content, dict) or has_broken_seal(content) or shape.faulty_entries(content, of_shape):
+        return {}
+    return content
 
 
 def _require_folder(outputs: Path) -> None:

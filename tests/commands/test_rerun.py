@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from infer.files import write_sealed
+
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ("method=random", "ipc=2", "labeling=hard", "evaluate.steps=10", "evaluate.repeats=1", "baselines=[]")
 
@@ -45,7 +47,7 @@ def test_what_differs_is_named_and_nothing_is_made_twice(made):
     record = run / "result.json"
     content = json.loads(record.read_text())
     content["metrics"]["test/top1"]["mean"] += 1
-    record.write_text(json.dumps(content))
+    write_sealed(record, content)
     finished = rerun(folder, run.name, "--assert-equal")
     assert finished.returncode == 1 and "-1.00" in finished.stdout
     assert "python launch.py" not in finished.stderr  # the repetition was there
