@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,8 @@ class Context:
     run_folder: Path
     overrides: Sequence[str] = ()
     """The words typed on the command line, for messages that print a command."""
-    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
-    """Time at which the run, or its sweep, began: older artefacts of forced stages are made again."""
+    order: str = ""
+    """Name of the run's start, or of its sweep's: forced stages make again what was not made under it."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Teachers in memory, by signature."""
     on_obtained: Callable[[Artefact], None] | None = None
@@ -102,7 +101,7 @@ class Context:
         account = self.account[artefact.stage]
         first_time = artefact.signature not in account.signatures
         if first_time and artefact.stage in self.forced:
-            self.store.set_aside(artefact, made_before=self.started)
+            self.store.set_aside(artefact, but_not_of=self.order)
         started = time.monotonic()
         try:
             record, made = self.store.obtain(artefact, may_make=artefact.stage in self.config.stages, wait=wait)

@@ -1,5 +1,6 @@
 """The preparation of a run: device, data set and store for its settings."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -18,9 +19,18 @@ _in_memory: dict[str, ImageDataset] = {}
 
 
 def prepare(
-    config: Config, folder: Path, console: Console, overrides: list[str], device: torch.device | None = None
+    config: Config,
+    folder: Path,
+    console: Console,
+    overrides: list[str],
+    device: torch.device | None = None,
+    order: str | None = None,
 ) -> Context:
-    """Device (that of the settings, unless given), data and store for ``config``."""
+    """Device (that of the settings, unless given), data and store for ``config``.
+
+    ``order`` names the start of the run, by default by the present time.
+    """
+    order = order or datetime.now(UTC).isoformat()
     device = device or environment.pick_device(config.device)
     outputs = Path(config.outputs)
     environment.make_repeatable()
@@ -32,12 +42,13 @@ def prepare(
     return Context(
         config=config,
         data=data,
-        store=Store(outputs, lambda: environment.describe(device)),
+        store=Store(outputs, lambda: environment.describe(device) | {"order": order}),
         device=device,
         precision=environment.pick_precision(config.precision.value, device),
         console=console,
         run_folder=folder,
         overrides=overrides,
+        order=order,
     )
 
 

@@ -50,10 +50,8 @@ def run(config: Config) -> None:
     progress = Progress(console)
     with result.recorded(), progress.written_into(folder):
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
-        context = prepare(config, folder, console, words, _own_device(config))
+        context = prepare(config, folder, console, words, _own_device(config), sweep.started if sweep else None)
         context.progress = progress
-        if sweep:
-            context.started = sweep.started
         result.add_environment(context)
         evaluations = plan_evaluations(context, in_sweep=sweep is not None and sweep.compares)
         plan = by_stage(evaluations)

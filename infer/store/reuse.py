@@ -54,7 +54,7 @@ class Store:
     """The artefacts under one root; several processes may use it at the same time."""
 
     def __init__(self, root: Path, describe_maker: Callable[[], dict[str, Any]] = dict) -> None:
-        """``describe_maker`` returns a record's entries on the execution: device, threads, versions, commit."""
+        """``describe_maker`` returns a record's entries on the execution: device, threads, versions, commit, order."""
         self.root = root
         self._describe_maker = describe_maker
         self._verified: dict[str, dict[str, Any]] = {}
@@ -100,16 +100,16 @@ class Store:
                 self._make(artefact)
                 return self.record(artefact), True
 
-    def set_aside(self, artefact: Artefact, made_before: str) -> None:
+    def set_aside(self, artefact: Artefact, but_not_of: str) -> None:
         """Move an artefact out of the way, keeping it, so that the next ``obtain`` makes it again.
 
-        One that was made at ``made_before`` (ISO 8601, UTC) or later stays: of several processes that are told to make
-        it again, only the first does.
+        One that was made under the order ``but_not_of`` stays: of several processes that are told to make it again,
+        only the first does. Times would not tell, since clocks of two machines differ.
         """
         with self._lock(artefact), contextlib.suppress(MissingArtefact):
             (self._making_folder(artefact) / RECORD).unlink(missing_ok=True)  # finished, but before this order
             self._verified.pop(artefact.signature, None)  # another process may have made it again meanwhile
-            if self.record(artefact)["made_at"] < made_before:
+            if self.record(artefact).get("order") != but_not_of:
                 self._set_aside(artefact)
 
     def _set_aside(self, artefact: Artefact) -> None:

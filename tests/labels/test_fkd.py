@@ -202,7 +202,7 @@ def test_a_student_is_trained_on_stored_labels_alone(fkd, monkeypatch):
     monkeypatch.setattr(Teacher, "network", lambda _: pytest.fail("a teacher was asked"))
     assert student.facts["steps"] == 22
     scores = student.facts["scores"]
-    context.store.set_aside(student, made_before="9")
+    context.store.set_aside(student, but_not_of="another order")
     context.store._verified.clear()
     assert isinstance(student, Student) and student.facts["scores"] == scores
 
@@ -210,7 +210,7 @@ def test_a_student_is_trained_on_stored_labels_alone(fkd, monkeypatch):
 def test_a_chunk_that_is_made_again_is_the_same(fkd):
     context, labels = fkd("evaluate.epochs=3", *EVERYTHING)
     before = _stored(labels, LOGITS) + _stored(labels, DRAWS)
-    context.store.set_aside(labels.chunks[0], made_before="9")
+    context.store.set_aside(labels.chunks[0], but_not_of="another order")
     context.obtain(labels.chunks[0])
     after = _stored(labels, LOGITS) + _stored(labels, DRAWS)
     assert [stored.keys() for stored in before] == [stored.keys() for stored in after]

@@ -31,7 +31,7 @@ def test_what_is_to_be_made_again_is_not_completed(store, monkeypatch):
         patched.setattr(Store, "_commit", _interrupted)
         store.obtain(Number(3))
     again = Number(3)
-    store.set_aside(again, made_before="9999")
+    store.set_aside(again, but_not_of="another order")
     store.obtain(again)
     assert again.times_made == 1
 

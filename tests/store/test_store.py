@@ -131,19 +131,25 @@ def test_a_damaged_artefact_is_set_aside_and_made_again(tmp_path, caplog, damage
 
 def test_setting_aside_keeps_the_old_one(store, tmp_path):
     store.obtain(Number(3))
-    store.set_aside(Number(3), made_before="9999")
+    store.set_aside(Number(3), but_not_of="another order")
     assert store.obtain(Number(3))[1]
     assert len(list((tmp_path / "numbers" / ".set-aside").iterdir())) == 1
 
 
 def test_what_another_process_made_again_stays(store, tmp_path):
-    first, _ = store.obtain(Number(3))
-    other = Store(tmp_path)
-    other.set_aside(Number(3), made_before="9999")
-    again, _ = other.obtain(Number(3))
-    assert first["made_at"] < again["made_at"]
-    store.set_aside(Number(3), made_before=again["made_at"])
-    assert store.obtain(Number(3)) == (again, False)
+    store.obtain(Number(3))
+    other = Store(tmp_path, lambda: {"order": "this one"})
+    other.set_aside(Number(3), but_not_of="this one")
+    again, made = other.obtain(Number(3))
+    store.set_aside(Number(3), but_not_of="this one")
+    assert made and store.obtain(Number(3)) == (again, False)
+
+
+def test_an_artefact_of_a_machine_whose_clock_is_ahead_is_made_again(store, tmp_path):
+    ahead = Store(tmp_path, lambda: {"order": "of that machine", "made_at": "2999-01-01T00:00:00+00:00"})
+    ahead.obtain(Number(3))
+    store.set_aside(Number(3), but_not_of="an order")
+    assert store.obtain(Number(3))[1]
 
 
 def test_tensors_survive_a_round_trip(tmp_path):
