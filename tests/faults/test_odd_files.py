@@ -1,4 +1,4 @@
-"""Odd files in trees of images: data sets and imported sets pass the same ones over, and refuse the same ones in a line."""
+"""Odd files in trees of images: data sets and imports pass the same ones over, and refuse the same ones in a line."""
 
 import os
 import socket
@@ -106,7 +106,7 @@ def test_a_file_that_became_a_pipe_is_not_waited_for(tree, pipe, monkeypatch):
 def test_what_is_no_file_is_not_opened(tree, kind):
     folder, read = tree
     if kind == "device":
-        (folder / "x.png").symlink_to("/dev/zero")
+        (folder / "x.png").symlink_to("/dev/null")
     else:
         here = os.getcwd()
         os.chdir(folder)  # names of sockets are short

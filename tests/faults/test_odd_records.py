@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,10 @@ def test_an_odd_file_beside_the_record(infer, outputs, file, content):
     assert (read.progress if file == "progress.json" else read.manifest) == {}
 
 
-@pytest.mark.parametrize(
-    "content", [b"{", b"x: [", b"3", b"a: b", b"null", b"\xff\xfe", b"- !!python/object:os.system x"]
-)
+_WORDS = (b"{", b"x: [", b"3", b"a: b", b"null", b"\xff\xfe", b"- !!python/object:os.system x")
+
+
+@pytest.mark.parametrize("content", _WORDS, ids=["open", "open list", "number", "map", "null", "not UTF-8", "object"])
 def test_words_that_cannot_be_read(infer, outputs, content):
     write_run(outputs / "runs" / ODD)
     (outputs / "runs" / ODD / ".hydra" / "overrides.yaml").write_bytes(content)
@@ -133,9 +135,12 @@ def test_words_that_cannot_be_read(infer, outputs, content):
 def test_a_record_that_is_a_pipe_is_not_waited_for(outputs):
     (outputs / "runs" / ODD).mkdir()
     os.mkfifo(outputs / "runs" / ODD / "result.json")
-    writer = os.open(outputs / "runs" / ODD / "result.json", os.O_RDWR | os.O_NONBLOCK)
-    os.write(writer, b"{")
+    writer = os.open(outputs / "runs" / ODD / "result.json", os.O_RDWR)
+    hang_up = threading.Timer(5, os.close, (writer,))
+    hang_up.start()
     assert "no regular file" in Run(ODD, outputs / "runs" / ODD).record["error"]
+    assert hang_up.is_alive()
+    hang_up.cancel()
     os.close(writer)
 
 

@@ -1,4 +1,4 @@
-"""Distilled sets whose files are not what was written: ``infer.load`` raises a UsageError of one line, and nothing else."""
+"""Distilled sets whose files are not what was written: ``infer.load`` raises a UsageError of one line, nothing else."""
 
 import json
 import os
