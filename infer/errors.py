@@ -2,6 +2,7 @@
 
 import errno
 
+_SHOWN = 60  # characters of a path that is too long
 INTERRUPTED = 130
 """Exit code after Ctrl-C; after another signal it is 128 + its number."""
 
@@ -30,6 +31,13 @@ def is_interruption(exit_code: int) -> bool:
     return exit_code > 128
 
 
+def exit_code_for(error: Exception) -> int:
+    """The exit code of a process that ``error`` ends."""
+    if isinstance(error, InferError):
+        return error.exit_code
+    return UsageError.exit_code if _is_too_long(error) else InferError.exit_code
+
+
 def describe(error: Exception) -> str:
     """``error`` in one line, in words for the errors that a full disk or a bug cause."""
     if isinstance(error, InferError):
@@ -38,6 +46,8 @@ def describe(error: Exception) -> str:
         return (
             f"no space left on the disk ({error.filename}). Free some space, or give another folder: outputs=<folder>"
         )
+    if _is_too_long(error):
+        return f"{str(getattr(error, 'filename', ''))[:_SHOWN]}... is no path: it is too long. Give a shorter one"
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"the system says: {error.strerror}{where}"
@@ -52,3 +62,8 @@ def describe(error: Exception) -> str:
         )
     text = " ".join(" ".join(str(error).splitlines()[:2]).split())  # submitit's go on with the whole log of a job
     return f"{type(error).__name__}: {text} (unexpected; HYDRA_FULL_ERROR=1 shows where)"
+
+
+def _is_too_long(error: Exception) -> bool:
+    """True of the system's error for a path that is too long, which only a person can have given."""
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG

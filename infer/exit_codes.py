@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Callable
 
 from infer.console import printing
-from infer.errors import INTERRUPTED, InferError, UsageError, describe
+from infer.errors import INTERRUPTED, UsageError, describe, exit_code_for
 from infer.explanations import FOREIGN, explain
 from infer.interruption import Terminated
+from infer.words import visible
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 _OURS = "INFER_SET_HYDRA_FULL_ERROR"
@@ -62,5 +63,5 @@ def _report(error: Exception) -> int:
     if _wants_traceback:
         raise error
     shown = UsageError(explain(error)) if isinstance(error, FOREIGN) else error
-    print(f"infer: {describe(shown)}", file=sys.stderr)
-    return shown.exit_code if isinstance(shown, InferError) else 1
+    print(f"infer: {visible(describe(shown))}", file=sys.stderr)
+    return exit_code_for(shown)

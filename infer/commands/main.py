@@ -26,10 +26,10 @@ from infer.commands import (
 )
 from infer.commands.parsing import Parser
 from infer.console import printing
-from infer.errors import INTERRUPTED, describe
+from infer.errors import INTERRUPTED, describe, exit_code_for
 from infer.records.latex import as_latex
 from infer.tables import Report, print_report
-from infer.words import shell_line
+from infer.words import shell_line, visible
 
 _COMMANDS = (
     ls,
@@ -70,8 +70,8 @@ def run(words: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, BrokenPipeError) or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"infer: {describe(error)}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
+        print(f"infer: {visible(describe(error))}", file=sys.stderr)
+        return exit_code_for(error)
     return report.code
 
 

@@ -1,6 +1,7 @@
 """Listing of the image files in a tree of class folders, with the checks that the tree is a data set."""
 
 import os
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,9 @@ def _check_same_classes(root: Path, train: list[str], test_name: str, test: list
     differences = {"train": sorted(set(train) - set(test)), test_name: sorted(set(test) - set(train))}
     if any(differences.values()):
         told = "; ".join(f"only in {split}/: {some(names)}" for split, names in differences.items() if names)
-        raise UsageError(f"train/ and {test_name}/ of {root} must have the same class folders ({told})")
+        composed = [{unicodedata.normalize("NFC", name) for name in names} for names in (train, test)]
+        how = ", which differ in their Unicode form only (NFC and NFD)" if composed[0] == composed[1] else ""
+        raise UsageError(f"train/ and {test_name}/ of {root} must have the same class folders ({told}{how})")
 
 
 def _names(folder: Path) -> list[str]:

@@ -18,6 +18,7 @@ from infer.errors import UsageError
 from infer.words import visible
 
 _LONGEST_CLASS_NAME = 255  # bytes, as of a folder's name
+_SHOWN = 60  # characters of a name in a message
 
 
 def class_folders(parent: Path) -> list[str]:
@@ -74,13 +75,13 @@ def require_class_names(names: Sequence[object], source: object) -> None:
     forms: dict[str, int] = {}
     for number, name in enumerate(names):
         if fault := _fault_of_class_name(name):
-            shown = visible(name[:60]) if isinstance(name, str) else name
-            raise UsageError(f"{source}: class {number} is called {shown!r}, and {fault}. Give it another name")
+            shown = visible(str(name)[:_SHOWN])
+            raise UsageError(f"{source}: class {number} is called '{shown}', and {fault}. Give it another name")
         form = unicodedata.normalize("NFC", str(name))
         if form in forms:
             how = "" if names[forms[form]] == name else ", which differ in their Unicode form only (NFC and NFD)"
             raise UsageError(
-                f"{source}: classes {forms[form]} and {number} are both called {visible(form)!r}{how}. Rename one, or "
+                f"{source}: classes {forms[form]} and {number} are both called '{visible(form)}'{how}. Rename one, or "
                 "put them together"
             )
         forms[form] = number

@@ -25,6 +25,7 @@ from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, as_classes, counted_by_class
 from infer.formats.pixels import of_one_size
+from infer.tables import count
 
 if TYPE_CHECKING:
     import pyarrow
@@ -186,7 +187,9 @@ def _split_in(name: str) -> str | None:
 def _passed_over(path: Path, found: Sequence[Path]) -> list[str]:
     """Remark on the files of other splits."""
     others = [file for file in _found(path) if file not in found]
-    return [f"{len(found)} files of the training split are read, {len(others)} of others are not"] if others else []
+    return (
+        [f"{count(found, 'file')} of the training split read, {count(others, 'file')} of others not"] if others else []
+    )
 
 
 def _table(file: Path) -> "pyarrow.Table":
@@ -259,9 +262,11 @@ def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str)
 
 
 def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
+    if None in cells:
+        raise UsageError(f"the column {column!r} of {path} has an empty cell (row {cells.index(None)})")
     try:
         return torch.tensor(cells)
-    except (RuntimeError, TypeError, ValueError) as error:  # text, empty cells, rows of several lengths
+    except (RuntimeError, TypeError, ValueError) as error:  # text, rows of several lengths
         reason = " ".join(str(error).split())
         raise UsageError(
             f"the column {column!r} of {path} holds no numbers, or not as many everywhere ({reason})"

@@ -26,6 +26,7 @@ from infer.torch_load import load_foreign, require_plain
 
 DDRANKING, MTT = "", "_best"
 """Suffix of ``images``, ``labels`` and ``lr`` in the names of the files."""
+_SHOWN = 40  # characters of a value in a message
 _INITIAL = re.compile(r"tensor_(\d+)\.pt")
 
 
@@ -152,7 +153,8 @@ def _learning_rate(lr: Any, source: Path) -> float | None:
         return None
     value = lr.item() if isinstance(lr, Tensor) and lr.numel() == 1 and not lr.is_meta else lr
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise UsageError(f"{source} holds a learning rate that is none ({value}): it is one number above 0")
+        given = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)[:_SHOWN]
+        raise UsageError(f"{source} holds a learning rate that is none ({given}): it is one number above 0")
     return float(value)
 
 
