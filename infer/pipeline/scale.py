@@ -36,10 +36,11 @@ def measured_costs(context: Context, plan: ArtefactPlan) -> dict[str, Any]:
     that a record lacks: an interrupted work's time, memory on systems that do not tell it piece by piece."""
     made: Sequence[Artefact] = [each for stage in context.config.stages for each in plan.get(stage, [])]
     records = [context.store.record(artefact) for artefact in made]
-    peaks = [record.get("peak_memory_bytes") for record in records]
+    peaks: list[int | None] = [record.get("peak_memory_bytes") for record in records]
+    known = [peak for peak in peaks if peak is not None]
     return {
         "seconds": sum(r["seconds"] for r in records) if all("work" in record for record in records) else None,
-        "peak_memory_bytes": None if None in peaks else max(peaks, default=None),
+        "peak_memory_bytes": max(known, default=None) if len(known) == len(peaks) else None,
     }
 
 

@@ -14,6 +14,8 @@ from infer.records.scale import AXES, QUANTITIES, CostLine
 
 _WIDTH, _HEIGHT = 2.05, 1.45
 """Inches of a panel."""
+_LEAST_WIDTH = 4.5
+"""Inches of the figure, so that the legend fits above a single column."""
 _MEASURED: dict[str, Any] = {"linestyle": "-", "linewidth": 1.8, "markersize": 5}
 _EXPECTED: dict[str, Any] = {"linestyle": (0, (4, 2.5)), "linewidth": 1.0, "markersize": 5, "markerfacecolor": "white"}
 _DURATIONS = {
@@ -56,8 +58,10 @@ def scale_plot(lines: Sequence[CostLine], title: str) -> Figure:
         Line2D([], [], color="#222222", marker="o", label="estimate of the cost model", **_EXPECTED),
     ]
     named = [Line2D([], [], linestyle="none", **_colour(number), label=label) for number, label in enumerate(labels)]
-    body.legend(handles=[*looks, *named], loc="outside upper left", ncols=2, fontsize=8, handlelength=3)
-    give_axes_size(figure, grid[0, 0], _WIDTH, _HEIGHT)
+    body.legend(
+        handles=[*looks, *named], loc="outside upper left", ncols=min(2, len(columns)), fontsize=8, handlelength=3
+    )
+    give_axes_size(figure, grid[0, 0], _WIDTH, _HEIGHT, _LEAST_WIDTH)
     return figure
 
 

@@ -1,4 +1,5 @@
-"""The plots of a sweep: costs over sizes, accuracy over bytes, over every axis, of two axes over both at once, of more by a line each."""
+"""The plots of a sweep: costs over sizes; accuracy over bytes, over every axis, of two over both at once, of more by a
+line each."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

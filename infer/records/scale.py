@@ -72,7 +72,8 @@ def cost_lines(runs: Sequence[Run]) -> list[CostLine]:
         for costs in known:
             others = str({key: size for key, size in costs.sizes.items() if key != axis})
             groups.setdefault(others, {})[costs.sizes[axis]] = costs
-        lines += [CostLine(axis, [group[size] for size in sorted(group)]) for group in groups.values() if len(group) > 1]
+        several = [group for group in groups.values() if len(group) > 1]
+        lines += [CostLine(axis, [group[size] for size in sorted(group)]) for group in several]
     return lines
 
 
@@ -87,7 +88,8 @@ def _factors(line: CostLine) -> Iterator[str]:
     """The factors between measured ends, and between ends of which one or both are estimates."""
     made = [costs for costs in line.points if costs.measured]
     if len(made) > 1:
-        yield f"{line.step(made[0], made[-1])} ({line.fixed}), {MEASURED}: {_times(made[0].measured, made[-1].measured)}."
+        factors = _times(made[0].measured, made[-1].measured)
+        yield f"{line.step(made[0], made[-1])} ({line.fixed}), {MEASURED}: {factors}."
     first, last = line.points[0], line.points[-1]
     if not last.measured or not first.measured:
         yield f"{line.step(first, last)} ({line.fixed}), {ESTIMATE}: {_times(first.expected, last.expected)}."
