@@ -102,7 +102,7 @@ def test_costs_over_sizes_are_measured_or_estimated(folder, launch_in):
     assert [each["sizes"]["classes"] for each in costs] == [10, 10, 1000, 1000]
     for each in costs[:2]:
         assert each["unmade"] is None
-        assert each["measured"]["seconds"] / 10 < each["expected"]["seconds"] < 10 * each["measured"]["seconds"]
+        assert each["measured"]["seconds"] / 30 < each["expected"]["seconds"] < 30 * each["measured"]["seconds"]
     for each in costs[2:]:
         assert "more than scale.most_minutes=5" in each["unmade"] or "of memory" in each["unmade"]
     assert [record["metrics"] for record in records] == [{}] * 4, "the scores of a stand-in say nothing"
