@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib.metadata
+import os
 import platform
 import resource
 import subprocess
@@ -49,13 +50,44 @@ def describe(device: torch.device) -> dict[str, Any]:
     }
 
 
+def memory_bytes(device: torch.device) -> int:
+    """Memory that there is: of a GPU its own, else that of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def peak_memory_bytes(device: torch.device) -> dict[str, int]:
     """Peak memory of this process: ``host`` and, on a GPU, ``device``."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    for where, peak in _peaks(device).items():
+        _highest[where] = max(peak, _highest.get(where, 0))
+    return {where: _highest[where] for where in _peaks(device)}
+
+
+def peak_since_last(device: torch.device) -> int | None:
+    """Peak memory in bytes since the last call, of a GPU where that computes, else of this process; None where the
+    system keeps one peak for all time."""
+    peak_memory_bytes(device)
+    peak = list(_peaks(device).values())[-1]
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux forgets the peak: proc(5)
+    except OSError:
+        return None
     if device.type == "cuda":
-        peak["device"] = torch.cuda.max_memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
     return peak
+
+
+_highest: dict[str, int] = {}
+"""Peaks before Linux was told to forget them."""
+
+
+def _peaks(device: torch.device) -> dict[str, int]:
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if device.type == "cuda":
+        peaks["device"] = torch.cuda.max_memory_allocated(device)
+    return peaks
 
 
 @functools.cache

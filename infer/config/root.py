@@ -12,6 +12,7 @@ from infer.config.cluster import ClusterConfig
 from infer.config.evaluate import EvaluateConfig, StudentConfig
 from infer.config.labeling import LabelingConfig, LabelMode
 from infer.config.method import MethodConfig
+from infer.config.scale import ScaleConfig
 from infer.config.sweep import SweepConfig
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TrackerConfig
@@ -83,6 +84,7 @@ class Config:
     tracker: TrackerConfig = MISSING
     cluster: ClusterConfig = MISSING
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
     ipc: int = 10
     """Storage budget in images per class."""
     M: int | None = None

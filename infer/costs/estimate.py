@@ -1,10 +1,13 @@
 """Costs of the stages of a run: the artefacts that are still to be made, from the speed of like work."""
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from infer.config import Stage
 from infer.context import Context
@@ -56,6 +59,11 @@ class RunCost:
     """By kind of work, as far as it is known."""
 
     @property
+    def peak_bytes(self) -> int | None:
+        """Largest peak of memory of the stages; None where nothing passes a network."""
+        return max((stage.peak_bytes for stage in self.stages if stage.peak_bytes is not None), default=None)
+
+    @property
     def seconds(self) -> float | None:
         """Seconds of all stages; None where those of one are not known."""
         known = [stage.seconds for stage in self.stages if stage.seconds is not None]
@@ -66,13 +74,14 @@ def estimate(
     context: Context,
     plan: Mapping[Stage, Sequence[Artefact]],
     hasty: bool = False,
+    from_nothing: bool = False,
 ) -> RunCost:
-    """Costs of what is still to be made of ``plan`` in the stages that were asked for.
+    """Costs of what is still to be made of ``plan`` in the stages that were asked for, or of all ``from_nothing``.
 
     Kinds of work that no record tells of are timed. In haste that takes about a second, of some kinds nothing may be
     known, and bytes and memory are not estimated.
     """
-    to_make = {stage: _to_make(context, stage, artefacts) for stage, artefacts in plan.items()}
+    to_make = {stage: _to_make(context, stage, artefacts, from_nothing) for stage, artefacts in plan.items()}
     works = {artefact.signature: artefact.work for artefacts in to_make.values() for artefact in artefacts}
     base = _base_bytes(context) if works and not hasty else 0  # before steps are timed, which take memory, too
     rates = _rates(context, [artefact for artefacts in to_make.values() for artefact in artefacts], works, hasty)
@@ -88,10 +97,10 @@ def estimate(
     return RunCost(stages, works, {kind: rate.seconds_per_unit for kind, rate in rates.items()})
 
 
-def _to_make(context: Context, stage: Stage, artefacts: Sequence[Artefact]) -> list[Artefact]:
+def _to_make(context: Context, stage: Stage, artefacts: Sequence[Artefact], from_nothing: bool) -> list[Artefact]:
     if stage not in context.config.stages:
         return []
-    is_forced = stage in context.forced
+    is_forced = from_nothing or stage in context.forced
     return [artefact for artefact in artefacts if is_forced or not context.store.exists(artefact)]
 
 
@@ -99,7 +108,13 @@ def _base_bytes(context: Context) -> int:
     """Memory that a run takes besides networks: the program and, unless they are read on demand, the training images
     with their padded copy. On a GPU the images alone."""
     images = 0 if isinstance(context.data.test.images, OnDemand) else 2 * context.data.train_bytes
-    return images if context.device.type == "cuda" else images + peak_memory_bytes(context.device)["host"]
+    return images if context.device.type == "cuda" else images + _program_bytes(context.device)
+
+
+@functools.cache
+def _program_bytes(device: torch.device) -> int:
+    """Peak memory of this process before its first job: later jobs of a sweep do not add to each other's."""
+    return peak_memory_bytes(device)["host"]
 
 
 def _rates(context: Context, artefacts: Sequence[Artefact], works: Mapping[str, Work], hasty: bool) -> dict[str, Rate]:

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from infer.config.training import Training
-from infer.environment import Precision
+from infer.costs.memory import peak_bytes
+from infer.environment import Precision, memory_bytes
 from infer.files import canonical_json, read_json, write_json
 from infer.methods.optimisation.augmentation import Transforms
 from infer.methods.optimisation.loop import descend
@@ -32,6 +33,8 @@ STEPS = 3
 """Timed steps, after one that is not counted; their median is taken."""
 _TRIAL = 1 / 16
 """Share of a batch that foretells the time of a whole one."""
+_MEMORY_SHARE = 1 / 4
+"""Share of the memory that there is which timed steps may take, where two images fit into it."""
 _SURELY_SHORT = 10**4
 """Pixels of a batch that no network needs long for."""
 
@@ -67,11 +70,17 @@ class Timings:
             small = replace(passes, at_once=max(2, int(passes.at_once * share)))
             if hasty and not _surely_short(small):
                 return None
+            while small.at_once > 2 and not self._fits(small):
+                small = replace(small, at_once=small.at_once // 2)
             per_image = _seconds_per_image(small, self._device, 1 if hasty else STEPS)
             foretold = per_image * passes.at_once * (STEPS + 1)
-            if foretold > most_seconds - (time.perf_counter() - started):
+            is_long = foretold > most_seconds - (time.perf_counter() - started)
+            if is_long or not self._fits(passes):
                 return per_image if hasty else self._kept(passes, per_image)
         return self._kept(passes, _seconds_per_image(passes, self._device, STEPS))
+
+    def _fits(self, passes: Passes) -> bool:
+        return peak_bytes(passes) <= _MEMORY_SHARE * memory_bytes(self._device)
 
     def _kept(self, passes: Passes, seconds: float) -> float:
         """``seconds``, which are in the file from now on."""

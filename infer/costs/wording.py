@@ -35,14 +35,13 @@ def table_of(cost: RunCost) -> Section:
         ]
         for stage in cost.stages
     ]
-    peaks = [stage.peak_bytes for stage in cost.stages if stage.peak_bytes is not None]
     rows.append(
         [
             "all",
             str(sum(stage.to_make for stage in cost.stages)),
             "unknown" if cost.seconds is None else duration(cost.seconds),
             size(sum(stage.num_bytes for stage in cost.stages)),
-            size(max(peaks)) if peaks else "-",
+            "-" if cost.peak_bytes is None else size(cost.peak_bytes),
             "",
         ]
     )

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from infer.config import Config
 from infer.config.evaluate import TestSplit
 from infer.console import Console
 from infer.context import Context
+from infer.costs.stand_in import stand_in
 from infer.data import DatasetConfig, load
 from infer.data.base import ImageDataset
 from infer.data.holdout import holdout
@@ -34,7 +36,7 @@ def prepare(
     device = device or environment.pick_device(config.device)
     outputs = Path(config.outputs)
     environment.make_repeatable()
-    data = _loaded_once(config.dataset, outputs / ".cache")
+    data = stand_in(_loaded_once(config.dataset, outputs / ".cache"), config.scale)
     if config.evaluate.split is TestSplit.val:
         data = holdout(data, config.evaluate.val_fraction, config.seed)
     for note in data.notes:
@@ -42,7 +44,7 @@ def prepare(
     return Context(
         config=config,
         data=data,
-        store=Store(outputs, lambda: environment.describe(device) | {"order": order}),
+        store=Store(outputs, lambda: _describe(device) | {"order": order}),
         device=device,
         precision=environment.pick_precision(config.precision.value, device),
         console=console,
@@ -50,6 +52,11 @@ def prepare(
         overrides=overrides,
         order=order,
     )
+
+
+def _describe(device: torch.device) -> dict[str, Any]:
+    """Entries of an artefact's record on its making, which is over now."""
+    return environment.describe(device) | {"peak_memory_bytes": environment.peak_since_last(device)}
 
 
 def _loaded_once(dataset: DatasetConfig, cache_dir: Path) -> ImageDataset:

@@ -104,8 +104,12 @@ class RunResult:
         """Add the counts of artefacts that each stage has made and reused so far."""
         self._update(stages={stage.value: vars(account) for stage, account in context.account.items()})
 
+    def add_costs(self, costs: dict[str, Any]) -> None:
+        """Add costs, as ``infer.records.scale`` reads them."""
+        self._update(costs=costs)
+
     def add_outcome(self, context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
-        """Add every score that exists."""
+        """Add every score that exists and says something: those on a stand-in for the data do not."""
         main, baselines = evaluations[0], evaluations[1:]
         metrics = {f"teacher/{teacher.arch}/top1": summarise([teacher.top1]) for teacher in teachers}
         outcome = main.outcome() if main.is_done else {}
@@ -113,6 +117,8 @@ class RunResult:
             "peak_memory_bytes": environment.peak_memory_bytes(context.device),
             "computed_on": _machines_of(context, evaluations),
         }
+        if context.config.scale.measures_costs:
+            metrics, outcome, baselines = {}, {}, []
         self._update(
             metrics=outcome.get("metrics", {}) | metrics,
             per_student=outcome.get("per_student", {}),

@@ -15,6 +15,7 @@ from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
+from infer.pipeline.scale import expected_costs, measured_costs
 from infer.pipeline.tracking import tracking
 from infer.progress import Progress
 from infer.records.names import LOG
@@ -60,11 +61,19 @@ def run(config: Config) -> None:
         analyses.check(context, evaluations[0], planned=result.planned_signatures)
         announcement.announce(context, evaluations, plan)
         result.begin()
+        if config.scale.measures_costs:
+            costs = expected_costs(context, plan)
+            result.add_costs(costs)
+            if costs["unmade"]:
+                console.headline(f"nothing is made, the estimate is recorded: {costs['unmade']}")
+                return
         with tracking(context, evaluations) as tracked:
             make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
             write_distilled_folder(context, evaluations[0])
             teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
             result.add_outcome(context, evaluations, teachers)
+            if config.scale.measures_costs:
+                result.add_costs(costs | {"measured": measured_costs(context, plan)})
             if Stage.report in config.stages:
                 progress.stage = Stage.report.value
                 result.add_analyses(analyses.run(context, evaluations[0]))

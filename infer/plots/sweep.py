@@ -1,4 +1,5 @@
-"""The plots of a sweep: accuracy over bytes, over every axis, of two axes over both at once, of more by a line each."""
+"""The plots of a sweep: costs over sizes; accuracy over bytes, over every axis, of two over both at once, of more by a
+line each."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ from infer.plots.frame import Words
 from infer.plots.heat_map import heat_map
 from infer.plots.line_plot import Scale, line_plot
 from infer.plots.parallel import parallel_coordinates
+from infer.plots.scale import scale_plot
 from infer.plots.style import save_in_all_forms
 from infer.records.measurements import Measurement, measurements_of
 from infer.records.rows import Rows
+from infer.records.scale import cost_lines
 from infer.tables import count
 
 
@@ -28,6 +31,8 @@ def draw(rows: Rows, folder: Path) -> list[str]:
 
 def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
     """The plots by the names of their files, without an ending."""
+    if lines := cost_lines(rows.runs):
+        yield "scale", scale_plot(lines, _title(rows))
     points = [point for point in measurements_of(rows) if point.leading is not None]
     axes = axes_of(rows)
     if not points or not axes:

@@ -5,18 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infer.console import size
+from infer.console import duration, size
 from infer.errors import UsageError
 from infer.records.machines import PROMISE, differing
 from infer.records.measurements import best_of, measurements_of, over_seeds
 from infer.records.rows import Rows, side_by_side
 from infer.records.runs import DONE, Run
+from infer.records.scale import AXES, costs_of
 from infer.records.settings import ABSENT, Variation, has_effect
 from infer.tables import Report, Section, count, from_here, is_number, is_summary, or_dash, shown
 
 _SCORES = ("top1", "top5")
 _MEASURES = tuple(f"{split}/{score}" for split in ("val", "test") for score in _SCORES)
 _STEPS, _BYTES = "steps", "total_bytes"
+_SECONDS, _MEMORY, _SOURCE = "seconds", "peak_memory_bytes", "costs"
+_COSTS = {_SECONDS: "time", _MEMORY: "peak memory", _SOURCE: "time and memory are"}
+"""Columns of runs that measure their costs, with their titles."""
 _MACHINE = "computed with/"
 _OF_DATA_ONLY = ("state", "error", "log", "made", "reused")
 """Columns that a program gets in any case, and a person only where there is something to tell."""
@@ -101,7 +105,7 @@ def _section(noun: str, rows: Rows, keys: list[str], facts: list[dict[str, Any]]
             [fact[noun], *(shown(fact[key]) if key in rows.columns else _cell(key, fact.get(key)) for key in keys)]
             for fact in facts
         ],
-        {_STEPS, _title(_BYTES)} | numbers,
+        {_STEPS, *map(_title, (_BYTES, _SECONDS, _MEMORY))} | numbers,
         [*_following(rows.variation), *(_ending(fact[noun], fact) for fact in facts if fact["state"] != DONE)],
     )
 
@@ -110,6 +114,7 @@ def _facts(rows: Rows, position: int) -> dict[str, Any]:
     run = rows.runs[position]
     return {
         **rows.values(position),
+        **_costs(rows, run),
         **{measure: run.score(measure) for measure in _MEASURES},
         **_further_students(run),
         _STEPS: run.record["environment"].get("student_steps"),
@@ -120,6 +125,15 @@ def _facts(rows: Rows, position: int) -> dict[str, Any]:
         "made": _counted(run, "made").total(),
         "reused": _counted(run, "reused").total(),
     }
+
+
+def _costs(rows: Rows, run: Run) -> dict[str, Any]:
+    """Costs of a run that measures them, and its sizes in place of settings that leave them to the data set."""
+    costs = costs_of(run)
+    if costs is None:
+        return {}
+    sizes = {f"scale.{axis}": costs.sizes[axis] for axis in AXES if f"scale.{axis}" in rows.columns}
+    return sizes | {_SECONDS: costs.shown(_SECONDS), _MEMORY: costs.shown(_MEMORY), _SOURCE: costs.source}
 
 
 def _further_students(run: Run) -> dict[str, Any]:
@@ -133,7 +147,8 @@ def _keys(rows: Rows, facts: list[dict[str, Any]]) -> list[str]:
     measured = [key for key in _MEASURES if any(fact[key] for fact in facts)]
     students = dict.fromkeys(key for run in rows.runs for key in _further_students(run))
     state = ["state"] if len(rows.done) < len(rows.runs) else []
-    return [*rows.columns, *measured, *students, _STEPS, _BYTES, *state]
+    costs = _COSTS if any(_SOURCE in fact for fact in facts) else ()
+    return [*rows.columns, *measured, *students, _STEPS, _BYTES, *costs, *state]
 
 
 def _warning(rows: Rows) -> str | None:
@@ -209,12 +224,14 @@ def _title(key: str) -> str:
     head, _, score = key.rpartition("/")
     if score in _SCORES:
         return f"{head} {score.replace('top', 'top-')} %"
-    return "bytes" if key == _BYTES else key
+    return "bytes" if key == _BYTES else _COSTS.get(key, key)
 
 
 def _cell(key: str, value: Any) -> str:
-    if key == _BYTES and value is not None:
+    if key in (_BYTES, _MEMORY) and value is not None:
         return size(value)
+    if key == _SECONDS and value is not None:
+        return duration(value)
     return or_dash(value)
 
 

@@ -12,6 +12,7 @@ from infer.records.measurements import best_of
 from infer.records.names import FIGURES, REPORT, TABLE_CSV, TABLE_MD
 from infer.records.rows import Rows, side_by_side, swept_keys
 from infer.records.runs import sweep_jobs
+from infer.records.scale import costs_in_words
 from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows
 from infer.reports.page import picture, render
@@ -28,6 +29,8 @@ def report_sweep(folder: Path) -> Report:
     if not rows.runs:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(tabulate_rows(rows), title=_command(folder), code=int(len(rows.done) < len(rows.runs)))
+    costs = costs_in_words(rows.runs)
+    table = replace(table, closing=[*table.closing, *([costs] if costs else [])])
     effects = effects_of(rows)
     steps = [EFFECTS_HEAD, *(f"  {line}" for line in effects)] if effects else []
     rebuild = f"made again by: infer report {shell_line([str(from_here(folder))])}"

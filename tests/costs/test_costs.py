@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from infer.context import Context
 from infer.costs import as_data, estimate, line_of, memory, table_of, timing
 from infer.costs.memory import peak_bytes
 from infer.costs.rate import Rate, in_words
+from infer.environment import peak_memory_bytes
 from infer.models import build
 from infer.pipeline.plan import by_stage, plan_evaluations, with_report
 from infer.pipeline.prepare import prepare
@@ -59,6 +61,34 @@ def test_what_is_there_costs_nothing(context_in, made, no_timing):
     context = context_in(made[0], "stages=[squeeze,generate,relabel,evaluate]")
     cost = estimate(context, plan_of(context))
     assert cost.seconds == 0 and as_data(cost) == [] and line_of(cost) == "nothing to make: everything is there"
+
+
+def test_from_nothing_what_is_there_costs_as_well(context_in, made, no_timing):
+    context = context_in(made[0], "stages=[squeeze,generate]")
+    cost = estimate(context, plan_of(context), from_nothing=True)
+    assert [stage.to_make for stage in cost.stages] == [len(plan_of(context)[stage]) for stage in MAKING[:2]]
+    assert cost.seconds > 0 and cost.peak_bytes == max(stage.peak_bytes for stage in cost.stages)
+
+
+def test_records_have_the_peak_memory_of_each_work(context_in, made):
+    context = context_in(made[0])
+    peaks = [context.store.record(each)["peak_memory_bytes"] for stage in MAKING for each in plan_of(context)[stage]]
+    whole = peak_memory_bytes(context.device)["host"]
+    if Path("/proc/self/clear_refs").exists():  # Linux
+        assert all(whole / 10 < peak <= whole for peak in peaks)
+    else:
+        assert set(peaks) == {None}
+
+
+@pytest.mark.parametrize(("fit", "expected"), [(2000, [64, 1024]), (100, [64]), (40, [32]), (1, [2])])
+def test_what_does_not_fit_into_memory_is_timed_in_smaller_batches(tmp_path, monkeypatch, fit, expected):
+    timed = []
+    monkeypatch.setattr(timing, "_seconds_per_image", lambda passes, *_: timed.append(passes.at_once) or 1e-6)
+    monkeypatch.setattr(timing, "peak_bytes", lambda passes: passes.at_once)
+    monkeypatch.setattr(timing, "memory_bytes", lambda _: fit / timing._MEMORY_SHARE)
+    timings = timing.Timings(tmp_path / "timings.json", {}, torch.device("cpu"))
+    assert timings.time(replace(NET, at_once=1024), most_seconds=10) == 1e-6
+    assert timed == expected
 
 
 def test_the_same_work_again_takes_as_long_as_the_records_say(context_in, made, no_timing):

@@ -281,6 +281,11 @@ CHANGES = {
     "evaluate.repeats": [Change("2", resizes=STUDENTS)],
     "evaluate.split": [Change("val", ALL)],
     "evaluate.val_fraction": [Change("0.2"), Change("0.2", ALL, given="evaluate.split=val")],
+    "scale.classes": [Change("12", ALL)],  # data of other sizes
+    "scale.image_size": [Change("9", ALL)],
+    "scale.train_per_class": [Change("20", ALL)],
+    "scale.test_per_class": [Change("20", ALL)],
+    "scale.most_minutes": [Change("5")],
     "sweep.equal_steps": [Change("true")],  # fills in the next one
     "sweep.student_steps": [Change("9", STUDENTS)],
     "sweep.stop_on_failure": [Change("1")],
