@@ -138,7 +138,10 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
 
 def is_sealed(content: dict[str, Any]) -> bool:
     """True if no value of ``content`` was changed since ``sealed`` returned it."""
-    return content.get(_SEAL) == _checksum(content)
+    try:
+        return content.get(_SEAL) == _checksum(content)
+    except ValueError:  # NaN, which this program never writes
+        return False
 
 
 def has_broken_seal(content: dict[str, Any]) -> bool:

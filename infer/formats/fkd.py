@@ -100,7 +100,7 @@ def read_batch(file: Path) -> LabelledBatch:
         )
     try:
         batch = _as_batch(items, file)
-    except (TypeError, ValueError, RuntimeError) as error:  # text, lists of several lengths
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # text, inf, lists of several lengths
         raise UsageError(f"{file} holds crops, flips, partners or boxes that are no numbers ({error})") from None
     per_image = (batch.coords, batch.flip, batch.partner, batch.index, batch.patch_order)
     if any(tensor is not None and tensor.shape[:1] != batch.logits.shape[:1] for tensor in per_image):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from foreign_writers import drawn_images, write_sre2l
+from helpers.foreign_writers import drawn_images, write_sre2l
 
 from infer.commands.launch_words import label_hint, launch_words
 from infer.commands.main import run

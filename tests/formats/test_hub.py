@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from foreign_writers import MEAN, STD, drawn_images
+from helpers.foreign_writers import MEAN, STD, drawn_images
 from helpers.records import write_run
 
 import infer

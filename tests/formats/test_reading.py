@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foreign_writers import MEAN, STD, drawn_images, normalised, write_parquet, write_rded, write_sre2l
+from helpers.foreign_writers import MEAN, STD, drawn_images, normalised, write_parquet, write_rded, write_sre2l
 from PIL import Image
 from torchvision.datasets import ImageFolder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from published_fkd import applied, write_folder
+from helpers.published_fkd import applied, write_folder
 from torch.nn.functional import kl_div, log_softmax
 
 import infer
