@@ -69,13 +69,13 @@ def load_foreign(path: Path) -> Any:
 
 
 def require_plain(value: Any, what: str, source: object) -> torch.Tensor:
-    """``value``, which messages call ``what``, without its gradient.
+    """``value`` without its gradient; ``what`` begins a message about it, e.g. "its images are".
 
     Raises UsageError unless it is a tensor of numbers in memory: not sparse, nested, quantised, or of a type that needs
     a scale beside it (8-bit floats), and not complex.
     """
     if not isinstance(value, torch.Tensor):
-        raise UsageError(f"{source}: {what} is a {type(value).__name__}, not a tensor")
+        raise UsageError(f"{source}: {what} a {type(value).__name__}, not a tensor")
     is_plain = (
         value.layout is torch.strided
         and not (value.is_nested or value.is_quantized or value.is_meta or value.is_complex())
@@ -84,7 +84,7 @@ def require_plain(value: Any, what: str, source: object) -> torch.Tensor:
     if not is_plain:
         kind = "nested" if value.is_nested else f"{value.layout}, {value.dtype}".replace("torch.", "")
         where = " without values" if value.is_meta else ""
-        raise UsageError(f"{source}: {what} is a tensor{where} of a kind that is not read ({kind}). Save it as float32")
+        raise UsageError(f"{source}: {what} a tensor{where} of a kind that is not read ({kind}). Save it as float32")
     return value.detach()
 
 

@@ -117,7 +117,9 @@ def _as_batch(items: Sequence[Any], file: Path) -> LabelledBatch:
     """The items of ``file`` in their types."""
 
     def tensor(value: Any) -> Tensor:
-        return require_plain(value if isinstance(value, Tensor) else torch.as_tensor(value), "one of its items", file)
+        return require_plain(
+            value if isinstance(value, Tensor) else torch.as_tensor(value), "one of its items is", file
+        )
 
     coords, flip, partner, weight, box, logits, *more = items
     return LabelledBatch(

@@ -129,7 +129,7 @@ def _labelled(
     if labels is None:
         targets = class_major_targets(len(images), num_classes, source)
     else:
-        labels = require_plain(labels, "its tensor of labels", source)
+        labels = require_plain(labels, "its labels are", source)
         if labels.is_floating_point() and labels.dim() == 2 and labels.shape[1] > 1:
             soft_labels = labels
             targets, notes = _classes_of(soft_labels)
@@ -140,7 +140,7 @@ def _labelled(
 
 def _images(images: Any, source: Path) -> Tensor:
     """``images`` as bytes or float32. Raises UsageError for other numbers, of which nobody knows what white is."""
-    found = require_plain(images, "its tensor of images", source)
+    found = require_plain(images, "its images are", source)
     if found.dtype != torch.uint8 and not found.is_floating_point():
         given = str(found.dtype).removeprefix("torch.")
         raise UsageError(f"{source} holds images of type {given}: they are bytes (uint8) or normalised floats")

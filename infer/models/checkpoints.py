@@ -41,7 +41,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             continue
         if plain in weights:
             raise UsageError(f"{path} has two weights called {plain}, one of them as {name}. Save one of the two alone")
-        weights[plain] = require_plain(value, name, path)
+        weights[plain] = require_plain(value, f"{name} is", path)
         if not bool(value.isfinite().all()):
             raise UsageError(f"{path}: {name} holds values that are not finite. Give a checkpoint from before that")
     return weights

@@ -60,7 +60,7 @@ _ODD = {
 def test_tensors_of_kinds_that_are_not_read(tmp_path, part, odd):
     parts = {"images": IMAGES, "labels": TARGETS} | {part: odd(IMAGES if part == "images" else TARGETS.float())}
     torch.save(list(parts.values()), tmp_path / "x.pt")
-    assert f"its tensor of {part} is a" in _refusal(_read, tmp_path / "x.pt")
+    assert f"its {part} are a" in _refusal(_read, tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize(
