@@ -69,7 +69,7 @@ def _finished(outputs: Path) -> Run | None:
 
 
 def _compared(first: Run, second: Run, outputs: Path, again: Path, must_be_equal: bool) -> Report:
-    """What ``infer diff`` says of the two, and how many artefacts are the same to the last bit."""
+    """The report of ``infer diff`` on the two, with the number of artefacts that are the same to the last bit."""
     comparison = compare(first, second)
     report = report_runs(first, second, comparison, everything=False)
     pairs = _pairs(first, outputs, again)

@@ -125,7 +125,7 @@ def test_the_making_of_a_machine_that_is_gone_is_taken_over(store):
 
 
 def test_two_versions_of_the_program_share_a_store(store):
-    """What makes other numbers has another version, and so another name."""
+    """Artefacts of another version, which makes other numbers, have other names."""
     old, new = Small(version=1), Small(version=2)
     assert store.obtain(old)[1] and store.obtain(new)[1]
     assert not store.obtain(old)[1] and not store.obtain(new)[1]

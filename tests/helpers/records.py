@@ -114,7 +114,8 @@ def write_sweep(
     jobs = []
     for number, values in enumerate(itertools.product(*swept.values())):
         varying = [f"{key}={value}" for key, value in zip(swept, values, strict=True)]
-        jobs.append(PlannedJob(number, f"{number}-{','.join(varying)}", [*varying, *words.split()]))
+        name = f"{number}-{','.join(varying)}".replace("/", "_")
+        jobs.append(PlannedJob(number, name, [*varying, *words.split()]))
         change = (changes or {}).get(number, {})
         if change is not None:
             write_run(folder / jobs[-1].folder, " ".join(jobs[-1].overrides), top1(*values), **of_all, **change)

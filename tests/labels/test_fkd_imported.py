@@ -400,7 +400,7 @@ def test_a_folder_of_an_older_version_is_refused(make_context, tmp_path):
     words = (*PROTOCOL, *MIXES["cutmix"], "M=1", "labeling=fkd")
     _, folder = _stored(make_context("K=2", *words), tmp_path / "run")
     manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["labels"]["form"]
+    del manifest["labels"]["form"], manifest["sha256"]  # which older versions did not write
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UsageError, match="Make them again"):
         imported = ("method=imported", "K=null", f"method.path='{folder}'", "labeling.source=set")
