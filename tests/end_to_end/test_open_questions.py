@@ -35,7 +35,7 @@ def folder(tmp_path_factory) -> Path:
         ("ablation_labels", [ITERATIONS], ["labeling=hard → static", "labeling=hard → dynamic", "labeling=hard → fkd"]),
         (
             "ablation_mixup_static",
-            [ITERATIONS, "seed=0,1", "evaluate.mix=mixup,none"],
+            [ITERATIONS, "seed=0", "evaluate.mix=mixup,none"],
             ["evaluate.mix=mixup → none", "M=1 → 4"],
         ),
         (

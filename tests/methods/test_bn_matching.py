@@ -13,6 +13,7 @@ from infer.methods.optimisation.bn_matching import MatchedTeacher, matching_pena
 from infer.models import build
 
 CIFAR_TEACHERS = ["resnet18", "mobilenetv2", "efficientnet_b0", "shufflenet_g2"]
+LARGE = CIFAR_TEACHERS[1:]
 
 
 class Small(nn.Module):
@@ -143,7 +144,7 @@ def test_gradient_stays_channels_last() -> None:
     assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("arch", ["resnet18", "efficientnet_b0"])
+@pytest.mark.parametrize("arch", ["resnet18", pytest.param("efficientnet_b0", marks=pytest.mark.slow)])
 def test_bf16_rounds_convolutions_and_nothing_else(arch: str) -> None:
     """Statistics and logits are float32, a few per cent from the exact ones, and so are those of the graph."""
     network = trained(build(arch, 3, 32), 32).float()
@@ -184,7 +185,7 @@ def test_teacher_that_runs_none_of_its_layers() -> None:
         MatchedTeacher(network, 10.0)(torch.randn(2, 3, 4, 4), 1)
 
 
-@pytest.mark.parametrize("arch", CIFAR_TEACHERS)
+@pytest.mark.parametrize("arch", ["resnet18", *(pytest.param(arch, marks=pytest.mark.slow) for arch in LARGE)])
 def test_one_graph_without_breaks(arch: str) -> None:
     """Backend for torch.compile; the graph is run as it is, in float64, so nothing has to be compiled."""
     matched = MatchedTeacher(build(arch, 3, 32), 10.0, torch.float64)

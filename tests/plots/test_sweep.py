@@ -195,11 +195,12 @@ SWEPT = {
 
 
 METHODS = ["infer", "sre2l", "cda", "dwa", "rded", "herding", "kcenter", "random"]
+THREE_AXES = {"M": list("1234"), "K": list("13579"), "ipc": ["1", "2", "3"]}
 BY_LABELS = {"labeling": ["hard", "static", "dynamic", "fkd"], "method": METHODS}
 """A sweep whose protocols are not comparable: the warning stands above the legend."""
 
 
-@pytest.mark.parametrize("swept", [SWEPT, {"M": list("1234"), "K": list("13579"), "ipc": ["1", "2", "3"]}, BY_LABELS])
+@pytest.mark.parametrize("swept", [SWEPT, THREE_AXES, pytest.param(BY_LABELS, marks=pytest.mark.slow)])
 def test_no_word_is_cut_or_covers_another(plots, swept):
     sizes = {n: {"storage": {"total_bytes": 1000 * (n + 1)}} for n in range(math.prod(map(len, swept.values())))}
     figures = plots(swept, of_m if "M" in swept else lambda *_: (90.0, 92.0), changes=sizes)
