@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -121,6 +122,16 @@ def content_digest(files: Sequence[Path], root: Path) -> str:
     return digest_of(listed)
 
 
+def present_time(folder: Path) -> float:
+    """Seconds since the epoch by the clock that stamps the files in ``folder``: of a shared disk, the server's.
+
+    It is asked with a file that is gone at once; where none can be made, it is this machine's time.
+    """
+    with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
+        return os.fstat(probe.fileno()).st_mtime
+    return time.time()
+
+
 def listing(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """Checksum and size of every file, by name, as records and manifests hold them."""
     return {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in sorted(paths)}
@@ -133,7 +144,7 @@ def sealed(content: dict[str, Any]) -> dict[str, Any]:
 
 def write_sealed(path: Path, content: dict[str, Any]) -> None:
     """Write ``content`` as JSON with a checksum of itself."""
-    write_json(path, sealed(content))
+    write_json(path, sealed(json.loads(json.dumps(content))))  # of what will be read: keys are words there
 
 
 def is_sealed(content: dict[str, Any]) -> bool:

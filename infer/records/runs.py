@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Any
 
 from infer.console import duration
 from infer.errors import UsageError
-from infer.files import has_broken_seal, read_json
+from infer.files import has_broken_seal, present_time, read_json
 from infer.records import shape
 from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SWEEP, SWEEPS, TRASH
 from infer.records.statistics import Summary
@@ -119,9 +118,13 @@ class Run:
 
     @cached_property
     def silence(self) -> float | None:
-        """Seconds since its last sign of life; None where it has not been running, or is of a version without any."""
+        """Seconds since its last sign of life; None where it has not been running, or is of a version without any.
+
+        Both times are the disk's own: clocks of the machine that runs and of the one that looks may differ by hours.
+        """
         try:
-            return max(0.0, time.time() - (self.folder / PROGRESS).stat().st_mtime)
+            last = (self.folder / PROGRESS).stat().st_mtime
+            return max(0.0, present_time(self.folder) - last)
         except OSError:
             return None
 

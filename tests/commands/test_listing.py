@@ -70,7 +70,7 @@ def test_nothing_there_yet(infer, outputs):
 
 
 def test_a_thousand_runs_are_quick_and_need_no_torch(outputs, add_run):
-    """Bounded in processor time, which other work on the machine hardly changes."""
+    """Bounded in processor time, and far above what it takes: a step that is quadratic in the runs would take minutes."""
     metrics = {f"test/top{k}{suffix}": summarise([1 / 3, 1 / 7, 0.1]) for k in (1, 5) for suffix in ("", "_best_epoch")}
     baseline = {"metrics": metrics, "per_student": {"convnet3": metrics}, "storage": {}, "protocol": "digits_hard"}
     large = {"relabel": [signature_of(number) for number in range(75)]}  # as many as the default run has
@@ -83,7 +83,7 @@ def test_a_thousand_runs_are_quick_and_need_no_torch(outputs, add_run):
     for words in ("ls", "diff"):
         seconds, out = _time_in_a_process(words, outputs)
         assert "torch" not in out.split()
-        assert seconds < 1
+        assert seconds < 5
 
 
 def _time_in_a_process(command: str, outputs: Path) -> tuple[float, str]:
