@@ -70,7 +70,7 @@ def test_nothing_there_yet(infer, outputs):
 
 
 def test_a_thousand_runs_are_quick_and_need_no_torch(outputs, add_run):
-    """Bounded in processor time, and far above what it takes: a step that is quadratic in the runs would take minutes."""
+    """Bounded in processor time, far above what it takes: a step that is quadratic in the runs would take minutes."""
     metrics = {f"test/top{k}{suffix}": summarise([1 / 3, 1 / 7, 0.1]) for k in (1, 5) for suffix in ("", "_best_epoch")}
     baseline = {"metrics": metrics, "per_student": {"convnet3": metrics}, "storage": {}, "protocol": "digits_hard"}
     large = {"relabel": [signature_of(number) for number in range(75)]}  # as many as the default run has
