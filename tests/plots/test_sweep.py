@@ -200,7 +200,9 @@ BY_LABELS = {"labeling": ["hard", "static", "dynamic", "fkd"], "method": METHODS
 """A sweep whose protocols are not comparable: the warning stands above the legend."""
 
 
-@pytest.mark.parametrize("swept", [SWEPT, THREE_AXES, pytest.param(BY_LABELS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "swept", [SWEPT, *(pytest.param(each, marks=pytest.mark.slow) for each in (THREE_AXES, BY_LABELS))]
+)
 def test_no_word_is_cut_or_covers_another(plots, swept):
     sizes = {n: {"storage": {"total_bytes": 1000 * (n + 1)}} for n in range(math.prod(map(len, swept.values())))}
     figures = plots(swept, of_m if "M" in swept else lambda *_: (90.0, 92.0), changes=sizes)
