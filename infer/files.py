@@ -157,7 +157,12 @@ def is_sealed(content: dict[str, Any]) -> bool:
 
 def has_broken_seal(content: dict[str, Any]) -> bool:
     """True if ``content`` was sealed and changed since; files of versions that sealed nothing have no seal to break."""
-    return _SEAL in content and not is_sealed(content)
+    return has_seal(content) and not is_sealed(content)
+
+
+def has_seal(content: dict[str, Any]) -> bool:
+    """True if ``content`` carries a checksum of itself, right or wrong."""
+    return _SEAL in content
 
 
 def _checksum(content: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.errors import UsageError
-from infer.files import has_broken_seal, is_sealed, read_json, sha256
+from infer.files import has_seal, is_sealed, read_json, sha256
 from infer.records.artefacts import short_signature
 from infer.records.names import MANIFEST, RECORD, RESULT, RUNS, SWEEPS
 from infer.tables import Report, Section, count
@@ -100,7 +100,8 @@ def _check(folder: Path, listing: str) -> Checked:
         content = read_json(folder / listing)
         if listing == RECORD and not folder.name.endswith(content["signature"][:8]):
             return Checked(folder, num_bytes, f"{RECORD} carries the signature of another artefact")
-        if has_broken_seal(content) or (listing == RECORD and not is_sealed(content)):
+        is_whole = is_sealed(content)
+        if not is_whole and (listing == RECORD or has_seal(content)):
             return Checked(folder, num_bytes, f"{listing} is not what was written")
         files = {} if listing == RESULT else content["files"]
         for name, expected in files.items():
@@ -111,7 +112,7 @@ def _check(folder: Path, listing: str) -> Checked:
         return Checked(folder, num_bytes, f"{listing} is missing")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Checked(folder, num_bytes, f"{listing} cannot be read: {type(error).__name__}")
-    return Checked(folder, num_bytes, None, has_seal=is_sealed(content))
+    return Checked(folder, num_bytes, None, has_seal=is_whole)
 
 
 def _fault(file: Path, checksum: str, num_bytes: int) -> str | None:

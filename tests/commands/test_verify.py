@@ -48,6 +48,12 @@ def _rewrite(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def test_a_result_that_is_no_record_is_a_row(infer, add_run):
+    (add_run(RUN) / "result.json").write_text("[]")
+    code, out, _ = infer("verify")
+    assert code == 1 and "result.json cannot be read" in out and "1 damaged" in out
+
+
 def test_a_runs_distilled_set(infer, add_run):
     folder = add_run(RUN)
     write_json(folder / "distilled" / "manifest.json", {"files": {"natural.safetensors": {"sha256": "0", "bytes": 3}}})
