@@ -160,6 +160,11 @@ def has_broken_seal(content: dict[str, Any]) -> bool:
     return has_seal(content) and not is_sealed(content)
 
 
+def without_seal(content: dict[str, Any]) -> dict[str, Any]:
+    """``content`` as it was before it was sealed."""
+    return {key: value for key, value in content.items() if key != _SEAL}
+
+
 def has_seal(content: dict[str, Any]) -> bool:
     """True if ``content`` carries a checksum of itself, right or wrong."""
     return _SEAL in content
@@ -167,7 +172,7 @@ def has_seal(content: dict[str, Any]) -> bool:
 
 def _checksum(content: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of everything but the checksum."""
-    return digest_of({key: value for key, value in content.items() if key != _SEAL})
+    return digest_of(without_seal(content))
 
 
 def state_of(status: os.stat_result) -> list[int]:

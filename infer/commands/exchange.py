@@ -24,6 +24,7 @@ from infer.formats.infer_folder import read_folder, require_classes, require_siz
 from infer.formats.names import HOLD_IMAGE_FILES, HOLD_SOFT_LABELS, HUB
 from infer.normalisation import Normalisation
 from infer.records.find import pick_run
+from infer.records.names import CACHE
 from infer.tables import Report
 from infer.words import shell_line
 
@@ -117,7 +118,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
             raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
         return None
     _, config = settings_of_words([f"dataset={dataset}", *settings])
-    return load(config.dataset, cache_dir=outputs / ".cache", threads=os.cpu_count() or 1)
+    return load(config.dataset, cache_dir=outputs / CACHE, threads=os.cpu_count() or 1)
 
 
 def _dataset(

@@ -10,7 +10,7 @@ from typing import NoReturn
 from infer import cli
 from infer.config.presets import conf_folder
 from infer.data.paths import expand
-from infer.distilled.manifest import infer_folder, read_manifest
+from infer.distilled.manifest import infer_folder, lists, read_manifest
 from infer.errors import UsageError
 from infer.exit_codes import FULL_ERROR
 from infer.records.find import pick_run
@@ -83,9 +83,10 @@ def label_hint(path: Path, words: list[str]) -> str | None:
 def _mode_of_stored_labels(folder: Path) -> str | None:
     from infer.distilled.fkd import holds_fkd_labels  # torch takes seconds
 
-    if (folder / f"{LABELS}.safetensors").is_file():
+    manifest = read_manifest(folder)
+    if lists(manifest, LABELS):
         return "static"
-    return "fkd" if holds_fkd_labels(folder) else None
+    return "fkd" if holds_fkd_labels(manifest) else None
 
 
 def _path_of(word: str, outputs: Path) -> Path:

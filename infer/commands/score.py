@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import RunError, UsageError
-from infer.files import write_json
+from infer.files import write_sealed
 from infer.records.names import ROBUST_SCORES
 from infer.records.runs import Run, find_runs
 from infer.records.scores import Accuracies, scores_of
@@ -156,7 +156,7 @@ def _scored(subject: "Subject", runs: Mapping["Part", Run], per_class: int) -> R
         "accuracies": {name: {"run": runs[SOURCES[name][0]].name} | each for name, each in accuracies.items()},
         "scores": scores,
     }
-    write_json(of_set.folder / ROBUST_SCORES, data)  # for its report
+    write_sealed(of_set.folder / ROBUST_SCORES, data)  # for its report
     return Report(
         data=data,
         lines=[

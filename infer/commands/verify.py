@@ -1,23 +1,32 @@
-"""``infer verify``: whether every stored file is what was written, by the checksums of its record."""
+"""``infer verify``: whether everything that a number rests on is what was written, by checksums and seals."""
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.errors import UsageError
-from infer.files import has_seal, is_sealed, read_json, sha256
+from infer.files import has_broken_seal, has_seal, read_json, sha256
 from infer.records.artefacts import short_signature
-from infer.records.names import MANIFEST, RECORD, RESULT, RUNS, SWEEPS
+from infer.records.names import CACHE, MANIFEST, RECORD, RESULT, ROBUST_SCORES, RUNS, SWEEP, SWEEPS
 from infer.tables import Report, Section, count
+
+_DIGITS_OF_A_KEY = 64
+"""Length of the name of a file of cached facts, a SHA-256; timings, which no number rests on, lie beside them."""
+_ADVICE = (
+    "A damaged artefact or cache is not used: the next run that needs it makes it again. A damaged set, result or plan "
+    "is refused: type its run's command again, which reuses what is whole."
+)
 
 
 def add_to(commands: Commands) -> None:
     """Add ``verify`` to ``commands``."""
-    parser = add_command(commands, "verify", "check every stored file against its checksum", run, ("json", "md"))
+    about = "check every stored file, set, result and cache against its checksum"
+    parser = add_command(commands, "verify", about, run, ("json", "md"))
     parser.add_argument("path", metavar="PATH", nargs="?", type=Path, help="a folder; without it the outputs folder")
 
 
@@ -28,19 +37,20 @@ def run(options: argparse.Namespace) -> Report:
 
 @dataclass(frozen=True)
 class Checked:
-    """A folder whose files were checked."""
+    """A record that was checked, with the files that it lists."""
 
-    folder: Path
-    num_bytes: int
-    """Bytes of the files that its record names."""
-    fault: str | None
+    place: Path
+    """The folder of an artefact or a distilled set; the file of anything else."""
+    num_bytes: int = 0
+    """Bytes of the listed files."""
+    fault: str | None = None
     """The fault in words; None where there is none."""
     has_seal: bool = True
     """False for a record of an earlier version, which carries no checksum of itself."""
 
 
 def verify(path: Path) -> Report:
-    """Check every artefact, distilled set and record of a run in ``path`` or below it.
+    """Check every artefact, distilled set, result, plan of a sweep and cache in ``path`` or below it.
 
     The exit code is 1 when one is damaged.
 
@@ -48,7 +58,7 @@ def verify(path: Path) -> Report:
     """
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder; give the outputs folder, a run's folder or an artefact's")
-    checked = [_check(folder, listing) for folder, listing in _checkable(path)]
+    checked = [check(place) for place, check in _checkable(path)]
     if not checked:
         raise UsageError(
             f"nothing in {path} carries checksums; give the outputs folder, a run's folder or an artefact's"
@@ -56,36 +66,47 @@ def verify(path: Path) -> Report:
     damaged = [each for each in checked if each.fault]
     total = sum(each.num_bytes for each in checked)
     verdict = f"{len(damaged)} damaged" if damaged else "all whole"
-    summary = f"{count(checked, 'folder')}, {size(total)} checked: {verdict}"
+    summary = f"{count(checked, 'record')}, {size(total)} checked: {verdict}"
     unsealed = [each for each in checked if not each.has_seal]
     if unsealed:
-        summary += f"; {count(unsealed, 'record')} without a checksum of their own, as earlier versions wrote them"
-    advice = "A damaged artefact is set aside and made again by the next run that needs it: type that run's command."
+        summary += f"; {len(unsealed)} without a checksum of their own, as earlier versions wrote them"
     return Report(
         data={
             "checked": len(checked),
             "bytes": total,
-            "damaged": {str(each.folder): each.fault for each in damaged},
+            "damaged": {str(each.place): each.fault for each in damaged},
             "without_checksum_of_their_own": len(unsealed),
         },
-        sections=[Section(("damaged", "fault"), [[str(each.folder), str(each.fault)] for each in damaged])]
+        sections=[Section(("damaged", "fault"), [[str(each.place), str(each.fault)] for each in damaged])]
         * bool(damaged),
-        closing=[summary, *[advice] * bool(damaged)],
+        closing=[summary, *[_ADVICE] * bool(damaged)],
         code=1 if damaged else 0,
     )
 
 
-def _checkable(root: Path) -> Iterator[tuple[Path, str]]:
-    """Folders with a listing of checksums, or without the one that they must have, and the listing's name."""
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+def _checkable(root: Path) -> Iterator[tuple[Path, Callable[[Path], Checked]]]:
+    """Places of records with a checksum, or without the one that they must have, each with its check.
+
+    Links are followed, as by those who read the records; a folder that cannot be read is a place with a fault.
+    """
+    errors: list[OSError] = []
+    seen = set()
+    for folder, subfolders, files in os.walk(root, onerror=errors.append, followlinks=True):
         here = Path(folder)
+        place = here.stat()
+        if (place.st_dev, place.st_ino) in seen:  # a link back to where the search has been
+            subfolders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        subfolders[:] = sorted(name for name in subfolders if name == CACHE or not name.startswith("."))
         if RECORD in files or _should_be_artefact(here, files):
-            yield here, RECORD
+            yield here, _check_artefact
         elif MANIFEST in files:
-            yield here, MANIFEST
-        elif RESULT in files:
-            yield here, RESULT
+            yield here, _check_set
+        yield from ((here / name, _check_alone) for name in (RESULT, ROBUST_SCORES, SWEEP) if name in files)
+        if here.name == CACHE:
+            yield from ((here / name, _check_alone) for name in sorted(files) if _holds_facts(name))
+    yield from ((Path(error.filename), _unreadable) for error in errors)
 
 
 def _should_be_artefact(folder: Path, files: list[str]) -> bool:
@@ -94,28 +115,56 @@ def _should_be_artefact(folder: Path, files: list[str]) -> bool:
     return short_signature(folder) is not None and not of_run
 
 
-def _check(folder: Path, listing: str) -> Checked:
+def _holds_facts(name: str) -> bool:
+    return len(name) == _DIGITS_OF_A_KEY + len(".json") and name.endswith(".json")
+
+
+def _check_artefact(folder: Path) -> Checked:
+    def fault_of(record: dict[str, Any]) -> str | None:
+        if not folder.name.endswith(record["signature"][:8]):
+            return f"{RECORD} carries the signature of another artefact"
+        return _seal_fault(RECORD, record) if has_seal(record) else f"{RECORD} carries no checksum"
+
+    return _check(folder, folder / RECORD, fault_of, lists_files=True)
+
+
+def _check_set(folder: Path) -> Checked:
+    return _check(folder, folder / MANIFEST, lambda content: _seal_fault(MANIFEST, content), lists_files=True)
+
+
+def _check_alone(file: Path) -> Checked:
+    return _check(file, file, lambda content: _seal_fault(file.name, content), lists_files=False)
+
+
+def _unreadable(folder: Path) -> Checked:
+    return Checked(folder, fault="cannot be read")
+
+
+def _seal_fault(name: str, content: dict[str, Any]) -> str | None:
+    return f"{name} is not what was written" if has_broken_seal(content) else None
+
+
+def _check(place: Path, record: Path, fault_of: Callable[[dict[str, Any]], str | None], lists_files: bool) -> Checked:
+    """Check the file ``record`` of ``place`` by ``fault_of``, and the files that it lists by its checksums of them."""
     num_bytes = 0
     try:
-        content = read_json(folder / listing)
-        if listing == RECORD and not folder.name.endswith(content["signature"][:8]):
-            return Checked(folder, num_bytes, f"{RECORD} carries the signature of another artefact")
-        is_whole = is_sealed(content)
-        if not is_whole and (listing == RECORD or has_seal(content)):
-            return Checked(folder, num_bytes, f"{listing} is not what was written")
-        files = {} if listing == RESULT else content["files"]
-        for name, expected in files.items():
+        content = read_json(record)
+        if not isinstance(content, dict):
+            raise TypeError
+        if fault := fault_of(content):
+            return Checked(place, num_bytes, fault)
+        for name, expected in content["files"].items() if lists_files else ():
             num_bytes += expected["bytes"]
-            if fault := _fault(folder / name, expected["sha256"], expected["bytes"]):
-                return Checked(folder, num_bytes, fault)
+            if fault := _file_fault(record.parent / name, expected["sha256"], expected["bytes"]):
+                return Checked(place, num_bytes, fault)
     except FileNotFoundError:
-        return Checked(folder, num_bytes, f"{listing} is missing")
+        return Checked(place, num_bytes, f"{record.name} is missing")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Checked(folder, num_bytes, f"{listing} cannot be read: {type(error).__name__}")
-    return Checked(folder, num_bytes, None, has_seal=is_whole)
+        return Checked(place, num_bytes, f"{record.name} cannot be read: {type(error).__name__}")
+    return Checked(place, num_bytes, has_seal=has_seal(content))
 
 
-def _fault(file: Path, checksum: str, num_bytes: int) -> str | None:
+def _file_fault(file: Path, checksum: str, num_bytes: int) -> str | None:
     if not file.is_file():
         return f"{file.name} is missing"
     found = file.stat().st_size

@@ -17,6 +17,7 @@ from infer.costs.rate import Rate
 from infer.costs.timing import STEPS, Timings
 from infer.data.on_demand import OnDemand
 from infer.environment import describe, peak_memory_bytes
+from infer.records.names import CACHE
 from infer.store import Artefact
 from infer.work import Passes, Work
 
@@ -30,7 +31,7 @@ _OF_NAME_S = {"reports": 5.0}
 """Seconds by the name of work for which no images pass a network, where nothing is known of like work."""
 _RECORD_BYTES = 3_000
 """A record and a history."""
-_TIMINGS = Path(".cache") / "timings.json"
+_TIMINGS = Path(CACHE) / "timings.json"
 
 
 @dataclass

@@ -6,6 +6,7 @@ tensors are named as the fields of ``FkdBatch`` and begin with one entry per epo
 use for is left out, so their size follows from the form alone.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,10 +21,10 @@ from torch import Tensor
 
 from infer.config.evaluate import Mix
 from infer.config.training import Crop
-from infer.distilled.folder import load
+from infer.distilled.folder import load, verify
 from infer.distilled.manifest import read_manifest
 from infer.errors import UsageError
-from infer.files import digest_of, listing
+from infer.files import digest_of
 from infer.store.files import load_tensors, save_tensors
 
 EPOCHS_PER_FILE = 10
@@ -138,9 +139,9 @@ def fkd_file(first_epoch: int, part: str) -> str:
     return f"fkd-{first_epoch:05d}-{part}.safetensors"
 
 
-def holds_fkd_labels(folder: Path) -> bool:
-    """True if FKD labels lie in ``folder``."""
-    return (folder / fkd_file(0, LOGITS)).is_file()
+def holds_fkd_labels(manifest: Mapping[str, Any]) -> bool:
+    """True if the set has FKD labels, as its ``manifest`` says."""
+    return fkd_file(0, LOGITS) in manifest["files"]
 
 
 def write_epochs(folder: Path, first_epoch: int, form: FkdForm, epochs: Sequence[Sequence[FkdBatch]]) -> None:
@@ -202,8 +203,9 @@ class OwnLabelFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        labels = read_manifest(path).get("labels", {})
-        if not holds_fkd_labels(path):
+        self._manifest = read_manifest(path)
+        labels = self._manifest.get("labels", {})
+        if not holds_fkd_labels(self._manifest):
             raise UsageError(
                 f"{path} has {labels.get('mode', 'no')} labels, and no FKD labels are stored in it "
                 f"({fkd_file(0, LOGITS)}). Make them with the run's command and labeling=fkd"
@@ -213,17 +215,23 @@ class OwnLabelFolder:
                 f"{path} has FKD labels of an older version of this program, which did not store how their batches are "
                 "made. Make them again with the run's command and labeling=fkd"
             )
-        self._manifest = labels
         try:
             self.num_epochs = int(labels["epochs"])
             self.form = FkdForm.from_facts(labels["form"])
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path} has labels whose form cannot be read ({error}). Make them again") from error
+        for first, part in itertools.product(range(0, self.num_epochs, EPOCHS_PER_FILE), (LOGITS, DRAWS)):
+            if fkd_file(first, part) not in self._manifest["files"]:
+                raise UsageError(
+                    f"{path} has labels of {self.num_epochs} epochs, and no {fkd_file(first, part)} belongs to it. "
+                    "Make them again"
+                )
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of everything that the labels depend on."""
-        return digest_of([self._manifest, listing(self.path.glob("*.safetensors"))])
+        """Hex SHA-256 of all that the labels depend on; raises UsageError where a file is not what was written."""
+        verify(self.path, self._manifest)
+        return digest_of([self._manifest["labels"], self._manifest["files"]])
 
     @cached_property
     def targets(self) -> Tensor:

@@ -17,7 +17,7 @@ from infer.distilled.compose import (
     round_compensators,
     unround_compensators,
 )
-from infer.distilled.manifest import FORMAT, FORMAT_VERSION, infer_folder, read_manifest
+from infer.distilled.manifest import FORMAT, FORMAT_VERSION, infer_folder, lists, read_manifest
 from infer.distilled.soft_labels import as_logits, require_soft_labels
 from infer.errors import UsageError
 from infer.files import listing, sha256, write_sealed
@@ -100,6 +100,11 @@ def read_parts(folder: Path) -> tuple[Tensor, Tensor]:
     return natural, unround_compensators(load_tensors(folder / f"{COMPENSATORS}.safetensors"))
 
 
+def read_soft_labels(folder: Path, manifest: Mapping[str, Any]) -> Tensor | None:
+    """Soft labels [N, C] as they are stored; None where the set has none."""
+    return load_tensors(folder / f"{LABELS}.safetensors")["logits"] if lists(manifest, LABELS) else None
+
+
 def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Raise UsageError unless the files in ``folder`` are those that ``manifest`` was written over."""
     for name, expected in manifest["files"].items():
@@ -111,7 +116,7 @@ def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
 def _read_images(folder: Path, manifest: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     normalisation = Normalisation.of(manifest["dataset"]["mean"], manifest["dataset"]["std"])
     num_classes = len(manifest["dataset"]["classes"])
-    if f"{IMAGES}.safetensors" in manifest["files"]:
+    if lists(manifest, IMAGES):
         stored = load_tensors(folder / f"{IMAGES}.safetensors")
         images, targets = stored[IMAGES], stored["targets"]
         are_images = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[1] == 3
@@ -130,10 +135,9 @@ def _read_images(folder: Path, manifest: Mapping[str, Any]) -> tuple[Tensor, Ten
 
 
 def _read_logits(folder: Path, manifest: Mapping[str, Any], num_images: int) -> Tensor | None:
-    file = folder / f"{LABELS}.safetensors"
-    if file.name not in manifest["files"]:
+    logits = read_soft_labels(folder, manifest)
+    if logits is None:
         return None
-    logits = load_tensors(file)["logits"]
     require_soft_labels(logits, num_images, len(manifest["dataset"]["classes"]), folder)
     return as_logits(logits)
 

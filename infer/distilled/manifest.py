@@ -37,6 +37,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def lists(manifest: Mapping[str, Any], name: str) -> bool:
+    """True if the tensors ``name`` belong to the set; files that its manifest does not list are not read."""
+    return f"{name}.safetensors" in manifest["files"]
+
+
 def infer_folder(path: Path) -> Path | None:
     """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
     return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)

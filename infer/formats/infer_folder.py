@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from infer.distilled.folder import load, write_images
+from infer.distilled.folder import load, read_soft_labels, write_images
+from infer.distilled.manifest import lists
 from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.foreign_set import ForeignSet, Rounding
@@ -18,17 +19,16 @@ def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:
     """The set in a folder, verified, and its manifest: bytes where bytes are stored, else the composed images."""
     opened = load(folder)
     manifest = opened.manifest
-    labels = folder / f"{LABELS}.safetensors"
     finished = ForeignSet(
         opened.images,
         opened.targets,
         opened.classes,
-        load_tensors(labels)["logits"] if labels.name in manifest["files"] else None,
+        read_soft_labels(folder, manifest),
         manifest.get("student_lr"),
     )
-    images = folder / f"{IMAGES}.safetensors"
-    stored = replace(finished, pixels=load_tensors(images)[IMAGES]) if images.name in manifest["files"] else finished
-    return stored.require_finite(folder), manifest
+    if lists(manifest, IMAGES):
+        finished = replace(finished, pixels=load_tensors(folder / f"{IMAGES}.safetensors")[IMAGES])
+    return finished.require_finite(folder), manifest
 
 
 def write_folder(

@@ -209,9 +209,9 @@ class FkdLabels(Labels):
 
     def write_into(self, folder: Path) -> dict[str, Any]:
         """Put the files into ``folder``; gives what its manifest says of them."""
-        for stored in self.folders:
-            for file in stored.glob("*.safetensors"):
-                _link_or_copy(file, folder / file.name)
+        for chunk in self.chunks:
+            for name in self._context.obtain(chunk)["files"]:
+                _link_or_copy(self._context.folder(chunk) / name, folder / name)
         return {"mode": self.mode, "epochs": self.num_epochs, "form": self.form.facts()}
 
 

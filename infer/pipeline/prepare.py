@@ -15,6 +15,7 @@ from infer.costs.stand_in import stand_in
 from infer.data import DatasetConfig, load
 from infer.data.base import ImageDataset
 from infer.data.holdout import holdout
+from infer.records.names import CACHE
 from infer.store import Store
 
 _in_memory: dict[str, ImageDataset] = {}
@@ -36,7 +37,7 @@ def prepare(
     device = device or environment.pick_device(config.device)
     outputs = Path(config.outputs)
     environment.make_repeatable()
-    data = stand_in(_loaded_once(config.dataset, outputs / ".cache"), config.scale)
+    data = stand_in(_loaded_once(config.dataset, outputs / CACHE), config.scale)
     if config.evaluate.split is TestSplit.val:
         data = holdout(data, config.evaluate.val_fraction, config.seed)
     for note in data.notes:

@@ -27,9 +27,10 @@ def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | N
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     stored = context.folder(images)
-    for file in stored.glob("*.safetensors"):
-        shutil.copyfile(file, folder / file.name)
-    manifest = read_manifest(stored) | {"signature": images.signature, "storage": evaluation.storage()}
+    made = read_manifest(stored)
+    for name in made["files"]:
+        shutil.copyfile(stored / name, folder / name)
+    manifest = made | {"signature": images.signature, "storage": evaluation.storage()}
     titles = in_words(manifest["dataset"]["classes"])
     if titles != manifest["dataset"]["classes"]:
         manifest["dataset"]["class_titles"] = titles

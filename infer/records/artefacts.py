@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.errors import InferError
-from infer.files import is_sealed, read_json, sha256
+from infer.files import has_broken_seal, has_seal, read_json, sha256
 from infer.records.names import RECORD, RUNS, SWEEPS
 
 _FOLDER_NAME = re.compile(r".+-([0-9a-f]{8})")
@@ -37,7 +37,10 @@ class StoredArtefact:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record of the artefact in ``folder``, as it stands there; raises DamagedArtefact where there is none."""
+    """The record of the artefact in ``folder``, whose files are not looked at.
+
+    Raises DamagedArtefact where there is none, or one that is not what was written.
+    """
     try:
         record = read_json(folder / RECORD)
     except (FileNotFoundError, NotADirectoryError):
@@ -46,6 +49,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise DamagedArtefact(_holds_no_record(error)) from None
     if not isinstance(record, dict):
         raise DamagedArtefact(_holds_no_record(TypeError()))
+    if has_broken_seal(record):
+        raise DamagedArtefact(f"{RECORD} is not what was written")
     return record
 
 
@@ -58,8 +63,8 @@ def read_verified_record(folder: Path, signature: str) -> dict[str, Any]:
     try:
         if record["signature"] != signature:
             raise DamagedArtefact(f"its {RECORD} carries another signature")
-        if not is_sealed(record):
-            raise DamagedArtefact(f"{RECORD} is not what was written")
+        if not has_seal(record):
+            raise DamagedArtefact(f"{RECORD} carries no checksum")
         for name, expected in record["files"].items():
             _require_whole(folder, name, expected["sha256"], shown=name)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 from infer.errors import UsageError
 from infer.records.machines import computed_with
+from infer.records.names import DISTILLED, MANIFEST
 from infer.records.noise import Welch, welch
 from infer.records.runs import UNREADABLE, Run
 from infer.records.settings import Settings, Variation, flatten, settings_of, variation
@@ -68,6 +69,8 @@ def compare(a: Run, b: Run) -> Comparison:
     for run in (a, b):
         if run.state == UNREADABLE:
             raise UsageError(f"{run.folder}: {run.record['error']}")
+        if run.has_damaged_manifest:
+            raise UsageError(f"{run.folder / DISTILLED / MANIFEST} is not what was written: the data are not known")
     unlike = _pairs(a.basis, b.basis)
     if a.fingerprint and b.fingerprint and _differing(unlike).keys() <= {"PROTOCOL"}:
         unlike["CONTENTS OF THE DATA SET"] = a.fingerprint[:8], b.fingerprint[:8]

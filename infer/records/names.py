@@ -37,12 +37,14 @@ CURVES = "curves.safetensors"
 MANIFEST = "manifest.json"
 NATURAL, COMPENSATORS, IMAGES, LABELS = "natural", "compensators", "images", "labels"
 
-# In the folder of a kind of artefact, and of all.
+# In the folder of a kind of artefact, and of all; the cache in ``outputs/`` alone.
 SET_ASIDE = ".set-aside"
 """Artefacts that were damaged or made again."""
 MAKING = ".making-"
 """Start of the name of an unfinished artefact's folder."""
 LOCKS = ".locks"
+CACHE = ".cache"
+"""Folder of ``outputs/`` with the measured facts of data sets, and with timings."""
 TRASH = ".trash"
 """Folder of ``outputs/``, and of a disk that is linked into it, of what ``infer gc`` and ``infer rm`` set aside, by day
 and time."""

@@ -88,6 +88,11 @@ class Run:
         """The manifest of the run's own copy of its distilled set; empty before there is one, and of a damaged one."""
         return _read_if_whole(self.folder / DISTILLED / MANIFEST, shape.MANIFEST)
 
+    @property
+    def has_damaged_manifest(self) -> bool:
+        """True if its set has a manifest that cannot be read or is not what was written."""
+        return not self.manifest and (self.folder / DISTILLED / MANIFEST).exists()
+
     def setting(self, key: str) -> Any:
         """The resolved setting of a dotted ``key``; None where the run has no such setting."""
         value = self.record["config"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.errors import UsageError
-from infer.files import read_json, write_json
+from infer.files import has_broken_seal, read_json, without_seal, write_sealed
 from infer.records import shape
 from infer.records.names import SWEEP
 
@@ -50,7 +50,7 @@ class SweepRecord:
 
     def write(self, folder: Path) -> None:
         """Write it into the sweep's folder."""
-        write_json(folder / SWEEP, asdict(self))
+        write_sealed(folder / SWEEP, asdict(self))
 
 
 def read_sweep(folder: Path) -> SweepRecord | None:
@@ -60,7 +60,9 @@ def read_sweep(folder: Path) -> SweepRecord | None:
         content: Any = read_json(path)
         if not isinstance(content, dict) or (faulty := shape.faulty_entries(content, shape.SWEEP)):
             raise ValueError(f"{', '.join(faulty) if isinstance(content, dict) else 'it'} is not what a sweep writes")
-        return SweepRecord(**content | {"jobs": [PlannedJob(**job) for job in content["jobs"]]})
+        if has_broken_seal(content):
+            raise ValueError("it is not what was written")
+        return SweepRecord(**without_seal(content) | {"jobs": [PlannedJob(**job) for job in content["jobs"]]})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:

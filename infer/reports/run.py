@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from infer.files import read_json, replaced_whole
+from infer.files import has_broken_seal, read_json, replaced_whole
 from infer.plots.analyses import facts_of, sentence_of
 from infer.plots.run import title_of
 from infer.records.names import ANALYSES, FIGURES, REPORT, ROBUST_SCORES
@@ -73,14 +73,21 @@ def _changed(run: Run) -> Section:
 
 
 def _robust_scores(run: Run) -> Section | None:
-    """DD-Ranking's scores, where ``infer score`` has made them."""
+    """DD-Ranking's scores, where ``infer score`` has made them; no numbers where they are not what it wrote."""
     path = run.folder / ROBUST_SCORES
     if not path.is_file():
         return None
-    scores: dict[str, Any] = read_json(path)["scores"]
+    columns = ("robust score", "value")
+    try:
+        written: dict[str, Any] = read_json(path)
+        if has_broken_seal(written):
+            raise ValueError("it is not what was written")
+        scores: dict[str, Any] = written["scores"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return Section(columns, [], notes=[f"{path.name} cannot be read: {error}. Make it again: infer score"])
     rows = [[name, summary_as_text(scores[name], _ROBUST_DIGITS)] for name in scores]
     note = "DD-Ranking's scores from fractions, mean ± std (n); LRS = ARS = 0.2689 is no difference to random images"
-    return Section(("robust score", "value"), rows, {"value"}, [note])
+    return Section(columns, rows, {"value"}, [note])
 
 
 def _analyses(run: Run, outputs: Path) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ def test_a_whole_store(infer, add_artefact, add_run):
     add_artefact("evals", "digits-student")
     add_run(RUN)  # its distilled folder carries checksums too
     code, out, _ = infer("verify")
-    assert code == 0 and out.startswith("4 folders, 14 B checked: all whole; 2 records without a checksum of their own")
+    assert code == 0 and out.startswith("4 records, 14 B checked: all whole; 2 without a checksum of their own")
 
 
 @pytest.mark.parametrize(

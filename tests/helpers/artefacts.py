@@ -1,11 +1,17 @@
 """Every kind of thing that the store can hold, so that a test cannot forget one."""
 
-import infer.pipeline.run  # noqa: F401
+import importlib
+import pkgutil
+
+import infer.methods
+import infer.pipeline.run
 from infer.store import Artefact
 
 
 def artefact_classes() -> set[type[Artefact]]:
-    """The program's own classes of artefacts."""
+    """The program's own classes of artefacts, in whatever module."""
+    for module in pkgutil.walk_packages(infer.methods.__path__, "infer.methods."):  # imported on use
+        importlib.import_module(module.name)
     found, to_visit = set(), [Artefact]
     while to_visit:
         artefact = to_visit.pop()

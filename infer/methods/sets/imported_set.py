@@ -15,8 +15,8 @@ from infer.context import Context
 from infer.data.paths import expand
 from infer.distilled.codec import EXACT
 from infer.distilled.compose import compose, composed_targets
-from infer.distilled.folder import read_parts, verify, write_manifest
-from infer.distilled.manifest import infer_folder, read_manifest
+from infer.distilled.folder import read_parts, read_soft_labels, verify, write_manifest
+from infer.distilled.manifest import infer_folder, lists, read_manifest
 from infer.files import content_digest
 from infer.formats.catalogue import find_format
 from infer.formats.foreign_set import ForeignSet, require_finite
@@ -37,7 +37,7 @@ def imported_set(context: Context, given_path: str, given_format: str) -> "Impor
     """The set at ``given_path``; raises UsageError where there is none, or none of the run's data set."""
     path = expand(given_path)
     folder = infer_folder(path)
-    if folder is not None and (folder / _STORED[COMPENSATORS]).is_file():
+    if folder is not None and lists(read_manifest(folder), COMPENSATORS):
         return ImportedComposition(context, folder)
     return ImportedImages(context, folder or path, given_format)
 
@@ -56,8 +56,10 @@ class ImportedSet(DistilledArtefact):
     @property
     def soft_label_settings(self) -> Mapping[str, Any]:
         """Settings that the soft labels depend on, besides the set itself."""
-        file = self.path / _STORED[LABELS]
-        return {"files": content_digest([file], self.path)} if file.is_file() else {}
+        folder = infer_folder(self.path)
+        if folder is None or not lists(read_manifest(folder), LABELS):
+            return {}
+        return {"files": content_digest([folder / _STORED[LABELS]], folder)}
 
 
 class ImportedImages(DistilledImages, ImportedSet):
@@ -197,8 +199,7 @@ class ImportedComposition(ImportedSet):
 
     @property
     def soft_labels(self) -> Tensor | None:
-        file = self.path / _STORED[LABELS]
-        return load_tensors(file)["logits"] if file.is_file() else None
+        return read_soft_labels(self.path, self._source)
 
     @cached_property
     def bytes(self) -> Bytes:
