@@ -13,6 +13,7 @@ from infer.commands import trash
 from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.errors import UsageError
+from infer.files import present_time
 from infer.records.artefacts import (
     DamagedArtefact,
     artefact_folders,
@@ -81,7 +82,7 @@ def collect(outputs: Path, delete: bool, grace_days: float = _GRACE_DAYS) -> Rep
     """
     if not (math.isfinite(grace_days) and grace_days >= 0):
         raise UsageError(f"--grace {grace_days} is not possible: give a number of days, at least 0")
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(present_time(outputs), UTC)  # one clock for all machines on a shared disk
     runs, unseen = all_records(outputs)
     aside = _trashed(outputs)
     stored = [*(folder for each in aside for folder in each.artefacts()), *artefact_folders(outputs)]
