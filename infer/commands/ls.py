@@ -1,14 +1,20 @@
 """``infer ls``: every run and sweep job, newest last."""
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from infer.commands.parsing import Commands, add_command
 from infer.console import size
-from infer.records.runs import Run, find_runs
+from infer.files import is_sealed, read_json, state_of, write_sealed
+from infer.records.names import CACHE, DISTILLED, MANIFEST, RESULT
+from infer.records.runs import DONE, Run, find_runs
 from infer.tables import Report, Section, or_dash
 
+_KEPT = Path(CACHE) / "listing.json"
+_FORMAT = 1
+"""Raise it when entries of the same records change."""
 _COLUMNS = ("run", "state", "method", "data set", "M", "K", "ipc", "labeling", "protocol", "top-1 %", "bytes")
 
 
@@ -24,13 +30,50 @@ def run(options: argparse.Namespace) -> Report:
 
 def list_runs(outputs: Path) -> Report:
     """One row per run or planned job; raises UsageError when there is no folder ``outputs``."""
-    entries = [entry_of(run) for run in find_runs(outputs, planned=True)]
+    entries = _entries(outputs, find_runs(outputs, planned=True))
     if not entries:
         return Report(data=[], lines=[f"no runs in {outputs} yet; python launch.py makes one"])
     on_val = any(entry["split"] == "val" for entry in entries)
     notes = ["val: measured on held-out training images, not on the test split"] if on_val else []
     rows = [_row(entry) for entry in entries]
     return Report(data=entries, sections=[Section(_COLUMNS, rows, {"M", "K", "ipc", "bytes"}, notes)])
+
+
+def _entries(outputs: Path, runs: list[Run]) -> list[dict[str, Any]]:
+    """The entries of ``runs``; those of runs that are done are kept until a file that they come from changes.
+
+    Reading, and checking, the records of a thousand runs takes a second.
+    """
+    kept = _read_kept(outputs / _KEPT)
+    entries, keep = [], {}
+    for run in runs:
+        stamp = [_stamp(run.folder / name) for name in (RESULT, f"{DISTILLED}/{MANIFEST}")]
+        known = kept.get(run.name, {})
+        entry = known["entry"] if known.get("stamp") == stamp else entry_of(run)
+        entries.append(entry)
+        if entry["state"] == DONE:
+            keep[run.name] = {"stamp": stamp, "entry": entry}
+    if keep != kept:
+        with contextlib.suppress(OSError):  # looking takes no right to write
+            write_sealed(outputs / _KEPT, {"format": _FORMAT, "runs": keep})
+    return entries
+
+
+def _stamp(file: Path) -> list[int] | None:
+    try:
+        return state_of(file.stat())
+    except OSError:
+        return None
+
+
+def _read_kept(path: Path) -> dict[str, dict[str, Any]]:
+    """Entries of runs that are done, by name, with the state of their files; none of a file that was changed."""
+    try:
+        content = read_json(path)
+        is_known = is_sealed(content) and content["format"] == _FORMAT
+    except (OSError, ValueError, AttributeError, KeyError):
+        return {}
+    return content["runs"] if is_known else {}
 
 
 def entry_of(run: Run) -> dict[str, Any]:

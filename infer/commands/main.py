@@ -1,29 +1,11 @@
 """The ``infer`` command. It starts without torch, so that it answers at once; a subcommand imports what it needs."""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from infer.commands import (
-    analyse,
-    diff,
-    estimate,
-    evaluate,
-    export,
-    gc,
-    import_set,
-    ls,
-    report,
-    rerun,
-    results,
-    rm,
-    score,
-    show,
-    table,
-    verify,
-    watch,
-)
 from infer.commands.parsing import Parser
 from infer.console import printing
 from infer.errors import INTERRUPTED, describe, exit_code_for
@@ -31,25 +13,26 @@ from infer.records.latex import as_latex
 from infer.tables import Report, print_report
 from infer.words import shell_line, visible
 
-_COMMANDS = (
-    ls,
-    show,
-    diff,
-    table,
-    report,
-    score,
-    analyse,
-    results,
-    rerun,
-    verify,
-    rm,
-    gc,
-    import_set,
-    export,
-    evaluate,
-    estimate,
-    watch,
-)
+_COMMANDS = {
+    "ls": "ls",
+    "show": "show",
+    "diff": "diff",
+    "table": "table",
+    "report": "report",
+    "score": "score",
+    "analyse": "analyse",
+    "results": "results",
+    "rerun": "rerun",
+    "verify": "verify",
+    "rm": "rm",
+    "gc": "gc",
+    "import": "import_set",
+    "export": "export",
+    "evaluate": "evaluate",
+    "estimate": "estimate",
+    "watch": "watch",
+}
+"""Modules of this room by the subcommands that they carry out, in the order of ``infer --help``."""
 
 
 def main() -> None:
@@ -91,8 +74,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """Options of a command line; settings (key=value) may follow options too, which argparse alone does not allow."""
     parser = Parser(prog="infer", description="Look at runs, compare them, check what is stored, and exchange sets.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add_to(commands)
+    named = (
+        [_COMMANDS[words[0]]] if words and words[0] in _COMMANDS else _COMMANDS.values()
+    )  # loading all takes a while
+    for module in named:  # loading all takes longer than most commands
+        importlib.import_module(f"infer.commands.{module}").add_to(commands)
     options, rest = parser.parse_known_args(words)
     if "settings" in options and not any(word.startswith("-") for word in rest):
         options.settings += rest

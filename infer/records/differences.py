@@ -6,7 +6,7 @@ from typing import Any
 
 from infer.errors import UsageError
 from infer.records.machines import computed_with
-from infer.records.names import DISTILLED, MANIFEST
+from infer.records.names import MANIFEST
 from infer.records.noise import Welch, welch
 from infer.records.runs import UNREADABLE, Run
 from infer.records.settings import Settings, Variation, flatten, settings_of, variation
@@ -69,11 +69,10 @@ def compare(a: Run, b: Run) -> Comparison:
     for run in (a, b):
         if run.state == UNREADABLE:
             raise UsageError(f"{run.folder}: {run.record['error']}")
-        if run.has_damaged_manifest:
-            raise UsageError(f"{run.folder / DISTILLED / MANIFEST} is not what was written: the data are not known")
     unlike = _pairs(a.basis, b.basis)
-    if a.fingerprint and b.fingerprint and _differing(unlike).keys() <= {"PROTOCOL"}:
-        unlike["CONTENTS OF THE DATA SET"] = a.fingerprint[:8], b.fingerprint[:8]
+    contents = _contents(a), _contents(b)
+    if all(contents) and _differing(unlike).keys() <= {"PROTOCOL"}:
+        unlike["CONTENTS OF THE DATA SET"] = contents
     return Comparison(
         unlike=_differing(unlike),
         settings=variation([settings_of(a), settings_of(b)]),
@@ -82,6 +81,13 @@ def compare(a: Run, b: Run) -> Comparison:
         scores=_scores(a, b),
         cost=_differing(_pairs(_cost(a), _cost(b))),
     )
+
+
+def _contents(run: Run) -> str | None:
+    """Name of the contents of the run's data set; None before they are known."""
+    if run.has_damaged_manifest:
+        return f"not known of {run.name}: its {MANIFEST} is damaged"
+    return run.fingerprint and run.fingerprint[:8]
 
 
 def compare_settings(a: Settings, b: Settings, protocols: tuple[str, str]) -> Comparison:

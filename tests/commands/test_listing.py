@@ -108,3 +108,39 @@ def test_the_reader_may_stop_early(outputs, add_run):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     finished = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
     assert finished.returncode == 0 and finished.stderr == ""
+
+
+def _forge(path: Path, old: str, new: str) -> None:
+    """Change a file, keeping its size and time."""
+    status, text = path.stat(), path.read_text()
+    assert old in text and len(old) == len(new)
+    path.write_text(text.replace(old, new))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_what_was_listed_before_is_listed_from_its_records_once_they_change(infer, add_run, outputs):
+    changed = add_run(RUN) / "result.json"
+    add_run(VAL)
+    first = infer("ls")[1]
+    assert infer("ls")[1] == first and "98.00" in first
+    _forge(changed, '"mean": 98.0', '"mean": 99.0')
+    assert "99.00" in infer("ls")[1]
+    shutil.rmtree(changed.parent)
+    assert RUN not in infer("ls")[1] and VAL in infer("ls")[1]
+
+
+def test_a_kept_listing_that_was_changed_is_not_believed(infer, add_run, outputs):
+    add_run(RUN)
+    first = infer("ls")[1]
+    _forge(outputs / ".cache" / "listing.json", '"mean": 98.0', '"mean": 99.9')
+    assert infer("ls")[1] == first
+    (outputs / ".cache" / "listing.json").write_text("[]")
+    assert infer("ls")[1] == first
+
+
+def test_a_run_that_goes_on_is_looked_at_every_time(infer, add_run, outputs):
+    folder = add_run(RUN, status="running", metrics={}, storage={})
+    (folder / "progress.json").write_text("{}")
+    assert "running" in infer("ls")[1]
+    os.utime(folder / "progress.json", (0, 0))
+    assert "lost: no sign of life" in infer("ls")[1]
