@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from infer import environment
 from infer.config import Config, Stage
 from infer.config import Precision as AskedPrecision
 from infer.console import Console
@@ -51,8 +52,12 @@ class Context:
     run_folder: Path
     overrides: Sequence[str] = ()
     """The words typed on the command line, for messages that print a command."""
+    threads: int = field(default_factory=torch.get_num_threads)
+    """Threads that compute in this process."""
     order: str = ""
     """Name of the run's start, or of its sweep's: forced stages make again what was not made under it."""
+    may_be_made_by_others: frozenset[str] = frozenset()
+    """Signatures of what was missing at the start and other processes of this run make, too: it was made by the run."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Teachers in memory, by signature."""
     on_obtained: Callable[[Artefact], None] | None = None
@@ -104,13 +109,15 @@ class Context:
             self.store.set_aside(artefact, but_not_of=self.order)
         started = time.monotonic()
         try:
-            record, made = self.store.obtain(artefact, may_make=artefact.stage in self.config.stages, wait=wait)
+            with environment.threads(self.threads):
+                record, made = self.store.obtain(artefact, may_make=artefact.stage in self.config.stages, wait=wait)
         except MissingArtefact as missing:
             raise UsageError(f"{missing}. Make it with: {self._command_for(missing.artefact)}") from None
         if first_time:
+            by_another = record.get("order") == self.order and artefact.signature in self.may_be_made_by_others
             account.signatures.append(artefact.signature)
-            account.made += made
-            account.reused += not made
+            account.made += made or by_another
+            account.reused += not (made or by_another)
             seconds = time.monotonic() - started
             account.seconds += seconds * made
             self.progress.forecast.note(artefact.signature, seconds if made else None)

@@ -8,6 +8,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,16 +39,25 @@ def pick_precision(asked: Literal["auto"] | Precision, device: torch.device) -> 
     return asked
 
 
-@functools.cache
 def describe(device: torch.device) -> dict[str, Any]:
     """Device, threads, versions and commit, as every record carries them."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor_name()
     return {
-        "device": {"type": device.type, "name": name},
+        "device": {"type": device.type, "name": _name(device)},
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), **_versions()},
         "git_commit": git_commit(),
     }
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute with ``count`` threads while the work inside lasts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def memory_bytes(device: torch.device) -> int:
@@ -55,6 +65,15 @@ def memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def available_memory_bytes() -> int:
+    """Main memory that processes can still take without swapping; all of it where the system does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return memory_bytes(torch.device("cpu"))
 
 
 def peak_memory_bytes(device: torch.device) -> dict[str, int]:
@@ -108,6 +127,7 @@ def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in _VERSIONS_OF:
@@ -124,6 +144,11 @@ def make_repeatable() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+
+
+@functools.cache
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _processor_name()
 
 
 def _processor_name() -> str:

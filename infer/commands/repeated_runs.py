@@ -32,6 +32,7 @@ _NOT_REPEATED = (
     "baselines",
     "baseline_budgets",
     "analyses",
+    "processes",
     "worker",
     "cluster",
     "sweep",

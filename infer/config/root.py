@@ -17,6 +17,8 @@ from infer.config.sweep import SweepConfig
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TrackerConfig
 
+AUTO = "auto"
+
 
 class Stage(str, Enum):
     """The pipeline's verbs, in order."""
@@ -105,6 +107,10 @@ class Config:
     device: str = "auto"
     precision: Precision = Precision.auto
     """One that is named here counts for students, too, whatever the protocol says."""
+    processes: Any = AUTO
+    """Processes of this machine that share the run's work, artefact by artefact, this one counted: a number, or auto.
+    auto: on the CPU, and for images so small that each computes with one thread, as many as there are threads (see
+    OMP_NUM_THREADS); else one."""
     worker: int = 0
     """Number of a process that shares its work with others of the same settings: ``-m 'worker=range(8)'``."""
     checkpoint_minutes: float = 2.0
@@ -132,6 +138,12 @@ class Config:
         require_at_least(1, "K", self.K)
         require_at_least(0, "seed", self.seed)
         require_positive("checkpoint_minutes", self.checkpoint_minutes)
+        require(
+            self.processes == AUTO or (type(self.processes) is int and self.processes >= 1),
+            "processes",
+            self.processes,
+            "give a number of processes, at least 1, or auto",
+        )
         require(bool(self.stages), "stages", "[]", f"name at least one of {', '.join(s.value for s in Stage)}")
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,

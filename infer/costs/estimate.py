@@ -82,12 +82,12 @@ def estimate(
     Kinds of work that no record tells of are timed. In haste that takes about a second, of some kinds nothing may be
     known, and bytes and memory are not estimated.
     """
-    to_make = {stage: _to_make(context, stage, artefacts, from_nothing) for stage, artefacts in plan.items()}
-    works = {artefact.signature: artefact.work for artefacts in to_make.values() for artefact in artefacts}
+    left = {stage: _to_make(context, stage, artefacts, from_nothing) for stage, artefacts in plan.items()}
+    works = {artefact.signature: artefact.work for artefacts in left.values() for artefact in artefacts}
     base = _base_bytes(context) if works and not hasty else 0  # before steps are timed, which take memory, too
-    rates = _rates(context, [artefact for artefacts in to_make.values() for artefact in artefacts], works, hasty)
+    rates = _rates(context, [artefact for artefacts in left.values() for artefact in artefacts], works, hasty)
     stages = []
-    for stage, artefacts in to_make.items():
+    for stage, artefacts in left.items():
         if artefacts:
             of_stage = [works[artefact.signature] for artefact in artefacts]
             cost = _stage_cost(stage, of_stage, rates)
@@ -98,7 +98,20 @@ def estimate(
     return RunCost(stages, works, {kind: rate.seconds_per_unit for kind, rate in rates.items()})
 
 
-def _to_make(context: Context, stage: Stage, artefacts: Sequence[Artefact], from_nothing: bool) -> list[Artefact]:
+def to_make(context: Context, plan: Mapping[Stage, Sequence[Artefact]]) -> list[Artefact]:
+    """Artefacts of ``plan`` that are still to be made in the stages that were asked for."""
+    return [artefact for stage, artefacts in plan.items() for artefact in _to_make(context, stage, artefacts)]
+
+
+def memory_of_another_process(context: Context, artefacts: Sequence[Artefact]) -> int:
+    """Bytes that another process takes which makes ``artefacts``, too."""
+    base = _base_bytes(context)
+    return _peak_of([artefact.work for artefact in artefacts], base) or base
+
+
+def _to_make(
+    context: Context, stage: Stage, artefacts: Sequence[Artefact], from_nothing: bool = False
+) -> list[Artefact]:
     if stage not in context.config.stages:
         return []
     is_forced = from_nothing or stage in context.forced

@@ -14,8 +14,8 @@ _SMALL_BATCH = 8
 """Ratio of batch sizes from which a small last batch is pointed out."""
 
 
-def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:
-    """Print what will run and what exists already."""
+def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan, processes: int) -> None:
+    """Print what will run, in how many processes, and what exists already."""
     config, data, main = context.config, context.data, evaluations[0]
     say = context.console.say
     say(
@@ -38,7 +38,7 @@ def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan
     context.console.table(COLUMNS, inventory.rows)
     cost = estimate(context, with_report(context, evaluations, plan), hasty=True)
     context.progress.forecast.expect(cost.works, cost.seconds_per_unit)
-    say(line_of(cost))
+    say(line_of(cost, processes))
     say(f"device {context.device}, {_precisions(context)}, seed {config.seed}; everything goes to {context.run_folder}")
 
 

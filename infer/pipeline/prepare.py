@@ -9,6 +9,7 @@ import torch
 from infer import environment
 from infer.config import Config
 from infer.config.evaluate import TestSplit
+from infer.config.root import AUTO
 from infer.console import Console
 from infer.context import Context
 from infer.costs.stand_in import stand_in
@@ -18,6 +19,8 @@ from infer.data.holdout import holdout
 from infer.records.names import CACHE
 from infer.store import Store
 
+_SMALL_IMAGES = 16
+"""Pixels along the edge of images up to which networks are too small for several threads."""
 _in_memory: dict[str, ImageDataset] = {}
 
 
@@ -51,8 +54,22 @@ def prepare(
         console=console,
         run_folder=folder,
         overrides=overrides,
+        threads=_threads(config, data.image_size, device),
         order=order,
     )
+
+
+def _threads(config: Config, image_size: int, device: torch.device) -> int:
+    """Threads that each process of the run computes with: one for small images, whatever the machine has.
+
+    There a second thread costs more than it brings, and with one the same settings give the same bits everywhere.
+    """
+    given = torch.get_num_threads()
+    if device.type != "cpu":
+        return given
+    if image_size <= _SMALL_IMAGES:
+        return 1
+    return given if config.processes == AUTO else max(1, given // int(config.processes))
 
 
 def _describe(device: torch.device) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from infer.cluster import enter_job
 from infer.config import Config, Stage
 from infer.console import Console
 from infer.context import Context
+from infer.costs import to_make
 from infer.pipeline import announcement, preflight
+from infer.pipeline.local_workers import SharedRun, local_workers, num_processes
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
@@ -54,12 +56,18 @@ def run(config: Config) -> None:
         context = prepare(config, folder, console, words, _own_device(config), sweep.started if sweep else None)
         context.progress = progress
         result.add_environment(context)
-        evaluations = plan_evaluations(context, in_sweep=sweep is not None and sweep.compares)
+        shared = SharedRun(config, folder, context.order, in_sweep=sweep is not None and sweep.compares)
+        evaluations = plan_evaluations(context, shared.in_sweep)
         plan = by_stage(evaluations)
         result.add_plan(evaluations, plan)
         preflight.check(context, plan)
         analyses.check(context, evaluations[0], planned=result.planned_signatures)
-        announcement.announce(context, evaluations, plan)
+        processes = num_processes(context, plan)
+        if processes > 1:
+            context.may_be_made_by_others = frozenset(artefact.signature for artefact in to_make(context, plan))
+            context.store.says_waiting = False
+            progress.forecast.processes = processes
+        announcement.announce(context, evaluations, plan, processes)
         result.begin()
         if config.scale.measures_costs:
             costs = expected_costs(context, plan)
@@ -68,7 +76,8 @@ def run(config: Config) -> None:
                 console.headline(f"nothing is made, the estimate is recorded: {costs['unmade']}")
                 return
         with tracking(context, evaluations) as tracked:
-            make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
+            with local_workers.sharing(shared, processes):
+                make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
             write_distilled_folder(context, evaluations[0])
             teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
             result.add_outcome(context, evaluations, teachers)

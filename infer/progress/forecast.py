@@ -9,6 +9,8 @@ class Forecast:
     """Seconds left to a whole run."""
 
     def __init__(self) -> None:
+        self.processes = 1
+        """Processes that share the work."""
         self._pending: dict[str, Work] = {}
         self._seconds_per_unit: dict[str, float] = {}
         self._measured: dict[str, tuple[float, float]] = {}
@@ -35,4 +37,5 @@ class Forecast:
         others = [work for name, work in pending if name != signature or seconds is None]
         if not pending or any(work.kind not in self._seconds_per_unit for work in others):
             return None
-        return (seconds or 0.0) + sum(self._seconds_per_unit[work.kind] * work.units for work in others)
+        of_others = sum(self._seconds_per_unit[work.kind] * work.units for work in others)
+        return max(seconds or 0.0, ((seconds or 0.0) + of_others) / self.processes)

@@ -16,6 +16,7 @@ _WITHOUT_EFFECT = (
     "outputs",
     "force",
     "device",
+    "processes",
     "worker",
     "analyses",
     "checkpoint_minutes",

@@ -16,12 +16,14 @@ def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) ->
     context.console.say(stage.value, style="bold")
     context.progress.stage = stage.value
     with context.progress.meter(f"{stage.value}, all", len(artefacts), ARTEFACTS, stage.value) as meter:
-        _make_in_turn(context, artefacts, meter.advance_to)
+        make_in_turn(context, artefacts, meter.advance_to)
     account = context.account[stage]
     context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")
 
 
-def _make_in_turn(context: Context, artefacts: Sequence[Artefact], on_progress: Callable[[int], None]) -> None:
+def make_in_turn(
+    context: Context, artefacts: Sequence[Artefact], on_progress: Callable[[int], None] = lambda done: None
+) -> None:
     """Obtain ``artefacts``; those that other processes are making at the moment come last, so that several processes
     of the same settings share the work."""
     left, done = artefacts, 0

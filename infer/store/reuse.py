@@ -56,6 +56,8 @@ class Store:
     def __init__(self, root: Path, describe_maker: Callable[[], dict[str, Any]] = dict) -> None:
         """``describe_maker`` returns a record's entries on the execution: device, threads, versions, commit, order."""
         self.root = root
+        self.says_waiting = True
+        """False where it is processes of the same run that are waited for."""
         self._describe_maker = describe_maker
         self._verified: dict[str, dict[str, Any]] = {}
 
@@ -148,7 +150,8 @@ class Store:
         except Timeout:
             if not wait:
                 raise BusyArtefact(artefact.name) from None
-            log.info("waiting for another process that is making %s", artefact.name)
+            if self.says_waiting:
+                log.info("waiting for another process that is making %s", artefact.name)
             lock.acquire()
 
     def _make(self, artefact: Artefact) -> None:

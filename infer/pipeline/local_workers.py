@@ -1,0 +1,137 @@
+"""Processes beside this one that share the work of its runs, artefact by artefact, through the locks of the store.
+
+They are started once, for the first run that has something to share, and serve the jobs of a sweep one after another.
+None of them prints: whatever fails in one is tried again here, where its maker was asked for, and fails with a message.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import torch
+
+from infer.cluster import enter_job
+from infer.config import Config
+from infer.config.root import AUTO
+from infer.console import Console
+from infer.context import Context
+from infer.costs import memory_of_another_process, to_make
+from infer.environment import available_memory_bytes
+from infer.interruption import interruption
+from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
+from infer.pipeline.prepare import prepare
+from infer.stages.make_artefacts import make_in_turn
+
+_PATIENCE_S = 20.0
+"""Seconds that a worker may take to keep its work after a signal."""
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """A run as its workers are told of it."""
+
+    config: Config
+    folder: Path
+    order: str
+    in_sweep: bool
+    """True if it is a job of a sweep that compares its jobs, see ``plan_evaluations``."""
+
+
+def num_processes(context: Context, plan: ArtefactPlan) -> int:
+    """Processes that are to share what is left to make of ``plan``, this one counted.
+
+    ``processes=auto`` are as many as there are threads where each computes with one, see ``Context.threads``. A number
+    that was typed is lowered, and that is said, where memory does not suffice.
+    """
+    asked, left = context.config.processes, to_make(context, plan)
+    if not left or context.device.type != "cpu":
+        return 1
+    side_by_side = torch.get_num_threads() if context.threads == 1 else 1
+    wanted = min(side_by_side if asked == AUTO else int(asked), len(left))
+    if wanted == 1:
+        return 1
+    fitting = 1 + available_memory_bytes() // memory_of_another_process(context, left)
+    if fitting < wanted and asked != AUTO:
+        context.console.headline(f"processes={asked}: the memory that is free suffices for {fitting}", style="yellow")
+    return min(wanted, fitting)
+
+
+class LocalWorkers:
+    """The workers of this process."""
+
+    def __init__(self) -> None:
+        self._members: list[tuple[SpawnProcess, Connection]] = []
+
+    @contextlib.contextmanager
+    def sharing(self, run: SharedRun, processes: int) -> Iterator[None]:
+        """While the work inside lasts, ``processes`` - 1 others make artefacts of ``run``, too.
+
+        An error ends them; work that can be kept is kept.
+        """
+        self._members = [member for member in self._members if member[0].is_alive()]
+        while len(self._members) < processes - 1:
+            self._members.append(_started())
+        try:
+            for _, pipe in self._members[: processes - 1]:
+                with contextlib.suppress(OSError):  # it was killed; the others do its work
+                    pipe.send(run)
+            yield
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """End them and wait until they have kept their work."""
+        for process, pipe in self._members:
+            pipe.close()
+            process.terminate()
+        for process, _ in self._members:
+            process.join(_PATIENCE_S)
+        self._members = []
+
+
+local_workers = LocalWorkers()
+"""Those of this process."""
+
+
+def _started() -> tuple[SpawnProcess, Connection]:
+    spawning = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
+    ours, theirs = spawning.Pipe()
+    process = spawning.Process(target=_work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _work(pipe: Connection) -> None:
+    """Make artefacts of the runs that arrive through ``pipe`` until that is closed or a signal comes."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    interruption.handle_signals()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt, EOFError):
+        while True:
+            _share(pipe.recv())
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "it was spawned"
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _share(run: SharedRun) -> None:
+    with contextlib.suppress(Exception):  # see the module's docstring
+        enter_job(run.config.cluster)
+        context = prepare(run.config, run.folder, Console(brief=True), [], torch.device("cpu"), run.order)
+        for stage, artefacts in by_stage(plan_evaluations(context, run.in_sweep)).items():
+            if stage in run.config.stages:
+                make_in_turn(context, artefacts)
