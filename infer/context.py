@@ -54,7 +54,7 @@ class Context:
     order: str = ""
     """Name of the run's start, or of its sweep's: forced stages make again what was not made under it."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
-    """Teachers in memory, by signature."""
+    """Trained networks in memory, by signature."""
     on_obtained: Callable[[Artefact], None] | None = None
     """Called with every artefact as soon as it is there, once."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
