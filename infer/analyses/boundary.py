@@ -25,7 +25,7 @@ from torch import Tensor
 from infer.analyses.base import Analysis, NetworkAnalysis
 from infer.analyses.numbers import plain
 from infer.analyses.outputs import Outputs
-from infer.analyses.sample import first_of, real_beside, sample_of, tested_images
+from infer.analyses.sample import first_of, real_beside, sample_of, scored_images
 from infer.config import AnalysisName
 from infer.errors import UsageError
 from infer.methods.sets.base import DistilledArtefact
@@ -55,7 +55,7 @@ class StudentBoundary(Analysis):
         context = self.images.context
         self._shown = shown
         self._classes = chosen_classes(context.data.classes, classes)
-        real = tested_images(context, self._classes, _MOST_POINTS)
+        real = scored_images(context, self._classes, _MOST_POINTS)
         self._real = [Outputs(images.context, student, real) for images, student in shown]
         self._sets = [Outputs(images.context, student, sample_of(images)) for images, student in shown]
 

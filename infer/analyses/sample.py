@@ -64,7 +64,7 @@ def real_beside(images: DistilledArtefact) -> Sample:
     return Sample(f"{data.name}-real-{per_class}", settings, {}, rows, read)
 
 
-def tested_images(context: Context, classes: Sequence[int], most: int) -> Sample:
+def scored_images(context: Context, classes: Sequence[int], most: int) -> Sample:
     """The first images of each of ``classes``, up to ``most``, of the split that the students' scores are read from."""
     data, name = context.data, context.config.evaluate.split
 

@@ -75,7 +75,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
 
 def _figure(facts: Mapping[str, Any]) -> Figure:
     panels = facts["panels"]
-    figure = titled_figure(_TITLE, facts, 3.0 * len(panels) + 1.3, 3.7)
+    figure = titled_figure(_TITLE, facts, 3.0 * len(panels) + 1.3, 4.1 if _of_students(facts) else 3.7)
     write_caption(figure, f"{_told(facts)}; {_BEHIND}", size=7.5)
     colours = {int(c): _colour(place) for place, c in enumerate(facts["classes"])}
     groups = [[panel] for panel in panels] if _of_students(facts) else [panels]
@@ -97,7 +97,7 @@ def _figure(facts: Mapping[str, Any]) -> Figure:
 
 def _told(facts: Mapping[str, Any]) -> str:
     if _of_students(facts):
-        return f"t-SNE of each student's penultimate features of the same {facts['images']} images and of its own set"
+        return f"t-SNE of each student's penultimate features, {facts['images']} and distilled images"
     return f"t-SNE of the penultimate features of {facts['network']}"
 
 
@@ -105,7 +105,7 @@ def _panel_title(panel: Mapping[str, Any]) -> str:
     scores = f"accuracy {written(panel['accuracy'], '.1f')} %, silhouette {written(panel['silhouette'])}"
     if "network" not in panel:
         return f"{panel['name']}\n{scores}"
-    return f"{panel['method']}, {panel['labels']} labels: {panel['network']}\n{scores}"
+    return f"{panel['method']}, {panel['labels']} labels\nstudent {panel['network']}\n{scores}"
 
 
 def _colour(place: int) -> str:
@@ -143,7 +143,7 @@ def _draw_points(axes: Axes, panel: Mapping[str, Any], colours: Mapping[int, str
     if panel.get("distilled", {}).get("places"):
         x, y = np.array(panel["distilled"]["places"]).T
         of_class = np.array([colours[int(c)] for c in panel["distilled"]["targets"]])
-        axes.scatter(x, y, c=of_class, s=18, linewidths=0.7, marker="D", edgecolors="#222222", zorder=5)
+        axes.scatter(x, y, c="white", s=13, linewidths=1.2, marker="D", edgecolors=of_class, zorder=5)
 
 
 def _handles(facts: Mapping[str, Any], colours: Mapping[int, str]) -> Iterator[Line2D]:
@@ -152,8 +152,8 @@ def _handles(facts: Mapping[str, Any], colours: Mapping[int, str]) -> Iterator[L
     for c, name in facts["classes"].items():
         yield Line2D([], [], color=colours[int(c)], label=name, **dot)
     if any(panel.get("distilled", {}).get("places") for panel in panels):
-        look = dot | {"marker": "D", "markeredgecolor": "#222222", "markeredgewidth": 0.7, "markersize": 4}
-        yield Line2D([], [], color="#cccccc", label="distilled\nimage", **look)
+        look = dot | {"marker": "D", "markeredgecolor": "#444444", "markeredgewidth": 1.2, "markersize": 3.6}
+        yield Line2D([], [], color="white", label="distilled\nimage", **look)
     if any(panel["targets"] != panel["predicted"] for panel in panels):
         yield Line2D([], [], color="#444444", label="wrongly\npredicted", **dot | {"marker": "x"})
     if set(_points_of(panels)[1].tolist()) - set(colours):
