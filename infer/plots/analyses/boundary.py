@@ -142,8 +142,8 @@ def _draw_points(axes: Axes, panel: Mapping[str, Any], colours: Mapping[int, str
     axes.scatter(x[~right], y[~right], c=of_class[~right], s=22, linewidths=1.3, marker="x", zorder=4)
     if panel.get("distilled", {}).get("places"):
         x, y = np.array(panel["distilled"]["places"]).T
-        of_class = np.array([colours[int(c)] for c in panel["distilled"]["targets"]])
-        axes.scatter(x, y, c="white", s=13, linewidths=1.2, marker="D", edgecolors=of_class, zorder=5)
+        edges = [colours[int(c)] for c in panel["distilled"]["targets"]]
+        axes.scatter(x, y, c="white", s=13, linewidths=1.2, marker="D", edgecolors=edges, zorder=5)
 
 
 def _handles(facts: Mapping[str, Any], colours: Mapping[int, str]) -> Iterator[Line2D]:
