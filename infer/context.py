@@ -59,7 +59,7 @@ class Context:
     may_be_made_by_others: frozenset[str] = frozenset()
     """Signatures of what was missing at the start and other processes of this run make, too: it was made by the run."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
-    """Teachers in memory, by signature."""
+    """Trained networks in memory, by signature."""
     on_obtained: Callable[[Artefact], None] | None = None
     """Called with every artefact as soon as it is there, once."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})

@@ -43,6 +43,12 @@ class Analysis(Artefact):
     def measure(self) -> dict[str, Any]:
         """The numbers, JSON-ready."""
 
+    def by_role(self, **outputs: Sequence[Outputs]) -> dict[str, Artefact]:
+        """``outputs`` of networks as parents, by role and position."""
+        return {
+            f"{role}/{position}": each for role, several in outputs.items() for position, each in enumerate(several)
+        }
+
     def facts(self) -> dict[str, Any]:
         """The recorded numbers, which are made now if they are absent."""
         facts: dict[str, Any] = self.images.context.obtain(self)["facts"]
@@ -68,9 +74,3 @@ class NetworkAnalysis(Analysis):
     def outputs_on(self, sample: Sample) -> list[Outputs]:
         """The outputs of every probe on ``sample``."""
         return [Outputs(self.images.context, probe, sample) for probe in self.probes]
-
-    def by_role(self, **outputs: Sequence[Outputs]) -> dict[str, Artefact]:
-        """``outputs`` of the probes as parents, by role and position of the probe."""
-        return {
-            f"{role}/{position}": each for role, several in outputs.items() for position, each in enumerate(several)
-        }

@@ -1,11 +1,16 @@
 """Boundary: t-SNE of penultimate features of some classes, and the classes that the network predicts there.
 
-Real images and one or two sets are embedded together (van der Maaten and Hinton, 2008; scikit-learn, PCA as the start,
-a fixed seed), so the same place means the same features in every panel. What lies behind the points is drawn from them
-alone: every place has the predicted class of the nearest point, which is a picture of the decision regions and not the
-regions themselves. Two numbers do not depend on the embedding: the share of images that the network puts into their
-class, and the silhouette of the classes (Rousseeuw, 1987) in the features, by cosine distance: 1 is far apart, 0 is
-no separation.
+``StudentBoundary`` has a panel for each student: the same images of the test split in all, which no student was trained
+on, and the distilled images of its own set. Each panel is embedded by itself, since two networks have no features in
+common. ``Boundary`` looks through one teacher, so real images and the sets are embedded together, and the same place
+means the same features in every panel. The embedding is t-SNE (van der Maaten and Hinton, 2008; scikit-learn, PCA as
+the start, a fixed seed).
+
+What lies behind the points is drawn from them alone: every place has the predicted class of the nearest point, which is
+a picture of the decision regions and not the regions themselves, since t-SNE has no inverse that would tell what the
+network predicts between the points. Two numbers do not depend on the embedding: the share of images that the network
+puts into their class, and the silhouette of the classes (Rousseeuw, 1987) in the features, by cosine distance: 1 is far
+apart, 0 is no separation.
 """
 
 import warnings
@@ -17,21 +22,79 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from torch import Tensor
 
-from infer.analyses.base import NetworkAnalysis
+from infer.analyses.base import Analysis, NetworkAnalysis
 from infer.analyses.numbers import plain
 from infer.analyses.outputs import Outputs
-from infer.analyses.sample import first_of, real_beside, sample_of
+from infer.analyses.sample import first_of, real_beside, sample_of, scored_images
 from infer.config import AnalysisName
 from infer.errors import UsageError
 from infer.methods.sets.base import DistilledArtefact
 from infer.store import Artefact
+from infer.teachers.network import TrainedNetwork
 from infer.teachers.teacher import Teacher
 
 DEFAULT_CLASSES = 3
 _MOST_POINTS = 100
 """Points of a class in a panel; more cover each other."""
+_MOST_DISTILLED = 20
+"""Distilled images of a class beside the test images of a student's panel."""
 _PERPLEXITY, _SEED = 30, 0
 _MOST_NAMED = 10
+
+
+class StudentBoundary(Analysis):
+    """Features of ``classes`` in one student per panel: test images, and the distilled images of its set."""
+
+    title = AnalysisName.boundary
+
+    def __init__(
+        self, shown: Sequence[tuple[DistilledArtefact, TrainedNetwork]], classes: Sequence[str] | None = None
+    ) -> None:
+        """``shown`` are sets of the same data, each with a student that was trained on it."""
+        super().__init__(shown[0][0])
+        context = self.images.context
+        self._shown = shown
+        self._classes = chosen_classes(context.data.classes, classes)
+        real = scored_images(context, self._classes, _MOST_POINTS)
+        self._real = [Outputs(images.context, student, real) for images, student in shown]
+        self._sets = [Outputs(images.context, student, sample_of(images)) for images, student in shown]
+
+    @property
+    def name(self) -> str:
+        return "-".join([*(images.name for images, _ in self._shown), self.title.value])
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**super().settings, "classes": self._classes}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        return self.by_role(set=self._sets, real=self._real)
+
+    def measure(self) -> dict[str, Any]:
+        context = self.images.context
+        names = context.data.classes
+        return {
+            "set": " and ".join(dict.fromkeys(images.name for images, _ in self._shown)),
+            "images": context.config.evaluate.split.value,
+            "classes": {str(c): names[c] for c in self._classes},
+            "panels": [self._panel(position) for position in range(len(self._shown))],
+        }
+
+    def _panel(self, position: int) -> dict[str, Any]:
+        (images, student), real, distilled = self._shown[position], self._real[position], self._sets[position]
+        config, rows = images.context.config, first_of(distilled.targets, self._classes, _MOST_DISTILLED)
+        num_real = len(real.targets)
+        places = embedded(torch.cat([real.features, distilled.features[rows]]))
+        return {
+            "name": images.name,
+            "method": config.method.name,
+            "labels": config.labeling.mode.value,
+            "network": student.arch,
+            "places": plain(places[:num_real]),
+            **_separation(real, torch.arange(num_real)),
+            "distilled": {"places": plain(places[num_real:]), **_classes_of(distilled, rows)},
+        }
 
 
 class Boundary(NetworkAnalysis):
@@ -117,13 +180,18 @@ def embedded(features: Tensor) -> Tensor:
 
 def _separation(outputs: Outputs, rows: Tensor) -> dict[str, Any]:
     """Classes and predicted classes of the images ``rows``, their accuracy in percent and the silhouette."""
-    targets, predicted = outputs.targets[rows], outputs.logits[rows].argmax(dim=1)
+    classes = _classes_of(outputs, rows)
+    targets, predicted = torch.tensor(classes["targets"]), torch.tensor(classes["predicted"])
     found = len(targets.unique())
     is_defined = 2 <= found < len(targets)
     features = outputs.features[rows].numpy()
     return {
-        "targets": targets.tolist(),
-        "predicted": predicted.tolist(),
+        **classes,
         "accuracy": plain(100 * (targets == predicted).double().mean()),
         "silhouette": float(silhouette_score(features, targets.numpy(), metric="cosine")) if is_defined else None,
     }
+
+
+def _classes_of(outputs: Outputs, rows: Tensor) -> dict[str, list[int]]:
+    """Classes and predicted classes of the images ``rows``."""
+    return {"targets": outputs.targets[rows].tolist(), "predicted": outputs.logits[rows].argmax(dim=1).tolist()}

@@ -13,7 +13,8 @@ from infer.context import Context
 from infer.methods.sets.features import head_of
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
-from infer.teachers.teacher import Teacher
+from infer.teachers.network import TrainedNetwork
+from infer.training.images import LabelledImages
 from infer.training.scoring import predict_logits
 
 _OUTPUTS = "outputs.safetensors"
@@ -22,19 +23,19 @@ NO_FEATURES = "or do without the analyses that look at networks"
 
 
 class Outputs(Artefact):
-    """float32 penultimate features [n, D] and logits [n, C] of ``teacher``, in eval mode, on un-augmented images."""
+    """float32 penultimate features [n, D] and logits [n, C] of ``probe``, in eval mode, on un-augmented images."""
 
     kind = "features"
     stage = Stage.report
 
-    def __init__(self, context: Context, teacher: Teacher, sample: Sample) -> None:
+    def __init__(self, context: Context, probe: TrainedNetwork, sample: Sample) -> None:
         self._context = context
-        self.teacher = teacher
+        self.probe = probe
         self.sample = sample
 
     @property
     def name(self) -> str:
-        return f"{self.sample.name}-by-{self.teacher.arch}"
+        return f"{self.sample.name}-by-{self.probe.arch}"
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -42,13 +43,14 @@ class Outputs(Artefact):
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
-        return {"teacher": self.teacher, **self.sample.parents}
+        return {self.probe.role: self.probe, **self.sample.parents}
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         images, targets = self.sample.read()
+        seen = self.probe.as_seen(LabelledImages(images.pixels, images.normalisation, targets))
         num_classes = self._context.data.num_classes
-        network = _FeaturesAndLogits(self.teacher.network(), self.teacher.arch, self._context.data.image_size).eval()
-        both = predict_logits(network, images, device=self._context.device)
+        network = _FeaturesAndLogits(self.probe, self._context.data.image_size).eval()
+        both = predict_logits(network, seen, device=self._context.device)
         tensors = {"rows": self.sample.rows(), "targets": targets}
         tensors |= {"features": both[:, :-num_classes], "logits": both[:, -num_classes:]}
         save_tensors(workspace.folder / _OUTPUTS, tensors)
@@ -80,15 +82,16 @@ class Outputs(Artefact):
 
 
 class _FeaturesAndLogits(nn.Module):
-    """A network whose output is its penultimate features and its logits side by side: [B, D + C].
+    """``probe``, with pixels as it sees them; the output is its penultimate features and its logits: [B, D + C].
 
     Raises UsageError as ``head_of``.
     """
 
-    def __init__(self, network: nn.Module, arch: str, image_size: int) -> None:
+    def __init__(self, probe: TrainedNetwork, image_size: int) -> None:
         super().__init__()
+        network = probe.network(probe.normalisation)
         self._network = network
-        self._head = network.get_submodule(head_of(network, arch, image_size, otherwise=NO_FEATURES))
+        self._head = network.get_submodule(head_of(network, probe.arch, image_size, NO_FEATURES, probe.role))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features and logits of ``pixels`` [B, 3, H, W]."""

@@ -5,13 +5,14 @@ from typing import Any
 
 from infer.analyses import conflict, dominance
 from infer.analyses.base import Analysis
-from infer.analyses.boundary import Boundary
+from infer.analyses.boundary import Boundary, StudentBoundary
 from infer.analyses.interpolation import Interpolation
 from infer.analyses.parts import has_compensators, parts_of
 from infer.analyses.similarity import Similarity
 from infer.config import AnalysisName
 from infer.context import Context
 from infer.methods.sets.base import DistilledArtefact
+from infer.teachers.network import TrainedNetwork
 from infer.teachers.teacher import Teacher
 
 
@@ -21,9 +22,11 @@ def analysis_of(
     probes: Sequence[Teacher],
     classes: Sequence[str] | None = None,
     beside: DistilledArtefact | None = None,
+    students: Sequence[TrainedNetwork] = (),
 ) -> Analysis:
     """The analysis ``name`` of ``images``; nothing is computed yet. ``classes`` and ``beside`` are as of ``Boundary``.
 
+    ``students`` of ``images`` and of ``beside`` are what boundary looks through, where they are given.
     Raises UsageError for a set, or for classes, that it does not fit.
     """
     match name:
@@ -32,7 +35,10 @@ def analysis_of(
         case AnalysisName.interpolation:
             return Interpolation(images, probes)
         case AnalysisName.boundary:
-            return Boundary(images, probes, classes, beside)
+            if not students:
+                return Boundary(images, probes, classes, beside)
+            shown = [images, *([beside] if beside else [])]
+            return StudentBoundary(list(zip(shown, students, strict=True)), classes)
         case AnalysisName.conflict:
             return conflict.Conflict(images, probes)
         case AnalysisName.dominance:

@@ -1,12 +1,15 @@
 """Samples of images that networks are shown: the first of each class of a distilled set, and real ones beside them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from infer.config.evaluate import TestSplit
+from infer.context import Context
+from infer.data.base import Split
 from infer.data.on_demand import OnDemand
 from infer.methods.sets.base import DistilledArtefact
 from infer.store import Artefact
@@ -59,6 +62,25 @@ def real_beside(images: DistilledArtefact) -> Sample:
 
     settings = {"images": "real", "data": data.fingerprint, "seed": seed, "per_class": per_class}
     return Sample(f"{data.name}-real-{per_class}", settings, {}, rows, read)
+
+
+def scored_images(context: Context, classes: Sequence[int], most: int) -> Sample:
+    """The first images of each of ``classes``, up to ``most``, of the split that the students' scores are read from."""
+    data, name = context.data, context.config.evaluate.split
+
+    def split() -> Split:
+        held_out = data.val if name is TestSplit.val else None
+        return held_out or data.test
+
+    def rows() -> Tensor:
+        return first_of(split().targets, classes, most)
+
+    def read() -> tuple[Images, Tensor]:
+        kept = split().only(rows())
+        return Images(kept.images, data.normalisation), kept.targets
+
+    settings = {"images": name.value, "data": data.fingerprint, "classes": list(classes), "most_per_class": most}
+    return Sample(f"{data.name}-{name.value}-{len(classes)}x{most}", settings, {}, rows, read)
 
 
 def first_of(targets: Tensor, classes: Iterable[int], most: int) -> Tensor:

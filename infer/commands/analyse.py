@@ -31,7 +31,7 @@ def add_to(commands: Commands) -> None:
     told = f"a run: {RUN}; or a distilled set in a format of infer import"
     parser.add_argument("sets", metavar="RUN_OR_SET", nargs="+", help=told)
     parser.add_argument(
-        "--probe", metavar="RUN", help="look through this run's teachers, and not through each run's own"
+        "--probe", metavar="RUN", help="look through this run's teachers, and not through each run's own networks"
     )
     told = "for boundary: comma-separated; without it the first three"
     parser.add_argument("--classes", metavar="NAME,...", type=lambda text: text.split(","), help=told)
@@ -47,20 +47,20 @@ def run(options: argparse.Namespace) -> Report:
     with contextlib.redirect_stdout(sys.stderr):  # progress; stdout has the results alone
         sets = analysed_sets(options.sets, options.probe, options.outputs)
         planned = _plan(options.analyses, sets, options.classes)
-        results = [_made(analysis, owner, options.to) for analysis, owner in planned]
+        results = [_made(analysis, shown, options.to) for analysis, shown in planned]
     return _report(results)
 
 
 def _plan(
     names: Sequence[AnalysisName], sets: Sequence["AnalysedSet"], classes: Sequence[str] | None
-) -> list[tuple["Analysis", "AnalysedSet | None"]]:
-    """The analyses, each with the one set that it is about; all are checked before the first is made."""
-    planned: list[tuple[Analysis, AnalysedSet | None]] = []
+) -> list[tuple["Analysis", Sequence["AnalysedSet"]]]:
+    """The analyses, each with the sets that it is about; all are checked before the first is made."""
+    planned: list[tuple[Analysis, Sequence[AnalysedSet]]] = []
     for name in names:
         if name is AnalysisName.boundary and len(sets) == 2:
-            planned.append((sets[0].analysis(name, classes, beside=sets[1]), None))
+            planned.append((sets[0].analysis(name, classes, beside=sets[1]), sets))
         else:
-            planned += [(each.analysis(name, classes), each) for each in sets]
+            planned += [(each.analysis(name, classes), [each]) for each in sets]
     return planned
 
 
@@ -87,12 +87,16 @@ class _Result:
         return {"sentence": self.sentence, "warnings": self.warnings, "figures": files, **self.facts}
 
 
-def _made(analysis: "Analysis", owner: "AnalysedSet | None", to: Path | None) -> _Result:
-    """The numbers of ``analysis``, drawn into the folder ``to``, and recorded with the set that it is about."""
+def _made(analysis: "Analysis", shown: Sequence["AnalysedSet"], to: Path | None) -> _Result:
+    """The numbers of ``analysis``, drawn into the folder ``to``, and recorded with the one set that it is about."""
     from infer.analyses.registry import warnings_of
     from infer.plots.analyses import draw, numbers_of, sentence_of
 
+    for each in shown:
+        if each.has_to_train_for(analysis):
+            each.announce_training()
     facts = analysis.facts()
+    owner = shown[0] if len(shown) == 1 else None
     if owner is not None:
         owner.record(analysis)
     if owner is not None and owner.run is not None and to is None:

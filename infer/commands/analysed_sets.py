@@ -1,18 +1,23 @@
 """Sets that ``infer analyse`` is asked about: those of runs, and those in folders and files, with their networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from infer.analyses.base import Analysis
+from infer.analyses.boundary import StudentBoundary
 from infer.analyses.registry import analysis_of, teachers_of
 from infer.commands.composition import settings_of_words
 from infer.commands.launch_words import outputs_words
 from infer.config import AnalysisName, Stage
 from infer.console import Console
 from infer.context import Context
+from infer.costs import estimate, line_of
 from infer.data.paths import expand
 from infer.errors import UsageError
+from infer.evaluation.comparison import main_evaluation
+from infer.evaluation.student import KeptStudent
 from infer.files import read_json, write_sealed
 from infer.formats.names import AUTO
 from infer.methods.registry import distilled_set
@@ -23,6 +28,7 @@ from infer.records.find import pick_run
 from infer.records.names import RESULT
 from infer.records.runs import RUNNING, Run
 from infer.records.settings import typed_words
+from infer.store import Artefact, Store
 from infer.teachers.teacher import Teacher
 from infer.words import launch_command, shell_line
 
@@ -41,14 +47,44 @@ class AnalysedSet:
     def analysis(
         self, name: AnalysisName, classes: Sequence[str] | None = None, beside: "AnalysedSet | None" = None
     ) -> Analysis:
-        """The analysis ``name``, with the arguments of ``Boundary``. Raises UsageError where the set does not fit."""
+        """The analysis ``name``, with the arguments of ``Boundary``.
+
+        Raises UsageError where the set does not fit, and where a student is to be trained and its labels are gone.
+        """
         other = beside.images if beside else None
         if other is not None and other.context.data.fingerprint != self.images.context.data.fingerprint:
             raise UsageError(
-                f"{self.images.name} and {other.name} are of different data, and {name.value} shows them in the same "
-                "features. Give two sets of the same data, or one"
+                f"{self.images.name} and {other.name} are of different data, and {name.value} shows the same images "
+                "beside both. Give two sets of the same data, or one"
             )
-        return analysis_of(name, self.images, self.probes, classes if name is AnalysisName.boundary else None, other)
+        if name is not AnalysisName.boundary:
+            return analysis_of(name, self.images, self.probes)
+        shown = [self, *([beside] if beside else [])]
+        students = [each.student for each in shown] if self.is_own else []
+        found = analysis_of(name, self.images, self.probes, classes, other, students)
+        for each in shown:
+            if each.has_to_train_for(found):
+                each.images.context.require_parents(each.student)
+        return found
+
+    @cached_property
+    def student(self) -> KeptStudent:
+        """The student of the set whose weights are kept, trained or not."""
+        return main_evaluation(self.images.context).kept_student
+
+    def has_to_train_for(self, analysis: Analysis) -> bool:
+        """True if making ``analysis`` begins with training ``student``."""
+        if not isinstance(analysis, StudentBoundary):
+            return False
+        return self.student.signature in set(_absent(self.images.context.store, analysis))
+
+    def announce_training(self) -> None:
+        """Say that the student is trained now, and the time that it will take."""
+        context = self.images.context
+        cost = line_of(estimate(context, {Stage.evaluate: [self.student]}, hasty=True))
+        context.console.say(
+            f"{self.student.name}: no weights of this student are kept, so it is trained with its seed again; {cost}"
+        )
 
     def record(self, analysis: Analysis) -> None:
         """Name ``analysis`` in the record of the run, so that its report shows it and ``infer gc`` keeps it.
@@ -108,11 +144,19 @@ def _of_run(run: Run, of_probe: Context | None, outputs: Path) -> AnalysedSet:
 
 
 def _context_of(run: Run, outputs: Path) -> Context:
-    """The context of ``run``, in which only what reports rest on is made."""
+    """The context of ``run``, in which what reports rest on is made, and a student that analyses look through."""
     words = [word for word in typed_words(run) if not word.startswith("outputs=")]
     _, config = settings_of_words([*words, *outputs_words(outputs)])
-    only_report = replace(config, stages=[Stage.report], force=[])
-    return prepare(only_report, run.folder, Console(), words)
+    as_needed = replace(config, stages=[Stage.evaluate, Stage.report], force=[])
+    return prepare(as_needed, run.folder, Console(), words)
+
+
+def _absent(store: Store, artefact: Artefact) -> Iterator[str]:
+    """Signatures of what has to be made for ``artefact``."""
+    if not store.exists(artefact):
+        yield artefact.signature
+        for parent in artefact.parents.values():
+            yield from _absent(store, parent)
 
 
 def _probes(context: Context, images: DistilledArtefact) -> list[Teacher]:

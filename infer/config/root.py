@@ -103,7 +103,8 @@ class Config:
     baseline_budgets: list[BaselineBudget] = field(default_factory=lambda: [BaselineBudget.bytes])
     """Sizes of the random baselines; each beside ``bytes`` is recorded as ``<baseline>@<budget>``."""
     analyses: list[AnalysisName] = field(default_factory=list)
-    """Analyses of the distilled set, made in the stage report; ``infer analyse`` makes them later."""
+    """Analyses of the distilled set, made in the stage report; ``infer analyse`` makes them later. With
+    ``boundary`` the weights of the first student are kept."""
     device: str = "auto"
     precision: Precision = Precision.auto
     """One that is named here counts for students, too, whatever the protocol says."""

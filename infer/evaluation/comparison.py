@@ -1,18 +1,18 @@
 """The comparison of a run: its distilled set, and baselines of equal size and equal updates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from infer.config import Baseline, BaselineBudget
+from infer.config import AnalysisName, Baseline, BaselineBudget
 from infer.config.labeling import LabelMode
 from infer.config.protocols import protocol_name, protocol_settings
 from infer.context import Context
 from infer.evaluation.protocol import student_plan
 from infer.evaluation.random_images import random_images
-from infer.evaluation.student import LabelledSet, Student, metrics_of, students_of
+from infer.evaluation.student import KeptStudent, LabelledSet, Student, metrics_of, students_of
 from infer.files import digest_of
 from infer.labels.registry import labels_of
 from infer.methods.registry import distilled_set
@@ -36,11 +36,21 @@ class Evaluation:
 
     context: Context
     labelled: LabelledSet
+    keeps_student: bool = False
+    """True if the first student of the leading architecture is ``kept_student``."""
 
     @cached_property
     def students(self) -> dict[str, list[Student]]:
         """By architecture, the leading one first."""
-        return students_of(self.context, self.labelled)
+        students = students_of(self.context, self.labelled)
+        if self.keeps_student:
+            students[self.kept_student.arch][0] = self.kept_student
+        return students
+
+    @cached_property
+    def kept_student(self) -> KeptStudent:
+        """The first student of the leading architecture with its weights, which analyses look through."""
+        return KeptStudent(self.context, self.labelled, self.context.config.student.archs[0], 0)
 
     @property
     def all_students(self) -> list[Student]:
@@ -113,10 +123,15 @@ class Evaluation:
 
 
 def main_evaluation(context: Context) -> Evaluation:
-    """The distilled set with its labels, under the run's protocol."""
+    """The distilled set with its labels, under the run's protocol.
+
+    The weights of a student are kept where the run names an analysis that looks through it, whether it goes that far or
+    not: a later ``stages=[report]`` finds them.
+    """
     images = distilled_set(context)
     steps = context.config.sweep.student_steps
-    return _evaluation(context, context.config.method.name, images, context.config.labeling.mode, steps)
+    evaluation = _evaluation(context, context.config.method.name, images, context.config.labeling.mode, steps)
+    return replace(evaluation, keeps_student=AnalysisName.boundary in context.config.analyses)
 
 
 def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Baseline]) -> list[Evaluation]:

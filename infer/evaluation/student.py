@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.config.evaluate import Reported
@@ -15,6 +15,7 @@ from infer.evaluation.protocol import as_tested, pixel_settings, student_normali
 from infer.labels.base import Labels, artefacts_of
 from infer.methods.sets.base import TrainingSet
 from infer.models import signature_settings
+from infer.normalisation import Normalisation
 from infer.records.names import PREDICTIONS
 from infer.records.statistics import Summary, summarise
 from infer.store import Artefact, Workspace
@@ -45,6 +46,7 @@ class Student(TrainedNetwork):
 
     kind = "evals"
     stage = Stage.evaluate
+    role = "student"
 
     def __init__(self, context: Context, labelled: LabelledSet, arch: str, repeat: int) -> None:
         super().__init__(context, arch)
@@ -59,6 +61,10 @@ class Student(TrainedNetwork):
     @property
     def precision(self) -> Precision:
         return self._context.student_precision
+
+    @property
+    def normalisation(self) -> Normalisation:
+        return student_normalisation(self._context)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -90,18 +96,21 @@ class Student(TrainedNetwork):
         return Work([*self.passes(self.plan), *self._labelled.labels.passes(self.plan)])
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
-        normalisation = student_normalisation(self._context)
-        _, result = self.train(
+        return self._trained(workspace)[1]
+
+    def _trained(self, workspace: Workspace) -> tuple[nn.Module, dict[str, Any]]:
+        """The trained network, and the facts for the record."""
+        network, result = self.train(
             workspace,
             task=f"evaluate {self._labelled.name}, {self.arch} #{self.repeat + 1}",
             stream=(self._context.config.seed, "evaluate", self.arch, self.repeat),
-            images=self._labelled.images.images().renormalised(normalisation),
-            objective=self._labelled.labels.objective(self._context.device, normalisation),
+            images=self._labelled.images.images().renormalised(self.normalisation),
+            objective=self._labelled.labels.objective(self._context.device, self.normalisation),
             plan=self.plan,
             draws=self._labelled.labels.draws,
         )
         save_tensors(workspace.folder / PREDICTIONS, _predictions(result.tests))
-        return {
+        return network, {
             "scores": result.scores,
             "best": result.best,
             "steps": result.steps,
@@ -109,9 +118,30 @@ class Student(TrainedNetwork):
             "seconds": result.seconds,
         }
 
-    def test_images(self) -> dict[str, LabelledImages]:
-        """The test images of the protocol."""
-        return {name: as_tested(self._context, images) for name, images in super().test_images().items()}
+    def as_seen(self, images: LabelledImages) -> LabelledImages:
+        """``images`` with the normalisation and the enlargement of the protocol."""
+        return as_tested(self._context, images)
+
+
+class KeptStudent(Student):
+    """A student whose weights after the last epoch are kept beside its scores.
+
+    The streams of random numbers are those of the plain student, and so are its weights and scores; the signature has
+    one key more.
+    """
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**super().settings, "weights": "kept"}
+
+    @property
+    def expected_bytes(self) -> int:
+        return self.weight_bytes
+
+    def make(self, workspace: Workspace) -> dict[str, Any]:
+        network, facts = self._trained(workspace)
+        self.keep(network, workspace)
+        return facts
 
 
 def _predictions(tests: Mapping[str, TestOutcome]) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ will not run exist."""
 from torch import nn
 
 from infer.analyses.outputs import NO_FEATURES
-from infer.config import AnalysisName, Stage
+from infer.config import AnalysisName, Config, Stage
 from infer.context import Context
 from infer.errors import UsageError
 from infer.methods.optimisation.bn_matching import has_matchable_norms
@@ -42,11 +42,21 @@ def _check_networks(context: Context) -> None:
             )
     for arch in config.method.teachers_with_features(config.ensemble):
         head_of(_outline(context, arch).eval(), arch, context.data.image_size)
-    if set(config.analyses) - {AnalysisName.dominance} and Stage.report in config.stages:
-        for arch in {*config.ensemble, *config.teachers_that_label}:
-            head_of(_outline(context, arch).eval(), arch, context.data.image_size, otherwise=NO_FEATURES)
+    if Stage.report in config.stages:
+        for arch, role in _probes(config):
+            head_of(_outline(context, arch).eval(), arch, context.data.image_size, NO_FEATURES, role)
     for arch in {*config.teachers_that_label, *config.student.archs}:
         _outline(context, arch)
+
+
+def _probes(config: Config) -> set[tuple[str, str]]:
+    """Architectures that the run's analyses look through, with their role."""
+    found = set()
+    if AnalysisName.boundary in config.analyses:
+        found.add((config.student.archs[0], "student"))
+    if set(config.analyses) - {AnalysisName.boundary, AnalysisName.dominance}:
+        found |= {(arch, "teacher") for arch in (*config.ensemble, *config.teachers_that_label)}
+    return found
 
 
 def _check_weights(context: Context, teachers: list[Artefact]) -> None:

@@ -41,4 +41,5 @@ def _analyses(context: Context, evaluation: Evaluation, probes: list[Teacher]) -
         return {}
     images = evaluation.labelled.images
     assert isinstance(images, DistilledArtefact), "only baselines are anything else"
-    return {name.value: analysis_of(name, images, probes) for name in context.config.analyses}
+    students = [evaluation.kept_student]
+    return {name.value: analysis_of(name, images, probes, students=students) for name in context.config.analyses}

@@ -1,8 +1,9 @@
 """Base class of teachers and students: an artefact that holds or tests a trained network."""
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -11,10 +12,13 @@ from infer.context import Context
 from infer.environment import Precision
 from infer.files import read_json, write_json
 from infer.models import build
+from infer.models.outline import weight_bytes
+from infer.normalisation import Normalisation, Renormalise
 from infer.progress import Meter
 from infer.records.names import HISTORY
 from infer.seeds import StreamKey, torch_seed
 from infer.store import Artefact, Workspace
+from infer.store.files import load_tensors, save_tensors
 from infer.training.draws import Draws
 from infer.training.images import Images, LabelledImages
 from infer.training.loop import FitResult, fit
@@ -23,9 +27,14 @@ from infer.training.plan import Plan
 from infer.training.scoring import images_together, run_test
 from infer.work import Pass, Passes
 
+_WEIGHTS = "model.safetensors"
+
 
 class TrainedNetwork(Artefact):
     """A network of one architecture, trained in the run's context; the history of its training is kept."""
+
+    role: ClassVar[str]
+    """Role among the parents of what is computed through it: teacher or student."""
 
     def __init__(self, context: Context, arch: str) -> None:
         self._context = context
@@ -35,6 +44,15 @@ class TrainedNetwork(Artefact):
     def precision(self) -> Precision:
         """Arithmetic in which it is trained."""
         return self._context.precision
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> Normalisation:
+        """The normalisation of the pixels that it is trained and tested on."""
+
+    @abstractmethod
+    def as_seen(self, images: LabelledImages) -> LabelledImages:
+        """Un-augmented ``images`` of the run's data set as the network is tested on them."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -125,7 +143,40 @@ class TrainedNetwork(Artefact):
         """The images to test on: the test split and, where one is held out, the validation split."""
         data = self._context.data
         splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
-        return {name: LabelledImages(split.images, data.normalisation, split.targets) for name, split in splits.items()}
+        return {
+            name: self.as_seen(LabelledImages(split.images, data.normalisation, split.targets))
+            for name, split in splits.items()
+        }
+
+    def network(self, normalisation: Normalisation | None = None) -> nn.Module:
+        """The trained network on the run's device, in eval mode, its parameters frozen.
+
+        It takes pixels with ``normalisation``, by default that of the data set; a first layer converts them where its
+        own differs. Raises FileNotFoundError where the weights are not kept.
+        """
+        given = normalisation or self._context.data.normalisation
+        if given == self.normalisation:
+            return self._load()
+        change = Renormalise(given, self.normalisation).to(self._context.device)
+        return nn.Sequential(change, self._load()).eval()
+
+    def keep(self, network: nn.Module, workspace: Workspace) -> None:
+        """Write the weights of the trained ``network``, so that ``network()`` finds them."""
+        save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights, where they are kept."""
+        return weight_bytes(self.arch, self._context.data.num_classes, self._context.data.image_size)
+
+    def _load(self) -> nn.Module:
+        loaded = self._context.networks
+        if self.signature not in loaded:
+            data = self._context.data
+            network = build(self.arch, data.num_classes, data.image_size)
+            network.load_state_dict(load_tensors(self._context.folder(self) / _WEIGHTS))
+            loaded[self.signature] = network.to(self._context.device).eval().requires_grad_(False)
+        return loaded[self.signature]
 
 
 @contextlib.contextmanager

@@ -10,18 +10,14 @@ from infer.config import Stage
 from infer.data.imagenet import imagenet_outputs
 from infer.models import build, signature_settings
 from infer.models.checkpoints import fitted_weights
-from infer.models.outline import weight_bytes
 from infer.models.pretrained import Weights, weights_for
-from infer.normalisation import Normalisation, Renormalise
+from infer.normalisation import Normalisation
 from infer.store import Workspace
-from infer.store.files import load_tensors, save_tensors
 from infer.teachers.network import TrainedNetwork
 from infer.training.images import Images, LabelledImages
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
 from infer.work import Work
-
-_WEIGHTS = "model.safetensors"
 
 
 class Teacher(TrainedNetwork):
@@ -29,6 +25,7 @@ class Teacher(TrainedNetwork):
 
     kind = "teachers"
     stage = Stage.squeeze
+    role = "teacher"
 
     @property
     def name(self) -> str:
@@ -74,7 +71,7 @@ class Teacher(TrainedNetwork):
 
     @property
     def expected_bytes(self) -> int:
-        return weight_bytes(self.arch, self._context.data.num_classes, self._context.data.image_size)
+        return self.weight_bytes
 
     @property
     def _plan(self) -> Plan:
@@ -88,7 +85,7 @@ class Teacher(TrainedNetwork):
         network = build(self.arch, data.num_classes, data.image_size)
         network.load_state_dict(self.fitted(weights, network))
         scores = self.test(network, workspace)
-        save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
+        self.keep(network, workspace)
         return {"scores": scores, "source": weights.source}
 
     def _train(self, workspace: Workspace) -> dict[str, Any]:
@@ -102,36 +99,15 @@ class Teacher(TrainedNetwork):
             objective=hard_label_objective(data.train.targets, settings.label_smoothing, context.device),
             plan=plan,
         )
-        save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
+        self.keep(network, workspace)
         return {"scores": result.scores, "epochs": plan.epochs, "steps": result.steps}
 
-    def test_images(self) -> dict[str, LabelledImages]:
-        """The test images with the network's own normalisation."""
-        return {name: images.renormalised(self.normalisation) for name, images in super().test_images().items()}
+    def as_seen(self, images: LabelledImages) -> LabelledImages:
+        """``images`` with the network's own normalisation."""
+        return images.renormalised(self.normalisation)
 
     @property
     def top1(self) -> float:
         """Accuracy on the test split in percent, of the last epoch."""
         top1: float = self.facts["scores"]["test/top1"]
         return top1
-
-    def network(self, normalisation: Normalisation | None = None) -> nn.Module:
-        """The trained network on the run's device, in eval mode, its parameters frozen.
-
-        It takes pixels with ``normalisation``, by default that of the data set; a first layer converts them where its
-        own differs.
-        """
-        given = normalisation or self._context.data.normalisation
-        if given == self.normalisation:
-            return self._load()
-        change = Renormalise(given, self.normalisation).to(self._context.device)
-        return nn.Sequential(change, self._load()).eval()
-
-    def _load(self) -> nn.Module:
-        loaded = self._context.networks
-        if self.signature not in loaded:
-            data = self._context.data
-            network = build(self.arch, data.num_classes, data.image_size)
-            network.load_state_dict(load_tensors(self._context.folder(self) / _WEIGHTS))
-            loaded[self.signature] = network.to(self._context.device).eval().requires_grad_(False)
-        return loaded[self.signature]

@@ -1,11 +1,13 @@
 """infer analyse, and analyses=[...] in a run, end to end on a small run."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.small_run import SMALL_RUN
+from helpers.small_run import SMALL_RUN, SMALL_TEACHERS
 
 from infer.commands.gc import collect
 from infer.commands.main import run as run_command
@@ -77,9 +79,56 @@ def test_the_command_makes_and_records_the_others(made, infer):
     results = json.loads(out)
     assert [result["analysis"] for result in results] == names
     assert all(Path(file).is_file() for result in results for file in result["figures"])
+    (said,) = [line for line in err.splitlines() if "no weights of this student are kept" in line]
+    assert re.match(r"digits-infer-M2-K3-static-convnet3_w32_batchnorm-0: .* again; (about|time: evaluate) ", said)
+    (panel,) = results[2]["panels"]
+    assert panel["method"] == "infer" and panel["name"] == "digits-infer-M2-K3"
     assert sorted(_record(made)["analyses"]) == sorted(names)
     kept = collect(Path("outputs"), delete=False).data["folders"]
     assert not [folder for folder in kept if "/analyses/" in folder]
+
+
+def test_a_run_that_is_told_of_boundary_keeps_a_student_and_needs_no_teachers(launch_in, infer, tmp_path, monkeypatch):
+    words = ("method=random", "ipc=3", "labeling=hard", "evaluate.steps=20", "evaluate.repeats=2", "baselines=[]")
+    finished = launch_in(tmp_path, *words, "analyses=[boundary]", "device=cpu")
+    assert finished.returncode == 0, finished.stderr
+    assert "trained on digits-random-3 with hard labels recognises" in finished.stdout
+    assert len(list((tmp_path / "outputs" / "evals").glob("digits*"))) == 2
+    assert len(list((tmp_path / "outputs" / "evals").glob("digits*/model.safetensors"))) == 1
+    monkeypatch.chdir(tmp_path)
+    run = next(Path("outputs/runs").iterdir())
+    before = _artefacts()
+    assert infer("analyse", "boundary", str(run))[0] == 0 and _artefacts() == before
+    kept = collect(Path("outputs"), delete=False).data["folders"]
+    assert not [folder for folder in kept if "/evals/" in folder]
+    code, out, err = infer("analyse", "boundary", str(run), "--classes", "4,9")
+    assert code == 0 and "no weights" not in err and "the classes 4 and 9" in out
+    shutil.rmtree(next(Path("outputs/evals").glob("*/model.safetensors")).parent)
+    assert infer("analyse", "boundary", str(run))[0] == 0  # its numbers are stored
+    shutil.rmtree(next(Path("outputs/distilled").iterdir()))
+    code, out, err = infer("analyse", "boundary", str(run), "--classes", "1,2")
+    assert code == 2 and not out and len(err.strip().splitlines()) == 1 and "generate has not been run" in err
+
+
+def test_two_runs_stand_side_by_side_each_with_its_student(first, launch_in, made, infer, tmp_path):
+    words = ("method=random", "ipc=4", *SMALL_TEACHERS, "evaluate.steps=40", "evaluate.repeats=1", "baselines=[]")
+    finished = launch_in(first[0], *words, "device=cpu")
+    assert finished.returncode == 0, finished.stderr
+    others = next(path for path in Path("outputs/runs").iterdir() if path.name != made.name)
+    labels = next(Path("outputs/labels").glob("digits-random-4*"))
+    aside = shutil.move(labels, tmp_path / "labels")
+    typed = ("analyse", "boundary", str(made), str(others), "--classes", "0,1", "--to", str(tmp_path))
+    code, out, err = infer(*typed)
+    assert code == 2 and not out and len(err.strip().splitlines()) == 1
+    assert "relabel has not been run for digits-random-4" in err and "method=random ipc=4" in err
+    shutil.move(aside, labels)
+    code, out, err = infer(*typed, "--json")
+    assert code == 0, err
+    assert "digits-random-4-static-convnet3_w32_batchnorm-0: no weights of this student are kept" in err
+    (result,) = json.loads(out)
+    assert [panel["method"] for panel in result["panels"]] == ["infer", "random"]
+    assert (tmp_path / "digits-infer-M2-K3-digits-random-4-boundary.png").is_file()
+    shutil.rmtree(others)
 
 
 def test_a_set_alone_is_seen_through_the_networks_of_a_run(made, infer, tmp_path):

@@ -8,14 +8,14 @@ import torch
 from helpers.artefacts import artefact_classes
 from planning import PARTS, Signatures, planned
 
-from infer.analyses.boundary import Boundary
+from infer.analyses.boundary import Boundary, StudentBoundary
 from infer.analyses.conflict import Conflict
 from infer.analyses.dominance import Dominance
 from infer.analyses.interpolation import Interpolation
 from infer.analyses.outputs import Outputs
 from infer.analyses.similarity import Similarity
 from infer.distilled.folder import write_composable, write_images, write_labels
-from infer.evaluation.student import Student
+from infer.evaluation.student import KeptStudent, Student
 from infer.formats.fkd import LabelledBatch, write_batches
 from infer.labels.fkd import TeachersFkdChunk
 from infer.labels.fkd_imported import ImportedFkdChunk
@@ -190,9 +190,17 @@ def test_a_raised_version_of_labels_made_elsewhere(resolved, monkeypatch, tmp_pa
     assert {part for part in before if before[part] != after[part]} == {"labels", "evals"}
 
 
+def test_a_raised_version_of_a_student_whose_weights_are_kept(resolved, monkeypatch):
+    before = _plan(resolved, "analyses=[boundary]")
+    monkeypatch.setattr(KeptStudent, "version", KeptStudent.version + 1)
+    after = _plan(resolved, "analyses=[boundary]")
+    assert before.pop("evals")[1:] == after.pop("evals")[1:] and before == after
+    assert _plan(resolved) == {**before, "evals": _plan(resolved)["evals"]}
+
+
 def test_every_artefact_is_tried():
     # of whatever the others have given, and parent of nothing that a score rests on
-    made_after_all = {Pictures, Outputs, Similarity, Interpolation, Boundary, Conflict, Dominance}
+    made_after_all = {Pictures, Outputs, Similarity, Interpolation, Boundary, StudentBoundary, Conflict, Dominance}
     imported = {ImportedImages, ImportedComposition}
     labels = {TeachersFkdChunk, ImportedFkdChunk, SetLabels}
-    assert artefact_classes() == {*_DEPENDENTS, *_OF_OTHER_METHODS, *imported, *labels, *made_after_all}
+    assert artefact_classes() == {*_DEPENDENTS, KeptStudent, *_OF_OTHER_METHODS, *imported, *labels, *made_after_all}

@@ -12,6 +12,9 @@ from infer.training.images import Images
 from infer.training.scoring import images_together, predict_logits
 from infer.work import Pass, Work
 
+_ARCHS_OF = {"teacher": "teachers.archs", "student": "student.archs"}
+"""Settings that name the architectures, by the role of a network."""
+
 
 class Features(TeacherOutputs):
     """float32 features of the un-augmented training images, with the teacher in eval mode."""
@@ -48,13 +51,17 @@ def without_head(network: nn.Module, arch: str, image_size: int) -> nn.Module:
 
 
 def head_of(
-    network: nn.Module, arch: str, image_size: int, otherwise: str = "or a method without features: method=random"
+    network: nn.Module,
+    arch: str,
+    image_size: int,
+    otherwise: str = "or a method without features: method=random",
+    role: str = "teacher",
 ) -> str:
     """Name of the linear layer whose output is that of ``network``, a network in eval mode on any device.
 
     The layer is found by running one image, so the order in which layers are registered does not matter. Raises
-    UsageError, which ends in the advice ``otherwise``, for a network that ends differently: in a convolution, or in the
-    mean of two heads.
+    UsageError, which begins with its ``role`` and ends in the advice ``otherwise``, for a network that ends
+    differently: in a convolution, or in the mean of two heads.
     """
     outputs: dict[str, Tensor] = {}
 
@@ -73,6 +80,6 @@ def head_of(
         if output is logits:
             return name
     raise UsageError(
-        f"teacher {arch} does not end in a linear layer, whose input would be the features that are compared. "
-        f"Choose another, e.g. teachers.archs=[resnet18], {otherwise}"
+        f"{role} {arch} does not end in a linear layer, whose input would be the features that are compared. "
+        f"Choose another, e.g. {_ARCHS_OF[role]}=[resnet18], {otherwise}"
     )

@@ -1,6 +1,11 @@
-"""Figure of boundary: embedded features, one panel per set, before the predicted class of the nearest point."""
+"""Figure of boundary: embedded features, one panel per set, before the predicted class of the nearest point.
 
-from collections.abc import Mapping
+Panels of students are each embedded by themselves, with their distilled images as diamonds; those of one teacher are
+embedded together and have the same background.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +24,33 @@ _GRID = 300
 _MARGIN = 0.05
 _OTHER, _FAINT = "#9a9a9a", 0.28
 _TITLE = "Features and decision regions"
+_BEHIND = "behind: the class predicted for the nearest point"
+
+
+def _of_students(facts: Mapping[str, Any]) -> bool:
+    """True if every panel has a network of its own."""
+    return "network" not in facts
+
+
+def _names(panels: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the panels; those that several have are numbered."""
+    names = [panel["name"] for panel in panels]
+    count: Counter[str] = Counter(names)
+    return [name if count[name] == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]
 
 
 def _numbers(facts: Mapping[str, Any]) -> dict[str, float | None]:
-    real, *sets = facts["panels"]
-    named = [("real", real), *((each["name"] if len(sets) > 1 else "set", each) for each in sets)]
+    panels = facts["panels"]
+    if _of_students(facts):
+        named = [
+            (f", {name}" if len(panels) > 1 else "", each) for name, each in zip(_names(panels), panels, strict=True)
+        ]
+    else:
+        real, *sets = panels
+        shown = [(name if len(sets) > 1 else "set", each) for name, each in zip(_names(sets), sets, strict=True)]
+        named = [(f", {name}", each) for name, each in [("real", real), *shown]]
     return {
-        f"{label}, {name}": panel[key]
+        f"{label}{name}": panel[key]
         for name, panel in named
         for key, label in (("accuracy", "accuracy %"), ("silhouette", "silhouette"))
     }
@@ -33,39 +58,65 @@ def _numbers(facts: Mapping[str, Any]) -> dict[str, float | None]:
 
 def _sentence(facts: Mapping[str, Any]) -> str:
     *most, last = facts["classes"].values()
-    parts = [
-        f"{written(panel['accuracy'], '.1f')} % of {panel['name']} (silhouette {written(panel['silhouette'])})"
+    classes = f"the classes {', '.join(most)} and {last}"
+    scores = [
+        f"{written(panel['accuracy'], '.1f')} %{{}} (silhouette {written(panel['silhouette'])})"
         for panel in facts["panels"]
     ]
-    return (
-        f"Of the classes {', '.join(most)} and {last}, {facts['network']} recognises {', '.join(parts[:-1])} and "
-        f"{parts[-1]}."
-    )
+    if _of_students(facts):
+        found = [
+            f"{panel['network']} trained on {panel['name']} with {panel['labels']} labels recognises {score.format('')}"
+            for panel, score in zip(facts["panels"], scores, strict=True)
+        ]
+        return f"Of {facts['images']} images of {classes}, {', and '.join(found)}."
+    *parts, end = [score.format(f" of {panel['name']}") for panel, score in zip(facts["panels"], scores, strict=True)]
+    return f"Of {classes}, {facts['network']} recognises {', '.join(parts)} and {end}."
 
 
 def _figure(facts: Mapping[str, Any]) -> Figure:
     panels = facts["panels"]
-    figure = titled_figure(_TITLE, facts, 3.0 * len(panels) + 1.3, 3.7)
-    told = f"t-SNE of the penultimate features of {facts['network']}; behind: the class predicted for the nearest point"
-    write_caption(figure, told, size=7.5)
+    figure = titled_figure(_TITLE, facts, 3.0 * len(panels) + 1.3, 4.1 if _of_students(facts) else 3.7)
+    write_caption(figure, f"{_told(facts)}; {_BEHIND}", size=7.5)
     colours = {int(c): _colour(place) for place, c in enumerate(facts["classes"])}
-    places = np.concatenate([np.array(panel["places"]) for panel in panels])
-    predicted = np.concatenate([panel["predicted"] for panel in panels])
-    extent, regions = _regions(places, predicted, colours)
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    groups = [[panel] for panel in panels] if _of_students(facts) else [panels]
+    backgrounds = [
+        background for group in groups for background in [_regions(*_points_of(group), colours)] * len(group)
+    ]
+    for axes, panel, (extent, regions) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, backgrounds, strict=True
+    ):
         axes.imshow(regions, extent=extent, origin="lower", aspect="equal", interpolation="nearest")
         _draw_points(axes, panel, colours)
-        scores = f"accuracy {written(panel['accuracy'], '.1f')} %, silhouette {written(panel['silhouette'])}"
-        axes.set_title(f"{panel['name']}\n{scores}")
+        axes.set_title(_panel_title(panel))
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
         axes.spines[:].set_visible(False)
-    figure.legend(handles=_handles(facts, colours, predicted), loc="outside right center", handlelength=1)
+    figure.legend(handles=list(_handles(facts, colours)), loc="outside right center", handlelength=1)
     return figure
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    if _of_students(facts):
+        return f"t-SNE of each student's penultimate features, {facts['images']} and distilled images"
+    return f"t-SNE of the penultimate features of {facts['network']}"
+
+
+def _panel_title(panel: Mapping[str, Any]) -> str:
+    scores = f"accuracy {written(panel['accuracy'], '.1f')} %, silhouette {written(panel['silhouette'])}"
+    if "network" not in panel:
+        return f"{panel['name']}\n{scores}"
+    return f"{panel['method']}, {panel['labels']} labels\nstudent {panel['network']}\n{scores}"
 
 
 def _colour(place: int) -> str:
     return PALETTE[place % (len(PALETTE) - 1)]
+
+
+def _points_of(panels: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Places [n, 2] and predicted classes [n] of all points of ``panels``."""
+    groups = [points for panel in panels for points in (panel, panel.get("distilled")) if points]
+    places = np.concatenate([np.array(points["places"], dtype=float).reshape(-1, 2) for points in groups])
+    return places, np.concatenate([np.array(points["predicted"], dtype=int) for points in groups])
 
 
 def _regions(
@@ -89,20 +140,24 @@ def _draw_points(axes: Axes, panel: Mapping[str, Any], colours: Mapping[int, str
     x, y = places.T
     axes.scatter(x[right], y[right], c=of_class[right], s=14, linewidths=0.4, edgecolors="white", zorder=3)
     axes.scatter(x[~right], y[~right], c=of_class[~right], s=22, linewidths=1.3, marker="x", zorder=4)
+    if panel.get("distilled", {}).get("places"):
+        x, y = np.array(panel["distilled"]["places"]).T
+        edges = [colours[int(c)] for c in panel["distilled"]["targets"]]
+        axes.scatter(x, y, c="white", s=13, linewidths=1.2, marker="D", edgecolors=edges, zorder=5)
 
 
-def _handles(facts: Mapping[str, Any], colours: Mapping[int, str], predicted: np.ndarray) -> list[Line2D]:
+def _handles(facts: Mapping[str, Any], colours: Mapping[int, str]) -> Iterator[Line2D]:
+    panels = facts["panels"]
     dot: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 5}
-    handles = [Line2D([], [], color=colours[int(c)], label=name, **dot) for c, name in facts["classes"].items()]
-    if any(
-        target != found
-        for panel in facts["panels"]
-        for target, found in zip(panel["targets"], panel["predicted"], strict=True)
-    ):
-        handles.append(Line2D([], [], color="#444444", label="wrongly\npredicted", **dot | {"marker": "x"}))
-    if set(predicted.tolist()) - set(colours):
-        handles.append(Line2D([], [], color="#e2e2e2", label="region of\nother classes", **dot | {"marker": "s"}))
-    return handles
+    for c, name in facts["classes"].items():
+        yield Line2D([], [], color=colours[int(c)], label=name, **dot)
+    if any(panel.get("distilled", {}).get("places") for panel in panels):
+        look = dot | {"marker": "D", "markeredgecolor": "#444444", "markeredgewidth": 1.2, "markersize": 3.6}
+        yield Line2D([], [], color="white", label="distilled\nimage", **look)
+    if any(panel["targets"] != panel["predicted"] for panel in panels):
+        yield Line2D([], [], color="#444444", label="wrongly\npredicted", **dot | {"marker": "x"})
+    if set(_points_of(panels)[1].tolist()) - set(colours):
+        yield Line2D([], [], color="#e2e2e2", label="region of\nother classes", **dot | {"marker": "s"})
 
 
 KIND = Kind(AnalysisName.boundary, _TITLE, _numbers, _sentence, _figure)
