@@ -99,7 +99,7 @@ class LocalWorkers:
 
 
 local_workers = LocalWorkers()
-"""Those of this process."""
+"""The workers of this process."""
 
 
 def _started() -> tuple[SpawnProcess, Connection]:
