@@ -14,7 +14,7 @@ _SMALL_BATCH = 8
 """Ratio of batch sizes from which a small last batch is pointed out."""
 
 
-def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan, processes: int) -> None:
+def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan, processes: int = 1) -> None:
     """Print what will run, in how many processes, and what exists already."""
     config, data, main = context.config, context.data, evaluations[0]
     say = context.console.say
