@@ -70,6 +70,13 @@ def use_allocated_cpus() -> None:
         torch.set_num_threads(int(cpus))
 
 
+def name_ranks() -> None:
+    """Put into the environment what torch asks for where ranks meet, from what SLURM says of the job's tasks."""
+    from submitit.helpers import TorchDistributedEnvironment
+
+    TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+
+
 def _require_commands() -> None:
     for command in ("sbatch", "srun", "squeue", "scontrol"):
         if shutil.which(command) is None:
