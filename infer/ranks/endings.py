@@ -16,7 +16,7 @@ from infer.ranks.group import Ranks
 from infer.ranks.group import ranks as own_ranks
 
 if TYPE_CHECKING:
-    from torch.distributed import Store
+    from torch.distributed.distributed_c10d import Store
 
 _PATIENCE_S = 5.0
 

@@ -14,7 +14,7 @@ from infer.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, device
-    from torch.distributed import Store
+    from torch.distributed.distributed_c10d import Store
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Variables of the environment by which torchrun names a rank, its group and the place where they meet."""
@@ -74,10 +74,11 @@ class Ranks:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else torch logs a page where a rank is lost
         import torch
         from torch import distributed
+        from torch.distributed.rendezvous import rendezvous
 
         place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         try:
-            store, rank, world = next(distributed.rendezvous("env://", timeout=_TO_MEET))
+            store, rank, world = next(rendezvous("env://", timeout=_TO_MEET))
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             distributed.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=_TO_WAIT)
         except (RuntimeError, ValueError) as error:
@@ -203,6 +204,16 @@ class Ranks:
             distributed.all_reduce(bucket)
         for tensor, total in zip(tensors, bucket.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.detach().copy_(total.view_as(tensor))
+
+    def take_from_first(self, *tensors: "Tensor") -> None:
+        """Replace every tensor by that of rank 0."""
+        from torch import distributed
+
+        if self.count == 1:
+            return
+        with _noticing_losses():
+            for tensor in tensors:
+                distributed.broadcast(tensor.detach(), src=0)
 
     def close(self) -> None:
         """Leave the group: what others have begun with this rank fails."""

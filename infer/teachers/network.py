@@ -14,7 +14,7 @@ from infer.models import build
 from infer.progress import Meter
 from infer.records.names import HISTORY
 from infer.seeds import StreamKey, torch_seed
-from infer.store import Artefact, Workspace
+from infer.store import Artefact, Sharing, Workspace
 from infer.training.draws import Draws
 from infer.training.images import Images, LabelledImages
 from infer.training.loop import FitResult, fit
@@ -26,6 +26,8 @@ from infer.work import Pass, Passes
 
 class TrainedNetwork(Artefact):
     """A network of one architecture, trained in the run's context; the history of its training is kept."""
+
+    sharing = Sharing.together
 
     def __init__(self, context: Context, arch: str) -> None:
         self._context = context

@@ -77,7 +77,8 @@ class Checkpoint:
         unused.
         """
         if ranks.count > 1:
-            return ranks.tell(self._read_if_there()) if ranks.first else ranks.listen()
+            stored: State | None = ranks.tell(self._read_if_there()) if ranks.first else ranks.listen()
+            return stored
         return self._read_if_there()
 
     def _read_if_there(self) -> State | None:
