@@ -5,14 +5,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from infer.analyses.registry import analysis_of, teachers_of
-from infer.config import Config, Stage
+from infer.config import Config, Stage, as_plain
 from infer.console import Console
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
+from infer.files import canonical_json
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import plan_evaluations
 from infer.pipeline.prepare import own_device, prepare
 from infer.ranks import ranks
+from infer.ranks.agreement import require_same
 from infer.stages.make_artefacts import make_apart
 from infer.store import Artefact, Workspace
 from infer.store.artefact import with_ancestors
@@ -33,6 +35,7 @@ def dismiss() -> None:
 
 def follow(config: Config) -> None:
     """Take part in the run until rank 0 dismisses the others."""
+    require_same(canonical_json(as_plain(config)))
     start = ranks.listen()
     if start is None:
         return

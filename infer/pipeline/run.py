@@ -41,7 +41,6 @@ def run(config: Config) -> None:
     Of several ranks the first does; the others take part in its work.
     """
     enter_ranks(config.cluster)
-    require_same(canonical_json(as_plain(config)))
     if ranks.first:
         _run(config)
         dismiss()
@@ -66,6 +65,7 @@ def _run(config: Config) -> None:
             return
     progress = Progress(console)
     with result.recorded(), progress.written_into(folder):
+        require_same(canonical_json(as_plain(config)))
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
         context = prepare(config, folder, console, words, own_device(config), sweep.started if sweep else None)
         context.progress = progress

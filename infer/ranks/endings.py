@@ -4,12 +4,10 @@ Every rank that ends leaves its last words where all can read them; those of a r
 waits long for them, as they only decide on what is printed.
 """
 
-import contextlib
 import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from infer.ranks.group import Ranks
@@ -18,7 +16,8 @@ from infer.ranks.group import ranks as own_ranks
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 3.0
+_LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -79,18 +78,17 @@ def _agreed_line(ranks: Ranks, own: Words) -> str | None:
     is_first_to_speak = store.add("spoken", 1) == 1
     store.set(_key("left", ranks.rank), "")
     if ranks.first:  # it may hold the store, which the others still read
-        list(_read(store, "left", words))
+        list(_read(store, "left", range(ranks.world) if own.failed else words))
     return line_for(words, ranks.world) if is_first_to_speak else None
 
 
 def _read(store: "Store", name: str, wanted: Iterable[int]) -> Iterator[tuple[int, bytes]]:
     """What each of the ``wanted`` ranks has left under ``name``, of those that do so before patience ends."""
-    from torch.distributed import DistStoreError
-
     end = time.monotonic() + _PATIENCE_S
     for rank in wanted:
-        with contextlib.suppress(DistStoreError):
-            store.wait([_key(name, rank)], timedelta(seconds=max(0.01, end - time.monotonic())))
+        while not (there := store.check([_key(name, rank)])) and time.monotonic() < end:
+            time.sleep(_LOOK_EVERY_S)
+        if there:
             yield rank, store.get(_key(name, rank))
 
 

@@ -1,6 +1,7 @@
 """Base class of teachers and students: an artefact that holds or tests a trained network."""
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,6 +33,11 @@ class TrainedNetwork(Artefact):
     def __init__(self, context: Context, arch: str) -> None:
         self._context = context
         self.arch = arch
+
+    @property
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Length and batches of its training."""
 
     @property
     def precision(self) -> Precision:
