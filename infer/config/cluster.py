@@ -18,9 +18,11 @@ _SETTING_OF = {
     "mem": "memory_gb",
     "cpus-per-task": "cpus",
     "gpus-per-node": "gpus",
+    "ntasks-per-node": "gpus_per_job",
+    "nodes": "nodes",
 }
 """sbatch's parameters that are set by a setting of their own."""
-_SUBMITITS = ("output", "error", "open-mode", "nodes", "ntasks-per-node")
+_SUBMITITS = ("output", "error", "open-mode")
 """sbatch's parameters without which submitit loses sight of its jobs."""
 _SLURM_SIGNALS_EARLY_S = 60
 

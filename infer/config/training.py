@@ -68,7 +68,7 @@ class BatchNorm(str, Enum):
     """Images whose statistics batch norm takes where several ranks share a batch."""
 
     sync = "sync"
-    """Those of all ranks: the numbers are those of one process."""
+    """The images of all ranks: the numbers are those of one process."""
     per_rank = "per_rank"
     """Each rank's own, as under torch's DataParallel; rank 0's running statistics are kept."""
 

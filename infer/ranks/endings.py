@@ -83,7 +83,7 @@ def _agreed_line(ranks: Ranks, own: Words) -> str | None:
 
 
 def _read(store: "Store", name: str, wanted: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-    """What each of the ``wanted`` ranks has left under ``name``, of those that do so before patience ends."""
+    """Values that the ``wanted`` ranks have left under ``name``, of those that do so before patience ends."""
     end = time.monotonic() + _PATIENCE_S
     for rank in wanted:
         while not (there := store.check([_key(name, rank)])) and time.monotonic() < end:

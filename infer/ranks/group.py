@@ -233,4 +233,4 @@ def _noticing_losses() -> Iterator[None]:
 
 
 ranks = Ranks()
-"""Those of this process."""
+"""The ranks of this process."""

@@ -29,7 +29,7 @@ def environments(count: int) -> list[dict[str, str]]:
 
 
 def on_ranks(count: int, folder: Path, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What ``work``, a function of a module, returns in each of ``count`` ranks that compute together.
+    """Values that ``work``, a function of a module, returns in each of ``count`` ranks that compute together.
 
     ``folder`` is for their answers.
     """
