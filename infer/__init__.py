@@ -39,6 +39,7 @@ Layers with a star are imported without torch, so that commands answer at once.
     normalisation.py    mean and standard deviation of pixels
     torch_load.py       other programs' ``torch.save`` files, read without running code
     work.py *           the work of an artefact: passes of images through networks
+    ranks/ *            several processes that share one piece of work: what they tell each other
     interruption.py *   signals that end the program, obeyed where work can be kept
     seeds.py *          independent streams of random numbers
     words.py *          words of command lines, names of files

@@ -1,5 +1,6 @@
 """Command line of ``launch.py``: Hydra composes the config, the pipeline runs it, errors end in one line."""
 
+import os
 import sys
 
 import hydra
@@ -13,6 +14,7 @@ from infer.errors import UsageError
 from infer.interruption import interruption
 from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
+from infer.ranks import ranks
 from infer.sweep import callback, jobs
 from infer.words import with_home_quoted
 
@@ -42,11 +44,20 @@ def main() -> None:
 def _answer() -> None:
     """Print the help, or launch what was typed."""
     _refuse_flags(sys.argv[1:])
+    _join_ranks()
     register_all()
     if help.is_asked(sys.argv[1:]):
         print(help.text(conf_folder(), sys.argv[1:]))
     else:
         _launch()
+
+
+def _join_ranks() -> None:
+    """Meet the other ranks where torchrun has started several; rank 0 alone prints and has a folder."""
+    ranks.start()
+    if not ranks.first:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 # until the process ends
+        sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null"]
 
 
 def _refuse_flags(words: list[str]) -> None:

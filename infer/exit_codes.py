@@ -14,6 +14,7 @@ from infer.console import printing
 from infer.errors import INTERRUPTED, UsageError, describe, exit_code_for
 from infer.explanations import FOREIGN, explain
 from infer.interruption import Terminated
+from infer.ranks import LostRank, last_words
 from infer.words import visible
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -54,8 +55,10 @@ def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None
 
 
 def _report_interruption(interruption: KeyboardInterrupt) -> int:
+    line = last_words("Interrupted. What was finished is kept; the same command goes on from there.")
     with contextlib.suppress(OSError):  # a terminal that was closed
-        print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        if line:
+            print(f"\n{line}", file=sys.stderr)
     return interruption.exit_code if isinstance(interruption, Terminated) else INTERRUPTED
 
 
@@ -63,5 +66,7 @@ def _report(error: Exception) -> int:
     if _wants_traceback:
         raise error
     shown = UsageError(explain(error)) if isinstance(error, FOREIGN) else error
-    print(f"infer: {visible(describe(shown))}", file=sys.stderr)
+    lost = isinstance(error, LostRank)
+    if line := last_words(describe(shown), failed=not lost, lost=lost):
+        print(f"infer: {visible(line)}", file=sys.stderr)
     return exit_code_for(shown)

@@ -11,7 +11,7 @@ from infer.analyses.sample import Sample
 from infer.config import Stage
 from infer.context import Context
 from infer.methods.sets.features import head_of
-from infer.store import Artefact, Workspace
+from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.network import TrainedNetwork
 from infer.training.images import LabelledImages
@@ -27,6 +27,7 @@ class Outputs(Artefact):
 
     kind = "features"
     stage = Stage.report
+    sharing = Sharing.together
 
     def __init__(self, context: Context, probe: TrainedNetwork, sample: Sample) -> None:
         self._context = context

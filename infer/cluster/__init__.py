@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
+from infer.ranks import ranks
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["enter_job", "prepare", "wait_for_jobs"]
+__all__ = ["enter_job", "enter_ranks", "prepare", "wait_for_jobs"]
 
 
 def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: Path, num_jobs: int) -> None:
@@ -36,6 +37,15 @@ def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:
         from infer.cluster import slurm
 
         slurm.wait_for_jobs(sweep_folder)
+
+
+def enter_ranks(cluster: ClusterConfig) -> None:
+    """Meet the other ranks of this process's job, if there are any."""
+    if isinstance(cluster, SlurmCluster) and cluster.gpus_per_job > 1:
+        from infer.cluster import slurm
+
+        slurm.name_ranks()
+    ranks.start()
 
 
 def enter_job(cluster: ClusterConfig) -> "torch.device | None":

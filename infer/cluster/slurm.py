@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -40,6 +41,8 @@ def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -
         raise SystemExit(0)
     _require_commands()
     _require_package_in_jobs()
+    if cluster.gpus_per_job > 1:  # srun, in the job: the end of one rank is the end of all
+        os.environ["SLURM_KILL_BAD_EXIT"] = "1"
     _watch_jobs()
 
 
@@ -68,6 +71,18 @@ def use_allocated_cpus() -> None:
         import torch
 
         torch.set_num_threads(int(cpus))
+
+
+def name_ranks() -> None:
+    """Put into the environment what torch asks for where ranks meet, from what SLURM says of the job's tasks."""
+    from submitit.helpers import TorchDistributedEnvironment
+
+    named = TorchDistributedEnvironment()
+    try:
+        socket.gethostbyname(named.master_addr)
+    except OSError:  # the nodes' names are SLURM's own
+        named.master_addr = os.environ.get("SLURM_LAUNCH_NODE_IPADDR", named.master_addr)
+    named.export(set_cuda_visible_devices=False, overwrite=True)
 
 
 def _require_commands() -> None:

@@ -18,9 +18,11 @@ _SETTING_OF = {
     "mem": "memory_gb",
     "cpus-per-task": "cpus",
     "gpus-per-node": "gpus",
+    "ntasks-per-node": "gpus_per_job",
+    "nodes": "nodes",
 }
 """sbatch's parameters that are set by a setting of their own."""
-_SUBMITITS = ("output", "error", "open-mode", "nodes", "ntasks-per-node")
+_SUBMITITS = ("output", "error", "open-mode")
 """sbatch's parameters without which submitit loses sight of its jobs."""
 _SLURM_SIGNALS_EARLY_S = 60
 
@@ -58,7 +60,12 @@ class SlurmCluster(ClusterConfig):
     """Main memory in GB; null: the cluster's default."""
     gpus: int | None = 1
     """0 on a cluster without GPUs; null: left to ``additional``, for example ``gres``."""
+    gpus_per_job: int = 1
+    """Ranks that share the work of one job, each with a GPU of its own (with gpus=0 without)."""
+    nodes: int = 1
+    """Machines that the ranks of a job are spread over, the same number on each; ``memory_gb`` is that of each."""
     cpus: int = 4
+    """CPUs of a job, of each rank where there are several."""
     partition: str | None = None
     """null: the cluster's default, as for ``account`` and ``qos``."""
     account: str | None = None
@@ -78,11 +85,12 @@ class SlurmCluster(ClusterConfig):
     """Print the script that sbatch would get, and submit nothing."""
 
     def __post_init__(self) -> None:
-        for key in ("time_min", "memory_gb", "cpus", "array_parallelism", "signal_delay_s"):
+        for key in ("time_min", "memory_gb", "cpus", "array_parallelism", "signal_delay_s", "gpus_per_job", "nodes"):
             require_at_least(1, f"cluster.{key}", getattr(self, key))
         for key in ("gpus", "requeues"):
             require_at_least(0, f"cluster.{key}", getattr(self, key))
         self._require_time_to_work()
+        self._require_even_ranks()
         for parameter in self.additional:
             _require_additional(parameter)
 
@@ -95,6 +103,21 @@ class SlurmCluster(ClusterConfig):
             self.time_min,
             f"with cluster.signal_delay_s={self.signal_delay_s} it must be at least {least}, "
             "so that a job has a minute before it is told to stop",
+        )
+
+    def _require_even_ranks(self) -> None:
+        """Refuse ranks that the nodes cannot have the same number of, or two settings for the number of GPUs."""
+        require(
+            self.gpus_per_job % self.nodes == 0,
+            "cluster.gpus_per_job",
+            self.gpus_per_job,
+            f"cluster.nodes={self.nodes} must divide it, e.g. cluster.gpus_per_job={self.nodes}",
+        )
+        require(
+            self.gpus_per_job == 1 or self.gpus in (0, 1, None),
+            "cluster.gpus",
+            self.gpus,
+            f"with cluster.gpus_per_job={self.gpus_per_job} leave it out: each rank has a GPU",
         )
 
 

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any
 
 from infer.config.checks import require, require_at_least, require_fraction, require_positive
+from infer.ranks import ranks
 
 _RECIPE = (
     "epochs",
@@ -61,6 +62,15 @@ class Crop(str, Enum):
 
     padded = "padded"
     resized = "resized"
+
+
+class BatchNorm(str, Enum):
+    """Images whose statistics batch norm takes where several ranks share a batch."""
+
+    sync = "sync"
+    """The images of all ranks: the numbers are those of one process."""
+    per_rank = "per_rank"
+    """Each rank's own, as under torch's DataParallel; rank 0's running statistics are kept."""
 
 
 class Normalise(str, Enum):
@@ -120,6 +130,8 @@ class Training:
     """Greatest aspect ratio for ``crop=resized``; the least is 1 / crop_ratio_max."""
     flip: bool = True
     """Mirror half of the images left to right."""
+    batch_norm: BatchNorm = BatchNorm.sync
+    """Statistics of batch norm with several ranks: ``per_rank`` for protocols that were run with DataParallel."""
     normalise: Normalise = Normalise.dataset
     """Mean and std that the network is trained and tested with, whatever the data set: ImageNet's (RDED), or CIFAR-10's
     on CIFAR-100 too (SRe2L). Teachers and students have a setting each."""
@@ -161,6 +173,8 @@ class Training:
         recipe = {key: None if key in idle else getattr(self, key) for key in _RECIPE}
         defaults = {field.name: field.default for field in fields(Training)}
         used = {key: getattr(self, key) for key in _NAMED_WHEN_USED if key not in idle}
+        if self.batch_norm is BatchNorm.per_rank and ranks.world > 1:
+            used["batch_norm"] = f"per_rank of {ranks.world}"
         return recipe | {key: value for key, value in used.items() if value != defaults[key]}
 
     def _without_effect(self) -> set[str]:

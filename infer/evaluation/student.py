@@ -22,6 +22,7 @@ from infer.store import Artefact, Workspace
 from infer.store.files import save_tensors
 from infer.teachers.network import TrainedNetwork
 from infer.training.images import LabelledImages
+from infer.training.plan import Plan
 from infer.training.scoring import TestOutcome
 from infer.work import Work
 
@@ -52,11 +53,15 @@ class Student(TrainedNetwork):
         super().__init__(context, arch)
         self._labelled = labelled
         self.repeat = repeat
-        self.plan = student_plan(context, labelled.images, labelled.steps, arch, labelled.labels.overrides)
+        self._plan = student_plan(context, labelled.images, labelled.steps, arch, labelled.labels.overrides)
 
     @property
     def name(self) -> str:
         return f"{self._labelled.images.name}-{self._labelled.labels.mode}-{self.arch}-{self.repeat}"
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
 
     @property
     def precision(self) -> Precision:

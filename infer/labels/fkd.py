@@ -30,7 +30,8 @@ from infer.labels.ensemble import Ensemble
 from infer.methods.sets.base import TrainingSet
 from infer.normalisation import Normalisation
 from infer.ranges import consecutive
-from infer.store import Artefact, Workspace
+from infer.ranks import ranks
+from infer.store import Artefact, Sharing, Workspace
 from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch, BatchSource
 from infer.training.draws import Draws, EpochDraws, StoredDraws
@@ -78,6 +79,8 @@ class FkdChunk(Artefact):
 class TeachersFkdChunk(FkdChunk):
     """Batches that are drawn from the run's seed, labelled by its teachers."""
 
+    sharing = Sharing.together
+
     def __init__(
         self, context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, epochs: range
     ) -> None:
@@ -124,12 +127,20 @@ class TeachersFkdChunk(FkdChunk):
         for epoch in self.epochs:
             labelled = []
             for part in (part for batch in source.epoch(epoch) for part in batch.parts(self._plan.part_size)):
-                labelled.append(teachers_logits(part.images))
-                done += len(part.index)
+                if part.division is None:
+                    labelled.append(teachers_logits(part.images))
+                    done += len(part.index)
+                else:
+                    with part.division.as_one():
+                        labelled.append(teachers_logits(part.images)[: part.division.own])
+                    done += part.division.total
                 on_images(done)
-            logits = torch.cat(labelled)
+            values, classes = self._pruned(torch.cat(labelled))
+            if ranks.count > 1:
+                sizes = [len(part) for part in labelled]
+                values, classes = _in_order(values, sizes), None if classes is None else _in_order(classes, sizes)
             size = self._context.data.image_size
-            yield self._batches(draws.of(self._plan, epoch, (size, size)), *self._pruned(logits))
+            yield self._batches(draws.of(self._plan, epoch, (size, size)), values, classes)
 
     def _pruned(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
         """``logits`` as they are stored, and their classes."""
@@ -213,6 +224,12 @@ class FkdLabels(Labels):
             for name in self._context.obtain(chunk)["files"]:
                 _link_or_copy(self._context.folder(chunk) / name, folder / name)
         return {"mode": self.mode, "epochs": self.num_epochs, "form": self.form.facts()}
+
+
+def _in_order(rows: Tensor, sizes: list[int]) -> Tensor:
+    """The rows of all ranks, each of which has ``sizes`` rows of one part after the other."""
+    of_ranks = zip(*ranks.gathered(rows.split(sizes)), strict=True)
+    return torch.cat([rows for of_part in of_ranks for rows in of_part])
 
 
 def teachers_labels(

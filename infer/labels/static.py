@@ -18,7 +18,7 @@ from infer.methods.budget import LOGIT_BYTES
 from infer.methods.sets.base import Block, DistilledArtefact
 from infer.normalisation import Normalisation
 from infer.records.names import LABELS
-from infer.store import Artefact, Workspace
+from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 from infer.training.batches import Batch
@@ -36,6 +36,7 @@ class BlockLogits(Artefact):
 
     kind = "labels"
     stage = Stage.relabel
+    sharing = Sharing.together
 
     def __init__(self, context: Context, teacher: Teacher, block: Block) -> None:
         self._context = context

@@ -28,6 +28,7 @@ from infer.environment import available_memory_bytes
 from infer.interruption import interruption
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
+from infer.ranks import ranks
 from infer.stages.make_artefacts import make_in_turn
 
 _PATIENCE_S = 20.0
@@ -52,7 +53,7 @@ def num_processes(context: Context, plan: ArtefactPlan) -> int:
     that was typed is lowered, and that is said, where memory does not suffice.
     """
     asked, left = context.config.processes, to_make(context, plan)
-    if not left or context.device.type != "cpu":
+    if not left or context.device.type != "cpu" or ranks.world > 1:
         return 1
     side_by_side = torch.get_num_threads() if context.threads == 1 else 1
     wanted = min(side_by_side if asked == AUTO else int(asked), len(left))

@@ -12,7 +12,9 @@ from infer.methods.sets.features import head_of
 from infer.models.outline import outline
 from infer.pipeline.plan import ArtefactPlan
 from infer.pipeline.tracking import check_tracker
+from infer.ranks import ranks
 from infer.store import Artefact
+from infer.teachers.network import TrainedNetwork
 from infer.teachers.teacher import Teacher
 
 
@@ -21,6 +23,7 @@ def check(context: Context, plan: ArtefactPlan) -> None:
     check_tracker(context.config.tracker)
     _check_networks(context)
     _check_weights(context, plan.get(Stage.squeeze, []))
+    _check_ranks(context, plan)
     for stage in context.config.stages:
         for artefact in plan.get(stage, []):
             if stage in context.forced or not context.store.exists(artefact):
@@ -63,6 +66,21 @@ def _check_weights(context: Context, teachers: list[Artefact]) -> None:
     for teacher in teachers:
         if isinstance(teacher, Teacher) and teacher.weights and not context.store.exists(teacher):
             teacher.fitted(teacher.weights, _outline(context, teacher.arch))
+
+
+def _check_ranks(context: Context, plan: ArtefactPlan) -> None:
+    """Refuse more ranks than images that pass a network together in a training that is to be."""
+    group = {Stage.squeeze: "teachers", Stage.evaluate: "evaluate"}
+    for stage in context.config.stages:
+        for network in plan.get(stage, []):
+            if not isinstance(network, TrainedNetwork) or context.store.exists(network):
+                continue
+            together = network.plan.part_size
+            if together < ranks.world:
+                raise UsageError(
+                    f"{ranks.world} ranks cannot share the {together} images that pass {network.arch} together. Start "
+                    f"at most {together}, or type a larger {group[stage]}.batch_size"
+                )
 
 
 def _outline(context: Context, arch: str) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from infer import environment
+from infer.cluster import enter_job
 from infer.config import Config
 from infer.config.evaluate import TestSplit
 from infer.config.root import AUTO
@@ -16,6 +17,7 @@ from infer.costs.stand_in import stand_in
 from infer.data import DatasetConfig, load
 from infer.data.base import ImageDataset
 from infer.data.holdout import holdout
+from infer.ranks import ranks
 from infer.records.names import CACHE
 from infer.store import Store
 
@@ -70,6 +72,14 @@ def _threads(config: Config, image_size: int, device: torch.device) -> int:
     if image_size <= _SMALL_IMAGES:
         return 1
     return given if config.processes == AUTO else max(1, given // int(config.processes))
+
+
+def own_device(config: Config) -> torch.device | None:
+    """The GPU that the cluster gives this process for itself, or that of its rank; None: what the settings name."""
+    own_gpu = enter_job(config.cluster)
+    if ranks.world > 1 and config.device != "cpu":
+        return ranks.device(config.device)
+    return own_gpu if config.device in ("auto", "cuda") else None
 
 
 def _describe(device: torch.device) -> dict[str, Any]:

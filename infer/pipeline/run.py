@@ -3,23 +3,26 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 
-from infer.cluster import enter_job
-from infer.config import Config, Stage
+from infer.cluster import enter_ranks
+from infer.config import Config, Stage, as_plain
 from infer.console import Console
 from infer.context import Context
 from infer.costs import to_make
+from infer.files import canonical_json
 from infer.pipeline import announcement, preflight
+from infer.pipeline.follow import dismiss, follow, lead
 from infer.pipeline.local_workers import SharedRun, local_workers, num_processes
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
-from infer.pipeline.prepare import prepare
+from infer.pipeline.prepare import own_device, prepare
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.scale import expected_costs, measured_costs
 from infer.pipeline.tracking import tracking
 from infer.progress import Progress
+from infer.ranks import ranks
+from infer.ranks.agreement import require_same
 from infer.records.names import LOG
 from infer.records.runs import FAILED, sweep_jobs
 from infer.records.sweeps import read_sweep
@@ -35,7 +38,19 @@ _MAKING = {
 
 
 def run(config: Config) -> None:
-    """Run the stages that the settings name and leave a record of them in the run's folder."""
+    """Run the stages that the settings name and leave a record of them in the run's folder.
+
+    Of several ranks the first does; the others take part in its work.
+    """
+    enter_ranks(config.cluster)
+    if ranks.first:
+        _run(config)
+        dismiss()
+    else:
+        follow(config)
+
+
+def _run(config: Config) -> None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
@@ -52,8 +67,9 @@ def run(config: Config) -> None:
             return
     progress = Progress(console)
     with result.recorded(), progress.written_into(folder):
+        require_same(canonical_json(as_plain(config)))
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
-        context = prepare(config, folder, console, words, _own_device(config), sweep.started if sweep else None)
+        context = prepare(config, folder, console, words, own_device(config), sweep.started if sweep else None)
         context.progress = progress
         result.add_environment(context)
         shared = SharedRun(config, folder, context.order, in_sweep=sweep is not None and sweep.compares)
@@ -69,6 +85,7 @@ def run(config: Config) -> None:
             progress.forecast.processes = processes
         announcement.announce(context, evaluations, plan, processes)
         result.begin()
+        lead(context, evaluations)
         if config.scale.measures_costs:
             costs = expected_costs(context, plan)
             result.add_costs(costs)
@@ -107,12 +124,6 @@ def _reason_to_skip(config: Config, sweep: Path) -> str | None:
     most = config.sweep.stop_on_failure
     failed = sum(job.state == FAILED for job in sweep_jobs(sweep)) if most else 0
     return f"{failed} failed before it (sweep.stop_on_failure={most})" if most and failed >= most else None
-
-
-def _own_device(config: Config) -> torch.device | None:
-    """The GPU that the cluster gives this process for itself, unless the settings name another device."""
-    own_gpu = enter_job(config.cluster)
-    return own_gpu if config.device in ("auto", "cuda") else None
 
 
 def _choices(chosen: Mapping[str, str | None]) -> dict[str, str | None]:

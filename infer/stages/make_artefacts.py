@@ -6,7 +6,8 @@ from infer.config import Stage
 from infer.console import duration
 from infer.context import Context
 from infer.progress.views import ARTEFACTS
-from infer.store import Artefact
+from infer.ranks import ranks
+from infer.store import Artefact, Sharing
 
 
 def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) -> None:
@@ -16,9 +17,18 @@ def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) ->
     context.console.say(stage.value, style="bold")
     context.progress.stage = stage.value
     with context.progress.meter(f"{stage.value}, all", len(artefacts), ARTEFACTS, stage.value) as meter:
+        if apart := [artefact for artefact in artefacts if ranks.world > 1 and artefact.sharing is Sharing.apart]:
+            ranks.tell([artefact.signature for artefact in apart])
+            make_apart(context, apart)
         make_in_turn(context, artefacts, meter.advance_to)
     account = context.account[stage]
     context.console.say(f"  {account.made} made, {account.reused} reused, {duration(account.seconds)}")
+
+
+def make_apart(context: Context, artefacts: Sequence[Artefact]) -> None:
+    """Make ``artefacts`` with the other ranks, which do the same: each makes whole ones, and all end together."""
+    make_in_turn(context, artefacts)
+    ranks.gathered(None)
 
 
 def make_in_turn(

@@ -1,6 +1,6 @@
 """Store of artefacts: each is made once, named by its signature, verified when read and never half-written."""
 
-from infer.store.artefact import Artefact, Workspace
+from infer.store.artefact import Artefact, Sharing, Workspace
 from infer.store.reuse import BusyArtefact, MissingArtefact, Store
 
-__all__ = ["Artefact", "BusyArtefact", "MissingArtefact", "Store", "Workspace"]
+__all__ = ["Artefact", "BusyArtefact", "MissingArtefact", "Sharing", "Store", "Workspace"]

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +24,17 @@ class Workspace:
     scratch: Path
 
 
+class Sharing(Enum):
+    """Way in which several ranks make an artefact."""
+
+    first = "first"
+    """Rank 0 alone makes it."""
+    together = "together"
+    """All ranks run ``make``, which divides the work; rank 0 keeps what it has written."""
+    apart = "apart"
+    """Artefacts of one kind are made side by side, each whole by one rank, which keeps it itself."""
+
+
 class Artefact(ABC):
     """A piece of work whose result is kept in a folder named after everything that determines it.
 
@@ -32,6 +44,7 @@ class Artefact(ABC):
     kind: ClassVar[str]
     """The folder of ``outputs/`` that holds it."""
     stage: ClassVar[Stage]
+    sharing: ClassVar[Sharing] = Sharing.first
     version: ClassVar[int] = 1
     """Version of the content; raise it when the same settings no longer give the same content."""
 

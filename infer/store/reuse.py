@@ -17,7 +17,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ from filelock import FileLock, Timeout
 
 from infer.errors import RunError, UsageError
 from infer.files import listing, sealed, write_json
+from infer.ranks import ranks
 from infer.records.artefacts import DamagedArtefact, is_whole, read_verified_record
 from infer.records.names import LOCKS, MAKING, RECORD, SET_ASIDE
-from infer.store.artefact import Artefact, Workspace
+from infer.store.artefact import Artefact, Sharing, Workspace
 from infer.store.files import flush_to_disk
 
 log = logging.getLogger(__name__)
 SCRATCH = "scratch"
+_LOOK_EVERY_S = 0.5
 _LOCKS_DO_NOT_WORK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EIO)
 
 
@@ -60,6 +62,8 @@ class Store:
         """False where it is processes of the same run that are waited for."""
         self._describe_maker = describe_maker
         self._verified: dict[str, dict[str, Any]] = {}
+        self.known_to_ranks: Set[str] = frozenset()
+        """Signatures of the artefacts that other ranks can make together with this one."""
 
     def folder(self, artefact: Artefact) -> Path:
         """The folder of ``artefact``, existing or not."""
@@ -85,8 +89,11 @@ class Store:
         """The record of ``artefact``, and True if this call made it.
 
         A damaged one is reported, set aside and made again. Raises MissingArtefact when it is absent or damaged and
-        ``may_make`` is false; BusyArtefact when another process is making it and ``wait`` is false.
+        ``may_make`` is false; BusyArtefact when another process is making it and ``wait`` is false. A rank that works
+        together with others waits until rank 0 has seen to it.
         """
+        if ranks.follows:
+            return self._awaited(artefact), False
         try:
             return self.record(artefact), False
         except MissingArtefact:
@@ -102,12 +109,22 @@ class Store:
                 self._make(artefact)
                 return self.record(artefact), True
 
+    def _awaited(self, artefact: Artefact) -> dict[str, Any]:
+        """The record of ``artefact`` as soon as it is there and whole: disks of other machines show it late."""
+        while True:
+            try:
+                return self.record(artefact)
+            except MissingArtefact:
+                time.sleep(_LOOK_EVERY_S)
+
     def set_aside(self, artefact: Artefact, but_not_of: str) -> None:
         """Move an artefact out of the way, keeping it, so that the next ``obtain`` makes it again.
 
         One that was made under the order ``but_not_of`` stays: of several processes that are told to make it again,
         only the first does. Times would not tell, since clocks of two machines differ.
         """
+        if ranks.follows:
+            return
         with self._lock(artefact), contextlib.suppress(MissingArtefact):
             (self._making_folder(artefact) / RECORD).unlink(missing_ok=True)  # finished, but before this order
             self._verified.pop(artefact.signature, None)  # another process may have made it again meanwhile
@@ -177,12 +194,22 @@ class Store:
         _empty_but_for_scratch(making)
         goes_on = any((making / SCRATCH).iterdir())
         started = time.monotonic()
-        facts = artefact.make(Workspace(folder=making, scratch=making / SCRATCH))
+        facts = self._made(artefact, Workspace(folder=making, scratch=making / SCRATCH))
         seconds = time.monotonic() - started
         record = self._new_record(artefact, making, facts, seconds)
         if not goes_on:  # else a part of the time is missing
             record["work"] = {"kind": artefact.work.kind, "units": artefact.work.units, "seconds": seconds}
         write_json(making / RECORD, sealed(record))  # scores stand in it and nowhere else
+
+    def _made(self, artefact: Artefact, workspace: Workspace) -> dict[str, Any]:
+        """Facts of ``artefact``, made with all ranks where that is its way and they do nothing else."""
+        all_take_part = artefact.sharing is Sharing.together and artefact.signature in self.known_to_ranks
+        if not all_take_part or ranks.count > 1:
+            with ranks.together(False):
+                return artefact.make(workspace)
+        ranks.tell(artefact.signature)
+        with ranks.together():
+            return artefact.make(workspace)
 
     def _new_record(self, artefact: Artefact, folder: Path, facts: dict[str, Any], seconds: float) -> dict[str, Any]:
         files = listing(path for path in folder.iterdir() if path.name != SCRATCH)

@@ -22,6 +22,7 @@ from infer.errors import UsageError, describe, is_interruption
 from infer.explanations import FOREIGN, explain
 from infer.files import require_writable
 from infer.pipeline.settings import settings_of
+from infer.ranks import ranks
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
 from infer.words import hydra_quoted
@@ -68,6 +69,11 @@ def _without_hydra(composed: DictConfig) -> DictConfig:
 
 def _start(sweep: DictConfig) -> None:
     global started_sweep
+    if ranks.world > 1:
+        raise UsageError(
+            f"a sweep was started by {ranks.world} ranks, which share the work of one run. Leave out torchrun, and "
+            "type cluster=slurm cluster.gpus_per_job=<ranks> for jobs of several ranks each"
+        )
     loader = GlobalHydra.instance().config_loader()
     swept, overrides = jobs_of(sweep, loader)
     sweep.outputs = os.path.expanduser(sweep.outputs)

@@ -41,7 +41,13 @@ def set_in_name(method: str, ipc: int) -> str:
     return method if method == "imported" else f"{method}-ipc{ipc}"
 
 
+def on_each_node(count: int | None, nodes: int, of_each: int | None = 1) -> int | None:
+    """``count`` things that ``nodes`` machines have the same number of, times ``of_each``; None where that is."""
+    return None if of_each is None or count is None else count // nodes * of_each
+
+
 def register() -> None:
     """Let conf/ name folders by what a job is."""
     OmegaConf.register_new_resolver("set_in_name", set_in_name, replace=True)
+    OmegaConf.register_new_resolver("on_each_node", on_each_node, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)

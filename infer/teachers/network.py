@@ -17,7 +17,7 @@ from infer.normalisation import Normalisation, Renormalise
 from infer.progress import Meter
 from infer.records.names import HISTORY
 from infer.seeds import StreamKey, torch_seed
-from infer.store import Artefact, Workspace
+from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.draws import Draws
 from infer.training.images import Images, LabelledImages
@@ -33,12 +33,18 @@ _WEIGHTS = "model.safetensors"
 class TrainedNetwork(Artefact):
     """A network of one architecture, trained in the run's context; the history of its training is kept."""
 
+    sharing = Sharing.together
     role: ClassVar[str]
     """Role among the parents of what is computed through it: teacher or student."""
 
     def __init__(self, context: Context, arch: str) -> None:
         self._context = context
         self.arch = arch
+
+    @property
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Length and batches of its training."""
 
     @property
     def precision(self) -> Precision:

@@ -67,14 +67,15 @@ class Teacher(TrainedNetwork):
 
     @property
     def work(self) -> Work:
-        return Work(self.test_passes() if self.weights else self.passes(self._plan))
+        return Work(self.test_passes() if self.weights else self.passes(self.plan))
 
     @property
     def expected_bytes(self) -> int:
         return self.weight_bytes
 
     @property
-    def _plan(self) -> Plan:
+    def plan(self) -> Plan:
+        """Length and batches of its training, if it is trained."""
         return Plan(self._context.config.teachers, num_images=sum(self._context.data.train_counts))
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Teacher(TrainedNetwork):
 
     def _train(self, workspace: Workspace) -> dict[str, Any]:
         context, data, settings = self._context, self._context.data, self._context.config.teachers
-        plan = self._plan
+        plan = self.plan
         network, result = self.train(
             workspace,
             task=f"squeeze {self.arch}",

@@ -1,5 +1,6 @@
 """The batches of an epoch, formed on the device from the random numbers of the whole epoch."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
@@ -11,7 +12,9 @@ from torch import Tensor
 from infer.config.training import Crop
 from infer.data.on_demand import OnDemand
 from infer.errors import UsageError
+from infer.ranks import ranks
 from infer.training.augment import crop_and_flip, pad_with_black, pick, resized_crop_and_flip, shuffled_lines
+from infer.training.division import Division
 from infer.training.draws import Draws, EpochDraws
 from infer.training.images import Images
 from infer.training.mixing import cut_and_paste, mix, share_kept
@@ -36,23 +39,67 @@ class Batch:
     """Epoch whose draws it uses."""
     first: int = 0
     """Position of its first image in that epoch's order."""
+    division: Division | None = None
+    """Division over the ranks of the images that pass the network with these; None with one rank."""
+    pieces: "tuple[Batch, ...]" = ()
+    """This rank's images of every part of the batch; none with one rank."""
 
     def parts(self, size: int) -> Iterator["Batch"]:
         """The batch in parts of ``size`` images, the last of what is left; a single image left joins the part before
         it, as batch norm cannot use it alone."""
+        if self.pieces:
+            yield from self.pieces
+            return
         count = len(self.index)
         if count <= size:
             yield self
             return
-        bounds = [*range(0, count, size), count]
-        if bounds[-1] - bounds[-2] == 1 < size:
-            bounds.pop(-2)
-        for start, stop in pairwise(bounds):
-            rows = slice(start, stop)
-            partner = None if self.partner is None else self.partner[rows]
-            yield replace(
-                self, images=self.images[rows], index=self.index[rows], partner=partner, first=self.first + start
-            )
+        for rows in _parts_of(count, size):
+            yield self.rows(rows, self.first + rows.start)
+
+    def rows(self, rows: slice, first: int) -> "Batch":
+        """The images ``rows``, the first of which is number ``first`` of the epoch."""
+        partner = None if self.partner is None else self.partner[rows]
+        return replace(self, images=self.images[rows], index=self.index[rows], partner=partner, first=first)
+
+
+def _parts_of(count: int, size: int) -> list[slice]:
+    """Rows of the parts of ``count`` images in which ``Batch.parts`` divides them."""
+    bounds = [*range(0, count, size), count]
+    if count > size and bounds[-1] - bounds[-2] == 1 < size:
+        bounds.pop(-2)
+    return list(itertools.starmap(slice, pairwise(bounds)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """Images of a batch that this rank forms: those that it shows, then others that are mixed into them."""
+
+    needed: Tensor
+    """int64 [n]: their positions in the epoch's order."""
+    partner: Tensor | None
+    """int64 [n]: place among them of the image mixed into each; itself for those that are not shown."""
+    pieces: list[tuple[slice, int, Division]]
+    """Rows, first position in the epoch and division of every part."""
+
+    @classmethod
+    def of(cls, draws: EpochDraws, rows: slice, part_size: int) -> "_Shown":
+        """This rank's images of the batch ``rows``, which passes in parts of ``part_size``."""
+        pieces, positions, count = [], [], 0
+        for part in _parts_of(rows.stop - rows.start, part_size):
+            division = Division.of(part.stop - part.start)
+            first, shown = rows.start + part.start + division.shown.start, division.shown.stop - division.shown.start
+            pieces.append((slice(count, count + shown), first, division))
+            positions.append(torch.arange(first, first + shown))
+            count += shown
+        own = torch.cat(positions)
+        if draws.partner is None:
+            return cls(own, None, pieces)
+        partner = rows.start + draws.partner[own]
+        needed = torch.cat([own, partner[~torch.isin(partner, own)]])
+        place = torch.empty(rows.stop - rows.start, dtype=torch.int64)
+        place[needed - rows.start] = torch.arange(len(needed))
+        return cls(needed, torch.cat([place[partner - rows.start], torch.arange(count, len(needed))]), pieces)
 
 
 class _Canvas(NamedTuple):
@@ -91,6 +138,9 @@ class BatchSource:
         host_draws = self._draws.of(self._plan, epoch, self._size)
         draws = host_draws.to(self._images.pixels.device)
         bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
+        if ranks.count > 1:
+            yield from self._divided_epoch(host_draws, epoch, first)
+            return
         batches = [slice(start, stop) for start, stop in islice(bounds, first, len(self._plan.steps_of(epoch)))]
         source = self._draws.stored_epoch(epoch)
         canvases: Iterator[_Canvas]
@@ -101,6 +151,22 @@ class BatchSource:
         for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True), start=first):
             yield self._batch(draws, rows, canvas, number, source)
 
+    def _divided_epoch(self, host_draws: EpochDraws, epoch: int, first: int) -> Iterator[Batch]:
+        """``epoch`` as this rank shows it: its rows of every part of every batch, mixed with images of all rows."""
+        draws = host_draws.to(self._images.pixels.device)
+        bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
+        batches = islice(itertools.starmap(slice, bounds), first, len(self._plan.steps_of(epoch)))
+        shown = [_Shown.of(host_draws, rows, self._plan.part_size) for rows in batches]
+        canvases: Iterator[_Canvas]
+        if self._held is None:
+            canvases = prefetched(self._load, [host_draws.order[each.needed] for each in shown])
+        else:
+            canvases = (_Canvas(self._held, draws.order[each.needed]) for each in shown)
+        for number, (each, canvas) in enumerate(zip(shown, canvases, strict=True), start=first):
+            whole = self._batch(draws, each.needed, canvas, number, self._draws.stored_epoch(epoch), each.partner)
+            pieces = (replace(whole.rows(rows, place), division=division) for rows, place, division in each.pieces)
+            yield replace(whole, pieces=tuple(pieces))
+
     def _load(self, index: Tensor) -> _Canvas:
         """A canvas of the images ``index`` alone, of a set on demand."""
         images = self._images.pixels[index]
@@ -109,19 +175,30 @@ class BatchSource:
     def _padded(self, pixels: Tensor) -> Tensor:
         return pad_with_black(pixels, self._images.black, self._padding)
 
-    def _batch(self, draws: EpochDraws, rows: slice, canvas: _Canvas, number: int, epoch: int) -> Batch:
+    def _batch(
+        self,
+        draws: EpochDraws,
+        rows: slice | Tensor,
+        canvas: _Canvas,
+        number: int,
+        epoch: int,
+        partner: Tensor | None = None,
+    ) -> Batch:
+        """Images ``rows`` of the epoch's order, mixed with those in the places ``partner`` among them; None: drawn."""
+        first = rows.start if isinstance(rows, slice) else 0
         index, images = draws.order[rows], self._augmented(draws, rows, canvas)
         if draws.partner is None:
-            return Batch(images, index, None, 1.0, epoch, rows.start)
-        partner, weight = draws.partner[rows], draws.weights[number]
+            return Batch(images, index, None, 1.0, epoch, first)
+        partner = draws.partner[rows] if partner is None else partner.to(index.device)
+        weight = draws.weights[number]
         if draws.boxes is None:
             images = mix(images, partner, weight)
         else:
             box = draws.boxes[number]
             images, weight = cut_and_paste(images, partner, box), share_kept(box, self._size)
-        return Batch(images, index, index[partner], weight, epoch, rows.start)
+        return Batch(images, index, index[partner], weight, epoch, first)
 
-    def _augmented(self, draws: EpochDraws, rows: slice, canvas: _Canvas) -> Tensor:
+    def _augmented(self, draws: EpochDraws, rows: slice | Tensor, canvas: _Canvas) -> Tensor:
         """Cropped and flipped images, not mixed yet: float32, normalised."""
         top, left, flip = draws.top[rows], draws.left[rows], draws.flip[rows]
         lines = self._lines(draws, rows)
@@ -131,7 +208,7 @@ class BatchSource:
         height, width = draws.height[rows], draws.width[rows]
         return resized_crop_and_flip(self._images.normalised(whole), top, left, height, width, flip)
 
-    def _lines(self, draws: EpochDraws, rows: slice) -> tuple[Tensor, Tensor] | None:
+    def _lines(self, draws: EpochDraws, rows: slice | Tensor) -> tuple[Tensor, Tensor] | None:
         """Rows and columns of the canvas in the order that shuffled patches give them; None where they stay."""
         if draws.patch_rows is None or draws.patch_columns is None:
             return None

@@ -16,6 +16,7 @@ from torch import Tensor
 from infer.errors import RunError
 from infer.files import read_json, replaced_whole, write_json
 from infer.interruption import interruption
+from infer.ranks import LostRank, ranks
 
 log = logging.getLogger(__name__)
 
@@ -45,25 +46,42 @@ class Checkpoint:
     def after_step(self, state: Callable[[], State]) -> None:
         """Write ``state()`` if the time has come, or before a signal that has come is obeyed.
 
-        Called between two steps, within ``kept_on_signals``. Raises RunError when the folder cannot be written, and
+        Called between two steps, within ``kept_on_signals``, of several ranks by all after the same step: the first
+        writes, and a signal to one counts for all. Raises RunError when the folder cannot be written, and
         KeyboardInterrupt as ``Interruption.obey``.
         """
-        if interruption.has_come:
-            try:
-                self._write_or_say_why(*state())
-            except RunError as error:
-                log.warning("%s", error)
+        if ranks.any(interruption.has_come):
+            ranks.end_together = ranks.count > 1
+            if not ranks.follows:
+                self._write_before_the_end(state)
+                interruption.obey()
+            _follow_the_first()
+            ranks.end_together = False
             interruption.obey()
+        elif ranks.follows:
+            return
         elif time.monotonic() - self._last_write >= self._seconds_between:
             self._write_or_say_why(*state())
             self._last_write = time.monotonic()
 
+    def _write_before_the_end(self, state: Callable[[], State]) -> None:
+        try:
+            self._write_or_say_why(*state())
+        except RunError as error:
+            log.warning("%s", error)
+
     def read(self) -> State | None:
-        """Tensors (on the CPU) and progress of the last write, or None.
+        """Tensors (on the CPU) and progress of the last write, or None; of several ranks the first reads for all.
 
         A checkpoint that is damaged, incomplete, of other work or of another version is reported in the log and left
         unused.
         """
+        if ranks.count > 1:
+            stored: State | None = ranks.tell(self._read_if_there()) if ranks.first else ranks.listen()
+            return stored
+        return self._read_if_there()
+
+    def _read_if_there(self) -> State | None:
         if not (self._folder / _DESCRIPTION).exists():
             return None
         try:
@@ -111,6 +129,16 @@ class Checkpoint:
         if hashlib.sha256(content).hexdigest() != description["sha256"]:
             raise ValueError(f"{description['file']} is damaged")
         return safetensors.torch.load(content), description["progress"]
+
+
+def _follow_the_first() -> None:
+    """End after the first of several ranks, or return where it goes on: whoever handles its signal asks for no end."""
+    if ranks.count == 1:
+        return
+    try:
+        ranks.tell(None) if ranks.first else ranks.listen()
+    except LostRank:
+        raise KeyboardInterrupt from None
 
 
 @contextlib.contextmanager

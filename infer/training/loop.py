@@ -13,8 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from infer.config.training import BatchNorm
 from infer.environment import Precision
 from infer.errors import RunError
+from infer.ranks import ranks
 from infer.seeds import StreamKey, torch_seed
 from infer.training.batches import Batch, BatchSource
 from infer.training.checkpoint import Checkpoint, State, kept_on_signals, under
@@ -126,7 +128,8 @@ def fit(
             checkpoint.after_step(lambda: place.state(training.state, time.perf_counter() - start))
 
     def tested(name: str, num_images: int) -> AbstractContextManager[OnCount]:
-        return _followed(testing(name, num_images) if testing else nullcontext(None), keep)
+        kept = keep if ranks.count == 1 else _nothing  # ranks test as many parts only where images divide evenly
+        return _followed(testing(name, num_images) if testing else nullcontext(None), kept)
 
     def shown(count: int) -> None:
         if on_images:
@@ -230,7 +233,12 @@ class _Run:
             left = zip(self.plan.steps_of(epoch)[before:], self.batches.epoch(epoch, before), strict=True)
             for step, batch in left:
                 set_lr(self.state.optimizer, self.plan.lr_at(step))
-                self.state.update(self._losses(batch, place.loss_sum))
+                if ranks.count == 1:
+                    self.state.update(self._losses(batch, place.loss_sum))
+                else:
+                    own_sum = torch.zeros_like(place.loss_sum)
+                    self.state.update(self._losses_of_rank(batch, own_sum), own_sum)
+                    place.loss_sum += own_sum
                 place.steps += 1
                 on_images(counts[place.steps])
         weight_sum = sum(
@@ -244,9 +252,26 @@ class _Run:
         for part in batch.parts(self.plan.part_size):
             with autocast(self.device, self.precision):
                 logits = self.state.model(part.images.contiguous(memory_format=self.layout))
-            loss = self.objective(logits.float(), part)
+            loss = self.objective(_float32_or_more(logits), part)
             loss_sum += loss.detach() * len(part.index)
             yield loss / self.plan.settings.accumulate
+
+    def _losses_of_rank(self, batch: Batch, loss_sum: Tensor) -> Iterator[Tensor]:
+        """``_losses`` of this rank's images, weighted by their share, so that those of all ranks add up to it."""
+        for part in batch.parts(self.plan.part_size):
+            division = part.division
+            assert division is not None, "batches of several ranks are divided"
+            with division.as_one(self.norms_together):
+                with autocast(self.device, self.precision):
+                    logits = self.state.model(part.images.contiguous(memory_format=self.layout))
+                loss = self.objective(_float32_or_more(logits), part)
+            loss_sum += loss.detach() * division.own
+            yield loss * (division.share / self.plan.settings.accumulate)
+
+    @property
+    def norms_together(self) -> bool:
+        """True if batch norm takes the statistics of all ranks' images."""
+        return self.plan.settings.batch_norm is BatchNorm.sync
 
     def record(self, epoch: int, loss: float, tested: Testing) -> dict[str, float]:
         """The history's record of ``epoch``; tests the network where that is planned."""
@@ -261,6 +286,8 @@ class _Run:
     def test(self, tested: Testing) -> dict[str, TestOutcome]:
         """Test the network, or the average of its weights, on every set of images, each in the context ``tested``."""
         outcomes = {}
+        if ranks.count > 1 and not self.norms_together:
+            ranks.take_from_first(*self.state.tested.buffers())
         for name, images in self.tests.items():
             with tested(name, len(images)) as on_images:
                 network = self.state.tested
@@ -289,6 +316,15 @@ def _followed(testing: AbstractContextManager[OnCount | None], keep: Callable[[]
             keep()
 
         yield shown
+
+
+def _nothing() -> None:
+    """The check between parts of a test where there is none."""
+
+
+def _float32_or_more(logits: Tensor) -> Tensor:
+    """Logits as losses are computed from them: float64 stays, bf16 does not."""
+    return logits if logits.dtype is torch.float64 else logits.float()
 
 
 @contextmanager

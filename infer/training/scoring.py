@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from infer.environment import Precision
 from infer.ranges import consecutive
+from infer.ranks import ranks
 from infer.training.execution import autocast, memory_format_of
 from infer.training.images import Images, LabelledImages
 
@@ -45,14 +46,15 @@ def run_test(
         for rows, logits in _chunks(model, images, device, precision, batch_size, on_images):
             targets = images.targets[rows].to(device)
             ranked = logits.topk(5 if logits.shape[1] > 5 else 1).indices
-            hits.append((ranked == targets[:, None]).sum(dim=0))
+            hits.append(ranked == targets[:, None])
             predicted.append(ranked[:, 0])
             confidence.append(logits.softmax(dim=1).amax(dim=1))
-    within = torch.stack(hits).sum(dim=0).cumsum(dim=0).tolist()
+    within = _of_all_ranks(hits).sum(dim=0).cumsum(dim=0).tolist()
     scores = {"top1": 100 * within[0] / len(images)}
     if len(within) == 5:
         scores["top5"] = 100 * within[4] / len(images)
-    return TestOutcome(scores, images.targets.cpu(), torch.cat(predicted).cpu(), torch.cat(confidence).cpu())
+    of_images = _of_all_ranks(predicted).cpu(), _of_all_ranks(confidence).cpu()
+    return TestOutcome(scores, images.targets.cpu(), *of_images)
 
 
 def predict_logits(
@@ -66,7 +68,7 @@ def predict_logits(
     """Logits of all images, un-augmented: float32 [N, classes] on the CPU; ``on_images`` as for ``score``."""
     with _evaluating(model):
         chunks = _chunks(model, images, device, precision, batch_size, on_images)
-        return torch.cat([logits.cpu() for _, logits in chunks])
+        return _of_all_ranks([logits.cpu() for _, logits in chunks])
 
 
 def images_together(pixels: int) -> int:
@@ -82,17 +84,29 @@ def _chunks(
     batch_size: int | None,
     on_images: Callable[[int], None] | None,
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Rows and their float32 logits on ``device``, ``batch_size`` images at a time; None: as many as fit everywhere."""
+    """Rows and their float32 logits on ``device``, ``batch_size`` images at a time; None: as many as fit everywhere.
+
+    Of several ranks each has rows of its own; ``on_images`` is told of theirs as if all were as fast.
+    """
     layout = memory_format_of(model)
     batch_size = batch_size or images_together(images.pixels.shape[2:].numel())
-    chunks = [slice(part.start, part.stop) for part in consecutive(len(images), batch_size)]
+    own = ranks.rows(len(images))
+    parts = consecutive(own.stop - own.start, batch_size)
+    chunks = [slice(own.start + part.start, own.start + part.stop) for part in parts]
     for rows, pixels in zip(chunks, images.chunks(chunks), strict=True):
         pixels = pixels.to(device).contiguous(memory_format=layout)
         with autocast(device, precision):
             logits = model(images.normalised(pixels))
         yield rows, logits.float()
         if on_images:
-            on_images(rows.stop)
+            on_images(len(images) * (rows.stop - own.start) // (own.stop - own.start))
+
+
+def _of_all_ranks(parts: list[Tensor]) -> Tensor:
+    """The rows of all ``parts`` in their order, of several ranks those of all of them, on the CPU."""
+    if ranks.count == 1:
+        return torch.cat(parts)
+    return torch.cat([part for of_rank in ranks.gathered([each.cpu() for each in parts]) for part in of_rank])
 
 
 @contextmanager

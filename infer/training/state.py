@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from infer.config.training import Training
+from infer.ranks import ranks
 from infer.training.average import WeightAverage
 from infer.training.checkpoint import under
 from infer.training.optimizers import build_optimizer
@@ -31,11 +32,17 @@ class TrainingState:
         """The network to test and keep: the average where there is one."""
         return self.model if self.average is None else self.average.module
 
-    def update(self, losses: Iterable[Tensor]) -> None:
-        """One update of the weights along the gradient of the sum of ``losses``, each computed when its turn comes."""
+    def update(self, losses: Iterable[Tensor], *added_up: Tensor) -> None:
+        """One update of the weights along the gradient of the sum of ``losses``, each computed when its turn comes.
+
+        With several ranks it is the sum over all of them, in one exchange that also adds up the tensors ``added_up``.
+        """
         self.optimizer.zero_grad()
         for loss in losses:
             loss.backward()
+        if ranks.count > 1:
+            gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
+            ranks.add_up(*gradients, *added_up)
         self.optimizer.step()
         if self.average is not None:
             self.average.update()

@@ -62,6 +62,13 @@ def test_a_dry_run_prints_the_array_and_submits_nothing(monkeypatch, capsys, tmp
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_shows_the_ranks_of_a_job(capsys):
+    launcher = LAUNCHER | {"nodes": 2, "tasks_per_node": 4, "gpus_per_node": 4}
+    with pytest.raises(SystemExit):
+        prepare(SlurmCluster(dry_run=True, gpus_per_job=8, nodes=2), launcher, Path("there"), 1)
+    assert {"nodes=2", "ntasks-per-node=4", "gpus-per-node=4"} <= _directives(capsys.readouterr().out)
+
+
 def test_one_job_is_no_array(capsys):
     with pytest.raises(SystemExit):
         prepare(SlurmCluster(dry_run=True), LAUNCHER, Path("there"), 1)

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from infer.errors import UsageError
 from infer.methods.registry import register_all
+from infer.sweep import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def _hydra(*words: str) -> tuple[RunMode | None, dict]:
     """Hydra's mode and launcher for a command line."""
     register_all()
+    jobs.register()
     with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
         composed = compose("config", overrides=["hydra.sweep.dir=there", *words], return_hydra_config=True)
     return composed.hydra.mode, OmegaConf.to_container(composed.hydra.launcher, resolve=True)
@@ -42,6 +44,22 @@ def test_slurm_hands_its_settings_to_the_launcher():
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "gpus", "ranks", "nodes"),
+    [
+        ("", 1, 1, 1),
+        ("cluster.gpus=2", 2, 1, 1),
+        ("cluster.gpus_per_job=8", 8, 8, 1),
+        ("cluster.gpus_per_job=8 cluster.nodes=2", 4, 4, 2),
+        ("cluster.gpus_per_job=8 cluster.gpus=0", 0, 8, 1),
+        ("cluster.gpus_per_job=8 cluster.gpus=null", None, 8, 1),
+    ],
+)
+def test_ranks_of_a_job_are_tasks_of_slurm(words, gpus, ranks, nodes):
+    launcher = _hydra("cluster=slurm", *words.split())[1]
+    assert [launcher[key] for key in ("gpus_per_node", "tasks_per_node", "nodes")] == [gpus, ranks, nodes]
+
+
 def test_joblib_hands_its_settings_to_the_launcher():
     mode, launcher = _hydra("cluster=joblib", "cluster.processes=3")
     assert mode is RunMode.MULTIRUN
@@ -60,6 +78,11 @@ def test_local_stays_with_hydras_own_launcher():
         ("cluster=joblib cluster.threads=0", "cluster.threads=0"),
         ("cluster=slurm cluster.cpus=0", "cluster.cpus=0"),
         ("cluster=slurm cluster.gpus=-1", "cluster.gpus=-1"),
+        ("cluster=slurm cluster.gpus_per_job=0", "cluster.gpus_per_job=0"),
+        ("cluster=slurm cluster.gpus_per_job=8 cluster.nodes=3", "cluster.nodes=3 must divide it"),
+        ("cluster=slurm cluster.gpus_per_job=8 cluster.gpus=2", "each rank has a GPU"),
+        ("cluster=slurm +cluster.additional.ntasks_per_node=2", "use cluster.gpus_per_job"),
+        ("cluster=slurm +cluster.additional.nodes=2", "use cluster.nodes"),
         ("cluster=slurm cluster.memory_gb=0", "cluster.memory_gb=0"),
         ("cluster=slurm cluster.requeues=-1", "cluster.requeues=-1"),
         ("cluster=slurm cluster.array_parallelism=0", "cluster.array_parallelism=0"),

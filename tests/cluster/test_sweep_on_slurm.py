@@ -15,6 +15,7 @@ from own_slurm import Slurm, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 _SMALL = (*SMALL_RUN, "evaluate.repeats=1")
+_RANKS = ("cluster.gpus_per_job=2", "cluster.nodes=2", "checkpoint_minutes=0.01")
 _SLURM = ("cluster=slurm", "cluster.partition=debug", "cluster.memory_gb=1", "cluster.gpus=0", "cluster.cpus=1")
 
 
@@ -125,6 +126,24 @@ def test_a_plain_command_is_a_single_job_that_goes_on_after_preemption(slurm, tm
     assert [row["state"] for row in _rows(_sweep_folder(tmp_path))] == ["done"]
     assert slurm.restarts(job) == 1
     assert job.isdigit()  # no element of an array
+
+
+@pytest.mark.slow
+def test_a_job_of_two_ranks_on_two_nodes_goes_on_after_preemption(slurm, tmp_path):
+    before = slurm.squeue()
+    with _typed(slurm, tmp_path, *_SMALL, "teachers.epochs=30", *_RANKS) as process:
+        checkpoint = "outputs/teachers/*/scratch/checkpoint.json"
+        wait_until(lambda: list(tmp_path.glob(checkpoint)) or process.poll() is not None, "the job trains")
+        assert process.poll() is None, _output(process)
+        (job,) = slurm.squeue().keys() - before.keys()
+        slurm.preempt(job)
+        output = _output(process)
+    assert process.returncode == 0, output
+    sweep = _sweep_folder(tmp_path)
+    assert [row["state"] for row in _rows(sweep)] == ["done"] and slurm.restarts(job) == 1
+    assert len(list(sweep.glob("*/result.json"))) == 1
+    first, second = (path.read_text() for path in sorted(sweep.glob(f".submitit/{job}/*_log.out")))
+    assert "squeeze" in first and "squeeze" not in second
 
 
 def _without_time(script: str) -> str:

@@ -18,8 +18,8 @@ PROGRAM = ROOT / "launch.py"
 _TIMEOUT_S = 300
 _PRELOADED = ["infer.cli", "infer.pipeline.run", "infer.stages.pictures", "infer.plots.run", "infer.reports.run"]
 
-_forkserver = multiprocessing.get_context("forkserver")
-_forkserver.set_forkserver_preload(_PRELOADED)
+forkserver = multiprocessing.get_context("forkserver")
+forkserver.set_forkserver_preload(_PRELOADED)
 
 
 class Launched:
@@ -29,7 +29,7 @@ class Launched:
         self, folder: Path, words: Sequence[str], environment: Mapping[str, str], out: Path, err: Path, program: Path
     ) -> None:
         arguments = (str(folder), str(program), *words), dict(environment), (str(out), str(err))
-        self._process = _forkserver.Process(target=_run, args=arguments)
+        self._process = forkserver.Process(target=_run, args=arguments)
         self._process.start()
 
     @property

@@ -122,6 +122,7 @@ CHANGES = {
     "teachers.crop_padding": [Change("2", ALL)],
     "teachers.flip": [Change("true", ALL)],
     "teachers.accumulate": [Change("2", ALL)],
+    "teachers.batch_norm": [Change("per_rank")],  # of one process, that is: tests/ranks/test_training.py
     "teachers.decay_norm_and_bias": [Change("false", ALL), Change("false", given="teachers.weight_decay=0")],
     "teachers.schedule": [Change("half_cosine", ALL)],
     "teachers.warmup_start": [Change("0.01"), Change("0.01", ALL, given="teachers.warmup=0.1")],
@@ -242,6 +243,7 @@ CHANGES = {
     "evaluate.ema_decay": [Change("0.9", STUDENTS)],
     "evaluate.crop_padding": [Change("2", STUDENTS), Change("2", given="evaluate.crop=resized")],
     "evaluate.flip": [Change("true", STUDENTS), Change("true", LABELLED, given="labeling=fkd")],
+    "evaluate.batch_norm": [Change("per_rank")],
     "evaluate.accumulate": [
         Change("2", STUDENTS),
         Change("2", STUDENTS, given="labeling=fkd"),
@@ -394,7 +396,7 @@ def test_a_setting_changes_what_depends_on_it(plan, monkeypatch, setting, change
     ["cluster=slurm", "cluster=joblib", "tracker=wandb", "tracker=tensorboard", "cluster=slurm cluster.gpus=2"],
 )
 def test_who_works_and_who_is_told_does_not_matter(plan, monkeypatch, words):
-    monkeypatch.setattr("infer.pipeline.run.enter_job", lambda _: None)  # it would set this process's threads
+    monkeypatch.setattr("infer.pipeline.prepare.enter_job", lambda _: None)  # it would set this process's threads
     assert plan(words) == plan("")
 
 

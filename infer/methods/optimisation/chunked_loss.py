@@ -5,9 +5,12 @@ statistics of each chunk's own that is all. With those over all classes there ar
 without a graph; in the second the penalty of a chunk is computed from them, with the chunk's part of its gradient.
 This is exact, because a teacher in evaluation mode treats every image independently: both passes compute the same
 activations, and only the statistics, which are fixed in between, join the images of a group.
+
+Several ranks have chunks of their own, and exchange statistics and gradients.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +23,7 @@ from infer.methods.optimisation.bn_matching import MatchedTeacher
 from infer.methods.optimisation.loss import MatchingLoss, Problem, as_one_batch
 from infer.methods.optimisation_settings import OptimisationSettings
 from infer.ranges import consecutive
+from infer.ranks import ranks
 
 
 class ChunkedMatchingLoss(MatchingLoss):
@@ -29,11 +33,12 @@ class ChunkedMatchingLoss(MatchingLoss):
 
     def __init__(self, teacher: nn.Module, problem: Problem, settings: OptimisationSettings, name: str = "") -> None:
         super().__init__(teacher, problem, settings, name)
-        assert problem.base is not None and problem.class_chunk is not None, "chunks are parts of a base"
-        self._over_all = problem.chunk_statistics is ChunkStatistics.all
-        self._chunks = [slice(part.start, part.stop) for part in consecutive(len(problem.classes), problem.class_chunk)]
-        sizes = [chunk.stop - chunk.start for chunk in self._chunks]
-        self._shares = self._start.new_tensor(sizes) / len(problem.classes)
+        assert problem.base is not None, "chunks are parts of a base"
+        self._over_all = problem.class_chunk is None or problem.chunk_statistics is ChunkStatistics.all
+        total = len(problem.classes)
+        chunks = _chunks_of_rank(total, problem.class_chunk or total, self._over_all)
+        self._chunks = [slice(part.start, part.stop) for part in chunks or [range(1)]]
+        self._shares = self._start.new_tensor([len(part) for part in chunks or [range(0)]]) / total
 
     def _prepare(self, compiler: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         super()._prepare(compiler)
@@ -45,19 +50,55 @@ class ChunkedMatchingLoss(MatchingLoss):
         cross_entropy, penalty = self._start.new_zeros(2, len(transformed))
         for chunk, share in zip(self._chunks, self._shares, strict=True):
             base, classes = transform(self._base[:, chunk]), self._classes[chunk]
-            total, *values = self._loss(self.teacher, base, transformed, classes, self._bn_weight, whole)
+            added = _of_chunk(transformed, chunk)
+            total, *values = self._loss(self.teacher, base, added, classes, self._bn_weight, whole)
             (gradient,) = torch.autograd.grad(total, transformed)
             for mean, value in zip((slope, cross_entropy, penalty), (gradient, *values), strict=True):
                 mean += share * value
+        ranks.add_up(slope, cross_entropy, penalty)
         return slope, cross_entropy, penalty
 
     @torch.no_grad()
     def _statistics_over_all(self, transformed: Tensor, transform: Transform) -> list[Statistics]:
         """Statistics of every layer's input over all classes, in the order in which the layers fire."""
         chunks = [
-            self._statistics(self.teacher, transform(self._base[:, chunk]), transformed) for chunk in self._chunks
+            self._statistics(self.teacher, transform(self._base[:, chunk]), _of_chunk(transformed, chunk))
+            for chunk in self._chunks
         ]
-        return [pooled(layer, self._shares) for layer in zip(*chunks, strict=True)]
+        if ranks.count == 1:
+            return [pooled(layer, self._shares) for layer in zip(*chunks, strict=True)]
+        share = self._shares.sum()
+        within = self._shares / share if share else self._shares + 1
+        return _pooled_over_ranks([pooled(layer, within) for layer in zip(*chunks, strict=True)], share)
+
+
+def _chunks_of_rank(total: int, size: int, over_all: bool) -> list[range]:
+    """Classes of the chunks of this rank, of ``total`` classes in chunks of at most ``size``; may be none.
+
+    With statistics over all classes they are divided evenly; else the chunks are those of one process.
+    """
+    if not over_all:
+        return consecutive(total, size)[ranks.rows(math.ceil(total / size))]
+    own = range(total)[ranks.rows(total)]
+    return [own[part.start : part.stop] for part in consecutive(len(own), size)]
+
+
+def _of_chunk(x: Tensor, chunk: slice) -> Tensor:
+    """Tensor that is added to the images of ``chunk``: ``x`` [G, 1, ...] itself, or a part of that [G, C, ...] of all."""
+    return x if x.shape[1] == 1 else x[:, chunk]
+
+
+def _pooled_over_ranks(layers: Sequence[Statistics], share: Tensor) -> list[Statistics]:
+    """Statistics of every layer over all ranks, of which this one has a ``share`` [] of the images."""
+    own = torch.cat([values.flatten() for layer in layers for values in layer] + [share.view(1)])
+    *values, shares = ranks.stacked(own).split([each.numel() for layer in layers for each in layer] + [1], dim=1)
+    means, variances = (
+        [part.unflatten(1, layer.mean.shape) for part, layer in zip(values[first::2], layers, strict=True)]
+        for first in (0, 1)
+    )
+    return [
+        pooled(list(map(Statistics, mean, var)), shares.flatten()) for mean, var in zip(means, variances, strict=True)
+    ]
 
 
 def _statistics(teacher: MatchedTeacher, base: Tensor, x: Tensor) -> list[Statistics]:

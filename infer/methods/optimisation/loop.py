@@ -15,6 +15,7 @@ from infer.methods.optimisation.chunked_loss import ChunkedMatchingLoss
 from infer.methods.optimisation.curves import Curves
 from infer.methods.optimisation.loss import MatchingLoss, Problem, torch_dtype
 from infer.methods.optimisation_settings import OptimisationSettings
+from infer.ranks import ranks
 from infer.training.checkpoint import Checkpoint, State, kept_on_signals, under
 from infer.training.optimizers import set_lr
 
@@ -51,7 +52,8 @@ def optimise(
     ``checkpoint`` an interrupted call made again goes on after its last iteration. Raises UsageError for a teacher
     without BatchNorm layers and RunError for a loss that is not finite.
     """
-    kind = MatchingLoss if problem.class_chunk is None else ChunkedMatchingLoss
+    in_parts = problem.class_chunk is not None or (ranks.count > 1 and problem.base is not None)
+    kind = ChunkedMatchingLoss if in_parts else MatchingLoss
     loss = kind(teacher, problem, settings, name)
     images = problem.start if problem.base is None else problem.base  # x may be smaller than what it is added to
     to_compile = is_to_be_compiled(settings, len(problem.start) * len(problem.classes), images.shape[-1])

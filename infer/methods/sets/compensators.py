@@ -21,7 +21,7 @@ from infer.methods.optimisation.augmentation import Augmentation, Transforms
 from infer.methods.optimisation.loop import is_to_be_compiled, optimise
 from infer.methods.optimisation.loss import Problem
 from infer.records.names import CURVES
-from infer.store import Artefact, Workspace
+from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 from infer.work import Pass, Work
@@ -36,6 +36,7 @@ class CompensatorGroup(Artefact):
 
     kind = "compensators"
     stage = Stage.generate
+    sharing = Sharing.together
 
     def __init__(self, context: Context, method: InferMethod, teacher: Teacher, subsets: range) -> None:
         self._context = context

@@ -20,6 +20,7 @@ from infer.methods.rded import RdedMethod
 from infer.methods.sets.image_set import DistilledImages
 from infer.methods.sets.teacher_outputs import TeacherOutputs, class_groups
 from infer.ranges import consecutive
+from infer.ranks import ranks
 from infer.seeds import generator
 from infer.store import Artefact
 from infer.teachers.teacher import Teacher
@@ -55,7 +56,9 @@ class CropScores(TeacherOutputs):
         self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
     ) -> dict[str, Tensor]:
         scored = self._scored_files if self.context.data.is_resized else self._scored_images
-        squares, losses = scored(network, target, index, on_images)
+        with ranks.together(len(index) >= ranks.count):
+            of_rank = scored(network, target, index, ranks.rows(len(index)), on_images)
+            squares, losses = map(ranks.joined, of_rank)
         lowest = losses.min(dim=1)
         return {
             "index": index,
@@ -96,23 +99,23 @@ class CropScores(TeacherOutputs):
         return generator(self.context.config.seed, "scored crops", target).random((images, self._method.crops, numbers))
 
     def _scored_images(
-        self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
+        self, network: nn.Module, target: int, index: Tensor, rows: slice, on_images: Callable[[int], None]
     ) -> tuple[Tensor, Tensor]:
-        """Crops int64 [n, crops, 3] of the images ``index`` and their cross-entropies [n, crops]."""
+        """Crops int64 [n, crops, 3] of the images ``index[rows]`` and their cross-entropies [n, crops]."""
         data = self.context.data
-        squares = square_crops(self._uniform(target, len(index), 3), data.image_size, self._method.scale_min)
-        images = Images(data.train.only(index).images, data.normalisation)
+        squares = square_crops(self._uniform(target, len(index), 3)[rows], data.image_size, self._method.scale_min)
+        images = Images(data.train.only(index[rows]).images, data.normalisation)
         size, device = self._patch_size, self.context.device
         return squares, crop_losses(network, images, squares, size, target, device, on_images)
 
     def _scored_files(
-        self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
+        self, network: nn.Module, target: int, index: Tensor, rows: slice, on_images: Callable[[int], None]
     ) -> tuple[Tensor, Tensor]:
-        """The same for crops of the pixels of the files of the images ``index``, each of which is decoded once."""
+        """The same for crops of the pixels of the files of the images, each of which is decoded once."""
         data, device = self.context.data, self.context.device
-        uniform = self._uniform(target, len(index), ATTEMPTS + 2)
+        uniform = self._uniform(target, len(index), ATTEMPTS + 2)[rows]
         squares, losses = [], []
-        for part, files in self._files(index):
+        for part, files in self._files(index[rows]):
             of_files = zip(uniform[part], files, strict=True)
             drawn = [squares_within(row, file.shape[-2:], self._method.scale_min) for row, file in of_files]
             seen = (Images(file.unsqueeze(0), data.normalisation).normalised(_moved(file, device)) for file in files)

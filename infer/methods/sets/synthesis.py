@@ -22,7 +22,7 @@ from infer.methods.optimisation_settings import SynthesisMethod
 from infer.methods.sets.base import Block
 from infer.methods.sets.image_set import DistilledImages
 from infer.records.names import CURVES, IMAGES
-from infer.store import Artefact, Workspace
+from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 from infer.work import Pass, Work
@@ -39,6 +39,7 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
 
     kind = "syntheses"
     stage = Stage.generate
+    sharing = Sharing.apart
     method_name: ClassVar[str]
 
     def __init__(self, context: Context, method: SettingsT, teacher: Teacher, indices: range, classes: range) -> None:

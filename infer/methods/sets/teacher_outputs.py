@@ -11,7 +11,7 @@ from infer.config import Stage
 from infer.context import Context
 from infer.progress import Meter
 from infer.ranges import consecutive
-from infer.store import Artefact, Workspace
+from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 
@@ -26,6 +26,7 @@ class TeacherOutputs(Artefact):
     """
 
     stage = Stage.generate
+    sharing = Sharing.together
 
     def __init__(self, context: Context, teacher: Teacher, classes: range) -> None:
         self.context = context

@@ -1,0 +1,179 @@
+"""Images that pass a network in parts, one part on each rank, as if they passed together.
+
+The statistics of batch norm are those of all of them, and dropout draws for all of them and keeps its own rows, so that
+the numbers are those of one process up to rounding, whatever the number of ranks. Torch's SyncBatchNorm is for GPUs
+only, and its layers would have to be put into a network in place of others; here the calls are replaced instead.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from infer.ranks import ranks
+
+_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
+
+
+@dataclass(frozen=True)
+class Division:
+    """Division of images that pass a network together over the ranks."""
+
+    counts: tuple[int, ...]
+    """Images of every rank; one with none passes an image that counts nowhere, as networks want one."""
+
+    @classmethod
+    def of(cls, count: int) -> "Division":
+        """``count`` images over the ranks of this moment."""
+        return cls(tuple(ranks.shares(count)))
+
+    @property
+    def own(self) -> int:
+        """Images of this rank."""
+        return self.counts[ranks.rank]
+
+    @property
+    def total(self) -> int:
+        """Images of all ranks."""
+        return sum(self.counts)
+
+    @property
+    def share(self) -> float:
+        """Share of this rank's images."""
+        return self.own / self.total
+
+    @property
+    def shown(self) -> slice:
+        """Positions of the images that this rank passes, its own or the one that stands in for none."""
+        start = sum(self.counts[: ranks.rank])
+        return slice(start, start + self.own) if self.own else slice(0, 1)
+
+    def as_one(self, norm_together: bool = True) -> contextlib.AbstractContextManager[object]:
+        """Context in which networks in training mode treat the images as one batch.
+
+        Not ``norm_together``: batch norm takes the statistics of this rank's own.
+        """
+        return _AsOneBatch(self, norm_together)
+
+
+class _AsOneBatch(TorchFunctionMode):
+    """Replaces the calls whose result for one image depends on the others, or on their number."""
+
+    def __init__(self, division: Division, norm_together: bool) -> None:
+        super().__init__()
+        self._division = division
+        self._norm_together = norm_together
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.batch_norm and kwargs["training"] and self._norm_together:
+            return _batch_norm(self._division, *args, **{k: v for k, v in kwargs.items() if k != "training"})
+        if func in _DROPOUTS and kwargs["training"] and kwargs["p"] and self._is_divided(args[0]):
+            return args[0] * func(self._whole(args[0]), p=kwargs["p"])[self._division.shown]
+        if func is Tensor.bernoulli_ and self._is_divided(args[0]):
+            return args[0].copy_(self._whole(args[0]).bernoulli_(*args[1:], **kwargs)[self._division.shown])
+        return func(*args, **kwargs)
+
+    def _is_divided(self, x: Tensor) -> bool:
+        """True if the rows of ``x`` are the images of this rank."""
+        shown = self._division.shown
+        return x.dim() > 0 and len(x) == shown.stop - shown.start
+
+    def _whole(self, x: Tensor) -> Tensor:
+        """Ones in the shape and layout of ``x`` for the images of all ranks."""
+        ones = torch.ones(self._division.total, *x.shape[1:], dtype=x.dtype, device=x.device)
+        is_channels_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+        return ones.contiguous(memory_format=torch.channels_last) if is_channels_last else ones
+
+
+def _batch_norm(
+    division: Division,
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``F.batch_norm`` in training mode of [B, channels, ...] with the statistics of all ranks' images.
+
+    As in `pooled` statistics, no large numbers cancel: the variance is that within ranks plus that between them.
+    """
+    own = torch.stack(_mean_and_var(x.detach().to(torch.promote_types(x.dtype, torch.float32))))
+    means, variances = ranks.stacked(own).unbind(1)
+    shares = (own.new_tensor(division.counts) / division.total)[:, None]
+    mean = (shares * means).sum(0)
+    var = (shares * (variances + (means - mean).square())).sum(0)
+    values = division.total * x[0, 0].numel()
+    if running_mean is not None and running_var is not None:
+        running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
+        running_var.mul_(1 - momentum).add_(var, alpha=momentum * values / max(values - 1, 1))
+    normalised: Tensor = _Normalised.apply(x, weight, bias, mean, torch.rsqrt(var + eps), values, division.own > 0)
+    return normalised
+
+
+def _mean_and_var(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of every channel of ``x`` [B, channels, ...]."""
+    if x.device.type == "cpu":  # where torch.var_mean is slow
+        mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
+    else:
+        var, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
+    return mean, var
+
+
+class _Normalised(torch.autograd.Function):
+    """(x - mean) · deviation⁻¹ · weight + bias, with the gradient through the statistics of all ranks' images.
+
+    For xhat = (x - mean) · deviation⁻¹ and n values per channel it is
+    weight · deviation⁻¹ · (dy - sum(dy) / n - xhat · sum(dy · xhat) / n), the sums being those over all ranks.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        inverse: Tensor,
+        values: int,
+        counts: bool,
+    ) -> Tensor:
+        scale = inverse if weight is None else inverse * weight
+        shift = -mean * scale if bias is None else bias - mean * scale
+        ctx.save_for_backward(x, mean, inverse, scale)
+        ctx.values, ctx.counts, ctx.affine = values, counts, weight is not None
+        return torch.addcmul(_channels(shift, x), x.to(mean.dtype), _channels(scale, x)).to(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, mean, inverse, scale = ctx.saved_tensors
+        rest = [0, *range(2, x.dim())]
+        dy = gradient.to(mean.dtype)
+        xhat = (x.to(mean.dtype) - _channels(mean, x)) * _channels(inverse, x)
+        own = torch.stack([dy.sum(rest), (dy * xhat).sum(rest)])
+        total = own.clone()
+        ranks.add_up(total)
+        offset, slope = total / ctx.values
+        dx = _channels(scale, x) * (dy - _channels(offset, x) - xhat * _channels(slope, x))
+        dx = dx.to(x.dtype) if ctx.counts else torch.zeros_like(x)
+        return dx, *((own[1], own[0]) if ctx.affine else (None, None)), None, None, None, None
+
+
+def _channels(values: Tensor, x: Tensor) -> Tensor:
+    """``values`` [channels] in a shape that goes with ``x`` [B, channels, ...]."""
+    return values.view(1, -1, *[1] * (x.dim() - 2))
