@@ -8,8 +8,18 @@ from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 
 if TYPE_CHECKING:
     import torch
+    from hydra.core.config_loader import ConfigLoader
 
-__all__ = ["enter_job", "prepare", "wait_for_jobs"]
+__all__ = ["enter_job", "freeze", "launcher_settings", "prepare", "wait_for_jobs"]
+
+
+def launcher_settings(cluster: ClusterConfig, snapshot: Path) -> dict[str, Any]:
+    """Settings of Hydra's launcher that follow from those of ``cluster`` and the place of the sweep's snapshot."""
+    if isinstance(cluster, SlurmCluster):
+        from infer.cluster import slurm
+
+        return slurm.launcher_settings(cluster, snapshot)
+    return {}
 
 
 def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: Path, num_jobs: int) -> None:
@@ -25,6 +35,19 @@ def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: P
         from infer.cluster import slurm
 
         slurm.prepare(cluster, launcher, num_jobs)
+
+
+def freeze(cluster: ClusterConfig, snapshot: Path, loader: "ConfigLoader") -> bool:
+    """Keep settings and code in ``snapshot`` for jobs that start later; ``loader`` then reads the copies.
+
+    Returns False where jobs need none. Raises UsageError where they are too large.
+    """
+    if not isinstance(cluster, SlurmCluster) or not cluster.snapshot:
+        return False
+    from infer.cluster.snapshot import take
+
+    take(snapshot, loader)
+    return True
 
 
 def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:

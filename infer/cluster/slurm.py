@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import infer
 from infer.cluster.optional_packages import require_extra
+from infer.cluster.snapshot import setup_of_job
 from infer.config.cluster import SlurmCluster
 from infer.errors import UsageError
 from infer.words import has_controls, visible
@@ -39,8 +40,14 @@ def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -
         print(script(launcher, num_jobs))
         raise SystemExit(0)
     _require_commands()
-    _require_package_in_jobs()
+    if not cluster.snapshot:
+        _require_package_in_jobs()
     _watch_jobs()
+
+
+def launcher_settings(cluster: SlurmCluster, snapshot: Path) -> dict[str, Any]:
+    """See ``infer.cluster.launcher_settings``."""
+    return {"setup": [*cluster.setup, *(setup_of_job(snapshot) if cluster.snapshot else ())]}
 
 
 def wait_for_jobs(sweep_folder: Path) -> None:

@@ -74,6 +74,9 @@ class SlurmCluster(ClusterConfig):
     additional: dict[str, Any] = field(default_factory=dict)
     """Any other parameter of sbatch, without its dashes: ``+cluster.additional.constraint=a100``; ``wckey`` replaces
     the one that submitit gives its jobs."""
+    snapshot: bool = True
+    """Jobs run the settings and the code that were there when they were submitted, from a copy in the sweep's folder;
+    false: what is there when they start."""
     dry_run: bool = False
     """Print the script that sbatch would get, and submit nothing."""
 

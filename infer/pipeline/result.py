@@ -16,7 +16,7 @@ from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
 from infer.records.machines import machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
-from infer.records.runs import BLANK_RECORD, DONE, FAILED, RUNNING, SKIPPED
+from infer.records.runs import BLANK_RECORD, DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED
 from infer.records.statistics import summarise
 from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher
@@ -49,7 +49,7 @@ class RunResult:
                 self._remove()
                 raise
             with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
-                self._update(status=FAILED if failure else "interrupted", error=message)
+                self._update(status=FAILED if failure else INTERRUPTED, error=message)
             raise
         self._update(status=DONE)
 

@@ -22,6 +22,7 @@ from infer.errors import UsageError, describe, is_interruption
 from infer.explanations import FOREIGN, explain
 from infer.files import require_writable
 from infer.pipeline.settings import settings_of
+from infer.records.names import SNAPSHOT
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
 from infer.words import hydra_quoted
@@ -75,6 +76,8 @@ def _start(sweep: DictConfig) -> None:
     configs = _configs(sweep, loader, overrides, swept)
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
         require_writable(Path(outputs), "outputs")
+    with read_write(sweep), open_dict(sweep):
+        sweep.hydra.launcher.update(cluster.launcher_settings(configs[0].cluster, folder / SNAPSHOT))
     record = SweepRecord(
         swept=swept,
         jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],
@@ -88,6 +91,7 @@ def _start(sweep: DictConfig) -> None:
         configs = _with_equal_steps(sweep, configs, record.compares)
         console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
     _announce(console, configs, record.compares)
+    record = replace(record, snapshot=cluster.freeze(configs[0].cluster, folder / SNAPSHOT, loader))
     record.write(folder)
     started_sweep = StartedSweep(folder, record, configs[0].cluster)
 
