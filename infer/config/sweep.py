@@ -13,9 +13,14 @@ class SweepConfig:
     """Give the students of every job as many updates as those of the job that has most."""
     student_steps: int | None = None
     """The number of updates of every student; set by ``equal_steps``."""
+    retry: int = 0
+    """Times that a job which failed is started again, to go on from what is in the store. On SLURM it is queued again,
+    also when it was killed, with those jobs of its element that are not done; elsewhere it stays in its process, where
+    an error of the GPU itself may come back every time."""
     stop_on_failure: int | None = None
     """Number of failed jobs after which those that have not started are skipped; null: all jobs run."""
 
     def __post_init__(self) -> None:
+        require_at_least(0, "sweep.retry", self.retry)
         require_at_least(1, "sweep.stop_on_failure", self.stop_on_failure)
         require_at_least(1, "sweep.student_steps", self.student_steps)

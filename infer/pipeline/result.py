@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from infer import environment
+from infer import cluster, environment
 from infer.config import Config, as_plain
 from infer.context import Context
 from infer.errors import UsageError, describe
@@ -28,12 +28,13 @@ class RunResult:
     def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
         self._path = folder / RESULT
         self._has_begun = False
+        job = cluster.job_id()
         self.content: dict[str, Any] = {
             **BLANK_RECORD,
             "status": RUNNING,
             "config": as_plain(config),
             "choices": choices,
-            "environment": {"seed": config.seed, "process": os.getpid()},
+            "environment": {"seed": config.seed, "process": os.getpid(), **({"slurm_job": job} if job else {})},
         }
         self._write()
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
-from infer.cluster import enter_job
+from infer.cluster import enter_job, was_started_before
 from infer.config import Config, Stage
+from infer.config.cluster import SlurmCluster
 from infer.console import Console
 from infer.context import Context
+from infer.errors import UsageError, describe
 from infer.pipeline import announcement, preflight
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
@@ -19,10 +22,10 @@ from infer.pipeline.scale import expected_costs, measured_costs
 from infer.pipeline.tracking import tracking
 from infer.progress import Progress
 from infer.records.names import LOG
-from infer.records.runs import FAILED, sweep_jobs
+from infer.records.runs import DONE, FAILED, Run, sweep_jobs
 from infer.records.sweeps import read_sweep
 from infer.stages import analyses, evaluate, generate, relabel, report, squeeze
-from infer.words import config_flags
+from infer.words import config_flags, visible
 
 _MAKING = {
     Stage.squeeze: squeeze.run,
@@ -39,6 +42,8 @@ def run(config: Config) -> None:
     sweep = read_sweep(folder.parent)
     console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
     console.log_to(folder / LOG)
+    if sweep and was_started_before() and Run(folder.name, folder).state == DONE:
+        return  # queued again for the sake of another job of its element
     if sweep:
         console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
@@ -84,6 +89,23 @@ def run(config: Config) -> None:
             announcement.summarise_job(context, result.content)
     if Stage.report in config.stages:  # now that the record says how it ended
         report.write_page(folder, context.store.root)
+
+
+def with_retries(config: Config, work: Callable[[Config], None]) -> None:
+    """Do ``work``, again where it fails as the job of a sweep, as often as the settings allow.
+
+    A request that cannot be met is not tried again. On SLURM a job is queued again instead (infer/sweep/aftermath.py).
+    """
+    is_of_sweep = HydraConfig.get().mode is RunMode.MULTIRUN and not isinstance(config.cluster, SlurmCluster)
+    for left in reversed(range(1 + config.sweep.retry * is_of_sweep)):
+        try:
+            return work(config)
+        except UsageError:
+            raise
+        except Exception as error:
+            if not left:
+                raise
+            print(f"infer: {visible(describe(error))}. The job is started again", flush=True)
 
 
 def make_all(context: Context, plan: ArtefactPlan, on_stage_done: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from infer import cluster, exit_codes
 from infer.config import Config
-from infer.config.cluster import ClusterConfig
+from infer.config.cluster import ClusterConfig, SlurmCluster
 from infer.console import Console
 from infer.errors import UsageError, describe, is_interruption
 from infer.explanations import FOREIGN, explain
@@ -24,8 +24,10 @@ from infer.files import require_writable
 from infer.pipeline.settings import settings_of
 from infer.records.names import SNAPSHOT
 from infer.records.sweeps import PlannedJob, SweepRecord
+from infer.sweep import aftermath
 from infer.sweep.jobs import job_folder, jobs_of
-from infer.words import hydra_quoted
+from infer.tables import count
+from infer.words import hydra_quoted, shell_line
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def _start(sweep: DictConfig) -> None:
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
         require_writable(Path(outputs), "outputs")
     with read_write(sweep), open_dict(sweep):
-        sweep.hydra.launcher.update(cluster.launcher_settings(configs[0].cluster, folder / SNAPSHOT))
+        sweep.hydra.launcher.update(
+            cluster.launcher_settings(configs[0].cluster, folder / SNAPSHOT, aftermath.command(configs[0], folder))
+        )
     record = SweepRecord(
         swept=swept,
         jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],
@@ -106,6 +110,8 @@ def exit_code_after(code: int) -> int:
 
 def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
+    if isinstance(sweep.cluster, SlurmCluster) and sweep.cluster.detach:
+        return _leave(sweep)
     from infer.reports.sweep import report_sweep
     from infer.tables import print_report
 
@@ -117,6 +123,16 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     written = report_sweep(sweep.folder)
     print_report(written, "text")
     return written.code
+
+
+def _leave(sweep: StartedSweep) -> int:
+    """Say how to follow jobs that nobody waits for."""
+    name = shell_line([sweep.folder.name])
+    Console().say(
+        f"{count(sweep.record.jobs, 'job')} queued on SLURM, the last to end writes the table and report.html in "
+        f"{sweep.folder}. They are followed by infer watch {name}; infer report {name} writes what there is"
+    )
+    return 0
 
 
 def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:

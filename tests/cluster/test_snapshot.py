@@ -79,7 +79,7 @@ def test_without_a_snapshot_jobs_run_what_is_there(checkout, loader, tmp_path):
 
 def test_jobs_of_this_machine_need_none(loader, tmp_path):
     assert not freeze(ClusterConfig(), tmp_path, loader)
-    assert launcher_settings(ClusterConfig(), tmp_path) == {}
+    assert launcher_settings(ClusterConfig(), tmp_path, None) == {}
 
 
 def test_a_job_without_its_snapshot_ends_with_one_line(checkout, loader, tmp_path):
@@ -121,7 +121,7 @@ def test_a_folder_with_the_snapshot_of_another_sweep_is_refused(loader, tmp_path
 def test_sbatch_is_told_of_the_snapshot_after_what_a_person_sets_up(tmp_path, capsys):
     cluster = SlurmCluster(dry_run=True, setup=["module load x"])
     launcher = {"submitit_folder": str(tmp_path), "max_num_timeout": 0} | launcher_settings(
-        cluster, tmp_path / ".snapshot"
+        cluster, tmp_path / ".snapshot", None
     )
     with pytest.raises(SystemExit):
         prepare(cluster, launcher, tmp_path, 1)
@@ -131,7 +131,7 @@ def test_sbatch_is_told_of_the_snapshot_after_what_a_person_sets_up(tmp_path, ca
 
 def _of_a_job(cluster: SlurmCluster, sweep: Path) -> subprocess.CompletedProcess:
     """Output of a job of ``sweep`` that prints what it imports, by the shell that SLURM runs it with."""
-    setup = launcher_settings(cluster, sweep / ".snapshot")["setup"]
+    setup = launcher_settings(cluster, sweep / ".snapshot", None)["setup"]
     command = f"{sys.executable} -B -m this_prints"
     (sweep.parent / "tools").mkdir()
     (sweep.parent / "tools" / "this_prints.py").write_text("import infer\nprint(infer.answer)\n")

@@ -98,8 +98,9 @@ def test_a_failed_job_costs_one_row(first, folder, launch_in, monkeypatch):
 
 
 def test_jobs_after_enough_failures_are_skipped(first, folder, launch_in):
-    words = ["K=1", "teachers.min_top1=99.99,null,0", "sweep.stop_on_failure=1", "stages=[squeeze]"]
+    words = ["K=1", "teachers.min_top1=99.99,null,0", "sweep.stop_on_failure=1", "sweep.retry=2", "stages=[squeeze]"]
     finished = launch_in(folder, "-m", *_SMALL, *words)
+    assert finished.stdout.count("The job is started again") == 2
     assert finished.returncode == 1 and "is skipped: 1 failed before it (sweep.stop_on_failure=1)" in finished.stdout
     rows = _rows(_last_sweep(folder))
     assert [row["state"] for row in rows] == ["failed", "skipped", "skipped"]
