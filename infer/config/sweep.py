@@ -1,6 +1,6 @@
 """Settings of a sweep as a whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from infer.config.checks import require_at_least
 
@@ -11,6 +11,12 @@ class SweepConfig:
 
     equal_steps: bool = False
     """Give the students of every job as many updates as those of the job that has most."""
+    zip: list[list[str]] = field(default_factory=list)
+    """Swept settings that take their values together: ``sweep.zip=[[M,K]]`` makes pairs of ``M=1,2 K=9,7``."""
+    points: list[str] = field(default_factory=list)
+    """Combinations of values, each a job, or several where others are swept: ``sweep.points=['M=1 K=9','M=4 K=2']``."""
+    exclude: list[str] = field(default_factory=list)
+    """Combinations to leave out, as expressions over swept settings: ``sweep.exclude=['M>2 and ipc<5']``."""
     student_steps: int | None = None
     """The number of updates of every student; set by ``equal_steps``."""
     retry: int = 0
@@ -19,6 +25,11 @@ class SweepConfig:
     an error of the GPU itself may come back every time."""
     stop_on_failure: int | None = None
     """Number of failed jobs after which those that have not started are skipped; null: all jobs run."""
+
+    @property
+    def shaping(self) -> list[str]:
+        """Settings given here that decide which combinations of values are jobs."""
+        return [f"sweep.{name}" for name in ("zip", "points", "exclude") if getattr(self, name)]
 
     def __post_init__(self) -> None:
         require_at_least(0, "sweep.retry", self.retry)

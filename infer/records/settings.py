@@ -22,6 +22,10 @@ _WITHOUT_EFFECT = (
     "cluster",
     "tracker",
     "sweep.stop_on_failure",
+    "sweep.retry",
+    "sweep.zip",
+    "sweep.points",
+    "sweep.exclude",
     "dataset.root",
     "dataset.download",
 )

@@ -58,6 +58,8 @@ class SweepCallback(Callback):
 def _check(run: DictConfig) -> Config:
     """The checked settings of ``run``, in which ``outputs`` is then as they have it: without ``~``."""
     settings = settings_of(_without_hydra(run.copy()))
+    if shaping := settings.sweep.shaping:
+        raise UsageError(f"{' and '.join(shaping)} shape a sweep, and this is a run. Type -m, or leave it away")
     with read_write(run):
         run.outputs = settings.outputs
     return settings
@@ -72,7 +74,11 @@ def _without_hydra(composed: DictConfig) -> DictConfig:
 def _start(sweep: DictConfig) -> None:
     global started_sweep
     loader = GlobalHydra.instance().config_loader()
-    swept, overrides = jobs_of(sweep, loader)
+    from infer.sweep import sweeper
+
+    sweeper.use()
+    combinations = jobs_of(sweep, loader)
+    swept, overrides = combinations.swept, combinations.jobs
     sweep.outputs = os.path.expanduser(sweep.outputs)
     folder = _pin_folders(sweep, list(swept))
     configs = _configs(sweep, loader, overrides, swept)
@@ -90,7 +96,7 @@ def _start(sweep: DictConfig) -> None:
     launcher: dict[str, Any] = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)  # type: ignore[assignment] # a mapping
     cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
     console = Console()
-    console.say(_in_words(record), style="bold")
+    console.say(_in_words(record, combinations.num_left_out), style="bold")
     if configs[0].sweep.equal_steps:
         configs = _with_equal_steps(sweep, configs, record.compares)
         console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
@@ -165,9 +171,10 @@ def _configs(
     return configs
 
 
-def _in_words(record: SweepRecord) -> str:
+def _in_words(record: SweepRecord, num_left_out: int) -> str:
     axes = " and ".join(f"{key} ({', '.join(values)})" for key, values in record.swept.items())
     jobs = f"{len(record.jobs)} job{'s' * (len(record.jobs) > 1)}"
+    jobs += f", and {num_left_out} that sweep.exclude leaves out" if num_left_out else ""
     return f"sweep over {axes}: {jobs}" if axes else f"a sweep of {jobs}"
 
 
