@@ -14,9 +14,10 @@ from infer.evaluation.comparison import Evaluation
 from infer.files import write_sealed
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
+from infer.pipeline.pruning import Pruned
 from infer.records.machines import machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
-from infer.records.runs import BLANK_RECORD, DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED
+from infer.records.runs import BLANK_RECORD, DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, SKIPPED
 from infer.records.statistics import summarise
 from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher
@@ -40,10 +41,13 @@ class RunResult:
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the end of the work inside: done, failed or interrupted."""
+        """Record the end of the work inside: done, failed, interrupted or pruned."""
         try:
             yield
         except BaseException as error:
+            if isinstance(error, Pruned):
+                self._update(status=PRUNED, error=str(error))
+                raise
             failure = error if isinstance(error, Exception) else None  # else Ctrl-C, SIGTERM, a preempted SLURM job
             message = failure and describe(failure)
             if isinstance(error, UsageError) and not self._has_begun:

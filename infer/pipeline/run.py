@@ -16,6 +16,7 @@ from infer.errors import UsageError, describe
 from infer.pipeline import announcement, preflight
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
+from infer.pipeline.pruning import Pruned, pruning
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.scale import expected_costs, measured_costs
@@ -37,15 +38,22 @@ _MAKING = {
 
 def run(config: Config) -> None:
     """Run the stages that the settings name and leave a record of them in the run's folder."""
+    try:
+        _run(config)
+    except Pruned as reason:
+        Console().headline(f"pruned: {reason}")
+
+
+def _run(config: Config) -> None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
-    console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
+    console = Console(brief=sweep is not None and (len(sweep.jobs) > 1 or config.sweep.trials is not None))
     console.log_to(folder / LOG)
     if sweep and was_started_before() and Run(folder.name, folder).state == DONE:
         return  # queued again for the sake of another job of its element
     if sweep:
-        console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
+        console.headline(f"job {folder.name} begins, of {config.sweep.trials or len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     if sweep:
         result.begin()  # a sweep has a record of each of its jobs
@@ -66,6 +74,8 @@ def run(config: Config) -> None:
         analyses.check(context, evaluations[0], planned=result.planned_signatures)
         announcement.announce(context, evaluations, plan)
         result.begin()
+        if config.sweep.trials and config.sweep.prune:
+            context.on_epoch = pruning(folder.parent, hydra.job.num, evaluations[0].all_students[0])
         if config.scale.measures_costs:
             costs = expected_costs(context, plan)
             result.add_costs(costs)

@@ -20,6 +20,7 @@ DONE = "done"
 RUNNING = "running"
 FAILED = "failed"
 SKIPPED = "skipped"
+PRUNED = "pruned"
 INTERRUPTED = "interrupted"
 UNREADABLE = "unreadable"
 NOT_STARTED = "not started"
@@ -100,7 +101,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, done, failed, interrupted, skipped, unreadable, not started, or lost: ended without saying so."""
+        """running, done, failed, interrupted, skipped, pruned, unreadable, not started, or lost: it left no end."""
         status: str = self.record["status"]
         return LOST if self.is_silent or (self.has_ended and status in _UNFINISHED) else status
 

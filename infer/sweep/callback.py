@@ -23,9 +23,10 @@ from infer.explanations import FOREIGN, explain
 from infer.files import require_writable
 from infer.pipeline.settings import settings_of
 from infer.records.names import SNAPSHOT
-from infer.records.sweeps import PlannedJob, SweepRecord
-from infer.sweep import aftermath
-from infer.sweep.jobs import job_folder, jobs_of
+from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
+from infer.sweep import aftermath, search
+from infer.sweep.axes import Combinations, sweep_settings
+from infer.sweep.jobs import job_folder, jobs_of, overrides_of
 from infer.tables import count
 from infer.words import hydra_quoted, shell_line
 
@@ -58,7 +59,7 @@ class SweepCallback(Callback):
 def _check(run: DictConfig) -> Config:
     """The checked settings of ``run``, in which ``outputs`` is then as they have it: without ``~``."""
     settings = settings_of(_without_hydra(run.copy()))
-    if shaping := settings.sweep.shaping:
+    if shaping := [*settings.sweep.shaping, *(["sweep.trials"] if settings.sweep.trials else [])]:
         raise UsageError(f"{' and '.join(shaping)} shape a sweep, and this is a run. Type -m, or leave it away")
     with read_write(run):
         run.outputs = settings.outputs
@@ -77,10 +78,13 @@ def _start(sweep: DictConfig) -> None:
     from infer.sweep import sweeper
 
     sweeper.use()
-    combinations = jobs_of(sweep, loader)
+    settings = sweep_settings(sweep)
+    space = search.Space.of(overrides_of(sweep, loader)) if settings.trials else None
+    combinations = Combinations(space.in_words, space.corners(), 0) if space else jobs_of(sweep, loader)
     swept, overrides = combinations.swept, combinations.jobs
     sweep.outputs = os.path.expanduser(sweep.outputs)
-    folder = _pin_folders(sweep, list(swept))
+    resumed = search.folder_of(settings.resume, Path(sweep.outputs)) if settings.resume else None
+    folder = _pin_folders(sweep, list(swept), resumed)
     configs = _configs(sweep, loader, overrides, swept)
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
         require_writable(Path(outputs), "outputs")
@@ -90,17 +94,24 @@ def _start(sweep: DictConfig) -> None:
         )
     record = SweepRecord(
         swept=swept,
-        jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],
+        jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides) if not space],
         cluster=configs[0].cluster.name,
     )
+    if space:
+        search.check(configs[0].sweep, configs[0].cluster, configs[0].evaluate.split.value, space)
+        record = search.record_of(folder, record)
     launcher: dict[str, Any] = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)  # type: ignore[assignment] # a mapping
     cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
     console = Console()
-    console.say(_in_words(record, combinations.num_left_out), style="bold")
+    jobs = f"{settings.trials} jobs that a search chooses" if space else count(record.jobs, "job")
+    console.say(_in_words(record, jobs, combinations.num_left_out), style="bold")
     if configs[0].sweep.equal_steps:
         configs = _with_equal_steps(sweep, configs, record.compares)
         console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
-    _announce(console, configs, record.compares)
+    if space:
+        search.begin(folder, space, configs[0].seed)
+    else:
+        _announce(console, configs, record.compares)
     record = replace(record, snapshot=cluster.freeze(configs[0].cluster, folder / SNAPSHOT, loader))
     record.write(folder)
     started_sweep = StartedSweep(folder, record, configs[0].cluster)
@@ -123,7 +134,7 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
 
     if not interrupted:
         cluster.wait_for_jobs(sweep.cluster, sweep.folder)
-        sweep.record.write_ended(sweep.folder)
+        (read_sweep(sweep.folder) or sweep.record).write_ended(sweep.folder)
     elif sweep.cluster.name == "slurm":
         Console().say("The jobs stay in SLURM's queue and go on; `squeue --me` lists them, `scancel` ends them.")
     written = report_sweep(sweep.folder)
@@ -141,10 +152,13 @@ def _leave(sweep: StartedSweep) -> int:
     return 0
 
 
-def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:
-    """Give all jobs one parent, whatever settings differ between them, and folders that say what varies."""
+def _pin_folders(sweep: DictConfig, swept: list[str], resumed: Path | None) -> Path:
+    """Give all jobs one parent, whatever settings differ between them, and folders that say what varies.
+
+    The parent is that of the search to go on with, if there is one.
+    """
     names = "-".join(key.rpartition(".")[2] for key in swept)
-    folder = Path(f"{sweep.hydra.sweep.dir}-{names}" if names else sweep.hydra.sweep.dir)
+    folder = resumed or Path(f"{sweep.hydra.sweep.dir}-{names}" if names else sweep.hydra.sweep.dir)
     subfolder = f"${{job_folder:${{hydra.job.num}},${{hydra.overrides.task}},[{','.join(swept)}]}}"
     with read_write(sweep), open_dict(sweep):
         sweep.hydra.sweep.dir = str(folder)
@@ -171,9 +185,8 @@ def _configs(
     return configs
 
 
-def _in_words(record: SweepRecord, num_left_out: int) -> str:
+def _in_words(record: SweepRecord, jobs: str, num_left_out: int) -> str:
     axes = " and ".join(f"{key} ({', '.join(values)})" for key, values in record.swept.items())
-    jobs = f"{len(record.jobs)} job{'s' * (len(record.jobs) > 1)}"
     jobs += f", and {num_left_out} that sweep.exclude leaves out" if num_left_out else ""
     return f"sweep over {axes}: {jobs}" if axes else f"a sweep of {jobs}"
 

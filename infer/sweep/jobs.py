@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from infer.sweep.axes import Combinations, combine, sweep_settings
@@ -13,15 +14,16 @@ from infer.sweep.axes import Combinations, combine, sweep_settings
 _LONGEST_NAME = 80
 
 
-def jobs_of(sweep: DictConfig, loader: ConfigLoader) -> Combinations:
-    """The swept settings with their values as typed, and the words of every job, as ``Sweeper`` launches them.
-
-    ``sweep`` is the composed config of the whole sweep.
-    """
+def overrides_of(sweep: DictConfig, loader: ConfigLoader) -> list[Override]:
+    """The overrides of a preset and of the command line, as Hydra's sweeper gets them; what is typed comes last."""
     preset = sweep.hydra.sweeper.get("params") or {}
     words = [f"{key}={value}" for key, value in preset.items()] + list(sweep.hydra.overrides.task)
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
-    return combine(overrides, sweep_settings(sweep))  # what is typed wins over a preset
+    return OverridesParser.create(config_loader=loader).parse_overrides(words)
+
+
+def jobs_of(sweep: DictConfig, loader: ConfigLoader) -> Combinations:
+    """The swept settings with their values as typed, and the words of every job, as ``Sweeper`` launches them."""
+    return combine(overrides_of(sweep, loader), sweep_settings(sweep))
 
 
 def job_folder(number: int, overrides: Sequence[str], swept: Collection[str]) -> str:

@@ -3,21 +3,45 @@
 To be imported when Hydra has found its plugins, for which it makes all their classes anew.
 """
 
+from pathlib import Path
+
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
 
+from infer.config.cluster import ClusterConfig
 from infer.sweep.axes import combine, sweep_settings
+from infer.sweep.jobs import overrides_of
+from infer.sweep.search import Search, Space, jobs_at_once
 
 
 class Sweeper(BasicSweeper):
-    """Sweeper over the combinations of ``infer.sweep.axes``; without settings of ``sweep`` those of Hydra's."""
+    """Sweeper over the combinations of ``infer.sweep.axes``; without settings of ``sweep`` those of Hydra's.
+
+    With ``sweep.trials`` it launches what a search chooses instead.
+    """
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:  # type: ignore[override] # Hydra's is static, and called on the object
         """The words of every job, in batches."""
         assert self.config is not None
         jobs = combine(overrides, sweep_settings(self.config)).jobs
         return list(self.split_overrides_to_chunks(jobs, max_batch_size))
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch every job, or those that a search chooses."""
+        assert self.config is not None and self.hydra_context is not None and self.launcher is not None
+        settings = sweep_settings(self.config)
+        if settings.trials is None:
+            super().sweep(arguments)
+            return
+        folder = Path(self.config.hydra.sweep.dir)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        space = Space.of(overrides_of(self.config, self.hydra_context.config_loader))
+        cluster = OmegaConf.to_object(self.config.cluster)
+        assert isinstance(cluster, ClusterConfig), "every option of cluster begins with its schema"
+        for first, jobs in Search(folder, space, settings.trials, jobs_at_once(cluster), self.config.seed).batches():
+            self.launcher.launch(jobs, initial_job_idx=first)
 
 
 def use() -> None:
