@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from infer.errors import InferError
 from infer.records.names import STUDY
-from infer.store import Artefact
 
 if TYPE_CHECKING:
     import optuna
 
+    from infer.store import Artefact
+
 OBJECTIVE = "val/top1"
 """The score that a search maximises; of the leading student, the mean over its repeats."""
-OnEpoch = Callable[[Artefact, dict[str, float]], None]
+OnEpoch = Callable[["Artefact", dict[str, float]], None]
 
 
 class Pruned(InferError):
@@ -28,7 +29,7 @@ def study_of(sweep_folder: Path) -> "optuna.Study":
     return optuna.load_study(study_name=None, storage=storage, pruner=optuna.pruners.MedianPruner(n_startup_trials=4))
 
 
-def pruning(sweep_folder: Path, job: int, leading: Artefact) -> OnEpoch:
+def pruning(sweep_folder: Path, job: int, leading: "Artefact") -> OnEpoch:
     """A function that tells the study of each test of ``leading`` on the validation split, with the epoch.
 
     It raises Pruned where the job's best score so far is below the median of what the other jobs had at that epoch.
@@ -38,7 +39,7 @@ def pruning(sweep_folder: Path, job: int, leading: Artefact) -> OnEpoch:
     study = study_of(sweep_folder)
     trial = optuna.trial.Trial(study, study.get_trials(deepcopy=False)[job]._trial_id)
 
-    def on_epoch(network: Artefact, row: dict[str, float]) -> None:
+    def on_epoch(network: "Artefact", row: dict[str, float]) -> None:
         if network.signature != leading.signature or OBJECTIVE not in row:
             return
         trial.report(row[OBJECTIVE], int(row["epoch"]))
