@@ -4,6 +4,7 @@ Hydra's own end of a multirun cannot be used: it is not reached when a job is ki
 """
 
 import os
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,6 +113,8 @@ def _start(sweep: DictConfig) -> None:
         search.begin(folder, space, configs[0].seed)
     else:
         _announce(console, configs, record.compares)
+    if resumed:
+        _make_room(resumed)
     record = replace(record, snapshot=cluster.freeze(configs[0].cluster, folder / SNAPSHOT, loader))
     record.write(folder)
     started_sweep = StartedSweep(folder, record, configs[0].cluster)
@@ -150,6 +153,15 @@ def _leave(sweep: StartedSweep) -> int:
         f"{sweep.folder}. They are followed by infer watch {name}; infer report {name} writes what there is"
     )
     return 0
+
+
+def _make_room(resumed: Path) -> None:
+    """Take the snapshot of a search away, to which no job goes back any more."""
+    if not (resumed / SNAPSHOT).exists():
+        return
+    if not cluster.have_all_ended(resumed):
+        raise UsageError(f"jobs of {resumed} are in SLURM's queue still. Wait until they have ended, or scancel them")
+    shutil.rmtree(resumed / SNAPSHOT)
 
 
 def _pin_folders(sweep: DictConfig, swept: list[str], resumed: Path | None) -> Path:

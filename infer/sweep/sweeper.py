@@ -8,12 +8,16 @@ from pathlib import Path
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
+from infer.cluster import wait_for_jobs
 from infer.config.cluster import ClusterConfig
+from infer.errors import describe
 from infer.sweep.axes import combine, sweep_settings
 from infer.sweep.jobs import overrides_of
 from infer.sweep.search import Search, Space, jobs_at_once
+from infer.words import visible
 
 
 class Sweeper(BasicSweeper):
@@ -41,7 +45,18 @@ class Sweeper(BasicSweeper):
         cluster = OmegaConf.to_object(self.config.cluster)
         assert isinstance(cluster, ClusterConfig), "every option of cluster begins with its schema"
         for first, jobs in Search(folder, space, settings.trials, jobs_at_once(cluster), self.config.seed).batches():
-            self.launcher.launch(jobs, initial_job_idx=first)
+            _launch(self.launcher, jobs, first)
+            wait_for_jobs(cluster, folder)
+
+
+def _launch(launcher: Launcher, jobs: list[list[str]], first: int) -> None:
+    """Run jobs of a search, of which one may be killed without ending it: its record, or its lack, says enough."""
+    try:
+        launcher.launch(jobs, initial_job_idx=first)
+    except Exception as error:
+        if type(error).__name__ != "UncompletedJobError":  # submitit's, an extra
+            raise
+        print(f"infer: {visible(describe(error))}", flush=True)
 
 
 def use() -> None:

@@ -14,6 +14,7 @@ from infer.config.sweep import SweepConfig
 from infer.errors import UsageError
 from infer.pipeline.pruning import Pruned, pruning, study_of
 from infer.records.sweeps import SweepRecord, read_sweep
+from infer.sweep import callback
 from infer.sweep.search import Search, Space, begin, check, folder_of, jobs_at_once
 from infer.sweep.search import record_of as record_of_search
 
@@ -129,8 +130,8 @@ def test_a_file_that_is_no_study_is_refused(tmp_path):
 
 def test_a_folder_without_a_search_is_refused(tmp_path):
     SweepRecord({}, []).write(tmp_path / "sweeps" / "s")
-    with pytest.raises(UsageError, match=r"sweep.resume=s is not possible: it is no search"):
-        folder_of("s", tmp_path)
+    with pytest.raises(UsageError, match=r"sweep.resume=\S+ is not possible: it is no search"):
+        folder_of(str(tmp_path / "sweeps" / "s"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,39 @@ def test_settings_that_make_no_search(words, settings, split, cluster, says):
     with pytest.raises(UsageError) as refusal:
         check(SweepConfig(trials=3, **settings), cluster, split, space_of(words))
     assert says in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+class Jobs:
+    """A launcher whose jobs end as they are told."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def launch(self, jobs: list[list[str]], initial_job_idx: int) -> None:
+        raise self.error
+
+
+def test_a_killed_job_does_not_end_a_search_and_other_errors_do(capsys):
+    from infer.sweep import sweeper  # see there
+
+    killed = type("UncompletedJobError", (RuntimeError,), {})
+    sweeper._launch(Jobs(killed("Job 7_0 has no output\n(state: FAILED)")), [["M=1"]], 0)
+    assert capsys.readouterr().out.count("\n") == 1
+    with pytest.raises(RuntimeError, match="sbatch"):
+        sweeper._launch(Jobs(RuntimeError("sbatch: error")), [["M=1"]], 0)
+
+
+@pytest.mark.parametrize("queue_is_empty", [True, False])
+def test_a_resumed_search_on_slurm_takes_a_new_snapshot(folder, monkeypatch, queue_is_empty):
+    (folder / ".snapshot").mkdir()
+    monkeypatch.setattr(callback.cluster, "have_all_ended", lambda _: queue_is_empty)
+    if queue_is_empty:
+        callback._make_room(folder)
+    else:
+        with pytest.raises(UsageError, match="are in SLURM's queue still"):
+            callback._make_room(folder)
+    assert (folder / ".snapshot").exists() != queue_is_empty
+    callback._make_room(folder / "without")
 
 
 def test_only_a_search_is_resumed():
