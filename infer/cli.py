@@ -27,9 +27,9 @@ def _launch(composed: DictConfig) -> None:
 def _run(composed: DictConfig) -> None:
     interruption.handle_signals()
     config = settings_of(composed)  # before torch is imported: a wrong setting is refused at once
-    from infer.pipeline.run import run
+    from infer.pipeline.run import run, with_retries
 
-    run(config)
+    with_retries(config, run)
 
 
 def main() -> None:

@@ -62,6 +62,8 @@ class Context:
     """Trained networks in memory, by signature."""
     on_obtained: Callable[[Artefact], None] | None = None
     """Called with every artefact as soon as it is there, once."""
+    on_epoch: Callable[[Artefact, dict[str, float]], None] | None = None
+    """Called with a network in training and each new row of its history; it may end the training by an error."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
 
     @cached_property

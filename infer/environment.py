@@ -19,6 +19,8 @@ from infer.errors import UsageError
 Precision = Literal["fp32", "bf16"]
 """``bf16`` is autocast: weights, batch-norm statistics, logits and losses stay float32."""
 
+COMMIT_FILE = "commit.txt"
+"""Beside a copy of the package: the commit of the checkout that it was taken from."""
 _VERSIONS_OF = ("torch", "torchvision", "timm", "numpy", "hydra-core", "infer-distillation")
 
 
@@ -111,8 +113,13 @@ def _peaks(device: torch.device) -> dict[str, int]:
 
 @functools.cache
 def git_commit() -> str | None:
-    """The checkout's commit, with ``+changes`` when files differ from it; None outside a checkout."""
+    """The checkout's commit, with ``+changes`` when files differ from it; None outside a checkout.
+
+    A copy of the package has that of the checkout that it was taken from.
+    """
     root = Path(__file__).resolve().parent.parent
+    if (root / COMMIT_FILE).is_file():
+        return (root / COMMIT_FILE).read_text() or None
     if not (root / ".git").exists():
         return None
     try:

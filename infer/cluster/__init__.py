@@ -4,13 +4,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infer.cluster.element import job_id, was_started_before
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 from infer.ranks import ranks
 
 if TYPE_CHECKING:
     import torch
+    from hydra.core.config_loader import ConfigLoader
 
-__all__ = ["enter_job", "enter_ranks", "prepare", "wait_for_jobs"]
+__all__ = [
+    "enter_job",
+    "enter_ranks",
+    "freeze",
+    "have_all_ended",
+    "job_id",
+    "launcher_settings",
+    "prepare",
+    "wait_for_jobs",
+    "was_started_before",
+]
+
+
+def launcher_settings(cluster: ClusterConfig, snapshot: Path, at_end: str | None) -> dict[str, Any]:
+    """Settings of Hydra's launcher that follow from those of ``cluster`` and the place of the sweep's snapshot.
+
+    ``at_end`` is a command that is to be run when an element has ended, with the exit code of its jobs.
+    """
+    if isinstance(cluster, SlurmCluster):
+        from infer.cluster import slurm
+
+        return slurm.launcher_settings(cluster, snapshot, at_end)
+    return {}
 
 
 def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: Path, num_jobs: int) -> None:
@@ -26,6 +50,19 @@ def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: P
         from infer.cluster import slurm
 
         slurm.prepare(cluster, launcher, num_jobs)
+
+
+def freeze(cluster: ClusterConfig, snapshot: Path, loader: "ConfigLoader") -> bool:
+    """Keep settings and code in ``snapshot`` for jobs that start later; ``loader`` then reads the copies.
+
+    Returns False where jobs need none. Raises UsageError where they are too large.
+    """
+    if not isinstance(cluster, SlurmCluster) or not cluster.snapshot:
+        return False
+    from infer.cluster.snapshot import take
+
+    take(snapshot, loader)
+    return True
 
 
 def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:
@@ -48,6 +85,13 @@ def enter_ranks(cluster: ClusterConfig) -> None:
     ranks.start()
 
 
+def have_all_ended(sweep_folder: Path) -> bool:
+    """True if no job of a sweep on SLURM is pending or running any more, as far as SLURM tells here and now."""
+    from infer.cluster import slurm
+
+    return slurm.have_all_ended(sweep_folder)
+
+
 def enter_job(cluster: ClusterConfig) -> "torch.device | None":
     """Set the threads of the process that runs a job, before it computes anything; returns its own GPU, if any.
 
@@ -60,5 +104,5 @@ def enter_job(cluster: ClusterConfig) -> "torch.device | None":
     if isinstance(cluster, SlurmCluster):
         from infer.cluster import slurm
 
-        slurm.use_allocated_cpus()
+        return slurm.enter(cluster)
     return None

@@ -1,7 +1,9 @@
 """SLURM: checks before jobs are submitted, and the wait until the last of them has ended."""
 
+import math
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -12,12 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import infer
+from infer.cluster.marks import SUBMITTED, is_marked
 from infer.cluster.optional_packages import require_extra
+from infer.cluster.snapshot import setup_of_job
 from infer.config.cluster import SlurmCluster
 from infer.errors import UsageError
 from infer.words import has_controls, visible
 
 if TYPE_CHECKING:
+    import torch
+
     from infer.cluster.queue import QueueWatcher
 
 _ASK_EVERY_S = 60
@@ -37,13 +43,37 @@ def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -
     if cluster.dry_run:
         from infer.cluster.script import script
 
-        print(script(launcher, num_jobs))
+        print(script(launcher, math.ceil(num_jobs / cluster.jobs_per_element)))
         raise SystemExit(0)
+    from infer.cluster.launcher import use
+
     _require_commands()
-    _require_package_in_jobs()
+    if not cluster.snapshot:
+        _require_package_in_jobs()
     if cluster.gpus_per_job > 1:  # srun, in the job: the end of one rank is the end of all
         os.environ["SLURM_KILL_BAD_EXIT"] = "1"
     _watch_jobs()
+    use()
+
+
+def launcher_settings(cluster: SlurmCluster, snapshot: Path, at_end: str | None) -> dict[str, Any]:
+    """See ``infer.cluster.launcher_settings``."""
+    jobs = cluster.jobs_per_element
+    settings: dict[str, Any] = {"setup": [*cluster.setup, *(setup_of_job(snapshot) if cluster.snapshot else ())]}
+    if at_end:
+        settings["setup"] += [
+            "trap 'trap - EXIT; exit 143' TERM  # SLURM ends it, or queues it again",
+            f"trap {shlex.quote(f'{at_end} $?')} EXIT",
+        ]
+    if jobs > 1:
+        settings["setup"].append("export SLURM_KILL_BAD_EXIT=0  # a killed job does not take its neighbours along")
+        settings |= {
+            "tasks_per_node": jobs,
+            "mem_gb": None if cluster.memory_gb is None else cluster.memory_gb * jobs,
+            "gpus_per_node": None if cluster.gpus is None else cluster.gpus * jobs // cluster.jobs_per_gpu,
+            "array_parallelism": math.ceil(cluster.array_parallelism / jobs),
+        }
+    return settings
 
 
 def wait_for_jobs(sweep_folder: Path) -> None:
@@ -54,23 +84,52 @@ def wait_for_jobs(sweep_folder: Path) -> None:
     from infer.cluster.queue import QueueWatcher
 
     queue = QueueWatcher(delay_s=_ASK_EVERY_S)
-    jobs = _submitted_jobs(sweep_folder)
-    for job in jobs:
-        queue.register_job(job)
     speak_at = time.monotonic() + _SPEAK_AFTER_S
-    while jobs := [job for job in jobs if not queue.is_done(job)]:
+    while True:
+        for job in _submitted_jobs(sweep_folder):  # also what was submitted anew, with more memory
+            queue.register_job(job)
+        if not (jobs := [job for job in _submitted_jobs(sweep_folder) if not queue.is_done(job)]):
+            return
         if time.monotonic() >= speak_at:
             print(f"Waiting for jobs on SLURM: {_listed(jobs, queue)}", flush=True)
             speak_at = time.monotonic() + _SPEAK_EVERY_S
         time.sleep(_LOOK_EVERY_S)
 
 
-def use_allocated_cpus() -> None:
-    """Compute with as many threads as CPUs were asked for."""
-    if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
-        import torch
+def have_all_ended(sweep_folder: Path) -> bool:
+    """See ``infer.cluster.have_all_ended``."""
+    jobs = [job for job in _submitted_jobs(sweep_folder) if not is_marked(sweep_folder, job)]
+    if jobs and shutil.which("squeue") is None:
+        return False
+    from infer.cluster.queue import QueueWatcher
 
-        torch.set_num_threads(int(cpus))
+    queue = QueueWatcher(delay_s=_ASK_EVERY_S)
+    for job in jobs:
+        queue.register_job(job)
+    queue.update()
+    return all(queue.is_done(job, mode="cache") for job in jobs)
+
+
+def enter(cluster: SlurmCluster) -> "torch.device | None":
+    """Compute with as many threads as CPUs were asked for; returns the GPU of a job that shares its element."""
+    import torch
+
+    cpus = int(os.environ.get("SLURM_CPUS_PER_TASK", 0))
+    if cpus:
+        torch.set_num_threads(cpus)
+    jobs, rank = cluster.jobs_per_element, int(os.environ.get("SLURM_LOCALID", 0))
+    if jobs == 1:
+        return None
+    _stay_on_own_cores(rank, cpus, jobs)
+    gpus = torch.cuda.device_count()
+    return torch.device("cuda", rank // cluster.jobs_per_gpu * (cluster.gpus or 1) % gpus) if gpus else None
+
+
+def _stay_on_own_cores(rank: int, cpus: int, jobs: int) -> None:
+    """Keep to the cores of this job where SLURM has given its element cores of its own, without dividing them."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if cpus and len(cores) == cpus * jobs:
+        os.sched_setaffinity(0, cores[rank * cpus : (rank + 1) * cpus])
 
 
 def name_ranks() -> None:
@@ -127,7 +186,7 @@ def _keeps_accounts() -> bool:
 
 def _submitted_jobs(sweep_folder: Path) -> list[str]:
     """The ids of the sweep's jobs, from submitit's files; the folder of an array itself is not a job's."""
-    return sorted(path.parent.name for path in sweep_folder.glob(".submitit/*/*_submitted.pkl"))
+    return sorted(path.parent.name for path in sweep_folder.glob(f"{SUBMITTED}/*/*_submitted.pkl"))
 
 
 def _listed(jobs: list[str], queue: "QueueWatcher") -> str:

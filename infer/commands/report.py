@@ -10,6 +10,7 @@ from infer.plots.style import drawing
 from infer.records.find import pick_run, pick_sweep
 from infer.records.names import ANALYSES, REPORT
 from infer.records.runs import DONE, UNREADABLE, Run, sweep_jobs
+from infer.sweep.collecting import collect_if_ended
 from infer.tables import Report, from_here
 
 
@@ -58,6 +59,7 @@ def _report_sweep(folder: Path, outputs: Path) -> Report:
     """The reports of jobs that have none yet, and that of the sweep, which links to them."""
     from infer.reports.sweep import report_sweep
 
+    collect_if_ended(folder)  # jobs that left no end in their records are lost then
     for job in sweep_jobs(folder):
         if job.record["config"] and job.state != UNREADABLE and not (job.folder / REPORT).is_file():
             _report_run(job, outputs)

@@ -11,12 +11,14 @@ from infer.commands.parsing import RUN, Commands, add_command
 from infer.console import Console, duration
 from infer.progress.views import speed
 from infer.records.find import pick_runs
-from infer.records.runs import DONE, LOST, NOT_STARTED, RUNNING, Run, find_runs, is_sweep, sweep_jobs
+from infer.records.runs import DONE, LOST, NOT_STARTED, PRUNED, RUNNING, Run, find_runs, is_sweep, sweep_jobs
+from infer.sweep.collecting import collect_if_ended
 from infer.tables import Report, Section, aligned, count, print_report
 
 _COLUMNS = ("job", "stage", "unit", "done", "rate", "left", "job left", "state")
 _NUMERIC = frozenset({"done", "rate", "left", "job left"})
 _EVERY_S = 3.0
+_ASK_SLURM_EVERY_S = 60.0
 _PLAIN_EVERY_S = 30.0
 """Seconds between two tables where they are not drawn over each other."""
 
@@ -35,11 +37,15 @@ def run(options: argparse.Namespace) -> Report:
         return Report(data=[], lines=[f"nothing is running in {options.outputs}; infer ls lists what has been"])
     if options.once or options.form != "text":
         return _report(jobs)
+    ask_at = time.monotonic()
     with _screen() as show:
         while any(job.state in (RUNNING, NOT_STARTED) for job in jobs):
             show(_report(jobs))
+            if time.monotonic() >= ask_at:
+                _collect(jobs)
+                ask_at = time.monotonic() + _ASK_SLURM_EVERY_S
             jobs = _read_again(jobs)
-    return _report(jobs, code=int(any(job.state != DONE for job in jobs)))
+    return _report(jobs, code=int(any(job.state not in (DONE, PRUNED) for job in jobs)))
 
 
 def _jobs(word: str | None, outputs: Path) -> list[Run]:
@@ -52,9 +58,18 @@ def _jobs(word: str | None, outputs: Path) -> list[Run]:
 
 def _read_again(jobs: Sequence[Run]) -> list[Run]:
     """The same jobs as their files are now."""
-    sweeps = {job.folder.parent for job in jobs if is_sweep(job.folder.parent)}
-    of_sweeps = {job.folder: job for sweep in sweeps for job in sweep_jobs(sweep)}
+    of_sweeps = {job.folder: job for sweep in _sweeps(jobs) for job in sweep_jobs(sweep)}
     return [of_sweeps.get(job.folder) or Run(job.name, job.folder) for job in jobs]
+
+
+def _collect(jobs: Sequence[Run]) -> None:
+    """Write the reports of sweeps whose jobs have all ended on SLURM without leaving anybody to do it."""
+    for sweep in _sweeps(jobs):
+        collect_if_ended(sweep)
+
+
+def _sweeps(jobs: Sequence[Run]) -> set[Path]:
+    return {job.folder.parent for job in jobs if is_sweep(job.folder.parent)}
 
 
 @contextlib.contextmanager

@@ -24,6 +24,18 @@ _SETTING_OF = {
 """sbatch's parameters that are set by a setting of their own."""
 _SUBMITITS = ("output", "error", "open-mode")
 """sbatch's parameters without which submitit loses sight of its jobs."""
+_COUNTS = (
+    "time_min",
+    "memory_gb",
+    "gpus_per_job",
+    "nodes",
+    "cpus",
+    "array_parallelism",
+    "signal_delay_s",
+    "jobs_per_gpu",
+    "jobs_per_node",
+)
+"""Settings that are at least 1."""
 _SLURM_SIGNALS_EARLY_S = 60
 
 
@@ -51,7 +63,7 @@ class JoblibCluster(ClusterConfig):
 
 @dataclass
 class SlurmCluster(ClusterConfig):
-    """One element of a SLURM job array per job; sizes and limits are those of one job."""
+    """Elements of a SLURM job array, each a job or several side by side; sizes and limits are those of one job."""
 
     name: str = "slurm"
     time_min: int = 240
@@ -81,18 +93,57 @@ class SlurmCluster(ClusterConfig):
     additional: dict[str, Any] = field(default_factory=dict)
     """Any other parameter of sbatch, without its dashes: ``+cluster.additional.constraint=a100``; ``wckey`` replaces
     the one that submitit gives its jobs."""
+    snapshot: bool = True
+    """Jobs run the settings and the code that were there when they were submitted, from a copy in the sweep's folder;
+    false: what is there when they start."""
+    detach: bool = False
+    """Return when the jobs are queued; the last of them to end writes the sweep's table and report."""
+    jobs_per_gpu: int = 1
+    """Jobs that share a GPU (or as many as ``gpus`` says), in one element of the array."""
+    jobs_per_node: int | None = None
+    """Jobs of one element of the array, side by side, each with its own ``cpus``, ``memory_gb`` and share of the GPUs;
+    null: ``jobs_per_gpu``."""
+    grow_memory: bool = False
+    """Start an element that was killed for its memory once more with twice ``memory_gb``. Where SLURM does not say
+    why, any SIGKILL counts."""
     dry_run: bool = False
     """Print the script that sbatch would get, and submit nothing."""
 
     def __post_init__(self) -> None:
-        for key in ("time_min", "memory_gb", "cpus", "array_parallelism", "signal_delay_s", "gpus_per_job", "nodes"):
+        for key in _COUNTS:
             require_at_least(1, f"cluster.{key}", getattr(self, key))
+        self._require_equal_shares()
+        require(
+            not self.grow_memory or self.memory_gb is not None,
+            "cluster.grow_memory",
+            "true",
+            "give cluster.memory_gb, which is to be doubled",
+        )
         for key in ("gpus", "requeues"):
             require_at_least(0, f"cluster.{key}", getattr(self, key))
         self._require_time_to_work()
         self._require_even_ranks()
         for parameter in self.additional:
             _require_additional(parameter)
+
+    @property
+    def jobs_per_element(self) -> int:
+        """Jobs that one element of the array runs side by side."""
+        return self.jobs_per_node or self.jobs_per_gpu
+
+    def _require_equal_shares(self) -> None:
+        require(
+            self.gpus != 0 or self.jobs_per_gpu == 1,
+            "cluster.jobs_per_gpu",
+            self.jobs_per_gpu,
+            "with cluster.gpus=0 there is none to share. Type cluster.jobs_per_node",
+        )
+        require(
+            self.jobs_per_element % self.jobs_per_gpu == 0,
+            "cluster.jobs_per_node",
+            self.jobs_per_node,
+            f"it must be a multiple of cluster.jobs_per_gpu={self.jobs_per_gpu}",
+        )
 
     def _require_time_to_work(self) -> None:
         """Refuse a limit under which a job is told to stop as soon as it starts, and is queued again and again."""
@@ -118,6 +169,12 @@ class SlurmCluster(ClusterConfig):
             "cluster.gpus",
             self.gpus,
             f"with cluster.gpus_per_job={self.gpus_per_job} leave it out: each rank has a GPU",
+        )
+        require(
+            self.gpus_per_job == 1 or self.jobs_per_element == 1,
+            "cluster.gpus_per_job",
+            self.gpus_per_job,
+            "jobs of several ranks have an element of the array each: leave out cluster.jobs_per_gpu and jobs_per_node",
         )
 
 

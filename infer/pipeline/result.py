@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from infer import environment
+from infer import cluster, environment
 from infer.config import Config, as_plain
 from infer.context import Context
 from infer.errors import UsageError, describe
@@ -14,9 +14,10 @@ from infer.evaluation.comparison import Evaluation
 from infer.files import write_sealed
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
+from infer.pipeline.pruning import Pruned
 from infer.records.machines import machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
-from infer.records.runs import BLANK_RECORD, DONE, FAILED, RUNNING, SKIPPED
+from infer.records.runs import BLANK_RECORD, DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, SKIPPED
 from infer.records.statistics import summarise
 from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher
@@ -28,28 +29,32 @@ class RunResult:
     def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
         self._path = folder / RESULT
         self._has_begun = False
+        job = cluster.job_id()
         self.content: dict[str, Any] = {
             **BLANK_RECORD,
             "status": RUNNING,
             "config": as_plain(config),
             "choices": choices,
-            "environment": {"seed": config.seed, "process": os.getpid()},
+            "environment": {"seed": config.seed, "process": os.getpid(), **({"slurm_job": job} if job else {})},
         }
         self._write()
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the end of the work inside: done, failed or interrupted."""
+        """Record the end of the work inside: done, failed, interrupted or pruned."""
         try:
             yield
         except BaseException as error:
+            if isinstance(error, Pruned):
+                self._update(status=PRUNED, error=str(error))
+                raise
             failure = error if isinstance(error, Exception) else None  # else Ctrl-C, SIGTERM, a preempted SLURM job
             message = failure and describe(failure)
             if isinstance(error, UsageError) and not self._has_begun:
                 self._remove()
                 raise
             with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
-                self._update(status=FAILED if failure else "interrupted", error=message)
+                self._update(status=FAILED if failure else INTERRUPTED, error=message)
             raise
         self._update(status=DONE)
 

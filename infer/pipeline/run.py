@@ -4,18 +4,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
-from infer.cluster import enter_ranks
+from infer.cluster import enter_ranks, was_started_before
 from infer.config import Config, Stage, as_plain
+from infer.config.cluster import SlurmCluster
 from infer.console import Console
 from infer.context import Context
 from infer.costs import to_make
+from infer.errors import UsageError, describe
 from infer.files import canonical_json
 from infer.pipeline import announcement, preflight
 from infer.pipeline.follow import dismiss, follow, lead
 from infer.pipeline.local_workers import SharedRun, local_workers, num_processes
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import own_device, prepare
+from infer.pipeline.pruning import Pruned, pruning
 from infer.pipeline.result import RunResult
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.pipeline.scale import expected_costs, measured_costs
@@ -24,10 +28,10 @@ from infer.progress import Progress
 from infer.ranks import ranks
 from infer.ranks.agreement import require_same
 from infer.records.names import LOG
-from infer.records.runs import FAILED, sweep_jobs
+from infer.records.runs import DONE, FAILED, Run, sweep_jobs
 from infer.records.sweeps import read_sweep
 from infer.stages import analyses, evaluate, generate, relabel, report, squeeze
-from infer.words import config_flags
+from infer.words import config_flags, visible
 
 _MAKING = {
     Stage.squeeze: squeeze.run,
@@ -43,21 +47,26 @@ def run(config: Config) -> None:
     Of several ranks the first does; the others take part in its work.
     """
     enter_ranks(config.cluster)
-    if ranks.first:
-        _run(config)
-        dismiss()
-    else:
+    if not ranks.first:
         follow(config)
+        return
+    try:
+        _run(config)
+    except Pruned as reason:
+        Console().headline(f"pruned: {reason}")
+    dismiss()
 
 
 def _run(config: Config) -> None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
-    console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
+    console = Console(brief=sweep is not None and (len(sweep.jobs) > 1 or config.sweep.trials is not None))
     console.log_to(folder / LOG)
+    if sweep and was_started_before() and Run(folder.name, folder).state == DONE:
+        return  # queued again for the sake of another job of its element
     if sweep:
-        console.headline(f"job {folder.name} begins, of {len(sweep.jobs)}", style="bold")
+        console.headline(f"job {folder.name} begins, of {config.sweep.trials or len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     if sweep:
         result.begin()  # a sweep has a record of each of its jobs
@@ -86,6 +95,8 @@ def _run(config: Config) -> None:
         announcement.announce(context, evaluations, plan, processes)
         result.begin()
         lead(context, evaluations)
+        if config.sweep.trials and config.sweep.prune:
+            context.on_epoch = pruning(folder.parent, hydra.job.num, evaluations[0].all_students[0])
         if config.scale.measures_costs:
             costs = expected_costs(context, plan)
             result.add_costs(costs)
@@ -110,6 +121,23 @@ def _run(config: Config) -> None:
             announcement.summarise_job(context, result.content)
     if Stage.report in config.stages:  # now that the record says how it ended
         report.write_page(folder, context.store.root)
+
+
+def with_retries(config: Config, work: Callable[[Config], None]) -> None:
+    """Do ``work``, again where it fails as the job of a sweep, as often as the settings allow.
+
+    A request that cannot be met is not tried again. On SLURM a job is queued again instead (infer/sweep/aftermath.py).
+    """
+    is_of_sweep = HydraConfig.get().mode is RunMode.MULTIRUN and not isinstance(config.cluster, SlurmCluster)
+    for left in reversed(range(1 + config.sweep.retry * is_of_sweep)):
+        try:
+            return work(config)
+        except UsageError:
+            raise
+        except Exception as error:
+            if not left:
+                raise
+            print(f"infer: {visible(describe(error))}. The job is started again", flush=True)
 
 
 def make_all(context: Context, plan: ArtefactPlan, on_stage_done: Callable[[], None]) -> None:

@@ -22,6 +22,10 @@ ANALYSES = "analyses"
 
 # In the folder of a sweep.
 SWEEP = "sweep.json"
+STUDY = "study.db"
+"""Optuna's record of a search."""
+SNAPSHOT = ".snapshot"
+"""Settings and code as they were when the sweep was submitted."""
 TABLE_CSV, TABLE_MD = "table.csv", "table.md"
 
 # In the folder of an artefact.

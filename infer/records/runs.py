@@ -12,7 +12,7 @@ from infer.console import duration
 from infer.errors import UsageError
 from infer.files import has_broken_seal, present_time, read_json
 from infer.records import shape
-from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SWEEP, SWEEPS, TRASH
+from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SNAPSHOT, SWEEP, SWEEPS, TRASH
 from infer.records.statistics import Summary
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 
@@ -20,6 +20,8 @@ DONE = "done"
 RUNNING = "running"
 FAILED = "failed"
 SKIPPED = "skipped"
+PRUNED = "pruned"
+INTERRUPTED = "interrupted"
 UNREADABLE = "unreadable"
 NOT_STARTED = "not started"
 LOST = "lost"
@@ -62,6 +64,8 @@ class Run:
     """The plan of a sweep's job before it started; None for a run, and where the sweep has no plan."""
     has_ended: bool = False
     """True if its process is known to be gone, whatever the record says."""
+    misses_snapshot: bool = False
+    """True if it is a job of a sweep whose snapshot of settings and code is no longer there."""
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -102,7 +106,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, done, failed, interrupted, skipped, unreadable, not started, or lost: ended without saying so."""
+        """running, done, failed, interrupted, skipped, pruned, unreadable, not started, or lost: it left no end."""
         status: str = self.record["status"]
         return LOST if self.is_silent or (self.has_ended and status in _UNFINISHED) else status
 
@@ -111,6 +115,8 @@ class Run:
         """The reason why it is not done, where that is known."""
         if self.is_silent and self.silence is not None and not self.has_ended:
             return f"no sign of life for {duration(self.silence)}"
+        if self.misses_snapshot and self.state in (LOST, INTERRUPTED):
+            return f"{SNAPSHOT} of its sweep is gone, without which it could not start: type the sweep again"
         error: str | None = self.record["error"]
         return _REASONS[self.record["status"]] if self.state == LOST else error
 
@@ -260,8 +266,9 @@ def sweep_jobs(sweep: Path) -> list[Run]:
     have_ended = plan is not None and plan.ended is not None
     recorded = [folder.name for folder in _folders(sweep) if (folder / RESULT).is_file()]
     name = sweep.resolve().name
+    misses_snapshot = plan is not None and plan.snapshot and not (sweep / SNAPSHOT).is_dir()
     return [
-        Run(f"{name}/{job}", sweep / job, planned.get(job), have_ended)
+        Run(f"{name}/{job}", sweep / job, planned.get(job), have_ended, misses_snapshot)
         for job in sorted({*planned, *recorded}, key=_in_order)
     ]
 

@@ -23,6 +23,13 @@ _WITHOUT_EFFECT = (
     "cluster",
     "tracker",
     "sweep.stop_on_failure",
+    "sweep.retry",
+    "sweep.trials",
+    "sweep.prune",
+    "sweep.resume",
+    "sweep.zip",
+    "sweep.points",
+    "sweep.exclude",
     "dataset.root",
     "dataset.download",
 )

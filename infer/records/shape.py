@@ -116,6 +116,7 @@ SWEEP: Mapping[str, Check] = {
     "cluster": is_text,
     "words": _texts,
     "started": is_text,
+    "snapshot": lambda value: isinstance(value, bool),
     "ended": optional(is_text),
 }
 """``sweep.json``, by key."""

@@ -36,6 +36,8 @@ class SweepRecord:
     """The command line after ``launch.py``."""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
+    snapshot: bool = False
+    """True if its jobs run from a copy of settings and code in its folder."""
     ended: str | None = None
     """Time from which no job of it could run any more; null while jobs may, or when their waiter was stopped."""
 

@@ -4,6 +4,7 @@ Hydra's own end of a multirun cannot be used: it is not reached when a job is ki
 """
 
 import os
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,16 +17,20 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from infer import cluster, exit_codes
 from infer.config import Config
-from infer.config.cluster import ClusterConfig
+from infer.config.cluster import ClusterConfig, SlurmCluster
 from infer.console import Console
 from infer.errors import UsageError, describe, is_interruption
 from infer.explanations import FOREIGN, explain
 from infer.files import require_writable
 from infer.pipeline.settings import settings_of
 from infer.ranks import ranks
-from infer.records.sweeps import PlannedJob, SweepRecord
-from infer.sweep.jobs import job_folder, jobs_of
-from infer.words import hydra_quoted
+from infer.records.names import SNAPSHOT
+from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
+from infer.sweep import aftermath, search
+from infer.sweep.axes import Combinations, sweep_settings
+from infer.sweep.jobs import job_folder, jobs_of, overrides_of
+from infer.tables import count
+from infer.words import hydra_quoted, shell_line
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class SweepCallback(Callback):
 def _check(run: DictConfig) -> Config:
     """The checked settings of ``run``, in which ``outputs`` is then as they have it: without ``~``."""
     settings = settings_of(_without_hydra(run.copy()))
+    if shaping := [*settings.sweep.shaping, *(["sweep.trials"] if settings.sweep.trials else [])]:
+        raise UsageError(f"{' and '.join(shaping)} shape a sweep, and this is a run. Type -m, or leave it away")
     with read_write(run):
         run.outputs = settings.outputs
     return settings
@@ -75,25 +82,46 @@ def _start(sweep: DictConfig) -> None:
             "type cluster=slurm cluster.gpus_per_job=<ranks> for jobs of several ranks each"
         )
     loader = GlobalHydra.instance().config_loader()
-    swept, overrides = jobs_of(sweep, loader)
+    from infer.sweep import sweeper
+
+    sweeper.use()
+    settings = sweep_settings(sweep)
+    space = search.Space.of(overrides_of(sweep, loader)) if settings.trials else None
+    combinations = Combinations(space.in_words, space.corners(), 0) if space else jobs_of(sweep, loader)
+    swept, overrides = combinations.swept, combinations.jobs
     sweep.outputs = os.path.expanduser(sweep.outputs)
-    folder = _pin_folders(sweep, list(swept))
+    resumed = search.folder_of(settings.resume, Path(sweep.outputs)) if settings.resume else None
+    folder = _pin_folders(sweep, list(swept), resumed)
     configs = _configs(sweep, loader, overrides, swept)
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
         require_writable(Path(outputs), "outputs")
+    with read_write(sweep), open_dict(sweep):
+        sweep.hydra.launcher.update(
+            cluster.launcher_settings(configs[0].cluster, folder / SNAPSHOT, aftermath.command(configs[0], folder))
+        )
     record = SweepRecord(
         swept=swept,
-        jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides)],
+        jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides) if not space],
         cluster=configs[0].cluster.name,
     )
+    if space:
+        search.check(configs[0].sweep, configs[0].cluster, configs[0].evaluate.split.value, space)
+        record = search.record_of(folder, record)
     launcher: dict[str, Any] = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)  # type: ignore[assignment] # a mapping
     cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
     console = Console()
-    console.say(_in_words(record), style="bold")
+    jobs = f"{settings.trials} jobs that a search chooses" if space else count(record.jobs, "job")
+    console.say(_in_words(record, jobs, combinations.num_left_out), style="bold")
     if configs[0].sweep.equal_steps:
         configs = _with_equal_steps(sweep, configs, record.compares)
         console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
-    _announce(console, configs, record.compares)
+    if space:
+        search.begin(folder, space, configs[0].seed)
+    else:
+        _announce(console, configs, record.compares)
+    if resumed:
+        _make_room(resumed)
+    record = replace(record, snapshot=cluster.freeze(configs[0].cluster, folder / SNAPSHOT, loader))
     record.write(folder)
     started_sweep = StartedSweep(folder, record, configs[0].cluster)
 
@@ -108,12 +136,14 @@ def exit_code_after(code: int) -> int:
 
 def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
+    if isinstance(sweep.cluster, SlurmCluster) and sweep.cluster.detach:
+        return _leave(sweep)
     from infer.reports.sweep import report_sweep
     from infer.tables import print_report
 
     if not interrupted:
         cluster.wait_for_jobs(sweep.cluster, sweep.folder)
-        sweep.record.write_ended(sweep.folder)
+        (read_sweep(sweep.folder) or sweep.record).write_ended(sweep.folder)
     elif sweep.cluster.name == "slurm":
         Console().say("The jobs stay in SLURM's queue and go on; `squeue --me` lists them, `scancel` ends them.")
     written = report_sweep(sweep.folder)
@@ -121,10 +151,32 @@ def _finish(sweep: StartedSweep, interrupted: bool) -> int:
     return written.code
 
 
-def _pin_folders(sweep: DictConfig, swept: list[str]) -> Path:
-    """Give all jobs one parent, whatever settings differ between them, and folders that say what varies."""
+def _leave(sweep: StartedSweep) -> int:
+    """Say how to follow jobs that nobody waits for."""
+    name = shell_line([sweep.folder.name])
+    Console().say(
+        f"{count(sweep.record.jobs, 'job')} queued on SLURM, the last to end writes the table and report.html in "
+        f"{sweep.folder}. They are followed by infer watch {name}; infer report {name} writes what there is"
+    )
+    return 0
+
+
+def _make_room(resumed: Path) -> None:
+    """Take the snapshot of a search away, to which no job goes back any more."""
+    if not (resumed / SNAPSHOT).exists():
+        return
+    if not cluster.have_all_ended(resumed):
+        raise UsageError(f"jobs of {resumed} are in SLURM's queue still. Wait until they have ended, or scancel them")
+    shutil.rmtree(resumed / SNAPSHOT)
+
+
+def _pin_folders(sweep: DictConfig, swept: list[str], resumed: Path | None) -> Path:
+    """Give all jobs one parent, whatever settings differ between them, and folders that say what varies.
+
+    The parent is that of the search to go on with, if there is one.
+    """
     names = "-".join(key.rpartition(".")[2] for key in swept)
-    folder = Path(f"{sweep.hydra.sweep.dir}-{names}" if names else sweep.hydra.sweep.dir)
+    folder = resumed or Path(f"{sweep.hydra.sweep.dir}-{names}" if names else sweep.hydra.sweep.dir)
     subfolder = f"${{job_folder:${{hydra.job.num}},${{hydra.overrides.task}},[{','.join(swept)}]}}"
     with read_write(sweep), open_dict(sweep):
         sweep.hydra.sweep.dir = str(folder)
@@ -151,9 +203,9 @@ def _configs(
     return configs
 
 
-def _in_words(record: SweepRecord) -> str:
+def _in_words(record: SweepRecord, jobs: str, num_left_out: int) -> str:
     axes = " and ".join(f"{key} ({', '.join(values)})" for key, values in record.swept.items())
-    jobs = f"{len(record.jobs)} job{'s' * (len(record.jobs) > 1)}"
+    jobs += f", and {num_left_out} that sweep.exclude leaves out" if num_left_out else ""
     return f"sweep over {axes}: {jobs}" if axes else f"a sweep of {jobs}"
 
 

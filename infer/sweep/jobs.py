@@ -4,25 +4,26 @@ import hashlib
 import re
 from collections.abc import Collection, Sequence
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+
+from infer.sweep.axes import Combinations, combine, sweep_settings
 
 _LONGEST_NAME = 80
 
 
-def jobs_of(sweep: DictConfig, loader: ConfigLoader) -> tuple[dict[str, list[str]], list[list[str]]]:
-    """The swept settings with their values as typed, and the words of every job, in the order of Hydra's sweeper.
-
-    ``sweep`` is the composed config of the whole sweep.
-    """
+def overrides_of(sweep: DictConfig, loader: ConfigLoader) -> list[Override]:
+    """The overrides of a preset and of the command line, as Hydra's sweeper gets them; what is typed comes last."""
     preset = sweep.hydra.sweeper.get("params") or {}
     words = [f"{key}={value}" for key, value in preset.items()] + list(sweep.hydra.overrides.task)
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
-    last = {override.get_key_element(): override for override in overrides}  # what is typed wins over a preset
-    swept = {key: list(each.sweep_string_iterator()) for key, each in last.items() if each.is_sweep_override()}
-    return swept, BasicSweeper.split_arguments(overrides, None)[0]
+    return OverridesParser.create(config_loader=loader).parse_overrides(words)
+
+
+def jobs_of(sweep: DictConfig, loader: ConfigLoader) -> Combinations:
+    """The swept settings with their values as typed, and the words of every job, as ``Sweeper`` launches them."""
+    return combine(overrides_of(sweep, loader), sweep_settings(sweep))
 
 
 def job_folder(number: int, overrides: Sequence[str], swept: Collection[str]) -> str:

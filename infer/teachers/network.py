@@ -96,6 +96,12 @@ class TrainedNetwork(Artefact):
         network = self.untrained(stream)
         progress = self._context.progress
         with self._context.meter(self, task, plan.samples_seen) as meter:
+
+            def on_epoch(row: dict[str, float]) -> None:
+                meter.advance_to(meter.done, f"loss {row['train_loss']:.3f}")
+                if self._context.on_epoch:
+                    self._context.on_epoch(self, row)
+
             result = fit(
                 network,
                 images,
@@ -109,7 +115,7 @@ class TrainedNetwork(Artefact):
                 checkpoint_dir=workspace.scratch,
                 seconds_between_checkpoints=self._context.config.seconds_between_checkpoints,
                 on_images=meter.advance_to,
-                on_epoch=lambda row: meter.advance_to(meter.done, f"loss {row['train_loss']:.3f}"),
+                on_epoch=on_epoch,
                 testing=lambda split, images: _counting(progress.meter(f"{task}: {split}", images, "images")),
             )
         write_json(workspace.folder / HISTORY, result.history)

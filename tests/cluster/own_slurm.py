@@ -89,6 +89,15 @@ class Slurm:
         """Tell a running job to save its work and make room, as a job of higher priority does."""
         self.ask("scancel", "--signal=USR2", job_id)
 
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let jobs be submitted, and none start before the block ends."""
+        self.ask("scontrol", "update", "PartitionName=debug", "State=DOWN")
+        try:
+            yield
+        finally:
+            self.ask("scontrol", "update", "PartitionName=debug", "State=UP")
+
     def restarts(self, job_id: str) -> int:
         """Number of times that a job was queued again."""
         shown = self.ask("scontrol", "show", "job", job_id)

@@ -96,7 +96,7 @@ def test_a_package_that_jobs_cannot_import(monkeypatch, tmp_path, with_slurms_co
         (tmp_path / "infer.py").touch()
     answer = str(tmp_path / "infer.py") if other else ""
     monkeypatch.setattr(slurm.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, f"{answer}\n", ""))
-    message = _refusal(SlurmCluster())
+    message = _refusal(SlurmCluster(snapshot=False))
     assert f"would import {answer or 'no'} infer" in message
     assert 'pip install -e "' in message
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from infer.cluster import enter_job, workers
+from infer.cluster import enter_job, slurm, workers
 from infer.config.cluster import JoblibCluster, SlurmCluster
 
 _CLAIM = """\
@@ -116,6 +116,31 @@ def test_a_job_in_a_process_gets_the_claimed_device(monkeypatch, tmp_path):
         assert len(list(tmp_path.glob("*/0.*.claim"))) == 1
     finally:
         workers.claim_gpu.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("rank", "gpus", "settings", "device"),
+    [
+        ("3", 4, {"jobs_per_node": 4}, 3),
+        ("3", 2, {"jobs_per_gpu": 2, "jobs_per_node": 4}, 1),
+        ("1", 4, {"jobs_per_node": 2, "gpus": 2}, 2),
+        ("1", 0, {"jobs_per_node": 4, "gpus": 0}, None),
+    ],
+)
+@pytest.mark.parametrize(("cores", "stays"), [(8, True), (7, False), (2, False)])
+def test_jobs_of_one_element_take_turns_at_its_cores_and_gpus(monkeypatch, rank, gpus, settings, device, cores, stays):
+    """Unless SLURM has divided the cores itself, or has given the element none of its own."""
+    cluster, kept = SlurmCluster(**settings), []
+    cpus = 8 // cluster.jobs_per_element
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", str(cpus))
+    monkeypatch.setenv("SLURM_LOCALID", rank)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(slurm.os, "sched_getaffinity", lambda _: set(range(10, 10 + cores)))
+    monkeypatch.setattr(slurm.os, "sched_setaffinity", lambda _, cores: kept.extend(cores))
+    assert enter_job(cluster) == (None if device is None else torch.device("cuda", device))
+    first = 10 + int(rank) * cpus
+    assert kept == (list(range(first, first + cpus)) if stays else [])
 
 
 @pytest.mark.parametrize(("cpus", "threads"), [("3", [3]), (None, [])])

@@ -105,6 +105,8 @@ def write_sweep(
     words: str = "",
     changes: Mapping[int, Mapping[str, Any] | None] | None = None,
     ended: str | None = "2026-01-01T12:00:00+00:00",
+    snapshot: bool = False,
+    cluster: str = "local",
     **of_all: Any,
 ) -> Path:
     """Write what ``python launch.py -m <swept> <words>`` leaves; ``top1`` gets a job's swept values as they were typed.
@@ -120,5 +122,6 @@ def write_sweep(
         if change is not None:
             write_run(folder / jobs[-1].folder, " ".join(jobs[-1].overrides), top1(*values), **of_all, **change)
     typed = ["-m", *(f"{key}={','.join(values)}" for key, values in swept.items()), *words.split()]
-    SweepRecord({key: list(values) for key, values in swept.items()}, jobs, words=typed, ended=ended).write(folder)
+    typed_values = {key: list(several) for key, several in swept.items()}
+    SweepRecord(typed_values, jobs, cluster=cluster, words=typed, ended=ended, snapshot=snapshot).write(folder)
     return folder

@@ -64,6 +64,15 @@ def test_a_row_per_job(folder):
     assert shown.lines[0].startswith("in all: dataset=digits method=infer") and "ipc=10" in shown.lines[0].split()
 
 
+def test_a_job_that_a_search_has_ended_early_is_no_failure(folder):
+    pruned = {"status": "pruned", "error": "below the median", "metrics": {}, "per_student": {}}
+    write_sweep(folder, {"M": ["1", "2", "3"]}, of_m, changes={1: pruned})
+    shown = report_sweep(folder)
+    assert shown.code == 0 and column(shown, "state") == ["done", "pruned", "done"]
+    assert closing(shown, "2 of 3 jobs done") == "2 of 3 jobs done; 1 pruned"
+    assert any("pruned: below the median" in note for note in shown.sections[0].notes)
+
+
 def test_jobs_that_are_not_done_say_why(folder):
     endings = {
         1: {"status": "failed", "error": "loss is NaN", "metrics": {}},

@@ -16,10 +16,11 @@ def jobs():
     def jobs_for(*words: str) -> tuple[dict[str, list[str]], list[list[str]]]:
         register_all()
         with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
-            plain = [word for word in words if "," not in word]
+            plain = [word for word in words if "," not in word or word.startswith("sweep.")]
             sweep = compose("config", overrides=plain, return_hydra_config=True)
             sweep.hydra.overrides.task = list(words)
-            return jobs_of(sweep, GlobalHydra.instance().config_loader())
+            found = jobs_of(sweep, GlobalHydra.instance().config_loader())
+            return found.swept, [[word for word in job if not word.startswith("sweep.")] for job in found.jobs]
 
     return jobs_for
 

@@ -98,12 +98,39 @@ def test_a_failed_job_costs_one_row(first, folder, launch_in, monkeypatch):
 
 
 def test_jobs_after_enough_failures_are_skipped(first, folder, launch_in):
-    words = ["K=1", "teachers.min_top1=99.99,null,0", "sweep.stop_on_failure=1", "stages=[squeeze]"]
+    words = ["K=1", "teachers.min_top1=99.99,null,0", "sweep.stop_on_failure=1", "sweep.retry=2", "stages=[squeeze]"]
     finished = launch_in(folder, "-m", *_SMALL, *words)
+    assert finished.stdout.count("The job is started again") == 2
     assert finished.returncode == 1 and "is skipped: 1 failed before it (sweep.stop_on_failure=1)" in finished.stdout
     rows = _rows(_last_sweep(folder))
     assert [row["state"] for row in rows] == ["failed", "skipped", "skipped"]
     assert "failed before it" in rows[2]["error"]
+
+
+def test_settings_that_go_together_and_a_combination_that_is_left_out(first, folder, launch_in):
+    """There are two teachers: the combination could not be a job."""
+    words = ("M=1,2,3", "K=1,2,9", "sweep.zip=[[M,K]]", "sweep.exclude=['M>2 and K==9']")
+    finished = launch_in(folder, "-m", *_SMALL, *words)
+    assert finished.returncode == 0, finished.stderr
+    assert "2 jobs, and 1 that sweep.exclude leaves out" in " ".join(finished.stdout.split())
+    sweep = _last_sweep(folder)
+    rows = [(row["job"], row["M"], row["K"], row["state"]) for row in _rows(sweep)]
+    assert rows == [("0-M=1,K=1", "1", "1", "done"), ("1-M=2,K=2", "2", "2", "done")]
+    assert not any(_made(sweep).values())
+    assert "K=" not in (sweep / "table.md").read_text().partition("steps along")[2].partition("→")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-m", "M=1,2", "K=1,2,3", "sweep.zip=[[M,K]]"), "M 2 and K 3 values do not go together"),
+        (("M=1", "sweep.points=['K=1']"), "sweep.points shape a sweep, and this is a run. Type -m"),
+    ],
+)
+def test_combinations_that_make_no_sense_are_refused_at_once(folder, launch_in, words, says):
+    finished = launch_in(folder, *_SMALL, *words)
+    assert finished.returncode == 2 and len(finished.stderr.strip().splitlines()) == 1
+    assert says in finished.stderr
 
 
 def test_a_wrong_value_is_refused_before_the_first_job(first, folder, launch_in):

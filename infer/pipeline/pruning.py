@@ -1,0 +1,52 @@
+"""Early ends of a search's hopeless jobs, by the validation curve of their leading student."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infer.errors import InferError
+from infer.records.names import STUDY
+
+if TYPE_CHECKING:
+    import optuna
+
+    from infer.store import Artefact
+
+OBJECTIVE = "val/top1"
+"""The score that a search maximises; of the leading student, the mean over its repeats."""
+OnEpoch = Callable[["Artefact", dict[str, float]], None]
+
+
+class Pruned(InferError):
+    """A job of a search was ended because the others had come further by then."""
+
+
+def study_of(sweep_folder: Path) -> "optuna.Study":
+    """The study of the search in ``sweep_folder``; raises what Optuna raises where there is none."""
+    import optuna
+
+    storage = f"sqlite:///{(sweep_folder / STUDY).absolute()}"
+    return optuna.load_study(study_name=None, storage=storage, pruner=optuna.pruners.MedianPruner(n_startup_trials=4))
+
+
+def pruning(sweep_folder: Path, job: int, leading: "Artefact") -> OnEpoch:
+    """A function that tells the study of each test of ``leading`` on the validation split, with the epoch.
+
+    It raises Pruned where the job's best score so far is below the median of what the other jobs had at that epoch.
+    """
+    import optuna
+
+    study = study_of(sweep_folder)
+    trial = optuna.trial.Trial(study, study.get_trials(deepcopy=False)[job]._trial_id)
+
+    def on_epoch(network: "Artefact", row: dict[str, float]) -> None:
+        if network.signature != leading.signature or OBJECTIVE not in row:
+            return
+        trial.report(row[OBJECTIVE], int(row["epoch"]))
+        if trial.should_prune():
+            raise Pruned(
+                f"its {OBJECTIVE} of {row[OBJECTIVE]:.2f} after epoch {int(row['epoch'])} is below the median of the "
+                "jobs before it (sweep.prune)"
+            )
+
+    return on_epoch

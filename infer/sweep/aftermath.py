@@ -1,0 +1,80 @@
+"""``python -m infer.sweep.aftermath``: last line of an array element's script, run however its jobs have ended.
+
+Failed jobs are queued again, and the last element to end writes the table of a sweep that nobody waits for.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from infer.cluster import have_all_ended
+from infer.cluster.element import Element
+from infer.cluster.marks import mark
+from infer.config import Config
+from infer.config.cluster import SlurmCluster
+from infer.records.runs import FAILED, sweep_jobs
+from infer.sweep.collecting import collect, collecting
+from infer.words import shell_line
+
+
+def command(config: Config, folder: Path) -> str | None:
+    """The line of the shell that calls it when an element of the sweep in ``folder`` has ended; None: no need."""
+    if not isinstance(config.cluster, SlurmCluster):
+        return None
+    options = [
+        *([f"--retry={config.sweep.retry}"] if config.sweep.retry else []),
+        *(["--grow-memory"] if config.cluster.grow_memory else []),
+        *(["--collect"] if config.cluster.detach else []),
+    ]
+    if not options:
+        return None
+    return shell_line([sys.executable, "-m", __name__, str(folder.absolute()), *options])
+
+
+def main(words: Sequence[str]) -> None:
+    """Do what is to be done after the element whose batch script calls this."""
+    parser = argparse.ArgumentParser(prog=__name__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--retry", type=int, default=0)
+    parser.add_argument("--grow-memory", action="store_true")
+    parser.add_argument("--collect", action="store_true")
+    parser.add_argument("code", type=int, help="exit code of the element's step")
+    options = parser.parse_args(words)
+    element = Element.of_this_process(options.folder)
+    if element.is_running:  # else SLURM ends it, or has queued it again: a preempted job is no failed one
+        _after(element, options)
+
+
+def _after(element: Element, options: argparse.Namespace) -> None:
+    has_grown = (
+        options.grow_memory and element.was_killed_for_memory(options.code) and element.submit_with_twice_the_memory()
+    )
+    if not has_grown and _has_failed(element, options.code) and _try_again(element, options.retry):
+        return
+    with collecting(options.folder):
+        mark(options.folder, element.job_id)
+        if options.collect and have_all_ended(options.folder):
+            collect(options.folder)
+
+
+def _has_failed(element: Element, code: int) -> bool:
+    """True if the element was killed, or one of its jobs says that it has failed."""
+    jobs = sweep_jobs(element.sweep)
+    return code != 0 or any(
+        job.state == FAILED and job.record["environment"].get("slurm_job") == element.job_id for job in jobs
+    )
+
+
+def _try_again(element: Element, most: int) -> bool:
+    """Queue the element again unless it has been as often as allowed."""
+    counted = element.tries_file
+    before = int(counted.read_text()) if counted.is_file() else 0
+    if before >= most:
+        return False
+    counted.write_text(str(before + 1))
+    return element.queue_again()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

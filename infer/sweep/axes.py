@@ -1,0 +1,139 @@
+"""Combinations of the values of a sweep: of every value with every other, but for those that go together or are left
+out."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+
+from infer.config.checks import require
+from infer.config.sweep import SweepConfig
+from infer.sweep.exclusions import Exclusion
+
+Words = tuple[str, ...]
+"""Words that go together: of zipped settings one each, of a point all."""
+
+
+@dataclass(frozen=True)
+class Combinations:
+    """The jobs of a sweep."""
+
+    swept: dict[str, list[str]]
+    """Values by setting or group, for those that have several."""
+    jobs: list[list[str]]
+    """The words of each job."""
+    num_left_out: int
+    """Combinations that ``sweep.exclude`` has removed."""
+
+
+def sweep_settings(composed: DictConfig) -> SweepConfig:
+    """The checked settings ``sweep`` of a composed config."""
+    settings = OmegaConf.to_object(composed.sweep)
+    assert isinstance(settings, SweepConfig), "conf/config.yaml begins with its schema"
+    return settings
+
+
+def combine(overrides: Sequence[Override], settings: SweepConfig) -> Combinations:
+    """The combinations of ``overrides``, of which a later one wins over an earlier one of the same key.
+
+    The order is that of Hydra's own sweeper: the last axis changes fastest. Raises UsageError where ``settings`` do not
+    fit the overrides.
+    """
+    last = {override.get_key_element(): override for override in overrides}
+    swept = {key: list(each.sweep_string_iterator()) for key, each in last.items() if each.is_sweep_override()}
+    zipped = _zipped(settings.zip, swept)
+    axes = list(_axes(last, swept, zipped))
+    if settings.points:
+        points = [_words_of(point, last) for point in settings.points]
+        axes.append(points)
+        swept |= _values_of(points)
+    jobs = [list(itertools.chain(*parts)) for parts in itertools.product(*axes)]
+    kept = _without_excluded(jobs, [Exclusion(text, swept) for text in settings.exclude], swept)
+    return Combinations(swept, kept, len(jobs) - len(kept))
+
+
+def _zipped(groups: Sequence[Sequence[str]], swept: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """The groups of settings that go together, by their first."""
+    shown = f"[{','.join(f'[{chr(44).join(group)}]' for group in groups)}]"
+    named = [key for group in groups for key in group]
+    for group in groups:
+        require(len(group) > 1, "sweep.zip", shown, "a group is two settings or more: sweep.zip=[[M,K]]")
+        for key in group:
+            there = ", ".join(swept) or "none"
+            require(key in swept, "sweep.zip", shown, f"{key} has no several values here; there are {there}")
+            require(named.count(key) == 1, "sweep.zip", shown, f"{key} is named twice")
+        counts = {key: len(swept[key]) for key in group}
+        differ = " and ".join(f"{key} {number}" for key, number in counts.items())
+        require(len({*counts.values()}) == 1, "sweep.zip", shown, f"{differ} values do not go together, one to one")
+    return {group[0]: group for group in groups}
+
+
+def _axes(
+    last: Mapping[str, Override], swept: Mapping[str, Sequence[str]], zipped: Mapping[str, Sequence[str]]
+) -> Iterator[list[Words]]:
+    """The alternatives of every setting; those of zipped ones stand where the first of them was typed."""
+    followers = {key for group in zipped.values() for key in group[1:]}
+    for key, override in last.items():
+        if key in followers:
+            continue
+        if key in zipped:
+            several = zip(*(swept[each] for each in zipped[key]), strict=True)
+            yield [tuple(f"{k}={value}" for k, value in zip(zipped[key], values, strict=True)) for values in several]
+        elif key in swept:
+            yield [(f"{key}={value}",) for value in swept[key]]
+        else:
+            yield [(f"{key}={override.get_value_element_as_str()}",)]
+
+
+def _words_of(point: str, typed: Mapping[str, Override]) -> Words:
+    """The words of an explicit point, ``M=1 K=9``."""
+    shown = f'["{point}"]'
+    try:
+        overrides = OverridesParser.create().parse_overrides(point.split())
+    except OverrideParseException as error:
+        require(False, "sweep.points", shown, f"{error.override} is not key=value; write points as M=1 K=9")
+    require(bool(overrides), "sweep.points", shown, "a point has one setting or more: M=1 K=9")
+    keys = [override.get_key_element() for override in overrides]
+    for key, override in zip(keys, overrides, strict=True):
+        require(not override.is_sweep_override(), "sweep.points", shown, f"give one value of {key} in a point")
+        require(key not in typed, "sweep.points", shown, f"{key} has a value outside the points too: leave one away")
+        require(keys.count(key) == 1, "sweep.points", shown, f"{key} is named twice")
+    return tuple(f"{key}={each.get_value_element_as_str()}" for key, each in zip(keys, overrides, strict=True))
+
+
+def _values_of(points: Sequence[Words]) -> dict[str, list[str]]:
+    """The values of each setting of ``points``, in their order."""
+    values: dict[str, list[str]] = {}
+    for key, _, value in (word.partition("=") for point in points for word in point):
+        if value not in values.setdefault(key, []):
+            values[key].append(value)
+    return values
+
+
+def _without_excluded(
+    jobs: list[list[str]], exclusions: Sequence[Exclusion], swept: Mapping[str, Sequence[str]]
+) -> list[list[str]]:
+    if not exclusions:
+        return jobs
+    parser = OverridesParser.create()
+    value_of = {word: _value(parser, word) for job in jobs for word in job if word.partition("=")[0] in swept}
+    kept = [
+        job
+        for job in jobs
+        if not any(
+            exclusion.holds_for({word.partition("=")[0]: value_of[word] for word in job if word in value_of})
+            for exclusion in exclusions
+        )
+    ]
+    require(bool(kept), "sweep.exclude", "[...]", f"it leaves none of {len(jobs)} combinations")
+    return kept
+
+
+def _value(parser: OverridesParser, word: str) -> Any:
+    value = parser.parse_override(word).value()
+    return value if isinstance(value, int | float | str | list | None) else str(value)

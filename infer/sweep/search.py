@@ -1,0 +1,221 @@
+"""A sweep that searches: Optuna chooses the values of each job by what the jobs before it have found."""
+
+import importlib.util
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.override_parser.types import IntervalSweep, Override
+
+from infer.config.checks import require
+from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
+from infer.config.sweep import SweepConfig
+from infer.errors import UsageError
+from infer.pipeline.pruning import OBJECTIVE, study_of
+from infer.records.find import pick_sweep
+from infer.records.names import STUDY
+from infer.records.runs import DONE, PRUNED, SKIPPED, Run, sweep_jobs
+from infer.records.settings import has_effect
+from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
+from infer.sweep.jobs import job_folder
+
+if TYPE_CHECKING:
+    import optuna
+
+_LOST = "lost"
+"""Mark of a trial whose job was killed, and whose values are tried again."""
+_DIGITS = 4
+"""Significant digits of a value from an interval: names of folders hold it."""
+
+
+_WHOLE = re.compile(r"interval\(\s*(start=)?-?\d+\s*,\s*(end=)?-?\d+\s*\)")
+"""An interval of whole numbers, whose values are whole numbers, too."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The settings of a search: the ranges of those that are searched, and the words that all jobs have."""
+
+    ranges: Mapping[str, Override]
+    fixed: list[str]
+
+    @classmethod
+    def of(cls, overrides: Sequence[Override]) -> "Space":
+        """The space of a command line, on which a later override wins over an earlier one of the same key."""
+        last = {override.get_key_element(): override for override in overrides}
+        fixed = [
+            f"{key}={each.get_value_element_as_str()}" for key, each in last.items() if not each.is_sweep_override()
+        ]
+        return cls({key: each for key, each in last.items() if each.is_sweep_override()}, fixed)
+
+    @property
+    def in_words(self) -> dict[str, list[str]]:
+        """Ranges as they were typed, by setting."""
+        return {key: [str(each.input_line).partition("=")[2]] for key, each in self.ranges.items()}
+
+    @property
+    def described(self) -> dict[str, object]:
+        """All that two searches must have in common to be one, JSON-ready."""
+        fixed = [word for word in self.fixed if has_effect(word.partition("=")[0].lstrip("+~"))]
+        return {"ranges": self.in_words, "fixed": fixed}
+
+    def corners(self) -> list[list[str]]:
+        """Words of jobs in which every end of an interval and every choice comes up, to be checked beforehand."""
+        values = {key: _ends(override) for key, override in self.ranges.items()}
+        longest = max(map(len, values.values()), default=1)
+        columns = {key: list(itertools.islice(itertools.cycle(several), longest)) for key, several in values.items()}
+        return [[*self.fixed, *(f"{key}={column[row]}" for key, column in columns.items())] for row in range(longest)]
+
+    def words_of(self, trial: "optuna.Trial") -> list[str]:
+        """The words of the job that ``trial`` is."""
+        return [*self.fixed, *(f"{key}={_suggested(trial, key, override)}" for key, override in self.ranges.items())]
+
+
+def check(settings: SweepConfig, cluster: ClusterConfig, split: str, space: Space) -> None:
+    """Raise UsageError where the settings do not make a search."""
+    trials = settings.trials
+    if importlib.util.find_spec("optuna") is None:
+        raise UsageError('sweep.trials needs a package that is not installed. Type: pip install -e ".[tune]"')
+    require(bool(space.ranges), "sweep.trials", trials, "there is nothing to search: give intervals or several values")
+    require(split == "val", "sweep.trials", trials, f"a search maximises {OBJECTIVE}: type evaluate.split=val")
+    others = [*settings.shaping, *(["sweep.equal_steps"] if settings.equal_steps else [])]
+    require(not others, "sweep.trials", trials, f"{' and '.join(others)} would decide on the jobs, too: leave it away")
+    detached = isinstance(cluster, SlurmCluster) and cluster.detach
+    require(not detached, "cluster.detach", "true", "a search chooses its jobs while it runs: leave it in tmux")
+
+
+def begin(folder: Path, space: Space, seed: int) -> None:
+    """Make the study of a search, or find the one to go on with in ``folder``.
+
+    Raises UsageError where what is there is of another search, or none.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = folder / STUDY
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(storage=f"sqlite:///{path.absolute()}", study_name="infer", direction="maximize")
+        study.set_user_attr("space", space.described)
+        study.set_user_attr("seed", seed)
+        return
+    try:
+        found = study_of(folder).user_attrs.get("space")
+    except Exception as error:  # of SQLAlchemy, of SQLite, of Optuna: whatever a file of another kind leads to
+        raise UsageError(f"{path} is no file of one Optuna study. Take it away, or resume another sweep") from error
+    if found != space.described:
+        raise UsageError(
+            f"{path} is the study of another search: it has {_listed(found)}, and this one {_listed(space.described)}. "
+            "Type the same words, or start a search of its own without sweep.resume"
+        )
+
+
+class Search:
+    """The jobs of a search, a batch after the other."""
+
+    def __init__(self, folder: Path, space: Space, num_trials: int, at_once: int, seed: int) -> None:
+        import optuna
+
+        self._folder, self._space, self._num_trials, self._at_once = folder, space, num_trials, at_once
+        self._study = study_of(folder)
+        # a resumed search must not begin with the draws of its first part
+        self._study.sampler = optuna.samplers.TPESampler(seed=seed + len(self._study.trials), constant_liar=at_once > 1)
+        self._study.pruner = optuna.pruners.NopPruner()  # jobs prune themselves
+
+    def batches(self) -> Iterator[tuple[int, list[list[str]]]]:
+        """The number of the first job and the words of each, until there were enough; they are to be run when given."""
+        self._settle(of_killed=True)
+        while (left := self._num_trials - self._num_tried()) > 0:
+            trials = [self._study.ask() for _ in range(min(left, self._at_once))]
+            words = [self._space.words_of(trial) for trial in trials]
+            self._plan(trials[0].number, words)
+            yield trials[0].number, words
+            if any(job.state == SKIPPED for job in self._settle(of_killed=False)):
+                return
+
+    def _num_tried(self) -> int:
+        trials = self._study.get_trials(deepcopy=False)
+        return sum(trial.state.is_finished() and not trial.user_attrs.get(_LOST) for trial in trials)
+
+    def _settle(self, of_killed: bool) -> list[Run]:
+        """Tell the study what became of the jobs that it waits for; with ``of_killed`` their search itself was killed,
+        and the values of those without an end are tried again. Returns the jobs."""
+        import optuna
+
+        jobs = {job.planned.number: job for job in sweep_jobs(self._folder) if job.planned}
+        waiting = [trial for trial in self._study.trials if trial.state is optuna.trial.TrialState.RUNNING]
+        for trial in waiting:
+            job = jobs.get(trial.number)
+            score = job.score(OBJECTIVE) if job else None
+            if job and job.state == DONE and score:
+                self._study.tell(trial.number, score["mean"])
+            elif job and job.state == PRUNED:
+                self._study.tell(trial.number, state=optuna.trial.TrialState.PRUNED)
+            else:
+                self._study._storage.set_trial_user_attr(trial._trial_id, _LOST, of_killed)
+                self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                if of_killed and trial.params:
+                    self._study.enqueue_trial(trial.params)
+        return [jobs[trial.number] for trial in waiting if trial.number in jobs]
+
+    def _plan(self, first: int, words: Sequence[list[str]]) -> None:
+        """Add jobs to the sweep's record before they start, so that none can get lost."""
+        record = read_sweep(self._folder)
+        assert record is not None, "a sweep begins with its record"
+        swept = self._space.ranges.keys()
+        jobs = [PlannedJob(n, job_folder(n, each, list(swept)), each) for n, each in enumerate(words, start=first)]
+        replace(record, jobs=[*record.jobs, *jobs]).write(self._folder)
+
+
+def folder_of(word: str, outputs: Path) -> Path:
+    """The folder of the search that ``sweep.resume`` names; raises UsageError where there is none."""
+    folder = pick_sweep(word, outputs)
+    require(folder is not None and (folder / STUDY).is_file(), "sweep.resume", word, f"it is no search with {STUDY}")
+    assert folder is not None
+    return folder
+
+
+def jobs_at_once(cluster: ClusterConfig) -> int:
+    """Jobs that are chosen together, because they run at the same time."""
+    if isinstance(cluster, JoblibCluster):
+        return cluster.processes
+    return cluster.array_parallelism if isinstance(cluster, SlurmCluster) else 1
+
+
+def record_of(folder: Path, new: SweepRecord) -> SweepRecord:
+    """The record of a search in ``folder`` that begins as ``new``, or goes on after the jobs that are there."""
+    before = read_sweep(folder)
+    return replace(new, jobs=before.jobs if before else [])
+
+
+def _ends(override: Override) -> list[str]:
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [_shown(value.start), _shown(value.end)]
+    return list(override.sweep_string_iterator())
+
+
+def _suggested(trial: "optuna.Trial", key: str, override: Override) -> str:
+    value = override.value()
+    if not isinstance(value, IntervalSweep):
+        return str(trial.suggest_categorical(key, list(override.sweep_string_iterator())))
+    is_log = "log" in value.tags
+    assert value.start is not None and value.end is not None
+    if _WHOLE.search(str(override.input_line)):  # Hydra makes floats of them
+        return str(trial.suggest_int(key, int(value.start), int(value.end), log=is_log))
+    return _shown(trial.suggest_float(key, value.start, value.end, log=is_log))
+
+
+def _shown(number: float | None) -> str:
+    return f"{number:.{_DIGITS}g}"
+
+
+def _listed(described: object) -> str:
+    """A search in words."""
+    if not isinstance(described, dict):
+        return "none of ours"
+    ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]
+    return " ".join([*ranges, *described["fixed"]])
