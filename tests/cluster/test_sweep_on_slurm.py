@@ -70,7 +70,7 @@ def ended(slurm_of_the_session, tmp_path_factory) -> Ended:
     slurm, folder = slurm_of_the_session, tmp_path_factory.mktemp("sweep")
     with _typed(slurm, folder, "-m", "seed=0,1", *_SMALL, "cluster.dry_run=true") as process:
         announced = _output(process)
-    assert process.returncode == 0 and not list(folder.iterdir()), announced
+    assert process.returncode == 0 and not list(folder.glob("outputs/*")), announced
     with _typed(slurm, folder, "-m", "seed=0,1", *_SMALL) as process:
         records = "outputs/sweeps/*/[01]-*/result.json"
         wait_until(lambda: len(list(folder.glob(records))) == 2 or process.poll() is not None, "both jobs work")

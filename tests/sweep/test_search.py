@@ -182,6 +182,11 @@ def test_a_resumed_search_on_slurm_takes_a_new_snapshot(folder, monkeypatch, que
     callback._make_room(folder / "without")
 
 
+def test_the_preset_searches_on_validation_images(resolved):
+    config = resolved("sweep=tune")
+    assert config.sweep.trials == 20 and config.evaluate.split.value == "val"
+
+
 def test_only_a_search_is_resumed():
     with pytest.raises(UsageError, match="only a search is resumed"):
         SweepConfig(resume="there")
