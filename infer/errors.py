@@ -57,8 +57,8 @@ def describe(error: Exception) -> str:
         or "can't allocate memory" in str(error)
     ):
         return (
-            "not enough memory. Type a smaller evaluate.batch_size or teachers.batch_size, *.accumulate=2, or "
-            "method.class_chunk, or use another device"
+            "not enough memory. Type evaluate.accumulate=2 or teachers.accumulate=2, a smaller batch_size of theirs, a "
+            "smaller method.batch_size or method.class_chunk, or use another device"
         )
     text = " ".join(" ".join(str(error).splitlines()[:2]).split())  # submitit's go on with the whole log of a job
     return f"{type(error).__name__}: {text} (unexpected; HYDRA_FULL_ERROR=1 shows where)"

@@ -17,7 +17,7 @@ _Numbered = tuple[int, Sequence[str]]
 
 
 class ArrayLauncher(SlurmLauncher):  # type: ignore[misc] # of a package without types
-    """Launcher whose array elements each run ``cluster.jobs_per_element`` jobs side by side, one per task of SLURM's, or
+    """Launcher whose array elements each run ``jobs_per_element`` jobs side by side, one per task of SLURM's, or
     one job by all of its tasks (``cluster.gpus_per_job``).
 
     With ``cluster.detach`` it returns as soon as the array is queued.

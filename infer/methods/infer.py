@@ -107,6 +107,11 @@ class InferMethod(OptimisationSettings, Method):
     def matched_teachers(self, ensemble: list[str]) -> list[str]:
         return ensemble
 
+    @property
+    def is_exact_in_chunks(self) -> bool:
+        """True if classes may pass the teacher in chunks without a change of the result beyond rounding."""
+        return self.chunk_statistics is ChunkStatistics.all and not self.per_class
+
     def chunk_of(self, num_classes: int) -> int | None:
         """``class_chunk``, or None where one chunk holds all of ``num_classes``."""
         return None if self.class_chunk is None or self.class_chunk >= num_classes else self.class_chunk

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from infer.training.batches import Batch, BatchSource
 from infer.training.checkpoint import Checkpoint, State, kept_on_signals, under
 from infer.training.draws import Draws
 from infer.training.execution import autocast, memory_format_of
+from infer.training.fitting import Fitting
 from infer.training.images import Images, LabelledImages
 from infer.training.objectives import Objective
 from infer.training.optimizers import set_lr
@@ -210,6 +212,14 @@ class _Run:
     layout: torch.memory_format
     last_test: dict[str, TestOutcome] = field(default_factory=dict)
 
+    @cached_property
+    def fitting(self) -> Fitting | None:
+        """Number of images that pass the network together; None where batch norm makes it a part of the numbers."""
+        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        if any(isinstance(module, norms) for module in self.state.model.modules()):
+            return None
+        return Fitting(self.plan.part_size, "images of a batch")
+
     def key(self) -> str:
         """A key of this training: two with the same key, images and objective give the same weights."""
         shapes = {name: list(tensor.shape) for name, tensor in self.state.model.state_dict().items()}
@@ -234,7 +244,7 @@ class _Run:
             for step, batch in left:
                 set_lr(self.state.optimizer, self.plan.lr_at(step))
                 if ranks.count == 1:
-                    self.state.update(self._losses(batch, place.loss_sum))
+                    self._update(batch, place.loss_sum)
                 else:
                     own_sum = torch.zeros_like(place.loss_sum)
                     self.state.update(self._losses_of_rank(batch, own_sum), own_sum)
@@ -247,14 +257,34 @@ class _Run:
         loss, weights = torch.stack([place.loss_sum / sum(sizes), weight_sum]).tolist()
         return loss if math.isfinite(weights) else math.nan
 
-    def _losses(self, batch: Batch, loss_sum: Tensor) -> Iterator[Tensor]:
-        """The contribution of each part of ``batch`` to the loss; its sum over images is added to ``loss_sum``."""
+    def _update(self, batch: Batch, loss_sum: Tensor) -> None:
+        """One update of the weights; the sum of the losses of its images is added to ``loss_sum``.
+
+        Where the memory does not suffice, the images pass the network in more parts than the settings say, unless they
+        are normalised together: the gradient is the same up to rounding.
+        """
+        if self.fitting is None:
+            self.state.update(self._losses(batch, loss_sum, self.plan.part_size))
+            return
+        before = loss_sum.clone()
+
+        def attempt(at_once: int) -> None:
+            loss_sum.copy_(before)
+            self.state.differentiate(self._losses(batch, loss_sum, at_once))
+
+        self.fitting(attempt)
+        self.state.step()
+
+    def _losses(self, batch: Batch, loss_sum: Tensor, at_once: int) -> Iterator[Tensor]:
+        """The contribution to the loss of each part of ``batch``, ``at_once`` images at a time; the sum over images is
+        added to ``loss_sum``."""
         for part in batch.parts(self.plan.part_size):
-            with autocast(self.device, self.precision):
-                logits = self.state.model(part.images.contiguous(memory_format=self.layout))
-            loss = self.objective(_float32_or_more(logits), part)
-            loss_sum += loss.detach() * len(part.index)
-            yield loss / self.plan.settings.accumulate
+            for piece in part.parts(at_once):
+                with autocast(self.device, self.precision):
+                    logits = self.state.model(piece.images.contiguous(memory_format=self.layout))
+                loss = self.objective(_float32_or_more(logits), piece)
+                loss_sum += loss.detach() * len(piece.index)
+                yield loss * (len(piece.index) / len(part.index)) / self.plan.settings.accumulate
 
     def _losses_of_rank(self, batch: Batch, loss_sum: Tensor) -> Iterator[Tensor]:
         """``_losses`` of this rank's images, weighted by their share, so that those of all ranks add up to it."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from infer.environment import Precision
 from infer.ranges import consecutive
 from infer.ranks import ranks
 from infer.training.execution import autocast, memory_format_of
+from infer.training.fitting import Fitting
 from infer.training.images import Images, LabelledImages
 
 _MOST_IMAGES = 1000
@@ -86,6 +88,7 @@ def _chunks(
 ) -> Iterator[tuple[slice, Tensor]]:
     """Rows and their float32 logits on ``device``, ``batch_size`` images at a time; None: as many as fit everywhere.
 
+    Fewer pass together where the memory does not suffice, which changes nothing: the network is in evaluation mode.
     Of several ranks each has rows of its own; ``on_images`` is told of theirs as if all were as fast.
     """
     layout = memory_format_of(model)
@@ -93,11 +96,14 @@ def _chunks(
     own = ranks.rows(len(images))
     parts = consecutive(own.stop - own.start, batch_size)
     chunks = [slice(own.start + part.start, own.start + part.stop) for part in parts]
-    for rows, pixels in zip(chunks, images.chunks(chunks), strict=True):
-        pixels = pixels.to(device).contiguous(memory_format=layout)
+    fitting = Fitting(min(batch_size, len(images)), "images")
+
+    def classified(pixels: Tensor, at_once: int) -> Tensor:
         with autocast(device, precision):
-            logits = model(images.normalised(pixels))
-        yield rows, logits.float()
+            return torch.cat([model(images.normalised(part)).float() for part in pixels.split(at_once)])
+
+    for rows, pixels in zip(chunks, images.chunks(chunks), strict=True):
+        yield rows, fitting(partial(classified, pixels.to(device).contiguous(memory_format=layout)))
         if on_images:
             on_images(len(images) * (rows.stop - own.start) // (own.stop - own.start))
 

@@ -33,7 +33,12 @@ class TrainingState:
         return self.model if self.average is None else self.average.module
 
     def update(self, losses: Iterable[Tensor], *added_up: Tensor) -> None:
-        """One update of the weights along the gradient of the sum of ``losses``, each computed when its turn comes.
+        """One update of the weights along the gradient of the sum of ``losses``, see ``differentiate``."""
+        self.differentiate(losses, *added_up)
+        self.step()
+
+    def differentiate(self, losses: Iterable[Tensor], *added_up: Tensor) -> None:
+        """Set the gradient to that of the sum of ``losses``, each computed when its turn comes.
 
         With several ranks it is the sum over all of them, in one exchange that also adds up the tensors ``added_up``.
         """
@@ -43,6 +48,9 @@ class TrainingState:
         if ranks.count > 1:
             gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
             ranks.add_up(*gradients, *added_up)
+
+    def step(self) -> None:
+        """One update of the weights, and of their average, along the gradient."""
         self.optimizer.step()
         if self.average is not None:
             self.average.update()

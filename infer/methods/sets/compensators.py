@@ -18,12 +18,13 @@ from infer.distilled.compose import enlarged
 from infer.errors import RunError
 from infer.methods.infer import ChunkStatistics, InferMethod
 from infer.methods.optimisation.augmentation import Augmentation, Transforms
-from infer.methods.optimisation.loop import is_to_be_compiled, optimise
+from infer.methods.optimisation.loop import OptimisationResult, is_to_be_compiled, optimise
 from infer.methods.optimisation.loss import Problem
 from infer.records.names import CURVES
 from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
+from infer.training.fitting import Fitting
 from infer.work import Pass, Work
 
 _COMPENSATORS = "compensators.safetensors"
@@ -84,14 +85,22 @@ class CompensatorGroup(Artefact):
         context, method = self._context, self._method
         description = f"generate {self.teacher.arch} k={self.subsets.start}..{self.subsets.stop - 1}"
         with context.meter(self, description, method.iterations, "steps") as meter:
-            result = optimise(
-                self.teacher.network(),
-                self._problem(),
-                method,
-                on_progress=meter.advance_to,
-                name=self.teacher.arch,
-                checkpoint=context.checkpoint(self, workspace),
-            )
+
+            def optimised(classes_at_once: int) -> OptimisationResult:
+                return optimise(
+                    self.teacher.network(),
+                    self._problem(classes_at_once),
+                    method,
+                    on_progress=meter.advance_to,
+                    name=self.teacher.arch,
+                    checkpoint=context.checkpoint(self, workspace),
+                )
+
+            classes_at_once = method.chunk_of(context.data.num_classes) or context.data.num_classes
+            if method.is_exact_in_chunks:  # fewer classes at once give the same, up to rounding
+                result = Fitting(classes_at_once, "classes of a subset")(optimised)
+            else:
+                result = optimised(classes_at_once)
         self._require_sane(result.last_values["clipped_share"])
         found = result.variable if method.per_class else result.variable.squeeze(1)
         save_tensors(workspace.folder / _COMPENSATORS, {"compensators": found})
@@ -112,7 +121,7 @@ class CompensatorGroup(Artefact):
         """float32 [subsets, 3, h, w], in normalised units, not clipped; [subsets, C, 3, h, w] with those per class."""
         return load_tensors(self._context.folder(self) / _COMPENSATORS)["compensators"]
 
-    def _problem(self) -> Problem:
+    def _problem(self, classes_at_once: int) -> Problem:
         context, method, data = self._context, self._method, self._context.data
         seed = context.config.seed
         natural = data.natural(seed, self.subsets.start, self.subsets.stop)
@@ -122,7 +131,7 @@ class CompensatorGroup(Artefact):
             data.normalisation.normalise(natural).to(context.device),
             augmentation.draw(seed, groups, method.iterations, data.image_size),
             data.normalisation.valid_range,
-            method.chunk_of(data.num_classes),
+            classes_at_once if classes_at_once < data.num_classes else None,
             method.chunk_statistics,
             per_class=method.per_class,
             scale=method.compensator_scale,
