@@ -71,6 +71,11 @@ class Context:
         """The sweep of which the run is a job; None for a single run."""
         return read_sweep(self.run_folder.parent)
 
+    @property
+    def in_comparing_sweep(self) -> bool:
+        """True if the run is a job of a sweep that compares its jobs with each other."""
+        return self.sweep is not None and self.sweep.compares
+
     @cached_property
     def progress(self) -> Progress:
         """Counts and times of the run's loops, as its terminal and its folder show them."""

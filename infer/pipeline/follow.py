@@ -24,8 +24,7 @@ def lead(context: Context, evaluations: list[Evaluation]) -> None:
     """Have the other ranks, if there are any, plan the run of ``context``; called by rank 0 once it is sure to work."""
     if ranks.world > 1:
         context.store.known_to_ranks = known_artefacts(context, evaluations).keys()
-        in_sweep = context.sweep is not None and context.sweep.compares
-        ranks.tell({"order": context.order, "in_sweep": in_sweep})
+        ranks.tell({"order": context.order, "in_sweep": context.in_comparing_sweep})
 
 
 def dismiss() -> None:

@@ -43,7 +43,17 @@ class SharedRun:
     folder: Path
     order: str
     in_sweep: bool
-    """True if it is a job of a sweep that compares its jobs, see ``plan_evaluations``."""
+    """``Context.in_comparing_sweep``."""
+
+
+def allot_processes(context: Context, plan: ArtefactPlan) -> int:
+    """Processes that are to share what is left to make of ``plan``, of which ``context`` is told."""
+    processes = num_processes(context, plan)
+    if processes > 1:
+        context.may_be_made_by_others = frozenset(artefact.signature for artefact in to_make(context, plan))
+        context.store.says_waiting = False
+        context.progress.forecast.processes = processes
+    return processes
 
 
 def num_processes(context: Context, plan: ArtefactPlan) -> int:
@@ -72,11 +82,12 @@ class LocalWorkers:
         self._members: list[tuple[SpawnProcess, Connection]] = []
 
     @contextlib.contextmanager
-    def sharing(self, run: SharedRun, processes: int) -> Iterator[None]:
-        """While the work inside lasts, ``processes`` - 1 others make artefacts of ``run``, too.
+    def sharing(self, context: Context, processes: int) -> Iterator[None]:
+        """While the work inside lasts, ``processes`` - 1 others make artefacts of the run of ``context``, too.
 
         An error ends them; work that can be kept is kept.
         """
+        run = SharedRun(context.config, context.run_folder, context.order, context.in_comparing_sweep)
         self._members = [member for member in self._members if member[0].is_alive()]
         while len(self._members) < processes - 1:
             self._members.append(_started())

@@ -11,12 +11,12 @@ from infer.config import Config, Stage, as_plain
 from infer.config.cluster import SlurmCluster
 from infer.console import Console
 from infer.context import Context
-from infer.costs import to_make
 from infer.errors import UsageError, describe
+from infer.evaluation.comparison import Evaluation
 from infer.files import canonical_json
 from infer.pipeline import announcement, preflight
 from infer.pipeline.follow import dismiss, follow, lead
-from infer.pipeline.local_workers import SharedRun, local_workers, num_processes
+from infer.pipeline.local_workers import allot_processes, local_workers
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import own_device, prepare
 from infer.pipeline.pruning import Pruned, pruning
@@ -65,62 +65,72 @@ def _run(config: Config) -> None:
     console.log_to(folder / LOG)
     if sweep and was_started_before() and Run(folder.name, folder).state == DONE:
         return  # queued again for the sake of another job of its element
-    if sweep:
-        console.headline(f"job {folder.name} begins, of {config.sweep.trials or len(sweep.jobs)}", style="bold")
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
-    if sweep:
-        result.begin()  # a sweep has a record of each of its jobs
-        if reason := _reason_to_skip(config, folder.parent):
-            result.skip(reason)
-            console.headline(f"job {folder.name} is skipped: {reason}")
-            return
+    if sweep and not _begins(config, folder, console, result, config.sweep.trials or len(sweep.jobs)):
+        return
     progress = Progress(console)
     with result.recorded(), progress.written_into(folder):
         require_same(canonical_json(as_plain(config)))
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
         context = prepare(config, folder, console, words, own_device(config), sweep.started if sweep else None)
         context.progress = progress
-        result.add_environment(context)
-        shared = SharedRun(config, folder, context.order, in_sweep=sweep is not None and sweep.compares)
-        evaluations = plan_evaluations(context, shared.in_sweep)
-        plan = by_stage(evaluations)
-        result.add_plan(evaluations, plan)
-        preflight.check(context, plan)
-        analyses.check(context, evaluations[0], planned=result.planned_signatures)
-        processes = num_processes(context, plan)
-        if processes > 1:
-            context.may_be_made_by_others = frozenset(artefact.signature for artefact in to_make(context, plan))
-            context.store.says_waiting = False
-            progress.forecast.processes = processes
+        evaluations, plan = _planned(context, result)
+        processes = allot_processes(context, plan)
         announcement.announce(context, evaluations, plan, processes)
         result.begin()
         lead(context, evaluations)
         if config.sweep.trials and config.sweep.prune:
             context.on_epoch = pruning(folder.parent, hydra.job.num, evaluations[0].all_students[0])
-        if config.scale.measures_costs:
-            costs = expected_costs(context, plan)
+        costs = expected_costs(context, plan) if config.scale.measures_costs else {}
+        if costs:
             result.add_costs(costs)
-            if costs["unmade"]:
-                console.headline(f"nothing is made, the estimate is recorded: {costs['unmade']}")
-                return
+        if costs.get("unmade"):
+            console.headline(f"nothing is made, the estimate is recorded: {costs['unmade']}")
+            return
         with tracking(context, evaluations) as tracked:
-            with local_workers.sharing(shared, processes):
+            with local_workers.sharing(context, processes):
                 make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
-            write_distilled_folder(context, evaluations[0])
-            teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
-            result.add_outcome(context, evaluations, teachers)
-            if config.scale.measures_costs:
+            if costs:
                 result.add_costs(costs | {"measured": measured_costs(context, plan)})
-            if Stage.report in config.stages:
-                progress.stage = Stage.report.value
-                result.add_analyses(analyses.run(context, evaluations[0]))
-                report.run(context, evaluations, teachers)
-                result.add_stages(context)
+            _report(context, result, evaluations, plan)
             tracked.add_result(result.content)
         if sweep:
             announcement.summarise_job(context, result.content)
     if Stage.report in config.stages:  # now that the record says how it ended
         report.write_page(folder, context.store.root)
+
+
+def _begins(config: Config, folder: Path, console: Console, result: RunResult, num_jobs: int) -> bool:
+    """Record that a job of a sweep begins, or that it is skipped: then False."""
+    console.headline(f"job {folder.name} begins, of {num_jobs}", style="bold")
+    result.begin()  # a sweep has a record of each of its jobs
+    if reason := _reason_to_skip(config, folder.parent):
+        result.skip(reason)
+        console.headline(f"job {folder.name} is skipped: {reason}")
+    return not reason
+
+
+def _planned(context: Context, result: RunResult) -> tuple[list[Evaluation], ArtefactPlan]:
+    """The comparison and its artefacts, checked as far as that is possible before the work, and recorded."""
+    result.add_environment(context)
+    evaluations = plan_evaluations(context, in_sweep=context.in_comparing_sweep)
+    plan = by_stage(evaluations)
+    result.add_plan(evaluations, plan)
+    preflight.check(context, plan)
+    analyses.check(context, evaluations[0], planned=result.planned_signatures)
+    return evaluations, plan
+
+
+def _report(context: Context, result: RunResult, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:
+    """Write the run's own copy of its set, its scores and, if that was asked for, analyses and pictures."""
+    write_distilled_folder(context, evaluations[0])
+    teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
+    result.add_outcome(context, evaluations, teachers)
+    if Stage.report in context.config.stages:
+        context.progress.stage = Stage.report.value
+        result.add_analyses(analyses.run(context, evaluations[0]))
+        report.run(context, evaluations, teachers)
+        result.add_stages(context)
 
 
 def with_retries(config: Config, work: Callable[[Config], None]) -> None:
