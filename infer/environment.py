@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 
 from infer.errors import UsageError
+from infer.ranks import ranks
 
 Precision = Literal["fp32", "bf16"]
 """``bf16`` is autocast: weights, batch-norm statistics, logits and losses stay float32."""
@@ -46,6 +47,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     return {
         "device": {"type": device.type, "name": _name(device)},
         "threads": torch.get_num_threads(),
+        **({"ranks": ranks.world} if ranks.world > 1 else {}),
         "versions": {"python": platform.python_version(), **_versions()},
         "git_commit": git_commit(),
     }

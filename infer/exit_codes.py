@@ -55,10 +55,11 @@ def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None
 
 
 def _report_interruption(interruption: KeyboardInterrupt) -> int:
-    line = last_words("Interrupted. What was finished is kept; the same command goes on from there.")
+    own = "Interrupted. What was finished is kept; the same command goes on from there."
+    line = last_words(own)
     with contextlib.suppress(OSError):  # a terminal that was closed
         if line:
-            print(f"\n{line}", file=sys.stderr)
+            print(f"\n{line}" if line == own else f"infer: {line}", file=sys.stderr)
     return interruption.exit_code if isinstance(interruption, Terminated) else INTERRUPTED
 
 

@@ -1,6 +1,8 @@
 """One run as all ranks but the first see it: they plan as rank 0 does, and take part in what it names."""
 
+import logging
 import tempfile
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +36,8 @@ def dismiss() -> None:
 
 def follow(config: Config) -> None:
     """Take part in the run until rank 0 dismisses the others."""
+    logging.getLogger("infer").addHandler(logging.NullHandler())  # rank 0 warns of the same
+    warnings.simplefilter("ignore")
     require_same(canonical_json(as_plain(config)))
     start = ranks.listen()
     if start is None:

@@ -197,7 +197,7 @@ class Store:
         facts = self._made(artefact, Workspace(folder=making, scratch=making / SCRATCH))
         seconds = time.monotonic() - started
         record = self._new_record(artefact, making, facts, seconds)
-        if not goes_on:  # else a part of the time is missing
+        if not goes_on and (ranks.world == 1 or artefact.sharing is not Sharing.together):  # else time is missing
             record["work"] = {"kind": artefact.work.kind, "units": artefact.work.units, "seconds": seconds}
         write_json(making / RECORD, sealed(record))  # scores stand in it and nowhere else
 

@@ -110,7 +110,7 @@ def _batch_norm(
 ) -> Tensor:
     """``F.batch_norm`` in training mode of [B, channels, ...] with the statistics of all ranks' images.
 
-    As in `pooled` statistics, no large numbers cancel: the variance is that within ranks plus that between them.
+    No large numbers cancel: the variance is that within ranks plus that between them.
     """
     own = torch.stack(_mean_and_var(x.detach().to(torch.promote_types(x.dtype, torch.float32))))
     means, variances = ranks.stacked(own).unbind(1)

@@ -25,6 +25,7 @@ _CASES: dict[str, dict[str, Any]] = {
     "statistics of each chunk": {"class_chunk": 2, "chunk_statistics": ChunkStatistics.each},
     "per class": {"per_class": True, "scale": 2},
 }
+_QUICK = ("all classes at once", "chunks")
 
 
 def teacher() -> nn.Module:
@@ -52,7 +53,9 @@ def made(case: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("count", _SEVERAL)
-@pytest.mark.parametrize("case", _CASES)
+@pytest.mark.parametrize(
+    "case", [*_QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in _CASES if case not in _QUICK)]
+)
 def test_compensators_are_those_of_one_process(tmp_path, count, case):
     exact, curves = made(_CASES[case])
     assert exact.abs().max() > 0.1

@@ -1,15 +1,18 @@
 """Runs of two ranks as typed: one folder, one set of lines, one result, and one line where something is wrong."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.launching import PROGRAM, Launched, launch
+from helpers.launching import PROGRAM, ROOT, Launched, launch
 from helpers.ranks import LaunchedRanks, environments, launch_ranks
 
 _SMALL = (
@@ -21,6 +24,7 @@ _SMALL = (
     "evaluate.epochs=null",
     "evaluate.repeats=1",
     "baselines=[]",
+    "stages=[squeeze,generate,relabel,evaluate]",
 )
 _LONG = (*_SMALL, "teachers.epochs=100000", "stages=[squeeze]", "checkpoint_minutes=0.001")
 _PATIENCE_S = 60
@@ -43,6 +47,18 @@ def _refusal(folder: Path, *words: str, **options) -> str:
     assert typed.output == ["", ""] and not list(folder.glob("outputs/runs/*"))
     assert len(typed.errors) == 1, typed.errors
     return typed.errors[0]
+
+
+def _ranks_of(torchrun: int) -> list[int]:
+    """Processes of the ranks, by rank, that the process ``torchrun`` has started."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            own = dict(line.split("=", 1) for line in (folder / "environ").read_text().split("\0") if "=" in line)
+            if parent == torchrun and "RANK" in own:
+                found[int(own["RANK"])] = int(folder.name)
+    return [found[rank] for rank in sorted(found)]
 
 
 def _wait_until(happened: Callable[[], object]) -> None:
@@ -79,9 +95,9 @@ def test_two_ranks_leave_one_run_that_one_process_reuses(tmp_path):
     typed = launch_ranks(folder, *_SMALL)
     assert typed.wait() == [0, 0], typed.errors
     assert typed.output[1] == "" and typed.errors == []
-    assert typed.output[0].count("squeeze\n") == 1 and "report:" in typed.output[0]
+    assert typed.output[0].count("squeeze\n") == 1 and typed.output[0].count("evaluate\n") == 1
     (result,) = _results(folder)
-    assert result["status"] == "done" and {stage["made"] for stage in result["stages"].values()} == {1, 2, 3}
+    assert result["status"] == "done" and sum(stage["made"] for stage in result["stages"].values()) == 7
     assert {path.name for path in folder.iterdir()} == {"outputs"}
     assert not list(folder.glob("outputs/*/.making*")) and len(list((folder / "outputs/runs").iterdir())) == 1
     _alone(folder, *_SMALL)
@@ -99,7 +115,7 @@ def test_two_ranks_leave_one_run_that_one_process_reuses(tmp_path):
         ("method=herding", "ipc=2"),
         ("labeling=fkd", "K=1", "evaluate.teacher_bn=batch", "evaluate.mix=cutmix"),
         ("labeling=dynamic", "K=1", "evaluate.teacher_bn=batch", "evaluate.accumulate=2"),
-        ("analyses=[similarity]", "K=1"),
+        ("analyses=[similarity]", "K=1", "stages=[squeeze,generate,relabel,evaluate,report]"),
     ],
     ids=lambda words: words[0],
 )
@@ -126,6 +142,7 @@ def test_a_rank_that_is_killed_ends_the_other_and_the_next_start_resumes(tmp_pat
     _assert_goes_on(folder)
 
 
+@pytest.mark.slow
 def test_a_signal_to_all_ends_all_with_one_line_and_a_checkpoint(tmp_path):
     folder = tmp_path / "run"
     typed = _begun(folder)
@@ -146,6 +163,7 @@ def test_a_wrong_setting_is_said_once(tmp_path):
     assert "ipc=0" in _refusal(tmp_path / "run", "ipc=0")
 
 
+@pytest.mark.slow
 def test_more_ranks_than_images_that_pass_together(tmp_path):
     line = _refusal(tmp_path / "run", *_SMALL, "teachers.batch_size=1")
     assert line == (
@@ -154,9 +172,28 @@ def test_more_ranks_than_images_that_pass_together(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_sweep_of_ranks(tmp_path):
     line = _refusal(tmp_path / "run", "-m", "ipc=1,2")
     assert "a sweep was started by 2 ranks" in line and "cluster.gpus_per_job=" in line
+
+
+@pytest.mark.slow
+def test_torchrun(tmp_path):
+    """The program's own end of a run, and that of one whose second rank is killed."""
+    command = ["torchrun", "--standalone", "--nproc-per-node=2", str(PROGRAM)]
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run([*command, *_SMALL], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert ended.returncode == 0 and ended.stdout.count("squeeze\n") == 1, ended.stderr
+    assert [result["status"] for result in _results(tmp_path)] == ["done"]
+    with subprocess.Popen([*command, *_LONG, "seed=1"], cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as running:
+        _wait_until(lambda: list(tmp_path.glob("outputs/teachers/*/scratch/checkpoint.json")))
+        _, second = _ranks_of(running.pid)
+        os.kill(second, signal.SIGKILL)
+        errors = running.communicate()[1].decode()
+    assert [line for line in errors.splitlines() if line.startswith(("infer:", "Interrupted"))] == [
+        "infer: rank 1 of 2 died or does not answer. What was finished is kept; the same command goes on from there"
+    ]
 
 
 def test_a_port_in_use(tmp_path):

@@ -84,7 +84,7 @@ def _chunks_of_rank(total: int, size: int, over_all: bool) -> list[range]:
 
 
 def _of_chunk(x: Tensor, chunk: slice) -> Tensor:
-    """Tensor that is added to the images of ``chunk``: ``x`` [G, 1, ...] itself, or a part of that [G, C, ...] of all."""
+    """Tensor that is added to the images of ``chunk``: ``x`` [G, 1, ...] itself, or a part of ``x`` [G, C, ...]."""
     return x if x.shape[1] == 1 else x[:, chunk]
 
 

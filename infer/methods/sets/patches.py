@@ -56,7 +56,7 @@ class CropScores(TeacherOutputs):
         self, network: nn.Module, target: int, index: Tensor, on_images: Callable[[int], None]
     ) -> dict[str, Tensor]:
         scored = self._scored_files if self.context.data.is_resized else self._scored_images
-        with ranks.together(len(index) >= ranks.count):
+        with ranks.together(1 < ranks.count <= len(index)):
             of_rank = scored(network, target, index, ranks.rows(len(index)), on_images)
             squares, losses = map(ranks.joined, of_rank)
         lowest = losses.min(dim=1)
