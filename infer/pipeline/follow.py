@@ -70,5 +70,5 @@ def _analyses(context: Context, evaluation: Evaluation) -> list[Artefact]:
     images = evaluation.labelled.images
     if Stage.report not in context.config.stages or not isinstance(images, DistilledArtefact):
         return []
-    probes = teachers_of(context)
-    return [analysis_of(name, images, [probe]) for name in context.config.analyses for probe in probes]
+    students, names = [evaluation.kept_student], context.config.analyses
+    return [analysis_of(name, images, [probe], students=students) for name in names for probe in teachers_of(context)]
