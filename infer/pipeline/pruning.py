@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OBJECTIVE = "val/top1"
 """The score that a search maximises; of the leading student, the mean over its repeats."""
+STUDY_NAME = "infer"
+"""Name of the only study in a file of ours."""
 OnEpoch = Callable[["Artefact", dict[str, float]], None]
 
 
@@ -26,7 +28,9 @@ def study_of(sweep_folder: Path) -> "optuna.Study":
     import optuna
 
     storage = f"sqlite:///{(sweep_folder / STUDY).absolute()}"
-    return optuna.load_study(study_name=None, storage=storage, pruner=optuna.pruners.MedianPruner(n_startup_trials=4))
+    return optuna.load_study(
+        study_name=STUDY_NAME, storage=storage, pruner=optuna.pruners.MedianPruner(n_startup_trials=4)
+    )
 
 
 def pruning(sweep_folder: Path, job: int, leading: "Artefact") -> OnEpoch:

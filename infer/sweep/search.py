@@ -14,7 +14,7 @@ from infer.config.checks import require
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
 from infer.config.sweep import SweepConfig
 from infer.errors import UsageError
-from infer.pipeline.pruning import OBJECTIVE, study_of
+from infer.pipeline.pruning import OBJECTIVE, STUDY_NAME, study_of
 from infer.records.find import pick_sweep
 from infer.records.names import STUDY
 from infer.records.runs import DONE, PRUNED, SKIPPED, Run, sweep_jobs
@@ -98,14 +98,14 @@ def begin(folder: Path, space: Space, seed: int) -> None:
     path = folder / STUDY
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        study = optuna.create_study(storage=f"sqlite:///{path.absolute()}", study_name="infer", direction="maximize")
+        study = optuna.create_study(storage=f"sqlite:///{path.absolute()}", study_name=STUDY_NAME, direction="maximize")
         study.set_user_attr("space", space.described)
         study.set_user_attr("seed", seed)
         return
     try:
         found = study_of(folder).user_attrs.get("space")
     except Exception as error:  # of SQLAlchemy, of SQLite, of Optuna: whatever a file of another kind leads to
-        raise UsageError(f"{path} is no file of one Optuna study. Take it away, or resume another sweep") from error
+        raise UsageError(f"{path} is no study of ours. Take it away, or resume another sweep") from error
     if found != space.described:
         raise UsageError(
             f"{path} is the study of another search: it has {_listed(found)}, and this one {_listed(space.described)}. "

@@ -123,7 +123,16 @@ def test_a_study_of_another_search_is_refused(folder, words):
 
 def test_a_file_that_is_no_study_is_refused(tmp_path):
     (tmp_path / "study.db").write_text("not a database, but longer than nothing")
-    with pytest.raises(UsageError, match=r"study\.db is no file of one Optuna study") as refusal:
+    with pytest.raises(UsageError, match=r"study\.db is no study of ours") as refusal:
+        begin(tmp_path, space_of(), seed=0)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_study_of_another_program_is_refused(tmp_path):
+    import optuna
+
+    optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="theirs")
+    with pytest.raises(UsageError, match=r"study\.db is no study of ours") as refusal:
         begin(tmp_path, space_of(), seed=0)
     assert "\n" not in str(refusal.value)
 
