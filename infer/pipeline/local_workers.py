@@ -118,7 +118,11 @@ def _started() -> tuple[SpawnProcess, Connection]:
     spawning = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
     ours, theirs = spawning.Pipe()
     process = spawning.Process(target=_work, args=(theirs,), daemon=True)
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, [signal.SIGINT]
+    )  # Ctrl-C is for this process, which ends the others
     process.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
     return process, ours
 
@@ -126,9 +130,9 @@ def _started() -> tuple[SpawnProcess, Connection]:
 def _work(pipe: Connection) -> None:
     """Make artefacts of the runs that arrive through ``pipe`` until that is closed or a signal comes."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
-    interruption.handle_signals()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt, EOFError):
+        interruption.handle_signals()
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         while True:
             _share(pipe.recv())
 

@@ -110,6 +110,7 @@ def test_a_run_that_is_told_of_boundary_keeps_a_student_and_needs_no_teachers(la
     assert code == 2 and not out and len(err.strip().splitlines()) == 1 and "generate has not been run" in err
 
 
+@pytest.mark.slow
 def test_two_runs_stand_side_by_side_each_with_its_student(first, launch_in, made, infer, tmp_path):
     words = ("method=random", "ipc=4", *SMALL_TEACHERS, "evaluate.steps=40", "evaluate.repeats=1", "baselines=[]")
     finished = launch_in(first[0], *words, "device=cpu")

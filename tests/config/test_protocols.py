@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from helpers.sampling import one_in
 
 from infer.config.labeling import LabelMode
 from infer.config.protocols import protocol_name
@@ -154,7 +155,7 @@ def test_the_name_is_never_read(resolved):
 
 
 @pytest.mark.parametrize("protocol", ["sre2l_cifar", "sre2l_imagenet", "rded_cifar10", "rded_imagenet"])
-@pytest.mark.parametrize("method", ["infer", "random"])
+@pytest.mark.parametrize("method", one_in(2, ["infer", "random"]))
 def test_any_method_and_labels_under_any_protocol(resolved, protocol, method):
     for mode in LabelMode:
         config = resolved(f"evaluate={protocol}", f"method={method}", f"labeling={mode.value}")

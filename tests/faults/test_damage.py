@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from helpers.artefacts import artefact_classes
+from helpers.sampling import one_in
 
 from infer.analyses.dominance import Dominance
 from infer.config import Stage
@@ -139,7 +140,7 @@ def test_no_kind_is_left_out():
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [(kind, words) for kind in KINDS for words in FAULTS if kind in WITH_FILES or words.startswith(RECORD)],
+    one_in(4, [(kind, words) for kind in KINDS for words in FAULTS if kind in WITH_FILES or words.startswith(RECORD)]),
 )
 def test_a_damaged_artefact_is_made_again(run, whole, outputs, caplog, words, kind):
     folder = sorted((outputs / kind).iterdir())[0]
@@ -154,7 +155,7 @@ def test_a_damaged_artefact_is_made_again(run, whole, outputs, caplog, words, ki
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == damaged
 
 
-@pytest.mark.parametrize("kind", WITH_FILES)
+@pytest.mark.parametrize("kind", one_in(3, WITH_FILES))
 def test_what_an_interrupted_maker_left_is_not_used_although_it_looks_finished(run, whole, outputs, kind):
     """Its own record beside other files, and things that no maker writes."""
     folder = sorted((outputs / kind).iterdir())[0]
@@ -177,7 +178,7 @@ CHECKPOINT_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", CHECKPOINT_FAULTS)
+@pytest.mark.parametrize("fault", one_in(3, CHECKPOINT_FAULTS))
 def test_a_damaged_checkpoint_is_not_used(run, whole, tmp_path, monkeypatch, caplog, fault):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(network, "fit", _interrupted_after_two_epochs)

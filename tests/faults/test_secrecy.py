@@ -24,6 +24,7 @@ WORDS = (
     "baselines=[]",
     "M=1",
     "K=2",
+    "stages=[squeeze,generate,relabel,evaluate]",
 )
 
 

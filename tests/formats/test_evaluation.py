@@ -15,6 +15,7 @@ from infer.commands.main import run
 from infer.distilled.folder import write_images
 from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
+from infer.files import write_sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +69,10 @@ def test_a_run_is_named_as_elsewhere(tmp_path, monkeypatch, capsys):
 def test_labels_that_lie_with_a_set_are_mentioned(tmp_path, file, mode):
     folder = own_folder(tmp_path / "set", "digits")
     (folder / file).touch()
+    assert label_hint(folder, ["labeling=hard"]) is None, "its manifest does not list the file"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][file] = {"sha256": "0" * 64, "bytes": 0}
+    write_sealed(folder / "manifest.json", manifest)
     words = f"labeling={mode} labeling.source=set"
     hint = label_hint(folder, ["labeling=hard"])
     assert hint is None if mode is None else hint.endswith(words)

@@ -29,6 +29,7 @@ def test_chunks_of_classes_leave_the_subsets_nested(make_context, statistics):
     assert _groups(distilled_set(make_context(*words, "K=1"))) < whole
 
 
+@pytest.mark.slow
 def test_chunks_of_classes_with_statistics_over_all_give_the_same_compensators(make_context):
     """10 classes in chunks of 3; in double precision, where rounding does not grow over the iterations."""
 

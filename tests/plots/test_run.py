@@ -158,6 +158,7 @@ def drawn_images(figure: Figure) -> list[np.ndarray]:
     return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
 
 
+@pytest.mark.slow
 def test_a_whole_run_leaves_readable_pictures(make_finished_context):
     context = make_finished_context("M=2", "K=3", "method.group=2", "student.archs=[convnet3_w32,resnet8_w8]")
     main = main_evaluation(context)
