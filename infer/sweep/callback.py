@@ -3,7 +3,6 @@
 Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
 """
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from infer.files import require_writable
 from infer.pipeline.settings import settings_of
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep.jobs import job_folder, jobs_of
-from infer.words import hydra_quoted
+from infer.words import expanded, hydra_quoted
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _start(sweep: DictConfig) -> None:
     global started_sweep
     loader = GlobalHydra.instance().config_loader()
     swept, overrides = jobs_of(sweep, loader)
-    sweep.outputs = os.path.expanduser(sweep.outputs)
+    sweep.outputs = expanded(sweep.outputs)
     folder = _pin_folders(sweep, list(swept))
     configs = _configs(sweep, loader, overrides, swept)
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
