@@ -57,12 +57,12 @@ def list_tree(root: Path) -> Listing:
     if not classes or not of_test:
         absent = "train/" if not classes else "test/ or val/"
         raise UsageError(f"{root} has no class folders in {absent} (it holds {some(_names(root))}): {_LAYOUT}")
+    test_name = next(iter(of_test))
+    _check_same_classes(root, classes, test_name, of_test[test_name])
     if len(classes) == 1:
         raise UsageError(
             f"{root}/train holds one class folder, {classes[0]}/, and a data set has at least two classes: {_LAYOUT}"
         )
-    test_name = next(iter(of_test))
-    _check_same_classes(root, classes, test_name, of_test[test_name])
     passed_over: Counter[str] = Counter()
     splits = {
         "train": list_split(root, "train", classes, passed_over),
