@@ -52,8 +52,10 @@ def hydra_quoted(text: str) -> str:
 def expanded(path: str) -> str:
     """``path`` with ``$VARIABLES`` that are set and a ``~`` at its beginning replaced.
 
-    Raises UsageError for the home folder of a user that there is not.
+    Raises UsageError for an empty path, and for the home folder of a user that there is not.
     """
+    if not path.strip():
+        raise UsageError("an empty path was given, perhaps of a variable that is not set. Type the path")
     replaced = os.path.expanduser(os.path.expandvars(path))
     if re.match("~[^/]", replaced):
         user = replaced[1:].partition("/")[0]

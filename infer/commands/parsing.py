@@ -35,7 +35,7 @@ def at_home(text: str) -> Path:
 
 def new_path(text: str) -> Path:
     """The path of something to write; raises UsageError where it is none."""
-    if has_controls(text) or not at_home(text).name:
+    if has_controls(text) or not text.strip() or not at_home(text).name:
         raise UsageError(f"--to {visible(text)!r} is no name of a new folder. Type --to FOLDER")
     return at_home(text)
 

@@ -72,7 +72,22 @@ def resolve(composed: DictConfig) -> Config:
     _place_outputs(composed)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "conf/config.yaml begins with its schema"
+    _refuse_names_of_others(config)
     return config
+
+
+def _refuse_names_of_others(config: Config) -> None:
+    """A method or a data set under the name of another would stand in tables as what it is not.
+
+    Images of one's own may be called after a data set whose images they are.
+    """
+    store = ConfigStore.instance()
+    for key, named in (("method", config.method), ("dataset", config.dataset)):
+        group, file = f"schema/{key}", f"{named.name}.yaml"
+        schema = OmegaConf.get_type(store.load(f"{group}/{file}").node) if file in store.list(group) else None
+        if schema and not isinstance(named, (schema, FolderConfig)):
+            typed = f"{key}={named.name}"
+            raise UsageError(f"{key}.name={named.name} is the name of another {key}. Type {typed}, or another name")
 
 
 def _place_dataset(composed: DictConfig) -> None:
@@ -86,6 +101,8 @@ def _place_dataset(composed: DictConfig) -> None:
 def _place_outputs(composed: DictConfig) -> None:
     """Replace ``$VARIABLES`` in ``outputs``; UsageError for one that is not set, unless a folder is called so."""
     typed = composed.outputs
+    if not typed.strip():  # refused with its range
+        return
     composed.outputs = expanded(typed)
     if (name := variable_not_set(typed)) and not Path(composed.outputs).exists():
         raise UsageError(f"outputs={typed}: the variable {name} is not set. Type export {name}=<folder>, or the folder")

@@ -266,8 +266,8 @@ def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
         raise UsageError(f"the column {column!r} of {path} has an empty cell (row {cells.index(None)})")
     if cells and isinstance(cells[0], str):
         raise UsageError(
-            f"the column {column!r} of {path} holds texts, and numbers are wanted. Where they are names of classes, write "
-            "the file with datasets and a ClassLabel"
+            f"the column {column!r} of {path} holds texts, and numbers are wanted. Write names of classes "
+            "with datasets, as ClassLabel"
         )
     try:
         return torch.tensor(cells)

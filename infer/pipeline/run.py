@@ -16,7 +16,7 @@ from infer.pipeline.local_workers import SharedRun, local_workers, num_processes
 from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.pipeline.result import RunResult
-from infer.pipeline.run_folder import write_distilled_folder
+from infer.pipeline.run_folder import require_own_folder, write_distilled_folder
 from infer.pipeline.scale import expected_costs, measured_costs
 from infer.pipeline.tracking import tracking
 from infer.progress import Progress
@@ -39,6 +39,8 @@ def run(config: Config) -> None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
+    if sweep is None:
+        require_own_folder(folder, Path(config.outputs))
     console = Console(brief=sweep is not None and len(sweep.jobs) > 1)
     console.log_to(folder / LOG)
     if sweep:

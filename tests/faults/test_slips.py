@@ -1,10 +1,13 @@
 """Slips of the hand: paths, names, words and files that were meant otherwise than they are typed."""
 
+import io
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.records import write_run, write_sweep
@@ -18,8 +21,10 @@ from infer.commands.main import run as type_infer
 from infer.config.presets import check_own_presets, conf_folder
 from infer.data.listing import list_tree
 from infer.errors import UsageError
+from infer.formats.catalogue import find_format
 from infer.formats.foreign_set import ForeignSet
 from infer.normalisation import Normalisation
+from infer.pipeline.run_folder import require_own_folder
 
 NOBODY = "~nobody-here/x"
 
@@ -65,6 +70,65 @@ def test_the_home_of_nobody_in_a_setting(resolved, words):
 )
 def test_the_home_of_nobody_in_a_command(capsys, words):
     assert "no user is called 'nobody-here'" in _told(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "", "dataset=digits"],
+        ["import", "", "--to", "y", "--dataset", "digits"],
+        ["import", "x", "--to", ""],
+        ["score", ""],
+        ["verify", ""],
+        ["ls", "--outputs", ""],
+        ["gc", "--outputs", " ", "--delete"],
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "runs").mkdir(parents=True)
+    assert "empty path" in (told := _told(capsys, *words)) or "is no name of a new folder" in told
+
+
+def test_a_run_replaces_no_files_of_others(tmp_path):
+    outputs, own = tmp_path / "outputs", tmp_path / "own"
+    (outputs / "distilled" / "digits-set").mkdir(parents=True)
+    (own / ".hydra").mkdir(parents=True)
+    require_own_folder(own, outputs)
+    (own / "distilled").mkdir()
+    assert "holds files of no run (distilled)" in _refusal(lambda: require_own_folder(own, outputs))
+    (own / "result.json").touch()
+    require_own_folder(own, outputs)
+    (outputs / "result.json").touch()
+    assert "is the folder of all artefacts" in _refusal(lambda: require_own_folder(outputs, outputs))
+
+
+def test_a_run_is_not_made_in_the_store(launch_in, tmp_path):
+    kept = tmp_path / "outputs" / "distilled" / "digits-set" / "images.safetensors"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    for folder in ("outputs", "outputs/distilled"):
+        finished = launch_in(tmp_path, f"hydra.run.dir={folder}")
+        assert finished.returncode == 2 and f"hydra.run.dir={folder}" in finished.stderr.replace(f"{tmp_path}/", "")
+    assert kept.is_file() and not [path for path in tmp_path.rglob("*.*") if path.suffix in (".json", ".log", ".html")]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["method.name=rded"], "Type method=rded"),
+        (["method=random", "method.name=infer"], "Type method=infer"),
+        (["dataset.name=cifar10"], "Type dataset=cifar10"),
+        (["dataset=cifar100", "dataset.name=digits"], "Type dataset=digits"),
+    ],
+)
+def test_a_name_of_something_else(resolved, words, says):
+    assert says in _refusal(lambda: resolved(*words))
+
+
+@pytest.mark.parametrize("words", [["method=cda"], ["method.name=mine"], ["dataset=cifar10_images", "dataset.root=/x"]])
+def test_names_of_presets_and_of_ones_own(resolved, words):
+    resolved(*words)
 
 
 def test_home_in_what_is_loaded(monkeypatch, tmp_path):
@@ -216,6 +280,15 @@ def test_one_class_is_no_data_set(tmp_path):
         (tmp_path / split / "images").mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / split / "images" / "0.png")
     assert "holds one class folder, images/" in _refusal(lambda: list_tree(tmp_path))
+
+
+def test_names_of_classes_as_labels_in_parquet(tmp_path):
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "PNG")
+    cells = [{"bytes": content.getvalue(), "path": None}] * 2
+    pq.write_table(pa.table({"image": cells, "label": ["cat", "dog"]}), tmp_path / "train.parquet")
+    name, form = find_format(tmp_path, "auto")
+    assert name == "parquet" and "holds texts" in _refusal(lambda: form.read(tmp_path, 2))
 
 
 @pytest.mark.parametrize(
