@@ -1,22 +1,31 @@
 """Command line of ``launch.py``: Hydra composes the config, the pipeline runs it, errors end in one line."""
 
+import argparse
+import contextlib
+import io
 import os
+import re
 import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from infer import exit_codes, help
-from infer.config.presets import conf_folder
+from infer.config import Config
+from infer.config.presets import check_own_presets, conf_folder
 from infer.errors import UsageError
 from infer.interruption import interruption
 from infer.methods.registry import register_all
 from infer.pipeline.settings import settings_of
 from infer.ranks import ranks
 from infer.sweep import callback, jobs
-from infer.words import with_home_quoted
+from infer.words import shell_line, with_home_quoted
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
@@ -43,11 +52,13 @@ def main() -> None:
 
 def _answer() -> None:
     """Print the help, or launch what was typed."""
-    _refuse_flags(sys.argv[1:])
+    package = _checked_flags(sys.argv[1:]).package
     _join_ranks()
     register_all()
     if help.is_asked(sys.argv[1:]):
         print(help.text(conf_folder(), sys.argv[1:]))
+    elif package:
+        _show(package)
     else:
         _launch()
 
@@ -60,8 +71,26 @@ def _join_ranks() -> None:
         sys.argv += ["hydra.run.dir=.", "hydra.output_subdir=null"]
 
 
-def _refuse_flags(words: list[str]) -> None:
-    """Raise UsageError for words that Hydra answers with a traceback."""
+def _show(package: str) -> None:
+    """Let Hydra print a part of the settings; what it says of one that is not there is translated."""
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            _launch()
+    except SystemExit:
+        if "not found in config" not in told.getvalue():
+            sys.stderr.write(told.getvalue())
+            raise
+        raise UsageError(
+            f"--package {package} names no group or setting, or one that is null. Type python launch.py --cfg job"
+        ) from None
+
+
+def _checked_flags(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags among ``words``; raises UsageError for words that Hydra answers with a traceback or its usage."""
+    flags = _flags(words)
+    for folder in (conf_folder(), *([Path(flags.config_dir)] if flags.config_dir else [])):
+        check_own_presets(folder)
     if {"-m", "--multirun"} & {*words} and any(
         word.partition("=")[0] in ("--cfg", "-c", "--info", "-i") for word in words
     ):
@@ -72,3 +101,18 @@ def _refuse_flags(words: list[str]) -> None:
     nameless = [word for word in words if word.startswith("=")]
     if nameless:
         raise UsageError(f"{nameless[0]!r} names no setting. Type <key>{nameless[0]}")
+    return flags
+
+
+def _flags(words: list[str]) -> argparse.Namespace:
+    """Hydra's flags among ``words``; raises UsageError for those that it does not have."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        keys = {field.name for field in fields(Config)}
+        dashed = [found for word in words if (found := re.match(r"--?((\w+)[\w.]*)(=.*)?$", word)) and found[2] in keys]
+        setting = shell_line([f"{dashed[0][1]}{dashed[0][3] or '=<value>'}"]) if dashed else None
+        raise UsageError(f"{message}. Type {setting or 'python launch.py --hydra-help'}")
+
+    parser.error = refuse  # type: ignore[method-assign] # it prints its usage and leaves
+    return parser.parse_args(words)

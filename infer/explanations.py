@@ -12,6 +12,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from infer.cluster import optional_packages
 from infer.config import Config
+from infer.config.presets import conf_folder
 from infer.words import hydra_quoted, launch_command, shell_line, visible
 
 FOREIGN = (HydraException, OmegaConfBaseException, YAMLError)
@@ -29,8 +30,15 @@ def explain(error: Exception) -> str:
         return _grammar(error.override, text)
     if isinstance(error, YAMLError):
         return _yaml(error)
+    if found := re.search(r"resolving interpolation '\w+_\$\{(\w+)\}'|In 'schema/(\w+)/\w+': V.*\s+Merge error", text):
+        group = found[1] or found[2]
+        return f"{group} takes one choice, and several were given. Type -m {group}=a,b for a run of each"
     if found := _IN_FILE.search(text):
         return _unknown_key_in_file(found[1], found[2], error)
+    if found := re.search(
+        rf"In '((?:{'|'.join(_OF_ROOT)})/.+)': Could not (?:find|override) '\w+/([^/@']+)[/@'](\S*)'", text
+    ):
+        return _relative_group(f"{found[1]}.yaml", found[2], found[3])
     if found := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(found[1], error)
     if found := re.search(r"Could not find '(.+)'\s+Available options in '([^']+)':\s+((?:\t\S+\n?)+)", text):
@@ -45,15 +53,63 @@ def explain(error: Exception) -> str:
         text += f"\n{error.__cause__}"
     if found := re.search(r"Error merging override (.+?)\n.*str is not a ListConfig", text, re.DOTALL):
         return _wants_list(found[1])
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    kept = [line for line in lines if not re.match(r"(full_key|object_type|reference_type|See https)", line)]
-    message = "; ".join(kept).replace("Error merging override ", "")
-    return f"{message.rstrip('.')}. {_SEE_ALL}"
+    return _in_short(text)
+
+
+def _in_short(text: str) -> str:
+    """Another error of Hydra or OmegaConf: the setting and the file where these are known, and the reason."""
+    key = re.search(r"full_key: (\S+)", text)
+    file = re.search(r"In '([^']+)': \w+ raised while composing config:\s+", text)
+    lines = [line.strip() for line in text.replace(file[0] if file else "", "").splitlines() if line.strip()]
+    kept = [
+        line for line in lines if not re.match(r"(full_key|object_type|reference_type|See https|.*provider=)", line)
+    ]
+    message = "; ".join(kept).replace("Error merging override ", "").replace("; Config search path:", "").rstrip(".")
+    where = f"{file[1]}.yaml: " if file else ""
+    if key and "Error merging override" not in text:  # else the word that was typed stands there
+        where += f"{key[1]}: "
+    return f"{where}{message}. {_remedy(text, key[1] if key else '<key>')}"
+
+
+def _remedy(text: str, key: str) -> str:
+    """The words to type instead, as far as the error tells them."""
+    if found := re.search(r"Value '([-\d.]+)' of type 'float' could not be converted to Integer", text):
+        if (number := float(found[1])).is_integer():
+            return f"Type {key}={int(number)}"
+    if found := re.search(r"Interpolation key '(\w+)' not found|Environment variable '(\w+)' not found", text):
+        name = found[1] or found[2]
+        return (
+            f"${{key}} is the value of another setting; a variable of the shell is ${{oc.env:{name}}}, once it is set"
+        )
+    if found := re.search(r"str is not a subclass of \w+Config\. value: (\S+)", text):
+        group = next((path.parent.name for path in conf_folder().glob(f"*/{found[1]}.yaml")), "<group>")
+        return f"In a file a preset is chosen in the list of defaults: {_choice_in_file(group, found[1])}"
+    if "Cannot merge DictConfig with ListConfig" in text:
+        return "A file of settings has lines key: value, without a dash before them"
+    return _SEE_ALL
+
+
+def _choice_in_file(group: str, option: str) -> str:
+    return f"'defaults: [{{override /{group}: {option or '<choice>'}}}]'"
+
+
+def _relative_group(file: str, group: str, option: str) -> str:
+    """A group that Hydra looks for below the file's own folder, since it does not begin with a slash."""
+    wanted = "" if "@" in option or option == group else option
+    return f"{file}: a group begins with a slash there. Write {_choice_in_file(group, wanted)}"
 
 
 def _grammar(word: str, reason: str) -> str:
     """A word that Hydra cannot take apart; what it says itself is of no use."""
     key, equals, value = word.partition("=")
+    if word[:1] in "\u2013\u2014" and word:
+        return f"{visible(word)} begins with a long dash, as some editors make of two short ones. Type -{word[1:]}"
+    if equals and key.strip() and (key, value) != (key.strip(), value.lstrip()):
+        return f"{visible(word)} has spaces around its =. Type {shell_line([f'{key.strip()}={value.strip()}'])}"
+    if found := re.fullmatch(r"([\w./]+): ?([^:=]+)", word):
+        return f"{visible(word)} is not key=value. Type {shell_line([f'{found[1]}={found[2]}'])}"
+    if not word.strip():
+        return "an empty word was given, perhaps of a variable that is not set. Leave it out"
     if not key or not equals:
         return f"{visible(word)!r} is not key=value. Type {key or '<key>'}=<value>. {_SEE_ALL}"
     opening = value[:1]
@@ -86,7 +142,7 @@ def _yaml(error: YAMLError) -> str:
 def _unknown_key_in_file(file: str, key: str, error: Exception) -> str:
     group = file.partition("/")[0]
     settings = {"hydra", *(field.name for field in fields(Config))}
-    if group in _OF_ROOT and (key == group or (group == "sweep" and key in settings)):
+    if group in _OF_ROOT and (key in (group, "global") or (group == "sweep" and key in settings)):
         return _no_package(f"{file}.yaml")
     whole_key = re.search(r"full_key: (\S+)", f"{error}\n{error.__cause__}")
     return f"{file}.yaml: {_unknown_key(whole_key[1] if whole_key else key, error)}"

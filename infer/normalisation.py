@@ -10,6 +10,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+MOST_CLIPPED = 0.9
+"""Share of values that are clipped to black or white above which images no longer show what they are of."""
+
 
 def channelwise(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
     """``values`` [3] as a tensor [3, 1, 1] that broadcasts over images."""

@@ -1,10 +1,13 @@
 """Words of command lines, typed or printed to be typed, and names of files."""
 
+import os
 import re
 import shlex
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
+
+from infer.errors import UsageError
 
 _HOME = re.compile(r"(?:(?<=^)|(?<=[,\[({:\s]))~(?=[\w./-]|$|[,\])}])[^,\])}'\"]*")
 """A path that begins with ``~``, where a value or an entry of one begins."""
@@ -44,6 +47,26 @@ def hydra_quoted(text: str) -> str:
         return text
     escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text)
     return f"'{escaped}'"
+
+
+def expanded(path: str) -> str:
+    """``path`` with ``$VARIABLES`` that are set and a ``~`` at its beginning replaced.
+
+    Raises UsageError for an empty path, and for the home folder of a user that there is not.
+    """
+    if not path.strip():
+        raise UsageError("an empty path was given, perhaps of a variable that is not set. Type the path")
+    replaced = os.path.expanduser(os.path.expandvars(path))
+    if re.match("~[^/]", replaced):
+        user = replaced[1:].partition("/")[0]
+        raise UsageError(f"{visible(path)}: no user is called {visible(user)!r}. Type ~/... or ./~... (a folder)")
+    return replaced
+
+
+def variable_not_set(path: str) -> str | None:
+    """The first ``$VARIABLE`` that is left in ``path``; None where all are set, or none is there."""
+    left = re.search(r"\$(?:(\w+)|\{(\w+)\})", os.path.expandvars(path), re.ASCII)
+    return None if left is None else left[1] or left[2]
 
 
 def with_home_quoted(words: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infer.commands.parsing import RUN, Commands, add_command
+from infer.commands.parsing import RUN, Commands, add_command, at_home
 from infer.config import AnalysisName
 from infer.errors import UsageError
 from infer.records.names import ANALYSES
@@ -35,7 +35,7 @@ def add_to(commands: Commands) -> None:
     )
     told = "for boundary: comma-separated; without it the first three"
     parser.add_argument("--classes", metavar="NAME,...", type=lambda text: text.split(","), help=told)
-    parser.add_argument("--to", metavar="FOLDER", type=Path, help="folder for the figures")
+    parser.add_argument("--to", metavar="FOLDER", type=at_home, help="folder for the figures")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -1,9 +1,8 @@
 """``infer evaluate``: train students on a distilled set, whoever made it."""
 
 import argparse
-from pathlib import Path
 
-from infer.commands.parsing import Commands, add_command
+from infer.commands.parsing import Commands, add_command, at_home
 from infer.tables import Report
 
 _EPILOG = """labeling=hard needs nothing else; labeling=static and labeling=dynamic train teachers. Labels that
@@ -17,7 +16,7 @@ def add_to(commands: Commands) -> None:
     about = "train students on a distilled set, whoever made it"
     parser = add_command(commands, "evaluate", about, run, epilog=_EPILOG)
     parser.add_argument(
-        "path", metavar="PATH", type=Path, help="a run, or a folder or file in a format of infer import"
+        "path", metavar="PATH", type=at_home, help="a run, or a folder or file in a format of infer import"
     )
     parser.add_argument("settings", metavar="SETTING", nargs="*", help="as for launch.py: evaluate=..., labeling=hard")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from infer.commands.composition import settings_of_words
 from infer.commands.hub import complete_hub_folder
+from infer.config.dataset import check_statistics
 from infer.data import load
 from infer.data.base import Facts
 from infer.data.paths import expand, possible
@@ -38,6 +39,7 @@ def import_set(options: argparse.Namespace) -> Report:
         raise UsageError(
             f"{source} is a folder of infer's own format: nothing has to be imported. Type infer evaluate {source}"
         )
+    check_statistics(options.mean, options.std, prefix="--")
     facts = _facts(options.dataset, options.settings, options.outputs)
     typed_names = _names_in(options.classes) if options.classes else None
     name, form = find_format(source, options.format)

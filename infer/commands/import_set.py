@@ -1,9 +1,8 @@
 """``infer import``: take in a distilled set of another tool."""
 
 import argparse
-from pathlib import Path
 
-from infer.commands.parsing import Commands, add_command, add_to_folder
+from infer.commands.parsing import Commands, add_command, add_to_folder, at_home
 from infer.formats.names import AUTO, FORMATS, HOLDS
 from infer.tables import Report
 
@@ -21,7 +20,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--dataset", metavar="NAME", help="the data set of its classes: checks them, and gives mean and std"
     )
-    parser.add_argument("--classes", metavar="FILE", type=Path, help="the class names in order, one per line or JSON")
+    parser.add_argument(
+        "--classes", metavar="FILE", type=at_home, help="the class names in order, one per line or JSON"
+    )
     for name, done in (("mean", "subtracted from"), ("std", "then divided out of")):
         told = f"what was {done} values in [0, 1] where the set holds floats; without it that of the data set"
         parser.add_argument(f"--{name}", metavar=("R", "G", "B"), nargs=3, type=float, help=told)

@@ -7,7 +7,7 @@ from typing import NoReturn, TypeAlias
 
 from infer.errors import UsageError
 from infer.tables import Report
-from infer.words import has_controls, visible
+from infer.words import expanded, has_controls, visible
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """The subcommands of a parser, as argparse hands them out."""
@@ -30,12 +30,12 @@ class Parser(argparse.ArgumentParser):
 
 def at_home(text: str) -> Path:
     """The path ``text``, in which the shell has left a ``~``: it replaces none after ``--option=``."""
-    return Path(text).expanduser()
+    return Path(expanded(text))
 
 
 def new_path(text: str) -> Path:
     """The path of something to write; raises UsageError where it is none."""
-    if has_controls(text) or not at_home(text).name:
+    if has_controls(text) or not text.strip() or not at_home(text).name:
         raise UsageError(f"--to {visible(text)!r} is no name of a new folder. Type --to FOLDER")
     return at_home(text)
 

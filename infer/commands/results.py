@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from infer.commands.parsing import RUN, Commands, add_command
+from infer.commands.parsing import RUN, Commands, add_command, at_home
 from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.records.find import pick_runs
@@ -22,7 +22,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--name", help="the name of the row, instead of the method's")
     parser.add_argument("--published", metavar="NUMBER", default="", help="the published number beside it")
     parser.add_argument("--source", metavar="TEXT", default="", help="the source of that number")
-    parser.add_argument("--into", metavar="README", type=Path, help="make the tables in this file again")
+    parser.add_argument("--into", metavar="README", type=at_home, help="make the tables in this file again")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -74,7 +74,7 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
 
     Raises UsageError when it cannot be scored.
     """
-    path = expand(word) if word else None
+    path = None if word is None else expand(word)
     if path and word and (path.exists() or word[0] in "/.~") and not (path / RESULT).is_file():
         subject = _subject_at(path, settings)
     elif settings:

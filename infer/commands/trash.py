@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from infer.errors import RunError
@@ -22,7 +22,7 @@ def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
     below = Path(os.path.abspath(folder)).relative_to(os.path.abspath(outputs))
     roots = [(outputs, below), (outputs / below.parts[0], below.relative_to(below.parts[0]))]
     for root, path in roots:
-        place = root / TRASH / now.strftime(_TIME) / path
+        place = _free_place(root / TRASH, now, path)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             return folder.rename(place)
@@ -31,6 +31,13 @@ def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
                 raise RunError(f"{folder} cannot be set aside in {place.parent}: {error.strerror}") from error
             _remove_empty(place.parent, root)
     raise RunError(f"{folder} lies on another disk than {roots[-1][0]}: it is left there. Move it away yourself")
+
+
+def _free_place(trash: Path, now: datetime, path: Path) -> Path:
+    """The place for ``path`` in a folder of ``now``, or of the first second after it in which that is free."""
+    while (place := trash / now.strftime(_TIME) / path).exists():
+        now += timedelta(seconds=1)
+    return place
 
 
 def trash_folders(outputs: Path) -> Iterator[tuple[Path, Path]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infer.commands.parsing import Commands, add_command
+from infer.commands.parsing import Commands, add_command, at_home
 from infer.console import size
 from infer.errors import UsageError
 from infer.files import has_broken_seal, has_seal, read_json, sha256
@@ -27,7 +27,7 @@ def add_to(commands: Commands) -> None:
     """Add ``verify`` to ``commands``."""
     about = "check every stored file, set, result and cache against its checksum"
     parser = add_command(commands, "verify", about, run, ("json", "md"))
-    parser.add_argument("path", metavar="PATH", nargs="?", type=Path, help="a folder; without it the outputs folder")
+    parser.add_argument("path", metavar="PATH", nargs="?", type=at_home, help="a folder; without it the outputs folder")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from infer.errors import UsageError
 from infer.words import fault_of_name, visible
 
+_MOST_UPDATES = 10_000_000
+"""Far above any published length; a plan of a length that a slip of a key made would itself take minutes."""
+
 
 def require(condition: bool, key: str, given: object, allowed: str) -> None:
     """Raise UsageError naming ``key``, the value given and what is allowed, unless ``condition`` holds."""
@@ -15,6 +18,12 @@ def require(condition: bool, key: str, given: object, allowed: str) -> None:
 def require_at_least(minimum: float, key: str, given: float | None) -> None:
     """Require a number of at least ``minimum``; None (a setting left open) passes."""
     require(given is None or given >= minimum, key, given, f"it must be at least {minimum}")
+
+
+def require_count(key: str, given: int | None) -> None:
+    """Require a number of updates, epochs or iterations that can be made; None (a setting left open) passes."""
+    require_at_least(1, key, given)
+    require(given is None or given <= _MOST_UPDATES, key, given, f"it may be at most {_MOST_UPDATES:,}")
 
 
 def require_positive(key: str, given: float | None) -> None:

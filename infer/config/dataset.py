@@ -6,6 +6,9 @@ from omegaconf import MISSING
 
 from infer.config.checks import require, require_at_least, require_distinct
 
+_MOST_PIXELS = 4096
+"""Side of an image of 50 MB, which no network here is made for; ten thousand of them fit no memory."""
+
 
 @dataclass
 class DigitsConfig:
@@ -62,8 +65,10 @@ class FolderConfig(TreeConfig):
 
     def __post_init__(self) -> None:
         require_at_least(1, "dataset.resize", self.resize)
+        allowed = f"it may be at most {_MOST_PIXELS}"
+        require(self.resize is None or self.resize <= _MOST_PIXELS, "dataset.resize", self.resize, allowed)
         if self.mean is not None and self.std is not None:
-            _check_statistics(self.mean, self.std)
+            check_statistics(self.mean, self.std)
             return
         require(self.std is None, "dataset.mean", None, "dataset.std is given, so give both or neither")
         require(self.mean is None, "dataset.std", None, "dataset.mean is given, so give both or neither")
@@ -84,7 +89,7 @@ class WnidConfig(TreeConfig):
         raise NotImplementedError
 
     def __post_init__(self) -> None:
-        _check_statistics(self.mean, self.std)
+        check_statistics(self.mean, self.std)
 
 
 @dataclass
@@ -135,9 +140,10 @@ class TinyImagenetConfig(WnidConfig):
         )
 
 
-def _check_statistics(mean: list[float], std: list[float]) -> None:
-    mean_fits = len(mean) == 3 and all(0 <= value <= 1 for value in mean)
-    std_fits = len(std) == 3 and all(0 < value <= 1 for value in std)
+def check_statistics(mean: list[float] | None, std: list[float] | None, prefix: str = "dataset.") -> None:
+    """Check the mean and the standard deviation of channels; None (left open) passes. ``prefix`` begins their keys."""
     per_channel = "give three numbers, one per channel, for pixel values in [0, 1], e.g. [0.5,0.5,0.5]"
-    require(mean_fits, "dataset.mean", mean, per_channel)
-    require(std_fits, "dataset.std", std, f"{per_channel}, each above 0")
+    mean_fits = mean is None or (len(mean) == 3 and all(0 <= value <= 1 for value in mean))
+    std_fits = std is None or (len(std) == 3 and all(0 < value <= 1 for value in std))
+    require(mean_fits, f"{prefix}mean", mean, per_channel)
+    require(std_fits, f"{prefix}std", std, f"{per_channel}, each above 0")

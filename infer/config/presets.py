@@ -5,6 +5,9 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from infer.errors import UsageError
+from infer.words import shell_line
+
 SETTINGS = "method/settings"
 """Config group of a method's settings by family of data sets, ``<method>_<family>``; also the folder of the files."""
 EXCEPTIONS = "method/exceptions"
@@ -20,6 +23,30 @@ def conf_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent / "conf"
     return checkout if (checkout / "config.yaml").is_file() else package / "conf"
+
+
+def check_own_presets(folder: Path) -> None:
+    """Refuse files of presets in ``folder`` that would be passed over in silence, or cannot be read.
+
+    A shipped file comes before one of its name in ``--config-dir``, and files called ``.yml`` are not looked for.
+    """
+    shipped = conf_folder()
+    groups = [group.relative_to(shipped) for group in (shipped, *shipped.rglob("*/")) if group.is_dir()]
+    for path in (path for group in groups for path in sorted((folder / group).glob("*.y*ml")) if path.is_file()):
+        name = path.relative_to(folder)
+        if path.suffix == ".yml":
+            renamed = shell_line(["mv", str(path), str(path.with_suffix(".yaml"))])
+            raise UsageError(f"{path} is not read: presets end in .yaml. Type {renamed}")
+        content = path.read_bytes()
+        original = shipped / name
+        if original.is_file() and original.read_bytes() != content:
+            raise UsageError(
+                f"{path} has the name of a preset of this program, which is read instead. Give it another name"
+            )
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8") from error
 
 
 def register_sections() -> None:

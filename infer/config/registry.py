@@ -1,8 +1,8 @@
 """Registration of the dataclasses with Hydra, and conversion of its config into them."""
 
 import math
-import os
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -24,7 +24,7 @@ from infer.config.root import Config
 from infer.config.teachers import TeachersConfig
 from infer.config.tracker import TensorBoardTracker, TrackerConfig, WandbTracker
 from infer.errors import UsageError
-from infer.words import has_controls, visible
+from infer.words import expanded, has_controls, variable_not_set, visible
 
 _SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {
@@ -69,9 +69,25 @@ def resolve(composed: DictConfig) -> Config:
     _refuse_unknown(composed)
     for key in composed:
         _clean(composed, key, str(key))
+    _place_outputs(composed)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "conf/config.yaml begins with its schema"
+    _refuse_names_of_others(config)
     return config
+
+
+def _refuse_names_of_others(config: Config) -> None:
+    """A method or a data set under the name of another would stand in tables as what it is not.
+
+    Images of one's own may be called after a data set whose images they are.
+    """
+    store = ConfigStore.instance()
+    for key, named in (("method", config.method), ("dataset", config.dataset)):
+        group, file = f"schema/{key}", f"{named.name}.yaml"
+        schema = OmegaConf.get_type(store.load(f"{group}/{file}").node) if file in store.list(group) else None
+        if schema and not isinstance(named, (schema, FolderConfig)):
+            typed = f"{key}={named.name}"
+            raise UsageError(f"{key}.name={named.name} is the name of another {key}. Type {typed}, or another name")
 
 
 def _place_dataset(composed: DictConfig) -> None:
@@ -80,6 +96,16 @@ def _place_dataset(composed: DictConfig) -> None:
     roots = composed.get("dataset_roots")
     if OmegaConf.is_missing(dataset, "root") and isinstance(roots, DictConfig) and (root := roots.get(dataset.name)):
         dataset.root = root
+
+
+def _place_outputs(composed: DictConfig) -> None:
+    """Replace ``$VARIABLES`` in ``outputs``; UsageError for one that is not set, unless a folder is called so."""
+    typed = composed.outputs
+    if not typed.strip():  # refused with its range
+        return
+    composed.outputs = expanded(typed)
+    if (name := variable_not_set(typed)) and not Path(composed.outputs).exists():
+        raise UsageError(f"outputs={typed}: the variable {name} is not set. Type export {name}=<folder>, or the folder")
 
 
 def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
@@ -101,8 +127,8 @@ def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
         raise UsageError(f"{path}={value} is not possible: it must be a finite number")
     elif isinstance(value, str) and has_controls(value):
         raise UsageError(f"{path}={visible(value)} is not possible: it holds a control character. Give one plain line")
-    elif isinstance(value, str) and value.startswith("~") and (at_home := os.path.expanduser(value)) != value:
-        parent[key] = at_home
+    elif isinstance(value, str) and value.startswith("~"):
+        parent[key] = expanded(value)
 
 
 def as_plain(config: Config) -> dict[str, Any]:

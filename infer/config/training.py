@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from infer.config.checks import require, require_at_least, require_fraction, require_positive
+from infer.config.checks import require, require_at_least, require_count, require_fraction, require_positive
 from infer.ranks import ranks
 
 _RECIPE = (
@@ -148,7 +148,9 @@ class Training:
             self.steps,
             "give exactly one of the two and set the other to null",
         )
-        for key in ("epochs", "steps", "batch_size", "test_every", "accumulate", "shuffle_patches", "crop_ratio_max"):
+        for key in ("epochs", "steps"):
+            require_count(f"{group}.{key}", getattr(self, key))
+        for key in ("batch_size", "test_every", "accumulate", "shuffle_patches", "crop_ratio_max"):
             require_at_least(1, f"{group}.{key}", getattr(self, key))
         for key in ("lr", "crop_scale_min"):
             require_positive(f"{group}.{key}", getattr(self, key))

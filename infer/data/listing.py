@@ -59,6 +59,10 @@ def list_tree(root: Path) -> Listing:
         raise UsageError(f"{root} has no class folders in {absent} (it holds {some(_names(root))}): {_LAYOUT}")
     test_name = next(iter(of_test))
     _check_same_classes(root, classes, test_name, of_test[test_name])
+    if len(classes) == 1:
+        raise UsageError(
+            f"{root}/train holds one class folder, {classes[0]}/, and a data set has at least two classes: {_LAYOUT}"
+        )
     passed_over: Counter[str] = Counter()
     splits = {
         "train": list_split(root, "train", classes, passed_over),

@@ -1,15 +1,14 @@
 """Paths typed by a person."""
 
-import os
 from pathlib import Path
 
 from infer.errors import UsageError
-from infer.words import visible
+from infer.words import expanded, visible
 
 
 def expand(path: str) -> Path:
     """``path`` made absolute, with ``$VARIABLES`` and ``~`` replaced. Raises UsageError as ``possible``."""
-    return possible(Path(os.path.expandvars(path)).expanduser()).absolute()
+    return possible(Path(expanded(path))).absolute()
 
 
 def possible(path: Path) -> Path:

@@ -24,6 +24,7 @@ from infer.files import listing, sha256, write_sealed
 from infer.normalisation import Normalisation
 from infer.records.names import COMPENSATORS, IMAGES, LABELS, MANIFEST, NATURAL
 from infer.store.files import load_tensors, save_tensors
+from infer.words import expanded
 
 
 class DistilledSet(Dataset[tuple[Tensor, int] | tuple[Tensor, int, Tensor]]):
@@ -82,7 +83,7 @@ def load(path: str | Path) -> DistilledSet:
 
     Raises UsageError when there is none, or when a file is not what was written.
     """
-    given = possible(Path(path))
+    given = possible(Path(expanded(str(path))))
     folder = infer_folder(given) or given
     manifest = read_manifest(folder)
     verify(folder, manifest)

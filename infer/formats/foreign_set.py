@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from infer.errors import UsageError
-from infer.normalisation import Normalisation
+from infer.normalisation import MOST_CLIPPED, Normalisation
 
 _MUCH_CLIPPED = 0.01
 _CLIPPED_LEVELS = 1.0  # more than this beyond black or white is no rounding of whoever wrote the image
@@ -70,7 +70,12 @@ class ForeignSet:
         levels = normalisation.levels(self.pixels.double())
         rounded = levels.round().clamp(0, 255)
         outside = (levels < -_CLIPPED_LEVELS) | (levels > 255 + _CLIPPED_LEVELS)
-        loss = Rounding((levels - rounded).abs().max().item(), outside.double().mean().item())
+        if (share := outside.double().mean().item()) > MOST_CLIPPED:
+            raise UsageError(
+                f"{share:.0%} of the values of the images lie beyond black or white, and nothing would be left of "
+                "them. Give the mean and std that were subtracted from and divided out of values in [0, 1]"
+            )
+        loss = Rounding((levels - rounded).abs().max().item(), share)
         return rounded.to(torch.uint8), loss
 
     def class_by_class(self) -> "ForeignSet":

@@ -264,6 +264,11 @@ def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str)
 def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
     if None in cells:
         raise UsageError(f"the column {column!r} of {path} has an empty cell (row {cells.index(None)})")
+    if cells and isinstance(cells[0], str):
+        raise UsageError(
+            f"the column {column!r} of {path} holds texts, and numbers are wanted. Write names of classes "
+            "with datasets, as ClassLabel"
+        )
     try:
         return torch.tensor(cells)
     except (RuntimeError, TypeError, ValueError) as error:  # text, rows of several lengths

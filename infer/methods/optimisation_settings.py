@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from infer.config.checks import require, require_at_least, require_positive
+from infer.config.checks import require, require_at_least, require_count, require_positive
 from infer.methods.method import Method
 
 
@@ -37,7 +37,7 @@ class OptimisationSettings:
     """Compile the loss with torch.compile; null: when the planned work is long enough to repay the compilation."""
 
     def __post_init__(self) -> None:
-        require_at_least(1, "method.iterations", self.iterations)
+        require_count("method.iterations", self.iterations)
         require_positive("method.lr", self.lr)
         require_at_least(0, "method.bn_weight", self.bn_weight)
         require_at_least(0, "method.first_bn_multiplier", self.first_bn_multiplier)

@@ -21,7 +21,7 @@ from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import own_device, prepare
 from infer.pipeline.pruning import Pruned, pruning
 from infer.pipeline.result import RunResult
-from infer.pipeline.run_folder import write_distilled_folder
+from infer.pipeline.run_folder import require_own_folder, write_distilled_folder
 from infer.pipeline.scale import expected_costs, measured_costs
 from infer.pipeline.tracking import tracking
 from infer.progress import Progress
@@ -61,6 +61,8 @@ def _run(config: Config) -> None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
+    if sweep is None:
+        require_own_folder(folder, Path(config.outputs))
     console = Console(brief=sweep is not None and (len(sweep.jobs) > 1 or config.sweep.trials is not None))
     console.log_to(folder / LOG)
     if sweep and was_started_before() and Run(folder.name, folder).state == DONE:

@@ -8,14 +8,27 @@ from infer.context import Context
 from infer.data.imagenet import in_words
 from infer.distilled.folder import write_labels, write_manifest
 from infer.distilled.manifest import read_manifest
+from infer.errors import UsageError
 from infer.evaluation.comparison import Evaluation
 from infer.labels.base import Labels
 from infer.labels.fkd import FkdLabels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
 from infer.methods.sets.base import DistilledArtefact
-from infer.records.names import DISTILLED, LABELS
+from infer.records.names import DISTILLED, LABELS, LOG, PROGRESS, RESULT
 from infer.store import Artefact
+
+
+def require_own_folder(folder: Path, outputs: Path) -> None:
+    """Raise UsageError where a run in ``folder`` would replace files of others; an earlier run's may be replaced."""
+    if folder.resolve() == outputs.resolve():
+        raise UsageError(f"hydra.run.dir={folder} is the folder of all artefacts. Leave it out, or give one of its own")
+    others = sorted(path.name for path in folder.iterdir() if path.name not in (".hydra", LOG, PROGRESS))
+    if others and not (folder / RESULT).is_file():
+        raise UsageError(
+            f"hydra.run.dir={folder} holds files of no run ({', '.join(others[:5])}), which one could replace. Leave "
+            "it out, or give a folder of its own"
+        )
 
 
 def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:

@@ -35,7 +35,7 @@ def pick_sweep(word: str, outputs: Path) -> Path | None:
 
     Raises UsageError as ``pick_run`` does.
     """
-    if is_sweep(Path(word)):
+    if is_sweep(Path(word)) and word:
         return Path(word)
     if Path(word).is_dir() or "/" in word:
         return None
@@ -55,6 +55,8 @@ def last_finished(outputs: Path, count: int) -> list[Run]:
 
 
 def _pick(word: str, outputs: Path, whole_sweeps: bool) -> list[Run]:
+    if not word.strip("/ "):  # an empty variable of a script; it would be a part of every name
+        raise UsageError(f"{word!r} names no run. Type a part of its name; list all runs: infer ls")
     if in_folder := _at_path(Path(word), whole_sweeps):
         return in_folder
     named = {run.name: [run] for run in find_runs(outputs, planned=whole_sweeps)}

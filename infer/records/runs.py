@@ -300,6 +300,9 @@ def _read_if_whole(path: Path, of_shape: Mapping[str, shape.Check]) -> dict[str,
 def _require_folder(outputs: Path) -> None:
     if not outputs.is_dir():
         raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+    is_inside = outputs.name in (RUNS, SWEEPS) and not any((outputs / name).is_dir() for name in (RUNS, SWEEPS))
+    if is_inside and any(outputs.glob(f"*/{RESULT}" if outputs.name == RUNS else f"*/{SWEEP}")):
+        raise UsageError(f"{outputs} lies inside the folder to give. Type --outputs {outputs.parent}")
 
 
 def _leads_nowhere(path: Path) -> bool:

@@ -3,7 +3,6 @@
 Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
 """
 
-import os
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from infer.sweep import aftermath, search
 from infer.sweep.axes import Combinations, sweep_settings
 from infer.sweep.jobs import job_folder, jobs_of, overrides_of
 from infer.tables import count
-from infer.words import hydra_quoted, shell_line
+from infer.words import expanded, hydra_quoted, shell_line
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def _start(sweep: DictConfig) -> None:
     space = search.Space.of(overrides_of(sweep, loader)) if settings.trials else None
     combinations = Combinations(space.in_words, space.corners(), 0) if space else jobs_of(sweep, loader)
     swept, overrides = combinations.swept, combinations.jobs
-    sweep.outputs = os.path.expanduser(sweep.outputs)
+    sweep.outputs = expanded(sweep.outputs)
     resumed = search.folder_of(settings.resume, Path(sweep.outputs)) if settings.resume else None
     folder = _pin_folders(sweep, list(swept), resumed)
     configs = _configs(sweep, loader, overrides, swept)

@@ -20,6 +20,7 @@ from infer.methods.infer import ChunkStatistics, InferMethod
 from infer.methods.optimisation.augmentation import Augmentation, Transforms
 from infer.methods.optimisation.loop import OptimisationResult, is_to_be_compiled, optimise
 from infer.methods.optimisation.loss import Problem
+from infer.normalisation import MOST_CLIPPED
 from infer.records.names import CURVES
 from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
@@ -28,8 +29,6 @@ from infer.training.fitting import Fitting
 from infer.work import Pass, Work
 
 _COMPENSATORS = "compensators.safetensors"
-_MOST_CLIPPED = 0.9
-"""Share of clipped values beyond which composed images no longer show what they were composed of."""
 
 
 class CompensatorGroup(Artefact):
@@ -110,7 +109,7 @@ class CompensatorGroup(Artefact):
     def _require_sane(self, clipped: Sequence[float]) -> None:
         """Raise RunError where compensators have outgrown images, ``clipped`` being the shares of clipped values."""
         for k, share in zip(self.subsets, clipped, strict=True):
-            if share > _MOST_CLIPPED:
+            if share > MOST_CLIPPED:
                 raise RunError(
                     f"The compensator of teacher {self.teacher.arch!r} for subset k={k} diverged: {share:.0%} of the "
                     "values of its composed images are black or white, whatever the image. Try a smaller method.lr "

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.context import Context
+from infer.errors import RunError
 from infer.methods.budget import image_bytes
 from infer.methods.optimisation.augmentation import Augmentation
 from infer.methods.optimisation.loop import is_to_be_compiled, optimise
@@ -21,6 +22,7 @@ from infer.methods.optimisation.loss import Problem
 from infer.methods.optimisation_settings import SynthesisMethod
 from infer.methods.sets.base import Block
 from infer.methods.sets.image_set import DistilledImages
+from infer.normalisation import MOST_CLIPPED
 from infer.records.names import CURVES, IMAGES
 from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
@@ -103,10 +105,21 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
         checkpoint = self.context.checkpoint(self, workspace)
         with self.context.meter(self, description, method.iterations, "steps") as meter:
             result = optimise(network, problem, method, meter.advance_to, self.teacher.arch, checkpoint)
+        self._require_sane(problem, result.last_values["saturated_share"])
         pixels = self.context.data.normalisation.to_bytes(result.variable)
         save_tensors(workspace.folder / f"{IMAGES}.safetensors", {IMAGES: pixels})
         save_tensors(workspace.folder / CURVES, result.curves)
         return {"compiled": result.compiled, "final": result.last_values}
+
+    def _require_sane(self, problem: Problem, saturated: Sequence[float]) -> None:
+        """Raise RunError where images became black and white; ``saturated`` holds the share of each."""
+        begun = problem.measure(problem.start)["saturated_share"].mean().item()
+        share = sum(saturated) / len(saturated)
+        if share > MOST_CLIPPED >= begun:
+            raise RunError(
+                f"The images {self.name} diverged: {share:.0%} of their values are black or white. Try a smaller "
+                f"method.lr (now {self.method.lr:g})"
+            )
 
     def images(self) -> Tensor:
         """The finished images: uint8 [indices, classes, 3, H, W]."""
