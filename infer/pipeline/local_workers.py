@@ -60,10 +60,12 @@ def num_processes(context: Context, plan: ArtefactPlan) -> int:
     """Processes that are to share what is left to make of ``plan``, this one counted.
 
     ``processes=auto`` are as many as there are threads where each computes with one, see ``Context.threads``. A number
-    that was typed is lowered, and that is said, where memory does not suffice.
+    that was typed is lowered, and that is said, where memory does not suffice. Ranks share in their own way, and a job
+    that may be pruned is watched in its own process.
     """
     asked, left = context.config.processes, to_make(context, plan)
-    if not left or context.device.type != "cpu" or ranks.world > 1:
+    may_be_pruned = context.config.sweep.trials is not None and context.config.sweep.prune
+    if not left or context.device.type != "cpu" or ranks.world > 1 or may_be_pruned:
         return 1
     side_by_side = torch.get_num_threads() if context.threads == 1 else 1
     wanted = min(side_by_side if asked == AUTO else int(asked), len(left))
