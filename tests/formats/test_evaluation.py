@@ -99,6 +99,7 @@ def test_what_is_not_there_is_said(tmp_path, capsys):
     assert "nothing does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_students_are_trained_on_what_another_tool_wrote(tmp_path):
     write_sre2l(tmp_path / "tree", drawn_images(20), [*range(10), *range(10)])
     short = ["dataset=digits", "labeling=hard", "baselines=[]", "evaluate.steps=20", "evaluate.repeats=1"]

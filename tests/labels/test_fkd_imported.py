@@ -208,6 +208,7 @@ def test_a_border_is_as_wide_as_crops_reach(make_context, tmp_path):
         assert torch.equal(batch.images, others.images)
 
 
+@pytest.mark.slow
 def test_overridden_settings_are_said_once_starred_and_recorded(launch_in, tmp_path):
     write_folder(tmp_path / "fkd", CLASSES, "cutmix")
     words = [word for word in RANDOM if not word.startswith(("evaluate.crop", "evaluate.flip"))]

@@ -68,6 +68,7 @@ def test_of_several_processes_one_makes_it(tmp_path, start):
     assert sorted((tmp_path / f"{number}.made").read_text() for number in range(3)) == ["False", "False", "True"]
 
 
+@pytest.mark.slow
 def test_the_one_that_waits_takes_over_when_the_maker_is_killed(tmp_path, start):
     makers, log = tmp_path / "makers", tmp_path / "second.log"
     first = start(Endless, "first")
