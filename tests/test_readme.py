@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from infer import help
 from infer.commands.main import parse
 from infer.methods.registry import register_all
+from infer.sweep.search import Space
 from infer.words import with_home_quoted
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +52,8 @@ def _first_job(words: Iterable[str]) -> list[str]:
     with initialize_config_dir(config_dir=str(ROOT / "conf"), version_base="1.3"):
         mode = compose("config", overrides=fixed, return_hydra_config=True).hydra.mode
     assert mode is RunMode.MULTIRUN or {"-m", "--multirun"} & {*words}, "several values, and no sweep"
+    if any(override.is_interval_sweep() for override in overrides):  # a search
+        return Space.of(overrides).corners()[0]
     return BasicSweeper.split_arguments(overrides, None)[0][0]
 
 
