@@ -46,6 +46,10 @@ def combine(overrides: Sequence[Override], settings: SweepConfig) -> Combination
     """
     last = {override.get_key_element(): override for override in overrides}
     swept = {key: list(each.sweep_string_iterator()) for key, each in last.items() if each.is_sweep_override()}
+    for key, values in swept.items():
+        require(
+            bool(values), key, str(last[key].input_line).partition("=")[2], "that is no value; range(1,4) is 1, 2, 3"
+        )
     zipped = _zipped(settings.zip, swept)
     axes = list(_axes(last, swept, zipped))
     if settings.points:

@@ -145,3 +145,8 @@ def test_settings_that_do_not_fit(words, settings, says):
     with pytest.raises(UsageError) as refusal:
         combined(words, **settings)
     assert says in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_a_range_without_a_value_is_one_line():
+    with pytest.raises(UsageError, match=r"seed=range\(3,1\) is not possible: that is no value"):
+        combined("M=1,2 seed=range(3,1)")
