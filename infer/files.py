@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any, Literal, overload
@@ -130,6 +130,24 @@ def present_time(folder: Path) -> float:
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
         return os.fstat(probe.fileno()).st_mtime
     return time.time()
+
+
+def walk_links(
+    root: Path, enters: Callable[[str], bool], errors: list[OSError]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Every folder from ``root`` down with the names of its folders and files, as ``os.walk``; links are followed.
+
+    A folder is visited once, also where a link leads back to it. Only folders whose name ``enters`` accepts are named
+    and visited; ``errors`` receives those that cannot be read.
+    """
+    seen = set()
+    for parent, folders, files in os.walk(root, onerror=errors.append, followlinks=True):
+        status = os.stat(parent)
+        place = status.st_dev, status.st_ino
+        folders[:] = sorted(name for name in folders if place not in seen and enters(name))
+        if place not in seen:
+            seen.add(place)
+            yield Path(parent), folders, files
 
 
 def listing(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:

@@ -7,11 +7,13 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+from omegaconf import OmegaConf
 from submitit import JobEnvironment
 from submitit.slurm.slurm import SlurmExecutor
 
 from infer.cluster.marks import unmark
 from infer.cluster.script import configure
+from infer.config.cluster import SlurmCluster
 
 _Numbered = tuple[int, Sequence[str]]
 
@@ -25,13 +27,15 @@ class ArrayLauncher(SlurmLauncher):  # type: ignore[misc] # of a package without
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit the jobs, and wait for them unless they are to be left alone; raises what submitit raises."""
-        size = self.config.cluster.jobs_per_node or self.config.cluster.jobs_per_gpu
+        cluster = OmegaConf.to_object(self.config.cluster)
+        assert isinstance(cluster, SlurmCluster), "this is the launcher of cluster=slurm"
+        size = cluster.jobs_per_element
         jobs: list[_Numbered] = list(enumerate(job_overrides, start=initial_job_idx))
         elements = [jobs[start : start + size] for start in range(0, len(jobs), size)]
         executor = SlurmExecutor(self.params["submitit_folder"], max_num_timeout=self.params["max_num_timeout"])
         configure(executor, self.params)
         submitted = executor.map_array(self, elements, [Singleton.get_state()] * len(elements))
-        if self.config.cluster.detach:
+        if cluster.detach:
             return []
         results = [result for job in submitted for result in job.results()[:size]]
         return [result for result in results if result is not None]

@@ -13,26 +13,28 @@ from infer.records.latex import as_latex
 from infer.tables import Report, print_report
 from infer.words import shell_line, visible
 
-_COMMANDS = {
-    "ls": "ls",
-    "show": "show",
-    "diff": "diff",
-    "table": "table",
-    "report": "report",
-    "score": "score",
-    "analyse": "analyse",
-    "results": "results",
-    "rerun": "rerun",
-    "verify": "verify",
-    "rm": "rm",
-    "gc": "gc",
-    "import": "import_set",
-    "export": "export",
-    "evaluate": "evaluate",
-    "estimate": "estimate",
-    "watch": "watch",
-}
-"""Modules of this room by the subcommands that they carry out, in the order of ``infer --help``."""
+_COMMANDS = (
+    "ls",
+    "show",
+    "diff",
+    "table",
+    "report",
+    "score",
+    "analyse",
+    "results",
+    "rerun",
+    "verify",
+    "rm",
+    "gc",
+    "import",
+    "export",
+    "evaluate",
+    "estimate",
+    "watch",
+)
+"""Subcommands in the order of ``infer --help``; the module of this room that carries one out is called like it."""
+_OTHER_MODULES = {"import": "import_set"}
+"""Modules of those whose name is a word of Python."""
 
 
 def main() -> None:
@@ -74,11 +76,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """Options of a command line; settings (key=value) may follow options too, which argparse alone does not allow."""
     parser = Parser(prog="infer", description="Look at runs, compare them, check what is stored, and exchange sets.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    named = (
-        [_COMMANDS[words[0]]] if words and words[0] in _COMMANDS else _COMMANDS.values()
-    )  # loading all takes a while
-    for module in named:  # loading all takes longer than most commands
-        importlib.import_module(f"infer.commands.{module}").add_to(commands)
+    named = words[:1] if words and words[0] in _COMMANDS else _COMMANDS
+    for name in named:  # loading all takes longer than most commands
+        importlib.import_module(f"infer.commands.{_OTHER_MODULES.get(name, name)}").add_to(commands)
     options, rest = parser.parse_known_args(words)
     if "settings" in options and not any(word.startswith("-") for word in rest):
         options.settings += rest

@@ -1,7 +1,6 @@
 """``infer verify``: whether everything that a number rests on is what was written, by checksums and seals."""
 
 import argparse
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from infer.commands.parsing import Commands, add_command, at_home
 from infer.console import size
 from infer.errors import UsageError
-from infer.files import has_broken_seal, has_seal, read_json, sha256
+from infer.files import has_broken_seal, has_seal, read_json, sha256, walk_links
 from infer.records.artefacts import short_signature
 from infer.records.names import CACHE, MANIFEST, RECORD, RESULT, ROBUST_SCORES, RUNS, SWEEP, SWEEPS
 from infer.tables import Report, Section, count
@@ -90,15 +89,7 @@ def _checkable(root: Path) -> Iterator[tuple[Path, Callable[[Path], Checked]]]:
     Links are followed, as by those who read the records; a folder that cannot be read is a place with a fault.
     """
     errors: list[OSError] = []
-    seen = set()
-    for folder, subfolders, files in os.walk(root, onerror=errors.append, followlinks=True):
-        here = Path(folder)
-        place = here.stat()
-        if (place.st_dev, place.st_ino) in seen:  # a link back to where the search has been
-            subfolders.clear()
-            continue
-        seen.add((place.st_dev, place.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if name == CACHE or not name.startswith("."))
+    for here, _, files in walk_links(root, lambda name: name == CACHE or not name.startswith("."), errors):
         if RECORD in files or _should_be_artefact(here, files):
             yield here, _check_artefact
         elif MANIFEST in files:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -30,6 +30,7 @@ from infer.pipeline.plan import ArtefactPlan, by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
 from infer.ranks import ranks
 from infer.stages.make_artefacts import make_in_turn
+from infer.store import Artefact
 
 _PATIENCE_S = 20.0
 """Seconds that a worker may take to keep its work after a signal."""
@@ -47,23 +48,23 @@ class SharedRun:
 
 
 def allot_processes(context: Context, plan: ArtefactPlan) -> int:
-    """Processes that are to share what is left to make of ``plan``, of which ``context`` is told."""
-    processes = num_processes(context, plan)
-    if processes > 1:
-        context.may_be_made_by_others = frozenset(artefact.signature for artefact in to_make(context, plan))
-        context.store.says_waiting = False
-        context.progress.forecast.processes = processes
-    return processes
-
-
-def num_processes(context: Context, plan: ArtefactPlan) -> int:
-    """Processes that are to share what is left to make of ``plan``, this one counted.
+    """Processes that are to share what is left to make of ``plan``, this one counted; ``context`` is told of others.
 
     ``processes=auto`` are as many as there are threads where each computes with one, see ``Context.threads``. A number
     that was typed is lowered, and that is said, where memory does not suffice. Ranks share in their own way, and a job
     that may be pruned is watched in its own process.
     """
-    asked, left = context.config.processes, to_make(context, plan)
+    left = to_make(context, plan)
+    processes = _num_processes(context, left)
+    if processes > 1:
+        context.may_be_made_by_others = frozenset(artefact.signature for artefact in left)
+        context.store.says_waiting = False
+        context.progress.forecast.processes = processes
+    return processes
+
+
+def _num_processes(context: Context, left: Sequence[Artefact]) -> int:
+    asked = context.config.processes
     may_be_pruned = context.config.sweep.trials is not None and context.config.sweep.prune
     if not left or context.device.type != "cpu" or ranks.world > 1 or may_be_pruned:
         return 1

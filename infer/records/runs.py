@@ -1,6 +1,5 @@
 """The records of runs and sweep jobs under ``outputs/``, found and read without importing torch."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from infer.console import duration
 from infer.errors import UsageError
-from infer.files import has_broken_seal, present_time, read_json
+from infer.files import has_broken_seal, present_time, read_json, walk_links
 from infer.records import shape
 from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SNAPSHOT, SWEEP, SWEEPS, TRASH
 from infer.records.statistics import Summary
@@ -237,16 +236,9 @@ def all_records(outputs: Path) -> tuple[list[Run], list[str]]:
     is no such folder.
     """
     _require_folder(outputs)
-    runs, unseen, seen = [], [], set()
+    runs, unseen = [], []
     errors: list[OSError] = []
-    for parent, folders, files in os.walk(outputs, onerror=errors.append, followlinks=True):
-        here = Path(parent)
-        folders[:] = [name for name in folders if name not in (TRASH, LOCKS)]
-        place = os.stat(here)
-        if (place.st_dev, place.st_ino) in seen:  # a link back to where the search has been
-            folders.clear()
-            continue
-        seen.add((place.st_dev, place.st_ino))
+    for here, folders, files in walk_links(outputs, lambda name: name not in (TRASH, LOCKS), errors):
         if RESULT in files:
             plan = _plan(here.parent)
             has_ended = plan is not None and plan.ended is not None

@@ -25,7 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from infer.errors import RunError, UsageError
-from infer.files import listing, sealed, write_json
+from infer.files import listing, write_sealed
 from infer.ranks import ranks
 from infer.records.artefacts import DamagedArtefact, is_whole, read_verified_record
 from infer.records.names import LOCKS, MAKING, RECORD, SET_ASIDE
@@ -199,7 +199,7 @@ class Store:
         record = self._new_record(artefact, making, facts, seconds)
         if not goes_on and (ranks.world == 1 or artefact.sharing is not Sharing.together):  # else time is missing
             record["work"] = {"kind": artefact.work.kind, "units": artefact.work.units, "seconds": seconds}
-        write_json(making / RECORD, sealed(record))  # scores stand in it and nowhere else
+        write_sealed(making / RECORD, record)  # scores stand in it and nowhere else
 
     def _made(self, artefact: Artefact, workspace: Workspace) -> dict[str, Any]:
         """Facts of ``artefact``, made with all ranks where that is its way and they do nothing else."""

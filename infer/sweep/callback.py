@@ -25,7 +25,6 @@ from infer.pipeline.settings import settings_of
 from infer.ranks import ranks
 from infer.records.names import SNAPSHOT
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
-from infer.sweep import aftermath, search
 from infer.sweep.axes import Combinations, sweep_settings
 from infer.sweep.jobs import job_folder, jobs_of, overrides_of
 from infer.tables import count
@@ -81,7 +80,7 @@ def _start(sweep: DictConfig) -> None:
             "type cluster=slurm cluster.gpus_per_job=<ranks> for jobs of several ranks each"
         )
     loader = GlobalHydra.instance().config_loader()
-    from infer.sweep import sweeper
+    from infer.sweep import aftermath, search, sweeper  # a single run needs none of them
 
     sweeper.use()
     settings = sweep_settings(sweep)

@@ -1,7 +1,7 @@
 """The batches of an epoch, formed on the device from the random numbers of the whole epoch."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
@@ -138,34 +138,34 @@ class BatchSource:
         host_draws = self._draws.of(self._plan, epoch, self._size)
         draws = host_draws.to(self._images.pixels.device)
         bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
-        if ranks.count > 1:
-            yield from self._divided_epoch(host_draws, epoch, first)
-            return
-        batches = [slice(start, stop) for start, stop in islice(bounds, first, len(self._plan.steps_of(epoch)))]
+        batches = list(itertools.starmap(slice, islice(bounds, first, len(self._plan.steps_of(epoch)))))
         source = self._draws.stored_epoch(epoch)
-        canvases: Iterator[_Canvas]
-        if self._held is None:
-            canvases = prefetched(self._load, [host_draws.order[rows] for rows in batches])
-        else:
-            canvases = (_Canvas(self._held, draws.order[rows]) for rows in batches)
+        if ranks.count > 1:
+            yield from self._divided(host_draws, draws, batches, source, first)
+            return
+        canvases = self._canvases(host_draws, draws, batches)
         for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True), start=first):
             yield self._batch(draws, rows, canvas, number, source)
 
-    def _divided_epoch(self, host_draws: EpochDraws, epoch: int, first: int) -> Iterator[Batch]:
-        """``epoch`` as this rank shows it: its rows of every part of every batch, mixed with images of all rows."""
-        draws = host_draws.to(self._images.pixels.device)
-        bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
-        batches = islice(itertools.starmap(slice, bounds), first, len(self._plan.steps_of(epoch)))
+    def _divided(
+        self, host_draws: EpochDraws, draws: EpochDraws, batches: Sequence[slice], source: int, first: int
+    ) -> Iterator[Batch]:
+        """``batches`` as this rank shows them: its rows of every part of every batch, mixed with images of all rows."""
         shown = [_Shown.of(host_draws, rows, self._plan.part_size) for rows in batches]
-        canvases: Iterator[_Canvas]
-        if self._held is None:
-            canvases = prefetched(self._load, [host_draws.order[each.needed] for each in shown])
-        else:
-            canvases = (_Canvas(self._held, draws.order[each.needed]) for each in shown)
+        canvases = self._canvases(host_draws, draws, [each.needed for each in shown])
         for number, (each, canvas) in enumerate(zip(shown, canvases, strict=True), start=first):
-            whole = self._batch(draws, each.needed, canvas, number, self._draws.stored_epoch(epoch), each.partner)
+            whole = self._batch(draws, each.needed, canvas, number, source, each.partner)
             pieces = (replace(whole.rows(rows, place), division=division) for rows, place, division in each.pieces)
             yield replace(whole, pieces=tuple(pieces))
+
+    def _canvases(
+        self, host_draws: EpochDraws, draws: EpochDraws, batches: Sequence[slice | Tensor]
+    ) -> Iterator[_Canvas]:
+        """The canvas of the images in each of ``batches``, places in the epoch's order."""
+        if self._held is None:
+            return prefetched(self._load, [host_draws.order[rows] for rows in batches])
+        held = self._held
+        return (_Canvas(held, draws.order[rows]) for rows in batches)
 
     def _load(self, index: Tensor) -> _Canvas:
         """A canvas of the images ``index`` alone, of a set on demand."""

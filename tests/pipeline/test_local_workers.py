@@ -14,7 +14,7 @@ from helpers.small_run import SMALL_RUN
 
 from infer.context import Context
 from infer.files import sha256
-from infer.pipeline.local_workers import num_processes
+from infer.pipeline.local_workers import allot_processes
 from infer.pipeline.plan import by_stage, plan_evaluations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ def planned(make_context):
         try:
             context = make_context("seed=77", *words)
             context.threads = 1
-            return num_processes(context, by_stage(plan_evaluations(context, in_sweep=False))), context
+            return allot_processes(context, by_stage(plan_evaluations(context, in_sweep=False))), context
         finally:
             torch.set_num_threads(before)
 

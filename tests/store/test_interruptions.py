@@ -44,7 +44,7 @@ def test_an_unfinished_record_counts_for_nothing(store, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("infer.store.reuse.write_json", killed)
+        patched.setattr("infer.store.reuse.write_sealed", killed)
         store.obtain(Number(3))
     again = Number(3)
     record, _ = store.obtain(again)
