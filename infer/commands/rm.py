@@ -1,6 +1,7 @@
 """``infer rm``: runs and sweeps that are no longer wanted, set aside."""
 
 import argparse
+import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from infer.errors import UsageError
 from infer.records.artefacts import bytes_on_disk
 from infer.records.find import pick_run, pick_sweep
 from infer.records.runs import RUNNING, Run, all_records
+from infer.records.sweeps import read_sweep
 from infer.tables import Report, count
 
 
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> Report:
         _check(folder, options.outputs, there, options.force)
     freed = {str(folder): bytes_on_disk(folder) for folder in folders}
     now = datetime.now(UTC)
-    places = {str(folder): str(trash.set_aside(folder, options.outputs, now)) for folder in folders}
+    places = {str(folder): str(_set_aside(folder, options.outputs, now)) for folder in folders}
     return Report(
         data={"bytes": sum(freed.values()), "set_aside": places},
         lines=[f"{folder} -> {place}" for folder, place in places.items()],
@@ -44,6 +46,15 @@ def run(options: argparse.Namespace) -> Report:
 def _folder_of(word: str, outputs: Path) -> Path:
     sweep = pick_sweep(word, outputs)
     return Path(os.path.abspath(sweep or pick_run(word, outputs).folder))
+
+
+def _set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
+    """Set ``folder`` aside; the plan of a sweep whose job it held says so, else the job would look lost."""
+    place = trash.set_aside(folder, outputs, now)
+    with contextlib.suppress(UsageError):  # a damaged plan: the other jobs' records remain
+        if sweep := read_sweep(folder.parent):
+            sweep.write_removed(folder.parent, folder.name)
+    return place
 
 
 def _check(folder: Path, outputs: Path, there: list[Run], even_running: bool) -> None:

@@ -24,6 +24,7 @@ INTERRUPTED = "interrupted"
 UNREADABLE = "unreadable"
 NOT_STARTED = "not started"
 LOST = "lost"
+REMOVED = "removed"
 _UNFINISHED = (RUNNING, NOT_STARTED)
 SILENT_S = 300.0
 """Seconds without a sign of life after which a running job is taken for lost; a sign comes every few seconds."""
@@ -65,6 +66,8 @@ class Run:
     """True if its process is known to be gone, whatever the record says."""
     misses_snapshot: bool = False
     """True if it is a job of a sweep whose snapshot of settings and code is no longer there."""
+    was_removed: bool = False
+    """True if it is a job that ``infer rm`` has set aside."""
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -105,8 +108,11 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, done, failed, interrupted, skipped, pruned, unreadable, not started, or lost: it left no end."""
+        """running, done, failed, interrupted, skipped, pruned, unreadable, not started, removed, or lost: it left no
+        end."""
         status: str = self.record["status"]
+        if status == NOT_STARTED and self.was_removed:
+            return REMOVED
         return LOST if self.is_silent or (self.has_ended and status in _UNFINISHED) else status
 
     @property
@@ -116,6 +122,8 @@ class Run:
             return f"no sign of life for {duration(self.silence)}"
         if self.misses_snapshot and self.state in (LOST, INTERRUPTED):
             return f"{SNAPSHOT} of its sweep is gone, without which it could not start: type the sweep again"
+        if self.state == REMOVED:
+            return "set aside by infer rm; the sweep's command, typed again, makes it again"
         error: str | None = self.record["error"]
         return _REASONS[self.record["status"]] if self.state == LOST else error
 
@@ -259,8 +267,9 @@ def sweep_jobs(sweep: Path) -> list[Run]:
     recorded = [folder.name for folder in _folders(sweep) if (folder / RESULT).is_file()]
     name = sweep.resolve().name
     misses_snapshot = plan is not None and plan.snapshot and not (sweep / SNAPSHOT).is_dir()
+    removed = plan.removed if plan else []
     return [
-        Run(f"{name}/{job}", sweep / job, planned.get(job), have_ended, misses_snapshot)
+        Run(f"{name}/{job}", sweep / job, planned.get(job), have_ended, misses_snapshot, job in removed)
         for job in sorted({*planned, *recorded}, key=_in_order)
     ]
 

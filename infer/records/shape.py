@@ -118,5 +118,6 @@ SWEEP: Mapping[str, Check] = {
     "started": is_text,
     "snapshot": lambda value: isinstance(value, bool),
     "ended": optional(is_text),
+    "removed": _texts,
 }
 """``sweep.json``, by key."""

@@ -40,6 +40,8 @@ class SweepRecord:
     """True if its jobs run from a copy of settings and code in its folder."""
     ended: str | None = None
     """Time from which no job of it could run any more; null while jobs may, or when their waiter was stopped."""
+    removed: list[str] = field(default_factory=list)
+    """Folders of jobs that ``infer rm`` has set aside."""
 
     @property
     def compares(self) -> bool:
@@ -49,6 +51,10 @@ class SweepRecord:
     def write_ended(self, folder: Path) -> None:
         """Note in the sweep's folder that all jobs have ended: what left no end in its record is lost."""
         replace(self, ended=datetime.now(UTC).isoformat()).write(folder)
+
+    def write_removed(self, folder: Path, job: str) -> None:
+        """Note in the sweep's folder that the job in the folder ``job`` was set aside: it is not lost."""
+        replace(self, removed=sorted({*self.removed, job})).write(folder)
 
     def write(self, folder: Path) -> None:
         """Write it into the sweep's folder."""

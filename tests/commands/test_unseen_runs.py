@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from helpers.records import stages, write_run
+from helpers.records import stages, write_run, write_sweep
 
 from infer.commands import trash
 
@@ -209,6 +209,15 @@ def test_rm_takes_a_sweep_whole(infer, store, outputs, add_run):
     for job in ("0-M=1", "1-M=2"):
         add_run(f"{sweep}/{job}")
     assert infer("rm", sweep)[0] == 0 and not (outputs / "sweeps" / sweep).exists()
+
+
+def test_a_job_that_rm_took_is_not_lost(infer, outputs):
+    sweep = write_sweep(outputs / "sweeps" / "20260103-090000-000003-M", {"M": ["1", "2"]})
+    assert infer("rm", f"{sweep.name}/1-M=2")[0] == 0 and not (sweep / "1-M=2").exists()
+    out = infer("table", sweep.name)[1]
+    assert "lost" not in out and "removed" in out
+    shutil.copytree(sweep / "0-M=1", sweep / "1-M=2")  # as the same command makes it again
+    assert "removed" not in infer("table", sweep.name)[1]
 
 
 def test_rm_refuses_what_is_no_run_or_not_at_rest(infer, store, outputs, add_run):
