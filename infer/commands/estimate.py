@@ -6,6 +6,7 @@ from pathlib import Path
 from infer.commands.launch_words import outputs_words
 from infer.commands.parsing import Commands, add_command
 from infer.console import Console
+from infer.errors import UsageError
 from infer.tables import Report
 
 
@@ -14,20 +15,31 @@ def add_to(commands: Commands) -> None:
     about = "estimate time, disk and memory of a run, without running it"
     parser = add_command(commands, "estimate", about, run, ("json", "csv", "md"))
     parser.add_argument("settings", metavar="KEY=VALUE", nargs="*", default=[], help="as for launch.py")
+    parser.add_argument("--on", metavar="DEVICE", help="for a GPU that is not here, by its data sheet: h100, for one")
+    parser.add_argument("--devices", metavar="N", type=int, help="with --on: so many of them share the work")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Estimate what ``python launch.py <settings>`` has still to make."""
+    """Estimate what ``python launch.py <settings>`` has still to make, here or on other devices."""
     from infer.commands.composition import settings_of_words  # Hydra takes half a second
 
     words = [*options.settings, *outputs_words(options.outputs)]
+    if options.on is None and options.devices is not None:
+        raise UsageError(f"--devices {options.devices} is for devices that are not here. Type --on DEVICE as well")
     _, config = settings_of_words(words)
     from infer.costs import as_data, estimate, line_of, table_of  # torch, which a wrong setting need not wait for
+    from infer.costs.roofline import several_of
     from infer.pipeline.plan import by_stage, plan_evaluations, with_report
     from infer.pipeline.prepare import prepare
 
+    elsewhere = None if options.on is None else several_of(options.on, 1 if options.devices is None else options.devices)
     context = prepare(config, Path(config.outputs), Console(brief=True), words)
     evaluations = plan_evaluations(context, in_sweep=False)
     plan = with_report(context, evaluations, by_stage(evaluations))
-    cost = estimate(context, plan)
-    return Report(data=as_data(cost), lines=[line_of(cost)], sections=[table_of(cost)] if cost.stages else [])
+    cost = estimate(context, plan, elsewhere=elsewhere)
+    return Report(
+        data=as_data(cost),
+        lines=[line_of(cost)],
+        sections=[table_of(cost)] if cost.stages else [],
+        closing=[elsewhere.in_words] if elsewhere else [],
+    )

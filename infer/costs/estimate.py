@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from infer.context import Context
 from infer.costs.history import recorded_rates
 from infer.costs.memory import peak_bytes
 from infer.costs.rate import Rate
-from infer.costs.timing import STEPS, Timings
+from infer.costs.roofline import Elsewhere
+from infer.costs.timing import Timings
 from infer.data.on_demand import OnDemand
 from infer.environment import describe, peak_memory_bytes
 from infer.records.names import CACHE
@@ -76,16 +77,20 @@ def estimate(
     plan: Mapping[Stage, Sequence[Artefact]],
     hasty: bool = False,
     from_nothing: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> RunCost:
     """Costs of what is still to be made of ``plan`` in the stages that were asked for, or of all ``from_nothing``.
 
     Kinds of work that no record tells of are timed. In haste that takes about a second, of some kinds nothing may be
-    known, and bytes and memory are not estimated.
+    known, and bytes and memory are not estimated. For devices ``elsewhere`` nothing is timed and no record asked.
     """
     left = {stage: _to_make(context, stage, artefacts, from_nothing) for stage, artefacts in plan.items()}
     works = {artefact.signature: artefact.work for artefacts in left.values() for artefact in artefacts}
-    base = _base_bytes(context) if works and not hasty else 0  # before steps are timed, which take memory, too
-    rates = _rates(context, [artefact for artefacts in left.values() for artefact in artefacts], works, hasty)
+    base = _base_bytes(context, elsewhere) if works and not hasty else 0  # before steps are timed, which take memory
+    if elsewhere:
+        rates = _rates_elsewhere(elsewhere, works.values())
+    else:
+        rates = _rates(context, [artefact for artefacts in left.values() for artefact in artefacts], works, hasty)
     stages = []
     for stage, artefacts in left.items():
         if artefacts:
@@ -93,7 +98,7 @@ def estimate(
             cost = _stage_cost(stage, of_stage, rates)
             if not hasty:
                 cost.num_bytes = sum(artefact.expected_bytes + _RECORD_BYTES for artefact in artefacts)
-                cost.peak_bytes = _peak_of(of_stage, base)
+                cost.peak_bytes = _peak_of(of_stage, base, elsewhere)
             stages.append(cost)
     return RunCost(stages, works, {kind: rate.seconds_per_unit for kind, rate in rates.items()})
 
@@ -118,11 +123,11 @@ def _to_make(
     return [artefact for artefact in artefacts if is_forced or not context.store.exists(artefact)]
 
 
-def _base_bytes(context: Context) -> int:
+def _base_bytes(context: Context, elsewhere: Elsewhere | None = None) -> int:
     """Memory that a run takes besides networks: the program and, unless they are read on demand, the training images
-    with their padded copy. On a GPU the images alone."""
+    with their padded copy. On a GPU, here or ``elsewhere``, the images alone."""
     images = 0 if isinstance(context.data.test.images, OnDemand) else 2 * context.data.train_bytes
-    return images if context.device.type == "cuda" else images + _program_bytes(context.device)
+    return images if elsewhere or context.device.type == "cuda" else images + _program_bytes(context.device)
 
 
 @functools.cache
@@ -151,6 +156,20 @@ def _rates(context: Context, artefacts: Sequence[Artefact], works: Mapping[str, 
     return rates
 
 
+def _rates_elsewhere(elsewhere: Elsewhere, works: Iterable[Work]) -> dict[str, Rate]:
+    by_kind: dict[str, list[Work]] = {}
+    for work in works:
+        by_kind.setdefault(work.kind, []).append(work)
+    return {kind: _assumed(several) or elsewhere.rate(several) for kind, several in by_kind.items()}
+
+
+def _assumed(works: Sequence[Work]) -> Rate | None:
+    """Speed of ``works`` of one kind of which no image passes a network; None of others."""
+    if any(passes.images for work in works for passes in work.passes):
+        return None
+    return Rate(_OF_NAME_S.get(works[0].name, 0.0), "assumed")
+
+
 class _Stopwatch:
     """Times kinds of work, in haste only as long as there is time for it."""
 
@@ -160,16 +179,15 @@ class _Stopwatch:
 
     def rate(self, works: Sequence[Work]) -> Rate | None:
         """Speed of ``works`` of one kind; None where there is no time to find out."""
-        all_passes = [passes for work in works for passes in work.passes if passes.images]
-        if not all_passes:
-            return Rate(_OF_NAME_S.get(works[0].name, 0.0), "assumed")
+        if (assumed := _assumed(works)) is not None:
+            return assumed
         seconds = 0.0
-        for passes in all_passes:
+        for passes in (passes for work in works for passes in work.passes if passes.images):
             per_image = self._seconds_per_image(passes)
             if per_image is None:
                 return None
             seconds += passes.images * per_image
-        return Rate(seconds / sum(work.units for work in works), "timed steps", STEPS)
+        return Rate(seconds / sum(work.units for work in works), "timed steps")
 
     def _seconds_per_image(self, passes: Passes) -> float | None:
         if not self._hasty:
@@ -193,8 +211,9 @@ def _stage_cost(stage: Stage, works: Sequence[Work], rates: Mapping[str, Rate]) 
     return cost
 
 
-def _peak_of(works: Sequence[Work], base: int) -> int | None:
+def _peak_of(works: Sequence[Work], base: int, elsewhere: Elsewhere | None = None) -> int | None:
     """Peak memory beside ``base``; None where nothing passes a network."""
     several = {replace(passes, images=0) for work in works for passes in work.passes if passes.images}
-    largest = max((peak_bytes(passes) for passes in several), default=None)
+    on_one = {elsewhere.share(passes) for passes in several} if elsewhere else several
+    largest = max(map(peak_bytes, on_one), default=None)
     return None if largest is None else base + largest

@@ -1,6 +1,5 @@
 """Seconds per unit of a kind of work, and where the number comes from."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -15,20 +14,15 @@ class Rate:
     seconds_per_unit: float
     source: Source
     count: int = 1
-    """Records, or steps of each network, that it rests on."""
+    """Records that it rests on, where its source is records."""
 
 
 def in_words(rates: Iterable[Rate]) -> str:
-    """Sources of ``rates``: from 7 records and 3 timed steps of 4 kinds of work."""
-    counts: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    for rate in rates:
-        counts[rate.source] += rate.count
-        kinds[rate.source] += 1
-    parts = []
-    if counts["records"]:
-        parts.append(f"{counts['records']} record{'s' * (counts['records'] > 1)}")
-    if kinds["timed steps"]:
-        parts.append(f"{counts['timed steps']} timed steps")
-    text = "from " + " and ".join(parts) if parts else ""
-    return text or ("assumed" if kinds["assumed"] else "")
+    """Sources of ``rates``: from 7 records and timed steps; nothing where there are no rates."""
+    known = list(rates)
+    sources = {rate.source for rate in known}
+    records = sum(rate.count for rate in known if rate.source == "records")
+    parts = [f"{records} record{'s' * (records > 1)}"] * (records > 0) + ["timed steps"] * ("timed steps" in sources)
+    if parts:
+        return "from " + " and ".join(parts)
+    return "assumed" if sources else ""

@@ -29,8 +29,14 @@ from infer.training.plan import Plan
 from infer.training.scoring import predict_logits
 from infer.work import Pass, Passes
 
-STEPS = 3
-"""Timed steps, after one that is not counted; their median is taken."""
+_STEPS = 3
+"""Steps that are timed at least, after one that is not counted; the median of all is taken."""
+_MOST_STEPS = 60
+"""Steps that are timed at most."""
+_LEAST_S, _LEAST_IN_HASTE_S = 0.3, 0.03
+"""Time before which further steps are timed: those of small networks take milliseconds, which vary."""
+_BATCHES = 4
+"""Batches of images that steps are taken on, again and again."""
 _TRIAL = 1 / 16
 """Share of a batch that foretells the time of a whole one."""
 _MEMORY_SHARE = 1 / 4
@@ -72,12 +78,13 @@ class Timings:
                 return None
             while small.at_once > 2 and not self._fits(small):
                 small = replace(small, at_once=small.at_once // 2)
-            per_image = _seconds_per_image(small, self._device, 1 if hasty else STEPS)
-            foretold = per_image * passes.at_once * (STEPS + 1)
+            per_image = _seconds_per_image(small, self._device, *((1, 0.0) if hasty else (_STEPS, _LEAST_S)))
+            foretold = per_image * passes.at_once * (_STEPS + 1)
             is_long = foretold > most_seconds - (time.perf_counter() - started)
             if is_long or not self._fits(passes):
                 return per_image if hasty else self._kept(passes, per_image)
-        return self._kept(passes, _seconds_per_image(passes, self._device, STEPS))
+        least_s = _LEAST_IN_HASTE_S if hasty else _LEAST_S
+        return self._kept(passes, _seconds_per_image(passes, self._device, _STEPS, least_s))
 
     def _fits(self, passes: Passes) -> bool:
         return peak_bytes(passes) <= _MEMORY_SHARE * memory_bytes(self._device)
@@ -107,40 +114,38 @@ class _Enough(Exception):
     """Enough steps are timed."""
 
 
-def _seconds_per_image(passes: Passes, device: torch.device, count: int) -> float:
-    """Median of ``count`` steps of ``passes``, after one that is not counted."""
+def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, least_s: float) -> float:
+    """Median of at least ``least_steps`` steps of ``passes`` and ``least_s`` seconds, after one that is not counted."""
     moments: list[float] = []
 
     def on_step(done: int) -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         moments.append(time.perf_counter())
-        if len(moments) > count:
+        steps, seconds = len(moments) - 1, moments[-1] - moments[0]
+        if steps >= _MOST_STEPS or (steps >= least_steps and seconds >= least_s):
             raise _Enough
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         network = build(passes.arch, passes.classes, passes.size).to(device)
         try:
-            _LOOPS[passes.how](network, passes, device, count + 1, on_step)
+            _LOOPS[passes.how](network, passes, device, on_step)
         except _Enough:
             pass
     return statistics.median(later - earlier for earlier, later in itertools.pairwise(moments)) / passes.at_once
 
 
-def _train(
-    network: nn.Module, passes: Passes, device: torch.device, steps: int, on_step: Callable[[int], None]
-) -> None:
-    images = _images(passes, steps, device)
+def _train(network: nn.Module, passes: Passes, device: torch.device, on_step: Callable[[int], None]) -> None:
+    images = _images(passes, device)
     targets = torch.arange(len(images)) % passes.classes
-    plan = Plan(Training(steps=steps, batch_size=passes.at_once), len(images))
+    plan = Plan(Training(steps=_MOST_STEPS + 1, batch_size=passes.at_once), len(images))
     objective = hard_label_objective(targets, 0.0, device)
     precision = _precision(passes)
     fit(network, images, objective, plan, stream=(0, "timing"), device=device, precision=precision, on_images=on_step)
 
 
-def _optimise(
-    network: nn.Module, passes: Passes, device: torch.device, steps: int, on_step: Callable[[int], None]
-) -> None:
+def _optimise(network: nn.Module, passes: Passes, device: torch.device, on_step: Callable[[int], None]) -> None:
+    steps = _MOST_STEPS + 1
     settings = OptimisationSettings(iterations=steps, precision=GenerationPrecision(passes.precision), compile=False)
     problem = Problem(
         torch.zeros(1, passes.at_once, 3, passes.size, passes.size, device=device),
@@ -151,20 +156,19 @@ def _optimise(
     descend(loss, problem, settings, on_progress=on_step)
 
 
-def _forward(
-    network: nn.Module, passes: Passes, device: torch.device, steps: int, on_step: Callable[[int], None]
-) -> None:
+def _forward(network: nn.Module, passes: Passes, device: torch.device, on_step: Callable[[int], None]) -> None:
     network.to(memory_format=torch.channels_last)
-    images = _images(passes, steps, device)
-    predict_logits(network, images, device, _precision(passes), passes.at_once, on_images=on_step)
+    images = _images(passes, device)
+    for _ in range(_MOST_STEPS):
+        predict_logits(network, images, device, _precision(passes), passes.at_once, on_images=on_step)
 
 
 _LOOPS = {Pass.train: _train, Pass.optimise: _optimise, Pass.forward: _forward}
 
 
-def _images(passes: Passes, batches: int, device: torch.device) -> Images:
-    """Grey images of ``batches`` batches."""
-    shape = (batches * passes.at_once, 3, passes.size, passes.size)
+def _images(passes: Passes, device: torch.device) -> Images:
+    """Grey images of a few batches."""
+    shape = (_BATCHES * passes.at_once, 3, passes.size, passes.size)
     return Images(torch.full(shape, 128, dtype=torch.uint8, device=device), CIFAR10)
 
 

@@ -1,0 +1,134 @@
+"""Time of work on devices that are not at hand: an operation takes as long as its arithmetic or its traffic to memory.
+
+Source: the roofline model of Williams, Waterman and Patterson (Communications of the ACM 52(4), 2009).
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from infer.costs.rate import Rate
+from infer.errors import UsageError
+from infer.models.outline import outline
+from infer.words import visible
+from infer.work import Pass, Passes, Work
+
+_REACHED = 0.5
+"""Share of the peaks of a data sheet that is reached: assumed, not measured."""
+_LEAST_S = 5e-6
+"""Least time of an operation on a GPU, which its launch takes: assumed, not measured."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Peak rates of a device by its data sheet, without sparsity."""
+
+    name: str
+    fp32_tflops: float
+    """Of float32 as it is, without TF32, which this program turns off."""
+    bf16_tflops: float
+    terabytes_per_second: float
+    """To and from the device's memory."""
+
+
+DEVICES: Mapping[str, Device] = {
+    "a100": Device("NVIDIA A100 SXM", 19.5, 312.0, 2.04),
+    "h100": Device("NVIDIA H100 SXM", 66.9, 989.4, 3.35),
+    "h200": Device("NVIDIA H200 SXM", 66.9, 989.4, 4.8),
+    "rtx4090": Device("NVIDIA RTX 4090", 82.6, 165.2, 1.01),
+}
+"""Devices by the word that is typed."""
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Several devices of one kind that share the work evenly; what they exchange is not counted."""
+
+    device: Device
+    count: int = 1
+
+    def share(self, passes: Passes) -> Passes:
+        """The part of ``passes`` that goes through one of the devices: its images that pass together."""
+        return replace(passes, at_once=ceil(passes.at_once / self.count))
+
+    def rate(self, works: Sequence[Work]) -> Rate:
+        """Speed of ``works`` of one kind on all devices together."""
+        seconds = sum(p.images * _seconds_per_image(self.share(p), self.device) for work in works for p in work.passes)
+        return Rate(seconds / self.count / sum(work.units for work in works), "assumed")
+
+    @property
+    def in_words(self) -> str:
+        """The devices and what is assumed of them."""
+        named = f"{self.count} x {self.device.name}" if self.count > 1 else self.device.name
+        exchanges = ", and that exchanges take no time" if self.count > 1 else ""
+        return f"for {named}, assuming {_REACHED:.0%} of the data sheet's peaks{exchanges}: nothing was measured there"
+
+
+def several_of(name: str, count: int) -> Elsewhere:
+    """``count`` of the devices that are called ``name`` in DEVICES; raises UsageError where there is no such."""
+    if name not in DEVICES:
+        raise UsageError(f"--on {visible(name)}: there is no data sheet of it. Type one of {', '.join(DEVICES)}")
+    if count < 1:
+        raise UsageError(f"--devices {count}: the work needs one. Type a number from 1")
+    return Elsewhere(DEVICES[name], count)
+
+
+@functools.cache
+def _seconds_per_image(passes: Passes, device: Device) -> float:
+    """Seconds of one image's share in a step, without updates of weights and without statistics that are matched."""
+    is_bf16 = passes.precision == "bf16"
+    tflops = device.bf16_tflops if is_bf16 else device.fp32_tflops
+    flops_per_second = _REACHED * 1e12 * tflops
+    values_per_second = _REACHED * 1e12 * device.terabytes_per_second / (2 if is_bf16 else 4)
+    operations = _operations(replace(passes, images=0, precision="", compiled=False))
+    return sum(max(f / flops_per_second, v / values_per_second, _LEAST_S) for f, v in operations) / passes.at_once
+
+
+@functools.cache
+def _operations(passes: Passes) -> Sequence[tuple[int, int]]:
+    """FLOPs, and numbers read and written, of every operation of a step; found by the shapes alone."""
+    network = outline(passes.arch, passes.classes, passes.size)
+    network.train(passes.how is Pass.train).requires_grad_(passes.how is Pass.train)
+    images = torch.zeros(passes.at_once, 3, passes.size, passes.size, device="meta")
+    with _Operations() as counted:
+        if passes.how is Pass.forward:
+            with torch.no_grad():
+                network(images)
+        else:
+            network(images.requires_grad_(passes.how is Pass.optimise)).sum().backward()
+    return counted.found
+
+
+class _Operations(TorchDispatchMode):
+    """Collects FLOPs, and numbers read and written, of every operation that computes something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, int]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if not func.is_view:
+            moved = [each.numel() for each in tree_leaves((args, kwargs, result)) if isinstance(each, Tensor)]
+            self.found.append((_flops(func.overloadpacket, args, kwargs, result), sum(moved)))
+        return result
+
+
+def _flops(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> int:
+    """FLOPs of convolutions and matrix products; everything else is bound by memory, and 0 here."""
+    if operation is torch.ops.aten.convolution_backward:  # torch counts a grouped one's weights as if it had no groups
+        gradient, _, weight, *_, wanted = args
+        return int(2 * gradient.numel() * weight[0].numel() * sum(wanted[:2]))
+    count: Callable[..., int] | None = flop_registry.get(operation)
+    return count(*args, **kwargs, out_val=result) if count else 0
