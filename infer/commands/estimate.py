@@ -16,7 +16,7 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "estimate", about, run, ("json", "csv", "md"))
     parser.add_argument("settings", metavar="KEY=VALUE", nargs="*", default=[], help="as for launch.py")
     parser.add_argument("--on", metavar="DEVICE", help="for a GPU that is not here, by its data sheet: h100, for one")
-    parser.add_argument("--devices", metavar="N", type=int, help="with --on: so many of them share the work")
+    parser.add_argument("--devices", metavar="N", type=int, default=1, help="with --on: so many of them share the work")
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> Report:
     from infer.commands.composition import settings_of_words  # Hydra takes half a second
 
     words = [*options.settings, *outputs_words(options.outputs)]
-    if options.on is None and options.devices is not None:
+    if options.on is None and options.devices != 1:
         raise UsageError(f"--devices {options.devices} is for devices that are not here. Type --on DEVICE as well")
     _, config = settings_of_words(words)
     from infer.costs import as_data, estimate, line_of, table_of  # torch, which a wrong setting need not wait for
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> Report:
     from infer.pipeline.plan import by_stage, plan_evaluations, with_report
     from infer.pipeline.prepare import prepare
 
-    elsewhere = None if options.on is None else several_of(options.on, 1 if options.devices is None else options.devices)
+    elsewhere = None if options.on is None else several_of(options.on, options.devices)
     context = prepare(config, Path(config.outputs), Console(brief=True), words)
     evaluations = plan_evaluations(context, in_sweep=False)
     plan = with_report(context, evaluations, by_stage(evaluations))
