@@ -98,7 +98,8 @@ def _operations(passes: Passes) -> Sequence[tuple[int, int]]:
     network = outline(passes.arch, passes.classes, passes.size)
     network.train(passes.how is Pass.train).requires_grad_(passes.how is Pass.train)
     images = torch.zeros(passes.at_once, 3, passes.size, passes.size, device="meta")
-    with _Operations() as counted:
+    counted = _Operations()
+    with counted:
         if passes.how is Pass.forward:
             with torch.no_grad():
                 network(images)
@@ -111,7 +112,7 @@ class _Operations(TorchDispatchMode):
     """Collects FLOPs, and numbers read and written, of every operation that computes something."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch has no types there
         self.found: list[tuple[int, int]] = []
 
     def __torch_dispatch__(
