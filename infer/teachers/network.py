@@ -21,9 +21,10 @@ from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.draws import Draws
 from infer.training.images import Images, LabelledImages
-from infer.training.loop import FitResult, fit
+from infer.training.loop import fit
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
+from infer.training.result import FitResult
 from infer.training.scoring import images_together, run_test
 from infer.work import Pass, Passes
 

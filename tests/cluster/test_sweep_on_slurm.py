@@ -128,6 +128,18 @@ def test_a_plain_command_is_a_single_job_that_goes_on_after_preemption(slurm, tm
     assert job.isdigit()  # no element of an array
 
 
+def test_a_job_of_two_ranks_on_two_nodes(slurm, tmp_path):
+    words = (*SMALL_RUN, *_RANKS, "M=1", "stages=[squeeze]", "teachers.epochs=1", "teachers.min_top1=null")
+    with _typed(slurm, tmp_path, *words) as process:
+        output = _output(process)
+    assert process.returncode == 0, output
+    (row,) = _rows(_sweep_folder(tmp_path))
+    first, second = (path.read_text() for path in sorted(_sweep_folder(tmp_path).glob(".submitit/*/*_log.out")))
+    assert row["state"] == "done" and "squeeze" in first and "squeeze" not in second
+    (record,) = tmp_path.glob("outputs/teachers/*/record.json")
+    assert '"ranks": 2' in record.read_text()
+
+
 @pytest.mark.slow
 def test_a_job_of_two_ranks_on_two_nodes_goes_on_after_preemption(slurm, tmp_path):
     before = slurm.squeue()
