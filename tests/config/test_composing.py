@@ -1,4 +1,4 @@
-"""What tests compose quickly, in one process, is what the program composes."""
+"""Settings that tests compose quickly, in one process, are those that the program composes."""
 
 import pytest
 from omegaconf import OmegaConf
