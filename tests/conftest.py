@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.composing import compose_quickly
 from helpers.launching import launch, launch_afresh
 from helpers.small_run import SMALL_SET
 from hydra import compose as hydra_compose
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
 torch.set_num_threads(1)  # the tests' networks are so small that a second thread costs more than it brings
+compose_quickly()
 
 
 @pytest.fixture(scope="session", autouse=True)

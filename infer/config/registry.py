@@ -49,12 +49,18 @@ def register() -> None:
 
     The dataclasses of the methods are not among them: see ``infer.methods.registry.register_all``.
     """
+    ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined] # every composition copies it whole, a tenth of its time
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config, package="_global_")
     for group, schemas in _SCHEMAS.items():
         for name, node in schemas.items():
             store.store(group=f"schema/{group}", name=name, node=node)
     register_sections()
+
+
+def _itself(store: ConfigStore, _: dict[int, Any]) -> ConfigStore:
+    """There is one; what is loaded from it is copied."""
+    return store
 
 
 def resolve(composed: DictConfig) -> Config:

@@ -118,7 +118,7 @@ def test_other_store_same_numbers(first, launch_in, tmp_path):
 
 
 def test_force_redoes_a_stage_and_what_follows(first, folder, launch_in):
-    finished = launch_in(folder, *_SMALL, "force=[relabel]", "baselines=[]")
+    finished = launch_in(folder, *_SMALL, "force=[relabel]", "baselines=[]", _WITHOUT_REPORT)
     assert finished.returncode == 0, finished.stderr
     stages = _result(folder)["stages"]
     assert stages["squeeze"]["made"] == stages["generate"]["made"] == 0
@@ -157,7 +157,8 @@ def test_other_words(first, folder, launch_in, words):
 
 
 def test_random_images_as_the_method(first, folder, launch_in):
-    finished = launch_in(folder, *SMALL_RUN_OF_ANY_METHOD, "method=random", "ipc=2", "evaluate.repeats=1")
+    words = (*SMALL_RUN_OF_ANY_METHOD, "method=random", "ipc=2", "evaluate.repeats=1", _WITHOUT_REPORT)
+    finished = launch_in(folder, *words)
     assert finished.returncode == 0, finished.stderr
     result = _result(folder)
     assert result["storage"]["total_bytes"] == 2 * 10 * (3 * 64 + 10 * 2)

@@ -28,6 +28,7 @@ SHORT = (
     "evaluate.crop=resized",
     "evaluate.flip=true",
     "evaluate.mix=cutmix",
+    "stages=[squeeze,generate,relabel,evaluate]",
 )
 
 
