@@ -33,7 +33,7 @@ class Device:
 
     name: str
     fp32_tflops: float
-    """Of float32 as it is, without TF32, which this program turns off."""
+    """Float32 as it is, without TF32, which this program turns off."""
     bf16_tflops: float
     terabytes_per_second: float
     """To and from the device's memory."""
