@@ -185,7 +185,7 @@ def test_the_figure_names_method_network_and_accuracy_of_every_panel(facts):
 
 def test_a_sentence_and_numbers_of_students(facts):
     sentence = analyses.sentence_of(facts)
-    assert sentence.startswith("Of test images of the classes 3, 5 and 8, convnet3_w32_batchnorm trained on ")
+    assert sentence.startswith("On test images of the classes 3, 5 and 8, convnet3_w32_batchnorm trained on ")
     for panel in facts["panels"]:
         assert f"{panel['name']} with {panel['labels']} labels is right in {panel['accuracy']:.1f} %" in sentence
     assert len(analyses.numbers_of(facts)) == 4
