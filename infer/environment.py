@@ -1,6 +1,7 @@
 """The execution environment that a score depends on besides the settings: device, threads, versions, commit."""
 
 import contextlib
+import ctypes
 import functools
 import importlib.metadata
 import os
@@ -68,6 +69,19 @@ def describe(device: torch.device) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **_versions()},
         "git_commit": git_commit(),
     }
+
+
+def keep_large_blocks() -> bool:
+    """Make glibc keep large blocks that are freed, for the rest of the process; False where the C library is another.
+
+    By default it gives them back to the system, which maps them anew in every training step: activations cost page
+    faults. Numbers do not depend on it.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    return all(libc.mallopt(option, 2**30) == 1 for option in (trim_threshold, mmap_threshold))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,9 @@
 """Precision that a device brings along."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -31,3 +35,24 @@ def test_on_a_cpu_auto_follows_its_instructions(capabilities, found, precision):
 def test_a_torch_that_cannot_tell_stays_in_fp32(capabilities, monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert pick_precision("auto", CPU) == "fp32"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the thresholds are glibc's")
+def test_large_blocks_are_kept_for_the_next_step():
+    """In a process of its own, as the setting stays until its end: a tensor of 40 MB costs no page faults any more."""
+    code = (
+        "import resource, torch\n"
+        "from infer.environment import keep_large_blocks\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    torch.ones(10**7)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "faults()\n"
+        "given_back = faults()\n"
+        "assert keep_large_blocks()\n"
+        "faults()\n"
+        "print(given_back, faults())\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    given_back, kept = map(int, said.split())
+    assert kept < 100 < given_back
