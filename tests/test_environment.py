@@ -39,7 +39,7 @@ def test_a_torch_that_cannot_tell_stays_in_fp32(capabilities, monkeypatch):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the thresholds are glibc's")
 def test_large_blocks_are_kept_for_the_next_step():
-    """In a process of its own, as the setting stays until its end: a tensor of 40 MB costs no page faults any more."""
+    """In a process of its own, as the setting stays until its end: tensors of 40 MB soon cost no page faults."""
     code = (
         "import resource, torch\n"
         "from infer.environment import keep_large_blocks\n"
@@ -47,11 +47,9 @@ def test_large_blocks_are_kept_for_the_next_step():
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    torch.ones(10**7)\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
-        "faults()\n"
-        "given_back = faults()\n"
+        "given_back = min(faults() for _ in range(10))\n"
         "assert keep_large_blocks()\n"
-        "faults()\n"
-        "print(given_back, faults())\n"
+        "print(given_back, min(faults() for _ in range(10)))\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     given_back, kept = map(int, said.split())
