@@ -100,6 +100,11 @@ def test_settings_without_effect_are_not_part_of_the_recipe():
     assert Training(**resized, crop_padding=2).recipe() == Training(**resized).recipe()
 
 
+def test_nesterov_s_form_needs_momentum(resolved):
+    with pytest.raises(UsageError, match="teachers.nesterov=true.*needs teachers.momentum above 0"):
+        resolved("teachers.nesterov=true", "teachers.momentum=0")
+
+
 def test_min_top1(resolved):
     assert resolved().teachers.required_top1(10) == 20
     assert resolved().teachers.required_top1(2) == 75
