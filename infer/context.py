@@ -16,8 +16,9 @@ from infer.config import Config, Stage
 from infer.config import Precision as AskedPrecision
 from infer.console import Console
 from infer.data.base import ImageDataset
-from infer.environment import Precision
+from infer.environment import ChosenPrecision, Precision
 from infer.errors import UsageError
+from infer.models.bf16 import trains_faster_in_bf16
 from infer.progress import Meter, Progress
 from infer.records.sweeps import SweepRecord, read_sweep
 from infer.store import Artefact, BusyArtefact, MissingArtefact, Store, Workspace
@@ -46,8 +47,8 @@ class Context:
     data: ImageDataset
     store: Store
     device: torch.device
-    precision: Precision
-    """Arithmetic in which teachers are trained."""
+    precision: ChosenPrecision
+    """Arithmetic of trainings, as far as the run says; see ``teacher_precision`` and ``student_precision``."""
     console: Console
     run_folder: Path
     overrides: Sequence[str] = ()
@@ -98,11 +99,35 @@ class Context:
         """The checkpoint of the work on ``artefact``, where its signature says all that decides on the state."""
         return Checkpoint(workspace.scratch, artefact.signature, self.config.seconds_between_checkpoints)
 
-    @property
-    def student_precision(self) -> Precision:
-        """Arithmetic in which students are trained: the protocol's, unless the setting ``precision`` names one."""
+    def teacher_precision(self, arch: str) -> Precision:
+        """Arithmetic in which a teacher is trained.
+
+        It follows from settings, network, image size and the instructions of the processor, never from a timing: the
+        same command gives the same bits on the same machine, whatever else is running there.
+        """
+        if self.precision == "by_network" and self.config.teachers.published:
+            return "fp32"
+        return self._precision_of(arch)
+
+    def student_precision(self, arch: str) -> Precision:
+        """Arithmetic in which a student is trained: the protocol's, unless the setting ``precision`` names one; found
+        as that of a teacher."""
         own = self.config.evaluate.precision
-        return self.precision if own is None or self.config.precision is not AskedPrecision.auto else own.value
+        if own is None or self.config.precision is not AskedPrecision.auto:
+            return self._precision_of(arch)
+        return own.value
+
+    def _precision_of(self, arch: str) -> Precision:
+        if self.precision != "by_network":
+            return self.precision
+        return "bf16" if trains_faster_in_bf16(arch, self.data.image_size) else "fp32"
+
+    @property
+    def precisions(self) -> tuple[str, str]:
+        """Arithmetic of the teachers' trainings and of the students', several joined by ``+``."""
+        teachers = map(self.teacher_precision, self.config.ensemble)
+        students = map(self.student_precision, self.config.student.archs)
+        return "+".join(sorted({*teachers})), "+".join(sorted({*students}))
 
     def obtain(self, artefact: Artefact, wait: bool = True) -> dict[str, Any]:
         """The record of ``artefact``, which is made now if it is absent and its stage was requested.

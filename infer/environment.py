@@ -1,6 +1,7 @@
 """The execution environment that a score depends on besides the settings: device, threads, versions, commit."""
 
 import contextlib
+import ctypes
 import functools
 import importlib.metadata
 import os
@@ -19,6 +20,8 @@ from infer.ranks import ranks
 
 Precision = Literal["fp32", "bf16"]
 """``bf16`` is autocast: weights, batch-norm statistics, logits and losses stay float32."""
+ChosenPrecision = Precision | Literal["by_network"]
+"""``by_network``: that in which the network trains faster on this processor, see ``infer.models.bf16``."""
 
 COMMIT_FILE = "commit.txt"
 """Beside a copy of the package: the commit of the checkout that it was taken from."""
@@ -35,11 +38,26 @@ def pick_device(asked: str) -> torch.device:
     return device
 
 
-def pick_precision(asked: Literal["auto"] | Precision, device: torch.device) -> Precision:
-    """The precision named by ``precision=``; auto takes bf16 on a GPU that has it."""
-    if asked == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-    return asked
+def pick_precision(asked: Literal["auto"] | Precision, device: torch.device) -> ChosenPrecision:
+    """The precision named by ``precision=``; auto takes bf16 on a GPU that has it.
+
+    On a CPU with bf16 instructions it is the network that decides, on one without it is fp32.
+    """
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "by_network" if cpu_computes_bf16() else "fp32"
+
+
+@functools.cache
+def cpu_computes_bf16() -> bool:
+    """True if the processor multiplies in bf16 (AVX512-BF16, which processors with AMX have as well).
+
+    Elsewhere torch widens every number to fp32 first. An older torch that cannot tell is taken to say no.
+    """
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16"))
 
 
 def describe(device: torch.device) -> dict[str, Any]:
@@ -51,6 +69,19 @@ def describe(device: torch.device) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **_versions()},
         "git_commit": git_commit(),
     }
+
+
+def keep_large_blocks() -> bool:
+    """Make glibc keep large blocks that are freed, for the rest of the process; False where the C library is another.
+
+    By default it gives them back to the system, which maps them anew in every training step: activations cost page
+    faults. Numbers do not depend on it.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    return all(libc.mallopt(option, 2**30) == 1 for option in (trim_threshold, mmap_threshold))
 
 
 @contextlib.contextmanager

@@ -65,7 +65,9 @@ class AnalysisName(str, Enum):
 class Precision(str, Enum):
     """Arithmetic of training teachers and students.
 
-    auto is bf16 on a GPU that has it, else fp32; for students it is what the protocol says, where it says something.
+    auto is bf16 on a GPU that has it. On a CPU with bf16 instructions it is bf16 for the networks that train faster in
+    it (``infer.models.bf16``), but fp32 for teachers of a published recipe; on any other CPU it is fp32. For students
+    it is what the protocol says, where it says something.
     """
 
     auto = "auto"

@@ -19,6 +19,8 @@ class TeachersConfig(Training):
     alone, ``teachers.checkpoints=IMAGENET1K_V1``, goes for every architecture.
     They may have seen the images that ``evaluate.split=val`` holds out; this is not checked. ``teachers.normalise``
     names the normalisation that they were trained with."""
+    published: bool = False
+    """The recipe is a published one: on a CPU ``precision=auto`` is then fp32, as in its code."""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
     """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance; of two classes 75) or
     null (off)."""

@@ -27,6 +27,7 @@ _NAMED_WHEN_USED = (
     "schedule",
     "warmup_start",
     "decay_norm_and_bias",
+    "nesterov",
     "accumulate",
     "crop",
     "crop_scale_min",
@@ -104,7 +105,9 @@ class Training:
     decay_norm_and_bias: bool = True
     """false: no weight decay on tensors of one dimension (SRe2L on ImageNet, RDED)."""
     momentum: float = 0.9
-    """Momentum of SGD, without Nesterov's form as in the field's code; AdamW has betas (0.9, 0.999)."""
+    """Momentum of SGD; AdamW has betas (0.9, 0.999)."""
+    nesterov: bool = False
+    """Momentum of SGD in Nesterov's form, which the field's code does not use."""
     schedule: Schedule = Schedule.cosine
     """``cosine`` ends at zero, ``half_cosine`` follows the first half of it and ends at lr / 2 (RDED)."""
     schedule_unit: ScheduleUnit = ScheduleUnit.epoch
@@ -160,6 +163,12 @@ class Training:
             require_fraction(f"{group}.{key}", getattr(self, key))
         require(self.crop_scale_min <= 1, f"{group}.crop_scale_min", self.crop_scale_min, "it may be at most 1")
         require(
+            not self.nesterov or self.optimizer is Optimizer.adamw or self.momentum > 0,
+            f"{group}.nesterov",
+            "true",
+            f"it needs {group}.momentum above 0, and that is {self.momentum:g}",
+        )
+        require(
             self.batch_size is None or self.batch_size % self.accumulate == 0,
             f"{group}.accumulate",
             self.accumulate,
@@ -182,7 +191,7 @@ class Training:
     def _without_effect(self) -> set[str]:
         idle = set()
         if self.optimizer is Optimizer.adamw:
-            idle.add("momentum")
+            idle |= {"momentum", "nesterov"}
         if self.steps is not None:
             idle.add("schedule_unit")
         if self.warmup == 0:

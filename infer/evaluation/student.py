@@ -65,7 +65,7 @@ class Student(TrainedNetwork):
 
     @property
     def precision(self) -> Precision:
-        return self._context.student_precision
+        return self._context.student_precision(self.arch)
 
     @property
     def normalisation(self) -> Normalisation:

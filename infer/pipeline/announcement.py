@@ -44,7 +44,7 @@ def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan
 
 def _precisions(context: Context) -> str:
     """Arithmetic of the trainings, told apart where that of students is another."""
-    teachers, students = context.precision, context.student_precision
+    teachers, students = context.precisions
     return teachers if teachers == students else f"teachers {teachers}, students {students}"
 
 

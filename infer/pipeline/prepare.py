@@ -42,6 +42,8 @@ def prepare(
     device = device or environment.pick_device(config.device)
     outputs = Path(config.outputs)
     environment.make_repeatable()
+    if device.type == "cpu":
+        environment.keep_large_blocks()
     data = stand_in(_loaded_once(config.dataset, outputs / CACHE), config.scale)
     if config.evaluate.split is TestSplit.val:
         data = holdout(data, config.evaluate.val_fraction, config.seed)

@@ -78,7 +78,8 @@ class RunResult:
 
     def add_environment(self, context: Context) -> None:
         """Add device, precision, threads, versions and commit."""
-        described = environment.describe(context.device) | {"precision": context.precision}
+        precisions = {precision for several in context.precisions for precision in several.split("+")}
+        described = environment.describe(context.device) | {"precision": "+".join(sorted(precisions))}
         self._update(environment=self.content["environment"] | described)
 
     def add_plan(self, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:

@@ -1,7 +1,7 @@
 """Artefacts that a sweep is going to make, counted before its first job: each once, however many jobs share it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,14 +9,15 @@ import torch
 from infer.config import Config, Precision
 from infer.config.cluster import SlurmCluster
 from infer.console import Console
+from infer.context import Context
 from infer.pipeline.inventory import COLUMNS, Inventory
 from infer.pipeline.plan import by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
 
 _PRECISION_UNKNOWN = (
     "how many of them are there cannot be counted on this machine: with precision=auto a job computes in bf16 where "
-    "its GPU has it, else in fp32, and finds what was made in the same. To have them counted, type precision=bf16 or "
-    "precision=fp32"
+    "its GPU or processor has it, else in fp32, and finds what was made in the same. To have them counted, type "
+    "precision=bf16 or precision=fp32"
 )
 
 
@@ -42,13 +43,14 @@ class SweepPlan:
 
 def plan_sweep(configs: Sequence[Config], compares: bool) -> SweepPlan:
     """Count what the jobs of ``configs`` rest on; ``compares`` as in ``SweepRecord``."""
-    inventory, most_steps = Inventory(), 0
+    inventory, most_steps, precision_known = Inventory(), 0, True
     for config in configs:
         context = prepare(config, Path(config.outputs), Console(brief=True), [], _stand_in(config))
         evaluations = plan_evaluations(context, in_sweep=compares)
         most_steps = max(most_steps, evaluations[0].num_steps)
         inventory.add(context, by_stage(evaluations))
-    return SweepPlan(inventory, most_steps, precision_known=all(map(_is_precision_known, configs)))
+        precision_known = precision_known and _is_precision_known(context)
+    return SweepPlan(inventory, most_steps, precision_known)
 
 
 def _stand_in(config: Config) -> torch.device | None:
@@ -56,8 +58,12 @@ def _stand_in(config: Config) -> torch.device | None:
     return torch.device("cpu") if isinstance(config.cluster, SlurmCluster) else None
 
 
-def _is_precision_known(config: Config) -> bool:
-    """True unless a GPU of another machine decides between fp32 and bf16."""
+def _is_precision_known(context: Context) -> bool:
+    """True unless a GPU or the processor of another machine decides between fp32 and bf16."""
+    config = context.config
     if config.precision is not Precision.auto or not isinstance(config.cluster, SlurmCluster):
         return True
-    return config.device == "cpu" or (config.device == "auto" and config.cluster.gpus == 0)
+    if config.device == "cpu" or (config.device == "auto" and config.cluster.gpus == 0):
+        with_bf16, without = (replace(context, precision=each) for each in ("by_network", "fp32"))
+        return with_bf16.precisions == without.precisions
+    return False

@@ -48,9 +48,9 @@ class TrainedNetwork(Artefact):
         """Length and batches of its training."""
 
     @property
+    @abstractmethod
     def precision(self) -> Precision:
         """Arithmetic in which it is trained."""
-        return self._context.precision
 
     @property
     @abstractmethod

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from infer.config import Stage
 from infer.data.imagenet import imagenet_outputs
+from infer.environment import Precision
 from infer.models import build, signature_settings
 from infer.models.checkpoints import fitted_weights
 from infer.models.pretrained import Weights, weights_for
@@ -48,6 +49,10 @@ class Teacher(TrainedNetwork):
                 "seed": context.config.seed,
             }
         )
+
+    @property
+    def precision(self) -> Precision:
+        return self._context.teacher_precision(self.arch)
 
     @cached_property
     def weights(self) -> Weights | None:

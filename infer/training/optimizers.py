@@ -11,8 +11,9 @@ from infer.config.training import Optimizer, Training
 
 
 def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """SGD with momentum, or AdamW with betas (0.9, 0.999); weight decay acts on every parameter, or on all but biases
-    and normalisation's.
+    """SGD with momentum, perhaps Nesterov's, or AdamW with betas (0.9, 0.999).
+
+    Weight decay acts on every parameter, or on all but biases and normalisation's.
 
     The fused kernels update in one pass: on a CPU six times faster than the default for AdamW on ResNet-18.
     """
@@ -21,7 +22,8 @@ def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimiz
         parameters = param_groups_weight_decay(model, settings.weight_decay)
     lr, weight_decay = settings.lr, settings.weight_decay
     if settings.optimizer == Optimizer.sgd:
-        return torch.optim.SGD(parameters, lr, momentum=settings.momentum, weight_decay=weight_decay, fused=True)
+        momentum, nesterov = settings.momentum, settings.nesterov
+        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)
     return torch.optim.AdamW(parameters, lr, betas=(0.9, 0.999), weight_decay=weight_decay, fused=True)
 
 

@@ -6,16 +6,17 @@ memory format, torch.roll and torch.optim.Adam. Frozen weights, as in that code;
 no loss is read back, so it does less than that code. Both sides share threads, allocator and weights (random, with
 running statistics from a few forward passes), and take turns, so that a busy machine slows both. --convolutions adds
 what no form can do without: the teacher's convolutions, and the gradients of their inputs, and nothing else. --images
-adds the same loop, not compiled, on whole images (SRe2L) instead of compensators, as many of them in a batch.
+adds the same loop, not compiled, on whole images (SRe2L) instead of compensators, as many of them in a batch. --bare
+adds the teacher alone, not compiled: a forward pass and the gradient of its inputs, of images of the same batch; on a
+GPU it is always there, and 85 % of its images/s are the target.
 
     python tests/benchmarks/generation.py [--quick] [--classes 10 100] [--eager | --compiled] [--convolutions]
-                                          [--images]
+                                          [--images] [--bare] [--device cuda]
 """
 
 import argparse
-import ctypes
+import copy
 import json
-import platform
 import statistics
 import sys
 import time
@@ -25,9 +26,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from evaluation import hardware
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from infer.environment import keep_large_blocks
 from infer.methods.optimisation.augmentation import Augmentation
 from infer.methods.optimisation.loop import descend
 from infer.methods.optimisation.loss import MatchingLoss, Problem
@@ -45,6 +48,8 @@ JITTER_PX = 4
 
 CONVOLUTIONS = "convs"  # the form that does nothing else
 IMAGES = "images"  # the form that optimises whole images
+BARE = "bare"  # the form that passes the teacher and nothing else
+BARE_TARGET = 85  # percent of the bare form's images/s, on a GPU
 
 Run = Callable[[], object]
 
@@ -70,7 +75,7 @@ class PlainRun:
         self._teacher, self._natural = teacher, natural
         self._shifts = [tuple(shift) for shift in shifts[:, 0].tolist()]
         self._layers = [PlainStatistics(module) for module in teacher.modules() if isinstance(module, nn.BatchNorm2d)]
-        self._targets = torch.arange(len(natural))
+        self._targets = torch.arange(len(natural), device=natural.device)
 
     def __call__(self) -> None:
         u = torch.zeros_like(self._natural[:1], requires_grad=True)
@@ -110,26 +115,44 @@ class Convolutions:
                 torch.autograd.grad(convolve(x), x, gradient)
 
 
-def random_teacher(arch: str, num_classes: int) -> nn.Module:
+class BarePasses:
+    """The teacher's forward passes of some iterations of some compensators, and the gradients of its inputs."""
+
+    def __init__(self, teacher: nn.Module, images: Tensor) -> None:
+        self._teacher = copy.deepcopy(teacher).to(memory_format=torch.channels_last)
+        self._images = images.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    def __call__(self) -> None:
+        for _ in range(ITERATIONS):
+            torch.autograd.grad(self._teacher(self._images).sum(), self._images)
+
+
+ALONE = {CONVOLUTIONS: Convolutions, BARE: BarePasses}
+"""Forms that compute no loss of ours."""
+
+
+def random_teacher(arch: str, num_classes: int, device: torch.device) -> nn.Module:
     torch.manual_seed(0)
     teacher = build(arch, num_classes, IMAGE_SIZE).requires_grad_(False)
     for _ in range(5):
         teacher(torch.randn(64, 3, IMAGE_SIZE, IMAGE_SIZE))
-    return teacher.eval()
+    return teacher.eval().to(device)
 
 
-def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: int) -> dict[str, float | str]:
+def measure(
+    arch: str, num_classes: int, group: int, forms: list[str], rounds: int, device: torch.device
+) -> dict[str, float | str]:
     """Median seconds per compensator and iteration of the plain side and of each of ``forms``."""
-    teacher = random_teacher(arch, num_classes)
-    natural = torch.randn(group, num_classes, 3, IMAGE_SIZE, IMAGE_SIZE)
+    teacher = random_teacher(arch, num_classes, device)
+    natural = torch.randn(group, num_classes, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
     transforms = Augmentation(JITTER_PX).draw(0, [(arch, k) for k in range(group)], ITERATIONS, IMAGE_SIZE)
     compensators = compensation(natural, transforms)
     images = Problem(natural, torch.arange(num_classes), transforms, project=lambda x: x.clamp_(-2, 2))
     row: dict[str, float | str] = {"teacher": arch}
     runs: dict[str, tuple[Run, int]] = {}
     for form in forms:  # before the plain side, whose hooks must not be copied
-        if form == CONVOLUTIONS:
-            runs[form] = Convolutions(teacher, natural.flatten(0, 1)), group
+        if form in ALONE:
+            runs[form] = ALONE[form](teacher, natural.flatten(0, 1).clone()), group
             continue
         problem = images if form == IMAGES else compensators
         objective = MatchingLoss(teacher, problem, SETTINGS)
@@ -140,16 +163,18 @@ def measure(arch: str, num_classes: int, group: int, forms: list[str], rounds: i
             row["compile_s"] = time.perf_counter() - start
         runs[form] = partial(descend, objective, problem, SETTINGS), group
     runs = {"plain": (PlainRun(teacher, natural[0], transforms.rolls), 1)} | runs
-    return row | take_turns(runs, rounds)
+    return row | take_turns(runs, rounds, device)
 
 
-def take_turns(runs: dict[str, tuple[Run, int]], rounds: int) -> dict[str, float]:
+def take_turns(runs: dict[str, tuple[Run, int]], rounds: int, device: torch.device) -> dict[str, float]:
     """Median seconds of each run per compensator and iteration; the first round is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(1 + rounds):
         for name, (run, compensators) in runs.items():
             start = time.perf_counter()
             run()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
             seconds[name].append((time.perf_counter() - start) / (ITERATIONS * compensators))
     return {name: statistics.median(values[1:]) for name, values in seconds.items()}
 
@@ -168,25 +193,20 @@ def print_table(rows: list[dict], forms: list[str], num_classes: int, group: int
         cells = "".join(f"{1000 * row[form]:10.1f}{row[f'{form}_ratio']:7.2f}" for form in forms)
         compiling = f"   compiled in {row['compile_s']:.0f} s" if "compile_s" in row else ""
         print(f"{row['teacher']:16}{1000 * row['plain']:9.1f}{cells}{compiling}")
-    for form in [form for form in forms if form not in (CONVOLUTIONS, IMAGES)]:
+    for form in [form for form in forms if form not in (*ALONE, IMAGES)]:
         target = TARGETS[form, num_classes]
         verdict = "met" if rows[-1][f"{form}_ratio"] >= target else "missed"
         print(f"target for all teachers together, {form}: ratio >= {target}, {verdict}")
 
 
-def keep_large_blocks() -> bool:
-    """Make glibc reuse large freed blocks: activations, mapped anew in each iteration, cost either side page faults."""
-    libc = ctypes.CDLL(None)
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-    return all(libc.mallopt(option, 2**30) == 1 for option in (trim_threshold, mmap_threshold))
-
-
-def processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+def print_rates(rows: list[dict], forms: list[str], num_classes: int) -> None:
+    """Images per second, and their share of the bare form's in percent."""
+    print(f"\n{num_classes} classes: images/s, and percent of the bare passes")
+    print(f"{'teacher':16}" + "".join(f"{form:>10}{'%':>6}" for form in forms))
+    for row in rows[:-1]:
+        cells = (f"{num_classes / row[form]:10.0f}{100 * row[BARE] / row[form]:6.0f}" for form in forms)
+        print(f"{row['teacher']:16}" + "".join(cells))
+    print(f"target on a GPU: {BARE_TARGET} %")
 
 
 def parsed() -> argparse.Namespace:
@@ -198,6 +218,8 @@ def parsed() -> argparse.Namespace:
     form.add_argument("--compiled", action="store_const", dest="forms", const=["compiled"], help="only compiled")
     parser.add_argument("--convolutions", action="store_true", help="also time the teachers' convolutions alone")
     parser.add_argument("--images", action="store_true", help="also time whole images in place of compensators")
+    parser.add_argument("--bare", action="store_true", help="also time the teachers' passes alone")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--group", type=int, help="compensators per batch (default: 3 for 10 classes, 1 for 100)")
     parser.add_argument("--rounds", type=int, help="turns of each side (default: 15, and 7 for 100 classes)")
     parser.add_argument("--quick", action="store_true", help="10 classes, not compiled, 5 turns: a minute")
@@ -207,14 +229,15 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.classes, options.forms, options.rounds = [10], ["eager"], 5
-    options.forms += [CONVOLUTIONS] * options.convolutions + [IMAGES] * options.images
+    options.bare = options.bare or options.device.type == "cuda"
+    options.forms += [CONVOLUTIONS] * options.convolutions + [IMAGES] * options.images + [BARE] * options.bare
     return options
 
 
 def main() -> None:
     options = parsed()
     about = {
-        "hardware": processor(),
+        "hardware": hardware(options.device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "large blocks kept": not options.stock_allocator and keep_large_blocks(),
@@ -225,9 +248,11 @@ def main() -> None:
     for num_classes in options.classes:
         group = options.group or GROUPS[num_classes]
         rounds = options.rounds or (15 if num_classes == 10 else 7)
-        rows = [measure(arch, num_classes, group, options.forms, rounds) for arch in options.teachers]
+        rows = [measure(arch, num_classes, group, options.forms, rounds, options.device) for arch in options.teachers]
         results[num_classes] = with_total(rows, options.forms)
         print_table(results[num_classes], options.forms, num_classes, group)
+        if options.bare:
+            print_rates(results[num_classes], options.forms, num_classes)
     if options.json:
         options.json.write_text(json.dumps(about | {"seconds": results}, indent=2) + "\n")
 

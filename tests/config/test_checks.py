@@ -3,7 +3,7 @@
 import pytest
 from omegaconf.errors import OmegaConfBaseException
 
-from infer.config.training import Crop, Training
+from infer.config.training import Crop, Optimizer, Training
 from infer.errors import UsageError
 
 
@@ -67,6 +67,7 @@ OTHER_VALUES = {
     "schedule": "half_cosine",
     "warmup_start": 0.01,
     "decay_norm_and_bias": False,
+    "nesterov": True,
     "accumulate": 2,
     "crop": Crop.resized,
     "crop_scale_min": 0.5,
@@ -80,13 +81,15 @@ def test_every_training_setting_is_part_of_the_recipe():
     """A setting that is added to ``Training`` must enter the signature of what is trained with it."""
     # what normalise means is in signatures, as units, and batch_norm is in a recipe of several ranks
     not_of_weights = {"test_every", "test_from", "normalise", "batch_norm"}
-    always, when_used = Training(epochs=1).recipe(), Training(epochs=1, warmup=0.1, **OTHER_VALUES).recipe()
+    always = Training(epochs=1).recipe()
+    when_used = Training(epochs=1, warmup=0.1, optimizer=Optimizer.sgd, **OTHER_VALUES).recipe()
     assert set(always) | set(OTHER_VALUES) | not_of_weights == set(Training.__dataclass_fields__)
     assert set(when_used) == set(always) | set(OTHER_VALUES)
 
 
 def test_settings_without_effect_are_not_part_of_the_recipe():
     assert Training(epochs=1, momentum=0.5).recipe() == Training(epochs=1).recipe()
+    assert Training(epochs=1, nesterov=True).recipe() == Training(epochs=1).recipe()
     assert Training(steps=1, schedule_unit="step").recipe() == Training(steps=1).recipe()
     assert Training(epochs=1, warmup_start=0.1).recipe() == Training(epochs=1).recipe()
     assert Training(epochs=1, crop_scale_min=0.5, crop_ratio_max=1).recipe() == Training(epochs=1).recipe()
@@ -95,6 +98,11 @@ def test_settings_without_effect_are_not_part_of_the_recipe():
     )
     resized = {"epochs": 1, "crop": Crop.resized}
     assert Training(**resized, crop_padding=2).recipe() == Training(**resized).recipe()
+
+
+def test_nesterov_s_form_needs_momentum(resolved):
+    with pytest.raises(UsageError, match="teachers.nesterov=true.*needs teachers.momentum above 0"):
+        resolved("teachers.nesterov=true", "teachers.momentum=0")
 
 
 def test_min_top1(resolved):

@@ -9,6 +9,7 @@ from infer.config.presets import variants
 from infer.help import text
 from infer.methods.infer import InferMethod
 from infer.methods.random import RandomMethod
+from infer.training.plan import Plan
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 _ROOT = ["dataset.root=somewhere"]
@@ -46,6 +47,18 @@ def test_every_option_of_a_group_resolves(resolved, group):
         config = resolved(f"{group}={option}", *(_ROOT if needs_root else []))
         if group == "evaluate":
             assert config.evaluate.published_with is not None, f"{option} says for which labels it is made"
+
+
+def test_the_fast_teachers_are_those_of_the_paper_in_one_cycle(resolved):
+    fast, published = (resolved("dataset=cifar10", *words).teachers for words in (["teachers=cifar_fast"], []))
+    assert fast.archs == published.archs
+    assert published.published and not fast.published
+    assert fast.epochs <= 12 and fast.label_smoothing == 0 and fast.nesterov
+    plan = Plan(fast, 50_000)
+    rates = [plan.lr_at(step) for step in range(plan.total_steps)]
+    top = rates.index(fast.lr)
+    assert rates[: top + 1] == sorted(rates[: top + 1]) and rates[top:] == sorted(rates[top:], reverse=True)
+    assert plan.num_tests == 1 and rates[-1] < 1e-4 * fast.lr
 
 
 def test_every_variant_resolves_and_is_offered(resolved):

@@ -81,6 +81,24 @@ def test_students_compute_in_the_precision_of_the_protocol(make_context, words, 
     assert Teacher(context, context.config.ensemble[0]).settings["precision"] == "bf16"
 
 
+@pytest.mark.parametrize(
+    ("size", "word", "teachers", "students"),
+    [
+        (8, "seed=0", ["fp32", "fp32"], "fp32"),
+        (32, "seed=0", ["bf16", "fp32"], "bf16"),
+        (32, "teachers.published=true", ["fp32", "fp32"], "bf16"),
+        (32, "evaluate=infer_static", ["bf16", "fp32"], "fp32"),
+    ],
+)
+def test_a_cpu_with_bf16_uses_it_for_networks_that_gain(make_context, size, word, teachers, students):
+    context = make_context("teachers.archs=[resnet8,efficientnet_b0]", word)
+    context = replace(context, precision="by_network", data=replace(context.data, image_size=size))
+    found = [Teacher(context, arch) for arch in context.config.ensemble]
+    assert [teacher.settings["precision"] for teacher in found] == teachers
+    assert context.precisions == ("+".join(sorted({*teachers})), students)
+    assert {student.precision for student in main_evaluation(context).all_students} == {students}
+
+
 def test_a_protocol_s_hash_is_recorded_beside_its_name(make_context):
     first, same, other = (
         main_evaluation(make_context(*words)).protocol_facts

@@ -292,5 +292,7 @@ def test_compiling_is_decided_by_the_size_of_the_images(monkeypatch, teacher: nn
 def test_compiling_pays_for_long_runs_of_large_images_only() -> None:
     assert not compile_pays(iterations=200, images_per_iteration=30, image_size=8)
     assert not compile_pays(iterations=50, images_per_iteration=30, image_size=32)
+    assert not compile_pays(iterations=300, images_per_iteration=50, image_size=32)
+    assert compile_pays(iterations=1000, images_per_iteration=50, image_size=32)  # CIFAR-10 in its groups of five
     assert compile_pays(iterations=1000, images_per_iteration=100, image_size=32)
     assert compile_pays(iterations=2000, images_per_iteration=1000, image_size=224)

@@ -117,6 +117,8 @@ CHANGES = {
     "teachers.lr": [Change("0.2", ALL), Change("1e-1")],
     "teachers.weight_decay": [Change("0", ALL)],
     "teachers.momentum": [Change("0", ALL), Change("0", given="teachers.optimizer=adamw")],
+    "teachers.nesterov": [Change("true", ALL), Change("true", given="teachers.optimizer=adamw")],
+    "teachers.published": [Change("true")],  # digits are too small for another precision than fp32 on a CPU
     "teachers.schedule_unit": [Change("step", ALL)],
     "teachers.warmup": [Change("0.1", ALL)],
     "teachers.label_smoothing": [Change("0.1", ALL)],
@@ -236,6 +238,7 @@ CHANGES = {
     "evaluate.precision": [Change("bf16", STUDENTS), Change("bf16", given="precision=fp32")],
     "evaluate.weight_decay": [Change("0", STUDENTS)],
     "evaluate.momentum": [Change("0"), Change("0", STUDENTS, given="evaluate.optimizer=sgd")],
+    "evaluate.nesterov": [Change("true"), Change("true", STUDENTS, given="evaluate.optimizer=sgd")],
     "evaluate.schedule_unit": [
         Change("epoch"),
         Change("epoch", STUDENTS, given="evaluate.steps=null evaluate.epochs=2"),

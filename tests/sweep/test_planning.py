@@ -39,6 +39,11 @@ def test_what_slurms_jobs_find_is_counted_where_their_precision_is_certain(plann
     assert set(to_make(planned("cluster=slurm", *words.split())).values()) == {"0"}
 
 
+def test_the_processor_of_another_machine_decides_on_larger_images(planned):
+    config = planned("cluster=slurm", "device=cpu", "scale.image_size=32")
+    assert not plan_sweep([config], compares=True).precision_known
+
+
 def test_what_was_made_in_another_precision_is_not_there(planned):
     made = to_make(planned("cluster=slurm", "precision=bf16", "device=cuda"))
     assert made == {"squeeze": "1", "generate": "0", "relabel": "2", "evaluate": "1"}  # images have no precision

@@ -26,6 +26,12 @@ def test_biases_and_norms_can_be_left_out_of_the_decay(make_net, optimizer):
     assert kept == {"conv.weight", "depthwise.weight", "fc.weight"}
 
 
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_sgd_takes_nesterov_s_form_where_asked(make_net, nesterov):
+    settings = Training(epochs=1, optimizer=Optimizer.sgd, nesterov=nesterov)
+    assert build_optimizer(make_net(), settings).defaults["nesterov"] is nesterov
+
+
 def batch_of(count: int) -> Batch:
     return Batch(torch.arange(count), torch.arange(count), torch.arange(count).flip(0), 0.3, epoch=2, first=40)
 
