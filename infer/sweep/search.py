@@ -21,6 +21,7 @@ from infer.records.runs import DONE, PRUNED, SKIPPED, Run, sweep_jobs
 from infer.records.settings import has_effect
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 from infer.sweep.jobs import job_folder
+from infer.words import visible
 
 if TYPE_CHECKING:
     import optuna
@@ -188,7 +189,7 @@ def jobs_at_once(cluster: ClusterConfig) -> int:
 def record_of(folder: Path, new: SweepRecord) -> SweepRecord:
     """The record of a search in ``folder`` that begins as ``new``, or goes on after the jobs that are there."""
     before = read_sweep(folder)
-    return replace(new, jobs=before.jobs if before else [])
+    return replace(new, jobs=before.jobs, removed=before.removed) if before else new
 
 
 def _ends(override: Override) -> list[str]:
@@ -215,7 +216,8 @@ def _shown(number: float | None) -> str:
 
 def _listed(described: object) -> str:
     """A search in words."""
-    if not isinstance(described, dict):
+    try:
+        ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]  # type: ignore[index] # of strangers
+        return visible(" ".join([*ranges, *described["fixed"]]))  # type: ignore[index]
+    except (TypeError, KeyError, AttributeError):
         return "none of ours"
-    ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]
-    return " ".join([*ranges, *described["fixed"]])

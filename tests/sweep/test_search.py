@@ -109,8 +109,9 @@ def test_skipped_jobs_end_a_search(folder, search):
 
 def test_a_resumed_search_keeps_its_jobs(folder, search):
     next(search().batches())
+    read_sweep(folder).write_removed(folder, "0-a")
     record = record_of_search(folder, SweepRecord(space_of().in_words, []))
-    assert [job.number for job in record.jobs] == [0]
+    assert [job.number for job in record.jobs] == [0] and record.removed == ["0-a"]
 
 
 @pytest.mark.parametrize("words", ["ipc=4 " + WORDS[6:], WORDS.replace("K=1,3", "K=1,5"), f"{WORDS} note=x"])
@@ -133,6 +134,19 @@ def test_a_study_of_another_program_is_refused(tmp_path):
 
     optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="theirs")
     with pytest.raises(UsageError, match=r"study\.db is no study of ours") as refusal:
+        begin(tmp_path, space_of(), seed=0)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "space", [{"x": 1}, {"ranges": [1], "fixed": 7}, {"ranges": {"a\nb": "1"}, "fixed": []}, [1], "x"]
+)
+def test_a_study_of_our_name_by_others_is_refused(tmp_path, space):
+    import optuna
+
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="infer")
+    study.set_user_attr("space", space)
+    with pytest.raises(UsageError, match=r"study\.db is the study of another search") as refusal:
         begin(tmp_path, space_of(), seed=0)
     assert "\n" not in str(refusal.value)
 
