@@ -1,13 +1,15 @@
 """Runs by the words that a person types: a folder, a name, its beginning, a part of it, or a signature."""
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from infer.errors import UsageError
-from infer.records.names import RESULT, SWEEPS
+from infer.records.names import LOCKS, RESULT, RUNS, SWEEPS
 from infer.records.runs import DONE, Run, find_runs, is_sweep, sweep_jobs
+from infer.words import shell_line
 
 _MOST_NAMED = 8
 _SIGNATURE = re.compile(r"[0-9a-f]{6,64}")
@@ -28,6 +30,23 @@ def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
     """
     found = {run.folder.resolve(): run for word in words for run in _pick(word, outputs, whole_sweeps=True)[1]}
     return list(found.values())
+
+
+def require_store(folder: Path, outputs: Path) -> None:
+    """Raise UsageError unless what the run or sweep in ``folder`` was made from is looked for where it was made.
+
+    A run is also named by a path, from anywhere; its artefacts lie below the ``outputs`` that it lies in.
+    """
+    if not outputs.is_dir():
+        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+    here = Path(os.path.abspath(folder))  # not where a link leads: runs may lie on another disk
+    if Path(os.path.abspath(outputs)) in here.parents:
+        return
+    roots = [path.parent for path in here.resolve().parents if path.name in (RUNS, SWEEPS)]
+    root = next((root for root in roots if (root / LOCKS).is_dir() and root != outputs.resolve()), None)
+    if root is not None:
+        told = f"{folder} does not lie below {outputs}, where its artefacts are looked for"
+        raise UsageError(f"{told}. Type {shell_line(['--outputs', str(root)])}")
 
 
 def pick_sweep(word: str, outputs: Path) -> Path | None:

@@ -20,6 +20,7 @@ from infer.records.names import STUDY
 from infer.records.runs import DONE, PRUNED, SKIPPED, Run, sweep_jobs
 from infer.records.settings import has_effect
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
+from infer.sweep.axes import values_of
 from infer.sweep.jobs import job_folder
 from infer.words import visible
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 
 _LOST = "lost"
 """Mark of a trial whose job was killed, and whose values are tried again."""
+_PASSING = {
+    "database is locked": "another search is at work on it. Wait until that has ended",
+    "readonly database": "it may only be read. Give yourself the right to write it and its folder",
+    "unable to open database file": "it may not be read. Give yourself the right to read and write it and its folder",
+    "disk I/O error": "its disk fails, or has no room. Type the same command when that has passed",
+}
+"""What to do about faults of a study by what SQLite says of them; the study itself is whole."""
 _DIGITS = 4
 """Significant digits of a value from an interval: names of folders hold it."""
 
@@ -106,6 +114,8 @@ def begin(folder: Path, space: Space, seed: int) -> None:
     try:
         found = study_of(folder).user_attrs.get("space")
     except Exception as error:  # of SQLAlchemy, of SQLite, of Optuna: whatever a file of another kind leads to
+        if held := next((reason for reason in _PASSING if reason in str(error)), None):
+            raise UsageError(f"{path} cannot be used now ({held}): {_PASSING[held]}") from error
         raise UsageError(f"{path} is no study of ours. Take it away, or resume another sweep") from error
     if found != space.described:
         raise UsageError(
@@ -196,13 +206,13 @@ def _ends(override: Override) -> list[str]:
     value = override.value()
     if isinstance(value, IntervalSweep):
         return [_shown(value.start), _shown(value.end)]
-    return list(override.sweep_string_iterator())
+    return values_of(override)
 
 
 def _suggested(trial: "optuna.Trial", key: str, override: Override) -> str:
     value = override.value()
     if not isinstance(value, IntervalSweep):
-        return str(trial.suggest_categorical(key, list(override.sweep_string_iterator())))
+        return str(trial.suggest_categorical(key, values_of(override)))
     is_log = "log" in value.tags
     assert value.start is not None and value.end is not None
     if _WHOLE.search(str(override.input_line)):  # Hydra makes floats of them

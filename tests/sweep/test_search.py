@@ -1,6 +1,7 @@
 """Searches: a space of settings, a study that goes on where it was, and jobs that are ended early."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,6 +150,16 @@ def test_a_study_of_our_name_by_others_is_refused(tmp_path, space):
     with pytest.raises(UsageError, match=r"study\.db is the study of another search") as refusal:
         begin(tmp_path, space_of(), seed=0)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_study_that_is_in_use_is_not_to_be_taken_away(folder, monkeypatch):
+    def load(folder: Path) -> None:
+        raise sqlite3.OperationalError("(sqlite3.OperationalError) database is locked")
+
+    monkeypatch.setattr("infer.sweep.search.study_of", load)
+    with pytest.raises(UsageError, match="another search is at work on it") as refusal:
+        begin(folder, space_of(), seed=0)
+    assert "Take it away" not in str(refusal.value)
 
 
 def test_a_folder_without_a_search_is_refused(tmp_path):
