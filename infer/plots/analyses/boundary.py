@@ -65,7 +65,8 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     ]
     if _of_students(facts):
         found = [
-            f"{panel['network']} trained on {panel['name']} with {panel['labels']} labels is right in {score.format('')}"
+            f"{panel['network']} trained on {panel['name']} with {panel['labels']} labels is right in "
+            f"{score.format('')}"
             for panel, score in zip(facts["panels"], scores, strict=True)
         ]
         return f"On {facts['images']} images of {classes}, {', and '.join(found)}."
