@@ -79,6 +79,8 @@ def _pick(word: str, outputs: Path, whole_sweeps: bool) -> tuple[str, list[Run]]
         raise UsageError(f"{word!r} names no run. Type a part of its name; list all runs: infer ls")
     if in_folder := _at_path(Path(word), whole_sweeps):
         return in_folder[0].name, in_folder
+    if not word.strip("/ ."):  # this folder, or the one above; it would be a part of names
+        raise UsageError(f"{word!r} is the folder of no run and of no sweep. List all runs: infer ls")
     named: dict[str, list[Run]] = {}
     for run in find_runs(outputs, planned=whole_sweeps):
         named.setdefault(run.name, []).append(run)
