@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from infer import exit_codes, help
 from infer.config import Config
-from infer.config.presets import check_own_presets, conf_folder
+from infer.config.presets import check_choices, check_own_presets, conf_folder
 from infer.errors import UsageError
 from infer.interruption import interruption
 from infer.methods.registry import register_all
@@ -97,6 +97,7 @@ def _checked_flags(words: list[str]) -> argparse.Namespace:
     _require_possible(flags)
     for folder in (conf_folder(), *([Path(flags.config_dir)] if flags.config_dir else [])):
         check_own_presets(folder)
+    check_choices(flags.overrides)
     nameless = [word for word in words if word.startswith("=")]
     if nameless:
         raise UsageError(f"{nameless[0]!r} names no setting. Type <key>{nameless[0]}")

@@ -8,7 +8,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from infer.config import Config, as_plain
-from infer.config.presets import conf_folder
+from infer.config.presets import check_choices, conf_folder
 from infer.errors import UsageError
 from infer.explanations import FOREIGN, explain
 from infer.methods.registry import register_all
@@ -33,6 +33,7 @@ def settings_of_words(words: Sequence[str], of_one_run: bool = False) -> tuple[S
     """The settings of ``launch.py`` with ``words``; raises UsageError as ``settings_of_line`` does."""
     register_all()
     overrides = with_home_quoted(words)
+    check_choices(overrides)
     try:
         with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
             composed = compose("config", overrides=overrides, return_hydra_config=True)
