@@ -30,7 +30,7 @@ from infer.words import shell_line, with_home_quoted
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")
 """Flags of Hydra of which one can be given."""
 _COMPLETIONS = tuple(f"{command}={shell}" for command in ("install", "uninstall") for shell in ("bash", "fish", "zsh"))
-"""What a person types after --shell-completion; its third command, query, is for shells."""
+"""Words that a person types after --shell-completion; its third command, query, is for shells."""
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
