@@ -35,7 +35,7 @@ _PASSING = {
     "unable to open database file": "it may not be read. Give yourself the right to read and write it and its folder",
     "disk I/O error": "its disk fails, or has no room. Type the same command when that has passed",
 }
-"""What to do about faults of a study by what SQLite says of them; the study itself is whole."""
+"""Advice about faults of a study, by what SQLite says of them; the study itself is whole."""
 _DIGITS = 4
 """Significant digits of a value from an interval: names of folders hold it."""
 
