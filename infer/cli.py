@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from infer import exit_codes, help
 from infer.config import Config
-from infer.config.presets import check_own_presets, conf_folder
+from infer.config.presets import check_choices, check_own_presets, conf_folder
 from infer.errors import UsageError
 from infer.interruption import interruption
 from infer.methods.registry import register_all
@@ -26,6 +26,11 @@ from infer.pipeline.settings import settings_of
 from infer.ranks import ranks
 from infer.sweep import callback, jobs
 from infer.words import shell_line, with_home_quoted
+
+_MODES = ("run", "multirun", "cfg", "info", "shell_completion")
+"""Flags of Hydra of which one can be given."""
+_COMPLETIONS = tuple(f"{command}={shell}" for command in ("install", "uninstall") for shell in ("bash", "fish", "zsh"))
+"""Words that a person types after --shell-completion; its third command, query, is for shells."""
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
@@ -89,19 +94,40 @@ def _show(package: str) -> None:
 def _checked_flags(words: list[str]) -> argparse.Namespace:
     """Hydra's flags among ``words``; raises UsageError for words that Hydra answers with a traceback or its usage."""
     flags = _flags(words)
+    _require_possible(flags)
     for folder in (conf_folder(), *([Path(flags.config_dir)] if flags.config_dir else [])):
         check_own_presets(folder)
-    if {"-m", "--multirun"} & {*words} and any(
-        word.partition("=")[0] in ("--cfg", "-c", "--info", "-i") for word in words
-    ):
-        raise UsageError(
-            "-m and --cfg do not go together: --cfg shows the settings of one run. Give one value for each setting and "
-            "leave out -m; a sweep says what its jobs are before it starts them"
-        )
+    check_choices(flags.overrides)
     nameless = [word for word in words if word.startswith("=")]
     if nameless:
         raise UsageError(f"{nameless[0]!r} names no setting. Type <key>{nameless[0]}")
     return flags
+
+
+def _require_possible(flags: argparse.Namespace) -> None:
+    """Raise UsageError for flags that Hydra answers with an error of its own, passes over, or runs a pickle for."""
+    if flags.experimental_rerun is not None:  # a pickle, which may be any program
+        raise UsageError("--experimental-rerun is not taken: it runs whatever a file says. Type infer rerun <run>")
+    for name in ("config_dir", "config_path", "config_name"):
+        if (word := getattr(flags, name)) is not None and not word.strip():
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} is empty, perhaps of a variable that is not set. Leave it out")
+    if flags.multirun and (flags.cfg or flags.info):
+        raise UsageError(
+            "-m and --cfg do not go together: --cfg shows the settings of one run. Give one value for each setting and "
+            "leave out -m; a sweep says what its jobs are before it starts them"
+        )
+    given = [f"--{mode.replace('_', '-')}" for mode in _MODES if getattr(flags, mode)]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} do not go together. Type one of them")
+    if flags.resolve and not (flags.cfg or flags.help):
+        raise UsageError("--resolve belongs to --cfg. Type --cfg job --resolve")
+    is_query = "COMP_LINE" in os.environ and any(word.startswith("query=") for word in flags.overrides)
+    if flags.shell_completion and not is_query and not any(word in _COMPLETIONS for word in flags.overrides):
+        raise UsageError(
+            f"--shell-completion takes one of {', '.join(_COMPLETIONS)}. "
+            'Type eval "$(python launch.py --shell-completion install=bash)"'
+        )
 
 
 def _flags(words: list[str]) -> argparse.Namespace:

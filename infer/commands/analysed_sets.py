@@ -24,7 +24,7 @@ from infer.methods.registry import distilled_set
 from infer.methods.sets.base import DistilledArtefact
 from infer.methods.sets.imported_set import imported_set
 from infer.pipeline.prepare import prepare
-from infer.records.find import pick_run
+from infer.records.find import pick_run, require_store
 from infer.records.names import RESULT
 from infer.records.runs import RUNNING, Run
 from infer.records.settings import typed_words
@@ -145,6 +145,7 @@ def _of_run(run: Run, of_probe: Context | None, outputs: Path) -> AnalysedSet:
 
 def _context_of(run: Run, outputs: Path) -> Context:
     """The context of ``run``, in which what reports rest on is made, and a student that analyses look through."""
+    require_store(run.folder, outputs)
     words = [word for word in typed_words(run) if not word.startswith("outputs=")]
     _, config = settings_of_words([*words, *outputs_words(outputs)])
     as_needed = replace(config, stages=[Stage.evaluate, Stage.report], force=[])

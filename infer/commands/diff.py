@@ -45,7 +45,7 @@ def _diff_of_configs(options: argparse.Namespace) -> Report:
 
     if len(options.pair) != 2:
         raise UsageError(f'{count(options.pair, "config")} given; type two: infer diff --config "M=1" "M=2 ipc=5"')
-    (a, config_a), (b, config_b) = (settings_of_line(line) for line in options.pair)
+    (a, config_a), (b, config_b) = (settings_of_line(line, of_one_run=True) for line in options.pair)
     protocols = [protocol_name(config, config.labeling.mode) for config in (config_a, config_b)]
     comparison = compare_settings(a, b, (protocols[0], protocols[1]))
     first, second = options.pair

@@ -101,7 +101,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Raises UsageError when there is something at ``path`` already.
     """
-    if possible(path).is_file() or (path.is_dir() and any(path.iterdir())):
+    if path.name == ".." or (os.path.lexists(possible(path)) and not path.is_dir()):
+        raise UsageError(f"--to {path} is the place of something else. Give a new folder: --to FOLDER")
+    if path.is_dir() and any(path.iterdir()):
         raise UsageError(f"{path} exists and is not empty: nothing is overwritten. Give another folder: --to FOLDER")
     require_writable(path.parent, "--to")
     making = path.parent / f".{path.name}.making-{os.getpid()}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import UsageError
 from infer.plots.style import drawing
-from infer.records.find import pick_run, pick_sweep
+from infer.records.find import pick_run, pick_sweep, require_store
 from infer.records.names import ANALYSES, REPORT
 from infer.records.runs import DONE, UNREADABLE, Run, sweep_jobs
 from infer.sweep.collecting import collect_if_ended
@@ -27,8 +27,11 @@ def run(options: argparse.Namespace) -> Report:
     folder = pick_sweep(options.run_or_sweep, options.outputs)
     if folder is None:
         picked = pick_run(options.run_or_sweep, options.outputs)
-        folder, made = picked.folder, _report_run(picked, options.outputs)
+        folder = picked.folder
+        require_store(folder, options.outputs)
+        made = _report_run(picked, options.outputs)
     else:
+        require_store(folder, options.outputs)
         made = _report_sweep(folder, options.outputs)
     if options.open:
         _open(folder / REPORT)

@@ -11,7 +11,7 @@ from infer.commands.parsing import RUN, Commands, add_command
 from infer.console import Console, duration
 from infer.progress.views import speed
 from infer.records.find import pick_runs
-from infer.records.runs import DONE, LOST, NOT_STARTED, PRUNED, RUNNING, Run, find_runs, is_sweep, sweep_jobs
+from infer.records.runs import LOST, NO_FAULTS, NOT_STARTED, RUNNING, Run, find_runs, is_sweep, sweep_jobs
 from infer.sweep.collecting import collect_if_ended
 from infer.tables import Report, Section, aligned, count, print_report
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> Report:
                 _collect(jobs)
                 ask_at = time.monotonic() + _ASK_SLURM_EVERY_S
             jobs = _read_again(jobs)
-    return _report(jobs, code=int(any(job.state not in (DONE, PRUNED) for job in jobs)))
+    return _report(jobs, code=int(any(job.state not in NO_FAULTS for job in jobs)))
 
 
 def _jobs(word: str | None, outputs: Path) -> list[Run]:

@@ -1,5 +1,6 @@
 """The folder of presets, ``conf/``, and the options of it that are sections of a file instead of files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
@@ -16,6 +17,8 @@ _GROUP_OF_PART = {"families": SETTINGS, "exceptions": EXCEPTIONS}
 VARIANT = "variant"
 """Config group of changes to a whole run."""
 _VARIANTS_FILE = "variants.yaml"
+_OF_ROOT = {"user", "experiment", "sweep", VARIANT}
+"""Groups of which several choices may go together: they change the whole config."""
 
 
 def conf_folder() -> Path:
@@ -23,6 +26,18 @@ def conf_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent / "conf"
     return checkout if (checkout / "config.yaml").is_file() else package / "conf"
+
+
+def check_choices(words: Iterable[str]) -> None:
+    """Refuse ``group=null``, which Hydra answers with a traceback, and several choices that it would merge."""
+    groups = {path.name for path in conf_folder().iterdir() if path.is_dir()} | {VARIANT}
+    for group, _, value in (word.lstrip("+").partition("=") for word in words):
+        if group in groups and value.strip().lower() == "null":
+            raise UsageError(
+                f"{group}=null is no choice. Leave it out, or type {group}=<choice>: python launch.py --help"
+            )
+        if group in groups - _OF_ROOT and value.startswith("[") and "," in value:
+            raise UsageError(f"{group} takes one choice, and several were given. Type -m {group}=a,b for a run of each")
 
 
 def check_own_presets(folder: Path) -> None:

@@ -42,6 +42,12 @@ class SweepConfig:
         require_at_least(0, "sweep.retry", self.retry)
         require_at_least(1, "sweep.trials", self.trials)
         require(
+            self.resume is None or bool(self.resume.strip()),
+            "sweep.resume",
+            repr(self.resume),
+            "it names no sweep, perhaps the variable is not set. Type the folder of the search, or leave it out",
+        )
+        require(
             self.resume is None or self.trials is not None,
             "sweep.resume",
             self.resume,

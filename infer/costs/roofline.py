@@ -60,7 +60,16 @@ class Elsewhere:
         return replace(passes, at_once=ceil(passes.at_once / self.count))
 
     def rate(self, works: Sequence[Work]) -> Rate:
-        """Speed of ``works`` of one kind on all devices together."""
+        """Speed of ``works`` of one kind on all devices together.
+
+        Raises UsageError where there are more of them than images to share in a training, as a run does.
+        """
+        for passes in (passes for work in works for passes in work.passes):
+            if passes.how is Pass.train and passes.images and passes.at_once < self.count:
+                raise UsageError(
+                    f"--devices {self.count} cannot share the {passes.at_once} images that pass {passes.arch} "
+                    f"together. Type --devices {passes.at_once} or fewer, or a larger batch_size"
+                )
         seconds = sum(p.images * _seconds_per_image(self.share(p), self.device) for work in works for p in work.passes)
         return Rate(seconds / self.count / sum(work.units for work in works), "assumed")
 

@@ -19,6 +19,8 @@ from infer.ranges import consecutive
 
 # Small images decode in less time than it takes to hand one of them to another thread.
 _FILES_PER_TASK = 64
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that are decoded, whatever a file's ending: for EPS Pillow would start Ghostscript, which runs it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def decode_image(path: Path, resizing: Resizing | None) -> DecodedImage:
 def decode_content(content: bytes, path: object, resizing: Resizing | None) -> DecodedImage:
     """``decode_image`` of a file's ``content``, which messages say lies in ``path``."""
     try:
-        with Image.open(io.BytesIO(content)) as opened:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
             kind = _kind(opened.mode)
             image = _as_rgb(opened)
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
@@ -88,7 +90,7 @@ def decode_content(content: bytes, path: object, resizing: Resizing | None) -> D
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels, from the file's header. Raises UsageError when it cannot be read."""
     try:
-        with open_regular(path) as file, Image.open(file) as image:
+        with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
             return image.size
     except Exception as error:  # as in decode_image
         raise _unreadable(path, error) from error
@@ -117,7 +119,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 def _unreadable(path: object, error: Exception) -> UsageError:
     if isinstance(error, UnidentifiedImageError):  # its own words name a buffer in memory
-        reason = "Pillow knows no such format"
+        reason = f"it is none of {', '.join(_FORMATS)}"
     else:
         reason = " ".join(str(error).split())
     return UsageError(f"{path} cannot be read as an image ({reason}): replace it or remove it")

@@ -133,6 +133,8 @@ def as_classes(labels: Tensor, source: object) -> Tensor:
     """
     if labels.dim() != 1 and list(labels.shape[1:]) != [1]:
         raise UsageError(f"{source} holds labels {list(labels.shape)}; classes are [N], soft labels float [N, C]")
+    if labels.dtype == torch.bool:
+        raise UsageError(f"{source} holds true and false as labels: classes are whole numbers. Save them as int64")
     classes = labels.detach().flatten()
     whole = classes.long()
     if classes.is_floating_point() and not bool((classes == whole).all()):

@@ -1,13 +1,15 @@
 """Runs by the words that a person types: a folder, a name, its beginning, a part of it, or a signature."""
 
 import difflib
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from infer.errors import UsageError
-from infer.records.names import RESULT, SWEEPS
+from infer.records.names import LOCKS, RESULT, RUNS, SWEEPS
 from infer.records.runs import DONE, Run, find_runs, is_sweep, sweep_jobs
+from infer.words import shell_line
 
 _MOST_NAMED = 8
 _SIGNATURE = re.compile(r"[0-9a-f]{6,64}")
@@ -18,7 +20,7 @@ def pick_run(word: str, outputs: Path) -> Run:
 
     Raises UsageError, with the nearest names or all candidates, when it names none or several.
     """
-    return _pick(word, outputs, whole_sweeps=False)[0]
+    return _pick(word, outputs, whole_sweeps=False)[1][0]
 
 
 def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
@@ -26,8 +28,25 @@ def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
 
     Raises UsageError as ``pick_run`` does.
     """
-    found = {run.folder.resolve(): run for word in words for run in _pick(word, outputs, whole_sweeps=True)}
+    found = {run.folder.resolve(): run for word in words for run in _pick(word, outputs, whole_sweeps=True)[1]}
     return list(found.values())
+
+
+def require_store(folder: Path, outputs: Path) -> None:
+    """Raise UsageError unless what the run or sweep in ``folder`` was made from is looked for where it was made.
+
+    A run is also named by a path, from anywhere; its artefacts lie below the ``outputs`` that it lies in.
+    """
+    if not outputs.is_dir():
+        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+    here = Path(os.path.abspath(folder))  # not where a link leads: runs may lie on another disk
+    if Path(os.path.abspath(outputs)) in here.parents:
+        return
+    roots = [path.parent for path in here.resolve().parents if path.name in (RUNS, SWEEPS)]
+    root = next((root for root in roots if (root / LOCKS).is_dir() and root != outputs.resolve()), None)
+    if root is not None:
+        told = f"{folder} does not lie below {outputs}, where its artefacts are looked for"
+        raise UsageError(f"{told}. Type {shell_line(['--outputs', str(root)])}")
 
 
 def pick_sweep(word: str, outputs: Path) -> Path | None:
@@ -39,8 +58,8 @@ def pick_sweep(word: str, outputs: Path) -> Path | None:
         return Path(word)
     if Path(word).is_dir() or "/" in word:
         return None
-    first, *others = _pick(word, outputs, whole_sweeps=True)
-    return first.folder.parent if others or first.planned else None
+    name, (first, *_) = _pick(word, outputs, whole_sweeps=True)
+    return None if name == first.name else first.folder.parent
 
 
 def last_finished(outputs: Path, count: int) -> list[Run]:
@@ -54,15 +73,19 @@ def last_finished(outputs: Path, count: int) -> list[Run]:
     raise UsageError(f"{outputs} holds {len(found)} finished runs and {count} are needed. List all runs: infer ls")
 
 
-def _pick(word: str, outputs: Path, whole_sweeps: bool) -> list[Run]:
+def _pick(word: str, outputs: Path, whole_sweeps: bool) -> tuple[str, list[Run]]:
+    """The name that ``word`` stands for, and the run of that name, or the jobs of the sweep."""
     if not word.strip("/ "):  # an empty variable of a script; it would be a part of every name
         raise UsageError(f"{word!r} names no run. Type a part of its name; list all runs: infer ls")
     if in_folder := _at_path(Path(word), whole_sweeps):
-        return in_folder
-    named = {run.name: [run] for run in find_runs(outputs, planned=whole_sweeps)}
-    if whole_sweeps:
-        for name in [name for name in named if "/" in name]:
-            named.setdefault(name.split("/")[0], []).extend(named[name])
+        return in_folder[0].name, in_folder
+    if not word.strip("/ ."):  # this folder, or the one above; it would be a part of names
+        raise UsageError(f"{word!r} is the folder of no run and of no sweep. List all runs: infer ls")
+    named: dict[str, list[Run]] = {}
+    for run in find_runs(outputs, planned=whole_sweeps):
+        named.setdefault(run.name, []).append(run)
+        if whole_sweeps and "/" in run.name:
+            named.setdefault(run.name.split("/")[0], []).append(run)
     matches: tuple[Callable[[str], bool], ...] = (
         lambda name: name == word,
         lambda name: _agree(name, word, str.startswith),
@@ -70,10 +93,30 @@ def _pick(word: str, outputs: Path, whole_sweeps: bool) -> list[Run]:
     )
     for match in matches:
         if names := _without_jobs_of_matched_sweeps([name for name in named if match(name)]):
-            return named[_only(word, names)]
+            return _in_one_place(_only(word, names), named)
     if holders := [name for name, runs in named.items() if name == runs[0].name and _holds_signature(runs[0], word)]:
-        return named[_only(word, holders)]
+        return _in_one_place(_only(word, holders), named)
+    _refuse_without_record(word, outputs)
     raise UsageError(f"no run in {outputs} is called {word!r}{_nearest(word, list(named))}. List all runs: infer ls")
+
+
+def _in_one_place(name: str, named: Mapping[str, list[Run]]) -> tuple[str, list[Run]]:
+    """``name`` and its runs; raises UsageError where they lie in several folders, one of which is a copy perhaps."""
+    runs = named[name]
+    places = sorted({str(run.folder if run.name == name else run.folder.parent) for run in runs})
+    if len(places) > 1:
+        raise UsageError(f"{name} is the name of {len(places)} folders: {', '.join(places)}. Type one of them")
+    return name, runs
+
+
+def _refuse_without_record(word: str, outputs: Path) -> None:
+    """Raise UsageError, with the reason, where ``word`` is the name or the path of a planned job without a record."""
+    wanted = f"/{word.strip('/')}"
+    for job in find_runs(outputs, planned=True):
+        is_meant = wanted.endswith(f"/{job.name}") or job.name.endswith(wanted)
+        if is_meant and not (job.folder / RESULT).is_file():
+            reason = job.reason or "its sweep may start it yet"
+            raise UsageError(f"{job.name} has no record: it is {job.state} ({reason})")
 
 
 def _at_path(path: Path, whole_sweeps: bool) -> list[Run]:

@@ -25,6 +25,8 @@ UNREADABLE = "unreadable"
 NOT_STARTED = "not started"
 LOST = "lost"
 REMOVED = "removed"
+NO_FAULTS = (DONE, PRUNED, REMOVED)
+"""States of jobs that came to the end that they were to have: exit codes are 0."""
 _UNFINISHED = (RUNNING, NOT_STARTED)
 SILENT_S = 300.0
 """Seconds without a sign of life after which a running job is taken for lost; a sign comes every few seconds."""

@@ -11,7 +11,7 @@ from infer.records.effects import EFFECTS_HEAD, EFFECTS_NOTE, effects_of
 from infer.records.measurements import best_of
 from infer.records.names import FIGURES, REPORT, TABLE_CSV, TABLE_MD
 from infer.records.rows import Rows, side_by_side, swept_keys
-from infer.records.runs import DONE, PRUNED, sweep_jobs
+from infer.records.runs import NO_FAULTS, sweep_jobs
 from infer.records.scale import costs_in_words
 from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows
@@ -23,13 +23,14 @@ from infer.words import launch_command, shell_line
 def report_sweep(folder: Path) -> Report:
     """Write the report of the sweep in ``folder``; the table is for printing, with its exit code.
 
-    The code is 1 when a job is not done, and no search has ended it early. Raises UsageError when there are no jobs.
+    The code is 1 when a job is not done, unless a search has ended it early or ``infer rm`` has set it aside. Raises
+    UsageError when there are no jobs.
     """
     rows = side_by_side(sweep_jobs(folder))
     if not rows.runs:
         raise UsageError(f"{folder} is not the folder of a sweep. List all runs and the jobs of sweeps: infer ls")
     table = replace(
-        tabulate_rows(rows), title=_command(folder), code=int(any(run.state not in (DONE, PRUNED) for run in rows.runs))
+        tabulate_rows(rows), title=_command(folder), code=int(any(run.state not in NO_FAULTS for run in rows.runs))
     )
     costs = costs_in_words(rows.runs)
     table = replace(table, closing=[*table.closing, *([costs] if costs else [])])

@@ -2,6 +2,7 @@
 out."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from infer.config.checks import require
 from infer.config.sweep import SweepConfig
+from infer.errors import UsageError
 from infer.sweep.exclusions import Exclusion
 
+MOST_JOBS = 10_000
+"""Jobs of a sweep at most: the settings of each are checked before the first starts, which takes long for more."""
+_TOO_MANY = f"a sweep has at most {MOST_JOBS:,} jobs. Give fewer values, or search among them with sweep.trials"
 Words = tuple[str, ...]
 """Words that go together: of zipped settings one each, of a point all."""
 
@@ -45,20 +50,37 @@ def combine(overrides: Sequence[Override], settings: SweepConfig) -> Combination
     fit the overrides.
     """
     last = {override.get_key_element(): override for override in overrides}
-    swept = {key: list(each.sweep_string_iterator()) for key, each in last.items() if each.is_sweep_override()}
-    for key, values in swept.items():
-        require(
-            bool(values), key, str(last[key].input_line).partition("=")[2], "that is no value; range(1,4) is 1, 2, 3"
-        )
+    swept = {key: values_of(each) for key, each in last.items() if each.is_sweep_override()}
     zipped = _zipped(settings.zip, swept)
     axes = list(_axes(last, swept, zipped))
     if settings.points:
         points = [_words_of(point, last) for point in settings.points]
         axes.append(points)
         swept |= _values_of(points)
+    _require_not_too_many(axes)
     jobs = [list(itertools.chain(*parts)) for parts in itertools.product(*axes)]
     kept = _without_excluded(jobs, [Exclusion(text, swept) for text in settings.exclude], swept)
     return Combinations(swept, kept, len(jobs) - len(kept))
+
+
+def values_of(override: Override) -> list[str]:
+    """The values of a sweep over one setting, as words; raises UsageError where there are none, or no end of them."""
+    typed = str(override.input_line).partition("=")[2]
+    try:
+        values = list(itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1))
+    except ValueError as error:  # of range
+        values = []
+        require(False, override.get_key_element(), typed, f"{error}; range(1,4) is 1, 2, 3")
+    require(bool(values), override.get_key_element(), typed, "that is no value; range(1,4) is 1, 2, 3")
+    require(len(values) <= MOST_JOBS, override.get_key_element(), typed, _TOO_MANY)
+    return values
+
+
+def _require_not_too_many(axes: Sequence[Sequence[Words]]) -> None:
+    """Raise UsageError before more combinations are listed than anybody waits for."""
+    counts = " x ".join(str(len(axis)) for axis in axes if len(axis) > 1)
+    if math.prod(map(len, axes)) > MOST_JOBS:
+        raise UsageError(f"{counts} values are more combinations than can be jobs: {_TOO_MANY}")
 
 
 def _zipped(groups: Sequence[Sequence[str]], swept: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:

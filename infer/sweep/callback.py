@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from infer import cluster, exit_codes
 from infer.config import Config
+from infer.config.checks import require_at_least
 from infer.config.cluster import ClusterConfig, SlurmCluster
 from infer.console import Console
 from infer.errors import UsageError, describe, is_interruption
@@ -89,6 +90,8 @@ def _start(sweep: DictConfig) -> None:
     swept, overrides = combinations.swept, combinations.jobs
     sweep.outputs = expanded(sweep.outputs)
     resumed = search.folder_of(settings.resume, Path(sweep.outputs)) if settings.resume else None
+    batch: int | None = sweep.hydra.sweeper.get("max_batch_size")
+    require_at_least(1, "hydra.sweeper.max_batch_size", batch)
     folder = _pin_folders(sweep, list(swept), resumed)
     configs = _configs(sweep, loader, overrides, swept)
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:

@@ -20,13 +20,22 @@ from infer.records.names import STUDY
 from infer.records.runs import DONE, PRUNED, SKIPPED, Run, sweep_jobs
 from infer.records.settings import has_effect
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
+from infer.sweep.axes import values_of
 from infer.sweep.jobs import job_folder
+from infer.words import visible
 
 if TYPE_CHECKING:
     import optuna
 
 _LOST = "lost"
 """Mark of a trial whose job was killed, and whose values are tried again."""
+_PASSING = {
+    "database is locked": "another search is at work on it. Wait until that has ended",
+    "readonly database": "it may only be read. Give yourself the right to write it and its folder",
+    "unable to open database file": "it may not be read. Give yourself the right to read and write it and its folder",
+    "disk I/O error": "its disk fails, or has no room. Type the same command when that has passed",
+}
+"""Advice about faults of a study, by what SQLite says of them; the study itself is whole."""
 _DIGITS = 4
 """Significant digits of a value from an interval: names of folders hold it."""
 
@@ -105,6 +114,8 @@ def begin(folder: Path, space: Space, seed: int) -> None:
     try:
         found = study_of(folder).user_attrs.get("space")
     except Exception as error:  # of SQLAlchemy, of SQLite, of Optuna: whatever a file of another kind leads to
+        if held := next((reason for reason in _PASSING if reason in str(error)), None):
+            raise UsageError(f"{path} cannot be used now ({held}): {_PASSING[held]}") from error
         raise UsageError(f"{path} is no study of ours. Take it away, or resume another sweep") from error
     if found != space.described:
         raise UsageError(
@@ -188,20 +199,20 @@ def jobs_at_once(cluster: ClusterConfig) -> int:
 def record_of(folder: Path, new: SweepRecord) -> SweepRecord:
     """The record of a search in ``folder`` that begins as ``new``, or goes on after the jobs that are there."""
     before = read_sweep(folder)
-    return replace(new, jobs=before.jobs if before else [])
+    return replace(new, jobs=before.jobs, removed=before.removed) if before else new
 
 
 def _ends(override: Override) -> list[str]:
     value = override.value()
     if isinstance(value, IntervalSweep):
         return [_shown(value.start), _shown(value.end)]
-    return list(override.sweep_string_iterator())
+    return values_of(override)
 
 
 def _suggested(trial: "optuna.Trial", key: str, override: Override) -> str:
     value = override.value()
     if not isinstance(value, IntervalSweep):
-        return str(trial.suggest_categorical(key, list(override.sweep_string_iterator())))
+        return str(trial.suggest_categorical(key, values_of(override)))
     is_log = "log" in value.tags
     assert value.start is not None and value.end is not None
     if _WHOLE.search(str(override.input_line)):  # Hydra makes floats of them
@@ -215,7 +226,8 @@ def _shown(number: float | None) -> str:
 
 def _listed(described: object) -> str:
     """A search in words."""
-    if not isinstance(described, dict):
+    try:
+        ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]  # type: ignore[index] # of strangers
+        return visible(" ".join([*ranges, *described["fixed"]]))  # type: ignore[index]
+    except (TypeError, KeyError, AttributeError):
         return "none of ours"
-    ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]
-    return " ".join([*ranges, *described["fixed"]])

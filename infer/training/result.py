@@ -1,4 +1,4 @@
-"""What a training gives beside the weights."""
+"""Results of a training, beside its weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -220,6 +220,40 @@ def test_a_job_that_rm_took_is_not_lost(infer, outputs):
     assert "removed" not in infer("table", sweep.name)[1]
 
 
+@pytest.mark.parametrize("word", ["1-M=2", "20260103-090000-000003-M/1-M=2", "M/1-M=2"])
+def test_rm_of_a_job_leaves_its_sweep(infer, outputs, word):
+    sweep = write_sweep(outputs / "sweeps" / "20260103-090000-000003-M", {"M": ["1", "2"]})
+    assert infer("rm", word)[0] == 0
+    assert not (sweep / "1-M=2").exists() and (sweep / "0-M=1").is_dir()
+
+
+@pytest.mark.parametrize("word", [".", "..", "./", "./.."])
+def test_rm_of_this_folder_is_not_that_of_a_run_with_a_dot(infer, outputs, word):
+    sweep = write_sweep(outputs / "sweeps" / "20260103-090000-000003-lr", {"evaluate.lr": ["0.1"]})
+    code, _, err = infer("rm", word)
+    assert code == 2 and "is the folder of no run" in err and (sweep / "0-evaluate.lr=0.1").is_dir()
+
+
+def test_rm_does_not_choose_between_copies_of_a_sweep(infer, outputs):
+    sweep = write_sweep(outputs / "sweeps" / "20260103-090000-000003-M", {"M": ["1", "2"]})
+    copy = outputs / "sweeps" / "old" / sweep.name
+    shutil.copytree(sweep, copy)
+    for word in (sweep.name, "1-M=2"):
+        code, _, err = infer("rm", word)
+        assert code == 2 and str(copy) in err and "Type one of them" in err
+    assert infer("rm", str(copy))[0] == 0 and sweep.is_dir() and not copy.exists()
+
+
+def test_of_a_removed_job_it_is_said_that_it_was(infer, outputs):
+    sweep = write_sweep(outputs / "sweeps" / "20260103-090000-000003-M", {"M": ["1", "2"]})
+    assert infer("rm", "1-M=2")[0] == 0
+    for word in ("1-M=2", f"{sweep.name}/1-M=2", str(sweep / "1-M=2")):
+        for command in ("show", "rm", "report"):
+            code, _, err = infer(command, word)
+            assert code == 2 and "set aside by infer rm" in err, err
+    assert infer("watch", sweep.name)[0] == 0 and infer("report", sweep.name)[0] == 0  # that was meant
+
+
 def test_rm_refuses_what_is_no_run_or_not_at_rest(infer, store, outputs, add_run):
     busy = add_run("20260104-090000-000004-digits-infer-ipc10", status="running")
     shutil.copytree(store["run"], store["run"] / "inner")

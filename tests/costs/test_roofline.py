@@ -59,6 +59,13 @@ def test_several_devices_share_what_passes_together():
     assert Elsewhere(DEVICES["h100"], 8).share(replace(large, at_once=9)).at_once == 2
 
 
+def test_no_more_devices_than_images_to_share():
+    work = Work([replace(NET, how=Pass.train, images=100, at_once=64, precision="fp32")])
+    several_of("h100", 64).rate([work])
+    with pytest.raises(UsageError, match="Type --devices 64 or fewer"):
+        several_of("h100", 65).rate([work])
+
+
 @pytest.mark.parametrize(("name", "count", "says"), [("tpu", 1, "--on tpu"), ("h100", 0, "--devices 0")])
 def test_what_is_no_device_is_refused(name, count, says):
     with pytest.raises(UsageError, match=says):

@@ -13,6 +13,7 @@ from PIL import Image
 import infer.data
 from infer.commands.main import run
 from infer.config.dataset import FolderConfig
+from infer.data.decode import read_size
 from infer.data.listing import list_tree
 from infer.errors import UsageError
 from infer.formats.catalogue import find_format
@@ -100,6 +101,17 @@ def test_a_file_that_became_a_pipe_is_not_waited_for(tree, pipe, monkeypatch):
     monkeypatch.setattr("infer.data.walk.status_of", lambda entry: status)
     monkeypatch.setattr("infer.data.listing.status_of", lambda entry: status)
     assert "0.png cannot be read as an image" in _refusal(read)
+
+
+def test_no_program_is_started_for_an_image(tree, monkeypatch):
+    """Pillow gives EPS, whatever its ending, to Ghostscript, which runs it."""
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *given, **named: started.append(given))
+    folder, read = tree
+    (folder / "x.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n")
+    for fails in (read, lambda: read_size(folder / "x.jpg")):
+        assert "x.jpg cannot be read as an image (it is none of AVIF, BMP" in _refusal(fails)
+    assert not started
 
 
 @pytest.mark.parametrize("kind", ["device", "socket"])

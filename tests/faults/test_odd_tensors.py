@@ -71,8 +71,9 @@ def test_tensors_of_kinds_that_are_not_read(tmp_path, part, odd):
         (torch.zeros(4, 3, 0, 0), TARGETS),
         (IMAGES, torch.zeros(4, 0)),
         (torch.tensor(1.0), TARGETS),
+        (IMAGES, TARGETS > 0),
     ],
-    ids=["integers", "bits", "no pixels", "no classes", "a number"],
+    ids=["integers", "bits", "no pixels", "no classes", "a number", "true and false"],
 )
 def test_images_and_labels_that_are_none(tmp_path, images, labels):
     torch.save([images, labels], tmp_path / "x.pt")

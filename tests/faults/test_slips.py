@@ -1,6 +1,7 @@
 """Slips of the hand: paths, names, words and files that were meant otherwise than they are typed."""
 
 import io
+import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,20 +12,25 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.records import write_run, write_sweep
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import infer
 from infer.cli import _checked_flags
 from infer.commands import rm, trash
 from infer.commands.composition import settings_of_words
+from infer.commands.exchange import new_folder
 from infer.commands.main import run as type_infer
 from infer.config.presets import check_own_presets, conf_folder
+from infer.config.sweep import SweepConfig
 from infer.data.listing import list_tree
 from infer.errors import UsageError
 from infer.formats.catalogue import find_format
 from infer.formats.foreign_set import ForeignSet
 from infer.normalisation import Normalisation
 from infer.pipeline.run_folder import require_own_folder
+from infer.records.find import require_store
+from infer.sweep.axes import combine
 
 NOBODY = "~nobody-here/x"
 
@@ -191,6 +197,9 @@ def test_outputs_one_folder_too_deep(capsys, tmp_path, command):
         (["\u2013m"], "Type -m"),
         (["dataset=[digits,cifar10]"], "Type -m dataset=a,b"),
         (["method=[infer,random]"], "Type -m method=a,b"),
+        (["evaluate=[digits_static,digits]"], "Type -m evaluate=a,b"),
+        (["teachers=null"], "teachers=null is no choice"),
+        (["+experiment=null"], "experiment=null is no choice"),
         (["method.iterations=1e3"], "Type method.iterations=1000"),
         (["seed=1.0"], "Type seed=1"),
         (["outputs=${HOME}/x"], "${oc.env:HOME}"),
@@ -214,10 +223,57 @@ def test_words(words, says):
         (["--foo"], "--hydra-help"),
         (["--cfg", "foo"], "--hydra-help"),
         (["--config-dir"], "expected one argument"),
+        (["--config-dir="], "--config-dir is empty"),
+        (["-cd", " "], "--config-dir is empty"),
+        (["--config-path="], "--config-path is empty"),
+        (["--config-name="], "--config-name is empty"),
+        (["--experimental-rerun", "job.pickle"], "Type infer rerun"),
+        (["--experimental-rerun="], "Type infer rerun"),
+        (["--multi", "--cfg=job"], "-m and --cfg"),
+        (["-r", "--cfg=job"], "--run and --cfg do not go together"),
+        (["--run", "--multirun"], "--run and --multirun do not go together"),
+        (["--resolve"], "Type --cfg job --resolve"),
+        (["--shell-completion"], "install=bash"),
+        (["-sc", "install=nosuch"], "install=bash"),
+        (["-sc", "query=bash"], "install=bash"),
     ],
 )
 def test_flags(words, says):
     assert says in _refusal(lambda: _checked_flags(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("seed=range(1,inf)", "at most 10,000 jobs"),
+        ("seed=range(10001)", "at most 10,000 jobs"),
+        ("seed=range(1,2,0)", "must not be zero; range(1,4) is 1, 2, 3"),
+        ("seed=range(0,1,step=0)", "range(1,4) is 1, 2, 3"),
+        ("seed=range(5,1)", "that is no value"),
+        ("seed=range(200) worker=range(100)", "200 x 100 values"),
+        ("seed=range(10000000) worker=range(10000000)", "at most 10,000 jobs"),
+    ],
+)
+def test_sweeps_without_an_end(words, says):
+    """Listing all values first takes all memory."""
+    overrides = OverridesParser.create().parse_overrides(words.split())
+    assert says in _refusal(lambda: combine(overrides, SweepConfig()))
+
+
+@pytest.mark.parametrize("resume", ["", " "])
+def test_an_empty_name_of_a_search(resume):
+    assert "Type the folder of the search" in _refusal(lambda: SweepConfig(trials=3, resume=resume))
+
+
+def test_batches_of_no_jobs(launch_in, tmp_path):
+    finished = launch_in(tmp_path, "-m", "seed=0,1", "hydra.sweeper.max_batch_size=0")
+    assert finished.returncode == 2 and finished.stderr.count("\n") == 1 and "is not possible" in finished.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [("estimate", "sweep=M"), ("diff", "--config", "M=1", "hydra.mode=MULTIRUN")])
+def test_a_sweep_where_one_run_is_wanted(capsys, words):
+    assert "makes a sweep of several runs" in _told(capsys, *words)
 
 
 @pytest.mark.parametrize("part", ["nosuch", "K"])
@@ -324,3 +380,34 @@ def test_images_that_became_black_and_white(launch_in, tmp_path, method):
     assert finished.returncode == 1 and finished.stderr.count("\n") == 1, finished.stderr
     assert "black or white" in finished.stderr and "method.lr (now 1e+09)" in finished.stderr
     assert not list(Path(tmp_path, "outputs").glob("distilled/*"))
+
+
+def test_a_run_by_its_path_from_elsewhere(tmp_path, monkeypatch):
+    """Its artefacts are not below the ``outputs`` of this folder."""
+    run = tmp_path / "a b" / "outputs" / "runs" / "x"
+    run.mkdir(parents=True)
+    (tmp_path / "a b" / "outputs" / ".locks").mkdir()
+    (tmp_path / "elsewhere" / "outputs" / "runs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert "there is no folder outputs" in _refusal(lambda: require_store(run, Path("outputs")))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert f"Type --outputs '{run.parents[1]}'" in _refusal(lambda: require_store(run, Path("outputs")))
+    Path("outputs/runs/x").symlink_to(run)
+    require_store(Path("outputs/runs/x"), Path("outputs"))
+    require_store(run, run.parents[1])
+
+
+@pytest.mark.parametrize("place", ["x/..", "file", "dangling", "pipe"])
+def test_places_where_no_new_folder_can_be_made(tmp_path, place):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(tmp_path.rglob("*"))
+
+    def write() -> None:
+        with new_folder(tmp_path / place):
+            pass
+
+    assert "Give a new folder: --to FOLDER" in _refusal(write)
+    assert sorted(tmp_path.rglob("*")) == before

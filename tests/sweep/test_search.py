@@ -1,6 +1,7 @@
 """Searches: a space of settings, a study that goes on where it was, and jobs that are ended early."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,8 +110,9 @@ def test_skipped_jobs_end_a_search(folder, search):
 
 def test_a_resumed_search_keeps_its_jobs(folder, search):
     next(search().batches())
+    read_sweep(folder).write_removed(folder, "0-a")
     record = record_of_search(folder, SweepRecord(space_of().in_words, []))
-    assert [job.number for job in record.jobs] == [0]
+    assert [job.number for job in record.jobs] == [0] and record.removed == ["0-a"]
 
 
 @pytest.mark.parametrize("words", ["ipc=4 " + WORDS[6:], WORDS.replace("K=1,3", "K=1,5"), f"{WORDS} note=x"])
@@ -135,6 +137,29 @@ def test_a_study_of_another_program_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"study\.db is no study of ours") as refusal:
         begin(tmp_path, space_of(), seed=0)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "space", [{"x": 1}, {"ranges": [1], "fixed": 7}, {"ranges": {"a\nb": "1"}, "fixed": []}, [1], "x"]
+)
+def test_a_study_of_our_name_by_others_is_refused(tmp_path, space):
+    import optuna
+
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="infer")
+    study.set_user_attr("space", space)
+    with pytest.raises(UsageError, match=r"study\.db is the study of another search") as refusal:
+        begin(tmp_path, space_of(), seed=0)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_study_that_is_in_use_is_not_to_be_taken_away(folder, monkeypatch):
+    def load(folder: Path) -> None:
+        raise sqlite3.OperationalError("(sqlite3.OperationalError) database is locked")
+
+    monkeypatch.setattr("infer.sweep.search.study_of", load)
+    with pytest.raises(UsageError, match="another search is at work on it") as refusal:
+        begin(folder, space_of(), seed=0)
+    assert "Take it away" not in str(refusal.value)
 
 
 def test_a_folder_without_a_search_is_refused(tmp_path):

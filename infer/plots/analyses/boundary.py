@@ -66,7 +66,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     if _of_students(facts):
         found = [
             f"{panel['network']} trained on {panel['name']} with {panel['labels']} labels is right in "
-            + score.format("")
+            f"{score.format('')}"
             for panel, score in zip(facts["panels"], scores, strict=True)
         ]
         return f"On {facts['images']} images of {classes}, {', and '.join(found)}."
