@@ -13,17 +13,18 @@ _COLUMNS = ("stage", "to make", "time", "disk", "peak memory", "time is")
 def line_of(cost: RunCost, processes: int = 1) -> str:
     """The line at the start of a run: about 40 s: squeeze 20 s, generate 8 s, ... (from 12 records).
 
-    With several ``processes``: about 20 s: 2 processes share squeeze 20 s, ...
+    With several ``processes``: about 27 s: 2 processes share squeeze 20 s, ...
     """
     if not cost.stages:
         return "nothing to make: everything is there"
     parts = ", ".join(f"{stage.stage.value} {_time(stage)}" for stage in cost.stages)
     if processes > 1:
         parts = f"{processes} processes share {parts}"
-    if cost.seconds is None:
+    seconds = cost.seconds_of(processes)
+    if seconds is None:
         return f"time: {parts}; infer estimate with the same words knows more"
     source = in_words(rate for stage in cost.stages for rate in stage.rates)
-    return f"about {duration(cost.seconds / processes)}: {parts} ({source})"
+    return f"about {duration(seconds)}: {parts} ({source})"
 
 
 def table_of(cost: RunCost) -> Section:

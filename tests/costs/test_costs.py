@@ -12,7 +12,7 @@ from helpers.small_run import SMALL_RUN
 from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
-from infer.costs import as_data, estimate, line_of, memory, table_of, timing
+from infer.costs import RunCost, StageCost, as_data, estimate, line_of, memory, table_of, timing
 from infer.costs.memory import peak_bytes
 from infer.costs.rate import Rate, in_words
 from infer.environment import peak_memory_bytes
@@ -221,6 +221,14 @@ def test_real_steps_are_timed_for_every_way_and_network():
         for precision in ("fp32", "bf16"):
             passes = replace(NET, how=how, precision=precision)
             assert 0 < timing._seconds_per_image(passes, torch.device("cpu"), 3, 0.0) < 1
+
+
+def test_processes_share_all_but_the_report():
+    stages = [StageCost(Stage.squeeze, 1, 30.0), StageCost(Stage.report, 1, 5.0)]
+    cost = RunCost(stages, {}, {})
+    assert cost.seconds_of(1) == cost.seconds == 35
+    assert 5 + 30 / 2 < cost.seconds_of(2) < 35 and cost.seconds_of(4) < cost.seconds_of(2)
+    assert RunCost([*stages, StageCost(Stage.evaluate, 1, None)], {}, {}).seconds_of(2) is None
 
 
 def test_timing_leaves_the_random_numbers_alone():
