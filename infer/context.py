@@ -123,11 +123,11 @@ class Context:
         return "bf16" if trains_faster_in_bf16(arch, self.data.image_size) else "fp32"
 
     @property
-    def precisions(self) -> tuple[str, str]:
-        """Arithmetic of the teachers' trainings and of the students', several joined by ``+``."""
+    def precisions(self) -> tuple[set[Precision], set[Precision]]:
+        """Arithmetic of the teachers' trainings and of the students'."""
         teachers = map(self.teacher_precision, self.config.ensemble)
         students = map(self.student_precision, self.config.student.archs)
-        return "+".join(sorted({*teachers})), "+".join(sorted({*students}))
+        return {*teachers}, {*students}
 
     def obtain(self, artefact: Artefact, wait: bool = True) -> dict[str, Any]:
         """The record of ``artefact``, which is made now if it is absent and its stage was requested.

@@ -71,6 +71,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def keep_large_blocks() -> bool:
     """Make glibc keep large blocks that are freed, for the rest of the process; False where the C library is another.
 

@@ -12,15 +12,13 @@ from yaml import MarkedYAMLError, YAMLError
 
 from infer.cluster import optional_packages
 from infer.config import Config
-from infer.config.presets import conf_folder
+from infer.config.presets import OF_WHOLE_CONFIG, conf_folder, several_choices
 from infer.words import hydra_quoted, launch_command, shell_line, visible
 
 FOREIGN = (HydraException, OmegaConfBaseException, YAMLError)
 """Errors that ``explain`` translates."""
 _SEE_ALL = "All settings and choices: python launch.py --help"
 _IN_FILE = re.compile(r"In '([^']+)': ConfigKeyError raised while composing config:\s+Key '([^']+)' not in")
-_OF_ROOT = ("user", "experiment", "sweep", "variant")
-"""Groups whose files set keys of the whole config."""
 
 
 def explain(error: Exception) -> str:
@@ -31,12 +29,11 @@ def explain(error: Exception) -> str:
     if isinstance(error, YAMLError):
         return _yaml(error)
     if found := re.search(r"resolving interpolation '\w+_\$\{(\w+)\}'|In 'schema/(\w+)/\w+': V.*\s+Merge error", text):
-        group = found[1] or found[2]
-        return f"{group} takes one choice, and several were given. Type -m {group}=a,b for a run of each"
+        return several_choices(found[1] or found[2])
     if found := _IN_FILE.search(text):
         return _unknown_key_in_file(found[1], found[2], error)
     if found := re.search(
-        rf"In '((?:{'|'.join(_OF_ROOT)})/.+)': Could not (?:find|override) '\w+/([^/@']+)[/@'](\S*)'", text
+        rf"In '((?:{'|'.join(OF_WHOLE_CONFIG)})/.+)': Could not (?:find|override) '\w+/([^/@']+)[/@'](\S*)'", text
     ):
         return _relative_group(f"{found[1]}.yaml", found[2], found[3])
     if found := re.search(r"Could not override '([^']+)'", text):
@@ -142,7 +139,7 @@ def _yaml(error: YAMLError) -> str:
 def _unknown_key_in_file(file: str, key: str, error: Exception) -> str:
     group = file.partition("/")[0]
     settings = {"hydra", *(field.name for field in fields(Config))}
-    if group in _OF_ROOT and (key in (group, "global") or (group == "sweep" and key in settings)):
+    if group in OF_WHOLE_CONFIG and (key in (group, "global") or (group == "sweep" and key in settings)):
         return _no_package(f"{file}.yaml")
     whole_key = re.search(r"full_key: (\S+)", f"{error}\n{error.__cause__}")
     return f"{file}.yaml: {_unknown_key(whole_key[1] if whole_key else key, error)}"
@@ -156,7 +153,7 @@ def _no_package(file: str) -> str:
 
 
 def _unknown_key(key: str, error: Exception) -> str:
-    if found := re.search(rf"@({'|'.join(_OF_ROOT)})\.", key):
+    if found := re.search(rf"@({'|'.join(OF_WHOLE_CONFIG)})\.", key):
         file = re.search(rf"In '({found[1]}/[^']+)'", str(error))
         return _no_package(f"{file[1]}.yaml" if file else f"the file of {found[1]}=")
     owner = getattr(error.__cause__, "object_type", None) or (Config if "." not in key else None)

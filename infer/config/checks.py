@@ -12,7 +12,12 @@ _MOST_UPDATES = 10_000_000
 def require(condition: bool, key: str, given: object, allowed: str) -> None:
     """Raise UsageError naming ``key``, the value given and what is allowed, unless ``condition`` holds."""
     if not condition:
-        raise UsageError(f"{key}={_typed(given)} is not possible: {allowed}")
+        raise impossible(key, given, allowed)
+
+
+def impossible(key: str, given: object, allowed: str) -> UsageError:
+    """The error of a value ``given`` to ``key``, which says what is allowed."""
+    return UsageError(f"{key}={_typed(given)} is not possible: {allowed}")
 
 
 def require_at_least(minimum: float, key: str, given: float | None) -> None:

@@ -17,8 +17,8 @@ _GROUP_OF_PART = {"families": SETTINGS, "exceptions": EXCEPTIONS}
 VARIANT = "variant"
 """Config group of changes to a whole run."""
 _VARIANTS_FILE = "variants.yaml"
-_OF_ROOT = {"user", "experiment", "sweep", VARIANT}
-"""Groups of which several choices may go together: they change the whole config."""
+OF_WHOLE_CONFIG = ("user", "experiment", "sweep", VARIANT)
+"""Groups whose files set keys of the whole config; several of their choices may go together."""
 
 
 def conf_folder() -> Path:
@@ -36,8 +36,13 @@ def check_choices(words: Iterable[str]) -> None:
             raise UsageError(
                 f"{group}=null is no choice. Leave it out, or type {group}=<choice>: python launch.py --help"
             )
-        if group in groups - _OF_ROOT and value.startswith("[") and "," in value:
-            raise UsageError(f"{group} takes one choice, and several were given. Type -m {group}=a,b for a run of each")
+        if group in groups.difference(OF_WHOLE_CONFIG) and value.startswith("[") and "," in value:
+            raise UsageError(several_choices(group))
+
+
+def several_choices(group: str) -> str:
+    """The message where a config group that takes one choice was given several."""
+    return f"{group} takes one choice, and several were given. Type -m {group}=a,b for a run of each"
 
 
 def check_own_presets(folder: Path) -> None:

@@ -153,10 +153,7 @@ def _rates(context: Context, artefacts: Sequence[Artefact], works: Mapping[str, 
     for artefact in artefacts:
         wanted.setdefault(artefact.kind, set()).add(works[artefact.signature].kind)
     rates = recorded_rates(context.store.root, wanted, described["device"], described["threads"])
-    unknown: dict[str, list[Work]] = {}
-    for work in works.values():
-        if work.kind not in rates:
-            unknown.setdefault(work.kind, []).append(work)
+    unknown = _by_kind(work for work in works.values() if work.kind not in rates)
     machine: dict[str, Any] = {key: described[key] for key in ("device", "threads")}
     stopwatch = _Stopwatch(Timings(context.store.root / _TIMINGS, machine, context.device), hasty)
     for kind, several in sorted(unknown.items(), key=lambda item: -sum(work.units for work in item[1])):
@@ -167,10 +164,14 @@ def _rates(context: Context, artefacts: Sequence[Artefact], works: Mapping[str, 
 
 
 def _rates_elsewhere(elsewhere: Elsewhere, works: Iterable[Work]) -> dict[str, Rate]:
-    by_kind: dict[str, list[Work]] = {}
+    return {kind: _assumed(several) or elsewhere.rate(several) for kind, several in _by_kind(works).items()}
+
+
+def _by_kind(works: Iterable[Work]) -> dict[str, list[Work]]:
+    found: dict[str, list[Work]] = {}
     for work in works:
-        by_kind.setdefault(work.kind, []).append(work)
-    return {kind: _assumed(several) or elsewhere.rate(several) for kind, several in by_kind.items()}
+        found.setdefault(work.kind, []).append(work)
+    return found
 
 
 def _assumed(works: Sequence[Work]) -> Rate | None:

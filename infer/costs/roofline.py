@@ -64,13 +64,14 @@ class Elsewhere:
 
         Raises UsageError where there are more of them than images to share in a training, as a run does.
         """
-        for passes in (passes for work in works for passes in work.passes):
-            if passes.how is Pass.train and passes.images and passes.at_once < self.count:
+        all_passes = [passes for work in works for passes in work.passes if passes.images]
+        for passes in all_passes:
+            if passes.how is Pass.train and passes.at_once < self.count:
                 raise UsageError(
                     f"--devices {self.count} cannot share the {passes.at_once} images that pass {passes.arch} "
                     f"together. Type --devices {passes.at_once} or fewer, or a larger batch_size"
                 )
-        seconds = sum(p.images * _seconds_per_image(self.share(p), self.device) for work in works for p in work.passes)
+        seconds = sum(passes.images * _seconds_per_image(self.share(passes), self.device) for passes in all_passes)
         return Rate(seconds / self.count / sum(work.units for work in works), "assumed")
 
     @property

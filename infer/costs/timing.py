@@ -78,7 +78,8 @@ class Timings:
                 return None
             while small.at_once > 2 and not self._fits(small):
                 small = replace(small, at_once=small.at_once // 2)
-            per_image = _seconds_per_image(small, self._device, *((1, 0.0) if hasty else (_STEPS, _LEAST_S)))
+            enough = (1, 0.0) if hasty else (_STEPS, _LEAST_S)
+            per_image = _seconds_per_image(small, self._device, *enough)
             foretold = per_image * passes.at_once * (_STEPS + 1)
             is_long = foretold > most_seconds - (time.perf_counter() - started)
             if is_long or not self._fits(passes):

@@ -8,6 +8,7 @@ from infer.evaluation.comparison import Evaluation
 from infer.files import canonical_json
 from infer.pipeline.inventory import COLUMNS, Inventory
 from infer.pipeline.plan import ArtefactPlan, with_report
+from infer.records.machines import joined
 from infer.tables import or_dash
 
 _SMALL_BATCH = 8
@@ -44,7 +45,7 @@ def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan
 
 def _precisions(context: Context) -> str:
     """Arithmetic of the trainings, told apart where that of students is another."""
-    teachers, students = context.precisions
+    teachers, students = map(joined, context.precisions)
     return teachers if teachers == students else f"teachers {teachers}, students {students}"
 
 

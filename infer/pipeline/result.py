@@ -15,7 +15,7 @@ from infer.files import write_sealed
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
 from infer.pipeline.pruning import Pruned
-from infer.records.machines import machine_of
+from infer.records.machines import joined, machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
 from infer.records.runs import BLANK_RECORD, DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, SKIPPED
 from infer.records.statistics import summarise
@@ -78,8 +78,8 @@ class RunResult:
 
     def add_environment(self, context: Context) -> None:
         """Add device, precision, threads, versions and commit."""
-        precisions = {precision for several in context.precisions for precision in several.split("+")}
-        described = environment.describe(context.device) | {"precision": "+".join(sorted(precisions))}
+        teachers, students = context.precisions
+        described = environment.describe(context.device) | {"precision": joined(teachers | students)}
         self._update(environment=self.content["environment"] | described)
 
     def add_plan(self, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infer.errors import UsageError
 from infer.records.names import LOCKS, RESULT, RUNS, SWEEPS
-from infer.records.runs import DONE, Run, find_runs, is_sweep, sweep_jobs
+from infer.records.runs import DONE, Run, find_runs, is_sweep, require_there, sweep_jobs
 from infer.words import shell_line
 
 _MOST_NAMED = 8
@@ -37,8 +37,7 @@ def require_store(folder: Path, outputs: Path) -> None:
 
     A run is also named by a path, from anywhere; its artefacts lie below the ``outputs`` that it lies in.
     """
-    if not outputs.is_dir():
-        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+    require_there(outputs)
     here = Path(os.path.abspath(folder))  # not where a link leads: runs may lie on another disk
     if Path(os.path.abspath(outputs)) in here.parents:
         return

@@ -4,7 +4,7 @@ One seed gives the same bits on one kind of processor with one number of threads
 on their order, which threads and devices decide. What was reused from the store may have been made on another machine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from infer.records.runs import Run
@@ -24,8 +24,8 @@ def computed_with(run: Run) -> dict[str, str]:
         return {}
     machines = environment.get("computed_on") or [machine_of(environment)]
     found = {
-        "device": _joined([machine["device"]["name"] for machine in machines]),
-        "threads": _joined([machine["threads"] for machine in machines]),
+        "device": joined([machine["device"]["name"] for machine in machines]),
+        "threads": joined([machine["threads"] for machine in machines]),
     }
     return found | {key: environment[key] for key in ("precision",) if key in environment}
 
@@ -37,5 +37,6 @@ def differing(runs: Sequence[Run]) -> dict[str, list[str | None]]:
     return {key: values for key, values in columns.items() if len({*values} - {None}) > 1}
 
 
-def _joined(values: Sequence[Any]) -> str:
+def joined(values: Iterable[Any]) -> str:
+    """Several values of a run in one word: ``bf16+fp32``."""
     return "+".join(str(value) for value in sorted(set(values)))

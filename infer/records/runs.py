@@ -300,9 +300,14 @@ def _read_if_whole(path: Path, of_shape: Mapping[str, shape.Check]) -> dict[str,
     return content
 
 
-def _require_folder(outputs: Path) -> None:
+def require_there(outputs: Path) -> None:
+    """Raise UsageError unless there is a folder ``outputs``."""
     if not outputs.is_dir():
         raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
+
+
+def _require_folder(outputs: Path) -> None:
+    require_there(outputs)
     is_inside = outputs.name in (RUNS, SWEEPS) and not any((outputs / name).is_dir() for name in (RUNS, SWEEPS))
     if is_inside and any(outputs.glob(f"*/{RESULT}" if outputs.name == RUNS else f"*/{SWEEP}")):
         raise UsageError(f"{outputs} lies inside the folder to give. Type --outputs {outputs.parent}")

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from infer.config.checks import require
+from infer.config.checks import impossible, require
 from infer.config.sweep import SweepConfig
 from infer.errors import UsageError
 from infer.sweep.exclusions import Exclusion
@@ -65,21 +65,20 @@ def combine(overrides: Sequence[Override], settings: SweepConfig) -> Combination
 
 def values_of(override: Override) -> list[str]:
     """The values of a sweep over one setting, as words; raises UsageError where there are none, or no end of them."""
-    typed = str(override.input_line).partition("=")[2]
+    key, typed = override.get_key_element(), str(override.input_line).partition("=")[2]
     try:
         values = list(itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1))
     except ValueError as error:  # of range
-        values = []
-        require(False, override.get_key_element(), typed, f"{error}; range(1,4) is 1, 2, 3")
-    require(bool(values), override.get_key_element(), typed, "that is no value; range(1,4) is 1, 2, 3")
-    require(len(values) <= MOST_JOBS, override.get_key_element(), typed, _TOO_MANY)
+        raise impossible(key, typed, f"{error}; range(1,4) is 1, 2, 3") from error
+    require(bool(values), key, typed, "that is no value; range(1,4) is 1, 2, 3")
+    require(len(values) <= MOST_JOBS, key, typed, _TOO_MANY)
     return values
 
 
 def _require_not_too_many(axes: Sequence[Sequence[Words]]) -> None:
     """Raise UsageError before more combinations are listed than anybody waits for."""
-    counts = " x ".join(str(len(axis)) for axis in axes if len(axis) > 1)
     if math.prod(map(len, axes)) > MOST_JOBS:
+        counts = " x ".join(str(len(axis)) for axis in axes if len(axis) > 1)
         raise UsageError(f"{counts} values are more combinations than can be jobs: {_TOO_MANY}")
 
 

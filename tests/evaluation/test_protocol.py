@@ -95,7 +95,7 @@ def test_a_cpu_with_bf16_uses_it_for_networks_that_gain(make_context, size, word
     context = replace(context, precision="by_network", data=replace(context.data, image_size=size))
     found = [Teacher(context, arch) for arch in context.config.ensemble]
     assert [teacher.settings["precision"] for teacher in found] == teachers
-    assert context.precisions == ("+".join(sorted({*teachers})), students)
+    assert context.precisions == ({*teachers}, {students})
     assert {student.precision for student in main_evaluation(context).all_students} == {students}
 
 
