@@ -17,7 +17,7 @@ from infer.costs.rate import Rate
 from infer.costs.roofline import Elsewhere
 from infer.costs.timing import Timings
 from infer.data.on_demand import OnDemand
-from infer.environment import describe, peak_memory_bytes
+from infer.environment import describe, peak_memory_bytes, threads
 from infer.records.names import CACHE
 from infer.store import Artefact
 from infer.work import Passes, Work
@@ -100,7 +100,8 @@ def estimate(
     if elsewhere:
         rates = _rates_elsewhere(elsewhere, works.values())
     else:
-        rates = _rates(context, [artefact for artefacts in left.values() for artefact in artefacts], works, hasty)
+        with threads(context.threads):  # those that the work will have: times differ, and records say with how many
+            rates = _rates(context, [artefact for artefacts in left.values() for artefact in artefacts], works, hasty)
     stages = []
     for stage, artefacts in left.items():
         if artefacts:

@@ -38,7 +38,7 @@ class DynamicLabels(Labels):
         return {f"teacher/{number}": teacher for number, teacher in enumerate(self._teachers)}
 
     def passes(self, plan: Plan) -> list[Passes]:
-        return self._ensemble.passes(plan.samples_seen, plan.part_size)
+        return self._ensemble.passes(plan.samples_seen, plan.largest_part)
 
     def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
         teachers_logits = self._ensemble.labeller(normalisation)

@@ -116,7 +116,7 @@ class TeachersFkdChunk(FkdChunk):
 
     @property
     def work(self) -> Work:
-        return Work(self._ensemble.passes(self._images_shown, self._plan.part_size))
+        return Work(self._ensemble.passes(self._images_shown, self._plan.largest_part))
 
     def labelled_epochs(self, on_images: Callable[[int], None]) -> Iterator[list[FkdBatch]]:
         images = self._images.images().to(self._context.device)

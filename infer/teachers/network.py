@@ -125,7 +125,7 @@ class TrainedNetwork(Artefact):
     def passes(self, plan: Plan) -> list[Passes]:
         """Passes of ``train`` with ``plan``."""
         samples, tests = plan.samples_seen, plan.num_tests * self._num_test_images
-        train = self._context.passes(Pass.train, self.arch, samples, plan.part_size, self.precision)
+        train = self._context.passes(Pass.train, self.arch, samples, plan.largest_part, self.precision)
         return [train, self._context.passes(Pass.forward, self.arch, tests, self._tested_together, self.precision)]
 
     def test_passes(self) -> list[Passes]:

@@ -45,6 +45,11 @@ class Plan:
         return self.settings.batch_size // self.settings.accumulate
 
     @property
+    def largest_part(self) -> int:
+        """Images that go through the network together at most: ``part_size``, but of a smaller set all."""
+        return min(self.part_size, self.num_images)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Updates in a whole epoch."""
         return math.ceil(self.num_images / self.settings.batch_size)

@@ -15,7 +15,7 @@ from infer.context import Context
 from infer.costs import RunCost, StageCost, as_data, estimate, line_of, memory, table_of, timing
 from infer.costs.memory import peak_bytes
 from infer.costs.rate import Rate, in_words
-from infer.environment import peak_memory_bytes
+from infer.environment import peak_memory_bytes, threads
 from infer.models import build
 from infer.pipeline.plan import by_stage, plan_evaluations, with_report
 from infer.pipeline.prepare import prepare
@@ -101,6 +101,15 @@ def test_the_same_work_again_takes_as_long_as_the_records_say(context_in, made, 
     for stage in MAKING:
         assert took[stage] / 2 - 0.1 < seconds[stage] < 2 * took[stage] + 0.6, stage
     assert cost.seconds == pytest.approx(sum(seconds.values()))
+
+
+def test_records_are_those_of_the_threads_that_the_work_will_have(context_in, made, no_timing):
+    """Small images are computed with one thread, however many the process has."""
+    with threads(2):
+        context = context_in(made[0], "seed=1", "stages=[squeeze]")
+        (stage,) = estimate(context, plan_of(context)).stages
+        assert context.threads == 1 and "record" in in_words(stage.rates)
+        assert torch.get_num_threads() == 2
 
 
 def test_twice_the_work_takes_twice_as_long(context_in, made, no_timing):

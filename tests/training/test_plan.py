@@ -127,3 +127,11 @@ def test_tests_can_wait_for_the_last_fifth():
     assert [epoch + 1 for epoch in range(300) if plan.is_tested(epoch)] == [250, 260, 270, 280, 290, 300]
     replaced = Plan(Training(epochs=300, test_every=10, test_from=0.8), num_images=150, steps=90)
     assert [epoch + 1 for epoch in range(30) if replaced.is_tested(epoch)] == [25, 26, 27, 28, 29, 30]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "accumulate", "together"),
+    [(20, 64, 1, 20), (100, 64, 1, 64), (100, 64, 4, 16), (65, 64, 1, 64)],
+)
+def test_no_more_images_pass_together_than_there_are(images, batch, accumulate, together):
+    assert Plan(Training(epochs=1, batch_size=batch, accumulate=accumulate), images).largest_part == together
