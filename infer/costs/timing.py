@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -30,10 +29,11 @@ from infer.training.scoring import predict_logits
 from infer.work import Pass, Passes
 
 _STEPS = 3
-"""Steps that are timed at least, after one that is not counted; the median of all is taken."""
-_MOST_STEPS = 60
+"""Steps that are timed at least, after one that is not counted; the first quartile of all is taken: what disturbs a
+machine for a moment makes steps longer, never shorter."""
+_MOST_STEPS = 100
 """Steps that are timed at most."""
-_LEAST_S, _LEAST_IN_HASTE_S = 0.3, 0.03
+_LEAST_S, _LEAST_IN_HASTE_S = 0.5, 0.03
 """Time before which further steps are timed: those of small networks take milliseconds, which vary."""
 _BATCHES = 4
 """Batches of images that steps are taken on, again and again."""
@@ -116,7 +116,7 @@ class _Enough(Exception):
 
 
 def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, least_s: float) -> float:
-    """Median of at least ``least_steps`` steps of ``passes`` and ``least_s`` seconds, after one that is not counted."""
+    """First quartile of at least ``least_steps`` steps of ``passes`` and ``least_s`` seconds, after one not counted."""
     moments: list[float] = []
 
     def on_step(done: int) -> None:
@@ -133,7 +133,8 @@ def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, l
             _LOOPS[passes.how](network, passes, device, on_step)
         except _Enough:
             pass
-    return statistics.median(later - earlier for earlier, later in itertools.pairwise(moments)) / passes.at_once
+    steps = sorted(later - earlier for earlier, later in itertools.pairwise(moments))
+    return steps[len(steps) // 4] / passes.at_once
 
 
 def _train(network: nn.Module, passes: Passes, device: torch.device, on_step: Callable[[int], None]) -> None:
