@@ -22,7 +22,7 @@ def trains_faster_in_bf16(arch: str, image_size: int) -> bool:
         resnet8, 14, 20: 1.41, 1.51, 1.51   convnet4 at 64x64: 1.49
         mobilenetv2 1.60                    shufflenet_g2 1.27         efficientnet_b0 0.53
 
-    By the clock, with two threads and nothing beside (``tests/benchmarks/training.py``): resnet18 1.84, mobilenetv2 1.03,
+    By the clock, two threads and nothing beside (``tests/benchmarks/training.py``): resnet18 1.84, mobilenetv2 1.03,
     shufflenet_g2 1.25, efficientnet_b0 0.50, convnet3_w128_batchnorm 1.74.
 
     Other depths and widths go with their family. What was not measured, all networks of timm and torchvision among
