@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from infer.config.checks import require, require_distinct
+from infer.config.checks import require, require_at_least, require_distinct, require_fraction
 from infer.config.training import Training
+
+_GROWTH = ("start_size", "grow_from", "full_size_from")
 
 
 @dataclass
@@ -21,6 +23,12 @@ class TeachersConfig(Training):
     names the normalisation that they were trained with."""
     published: bool = False
     """The recipe is a published one: on a CPU ``precision=auto`` is then fp32, as in its code."""
+    start_size: int | None = None
+    """Height and width in pixels of the images that a training begins with; null: their own size (``Growth``)."""
+    grow_from: float = 0.5
+    """Share of the epochs after which images begin to grow from ``start_size``."""
+    full_size_from: float = 0.8
+    """Share of the epochs after which they have their own size."""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
     """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance; of two classes 75) or
     null (off)."""
@@ -40,9 +48,23 @@ class TeachersConfig(Training):
             self.checkpoints,
             "give a file for an architecture, e.g. 'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'",
         )
+        require_at_least(4, "teachers.start_size", self.start_size)
+        for key in ("grow_from", "full_size_from"):
+            require_fraction(f"teachers.{key}", getattr(self, key))
+        require(
+            self.grow_from < self.full_size_from,
+            f"teachers.grow_from={self.grow_from:g} together with teachers.full_size_from",
+            f"{self.full_size_from:g}",
+            "images grow from the first share of the epochs to the second, which must be larger",
+        )
         is_percentage = type(self.min_top1) in (int, float) and 0 <= self.min_top1 <= 100
         allowed = "give a percentage from 0 to 100, auto or null"
         require(is_percentage or self.min_top1 in ("auto", None), "teachers.min_top1", self.min_top1, allowed)
+
+    def recipe(self) -> dict[str, Any]:
+        """As ``Training.recipe``, with the growth of the images."""
+        growth = {key: getattr(self, key) for key in _GROWTH} if self.start_size is not None else {}
+        return super().recipe() | growth
 
     def checkpoint_of(self, arch: str) -> str | None:
         """The entry of ``checkpoints`` for ``arch``; None: it is trained."""

@@ -1,6 +1,7 @@
 """Checks before the work: the tracker can start, networks can be built, weights fit, and the artefacts of stages that
 will not run exist."""
 
+import torch
 from torch import nn
 
 from infer.analyses.outputs import NO_FEATURES
@@ -23,6 +24,7 @@ def check(context: Context, plan: ArtefactPlan) -> None:
     check_tracker(context.config.tracker)
     _check_networks(context)
     _check_weights(context, plan.get(Stage.squeeze, []))
+    _check_growth(context, plan.get(Stage.squeeze, []))
     _check_ranks(context, plan)
     for stage in context.config.stages:
         for artefact in plan.get(stage, []):
@@ -66,6 +68,29 @@ def _check_weights(context: Context, teachers: list[Artefact]) -> None:
     for teacher in teachers:
         if isinstance(teacher, Teacher) and teacher.weights and not context.store.exists(teacher):
             teacher.fitted(teacher.weights, _outline(context, teacher.arch))
+
+
+def _check_growth(context: Context, teachers: list[Artefact]) -> None:
+    """Refuse images that are to begin larger than they are, or smaller than a network can take."""
+    size, start = context.data.image_size, context.config.teachers.start_size
+    if start is None:
+        return
+    if start > size:
+        raise UsageError(
+            f"teachers.start_size={start} is larger than the images, {size}x{size} pixels: type null or less"
+        )
+    for teacher in teachers:
+        if not isinstance(teacher, Teacher) or teacher.weights or context.store.exists(teacher):
+            continue
+        network = _outline(context, teacher.arch)
+        for smaller in sorted(set(teacher.plan.sizes(size)) - {size}):
+            try:
+                network(torch.empty(2, 3, smaller, smaller, device="meta"))
+            except (RuntimeError, ValueError, AssertionError) as error:
+                raise UsageError(
+                    f"teachers.start_size={start} is not possible: {teacher.arch}, built for {size}x{size} pixels, "
+                    f"cannot take {smaller}x{smaller}. Type teachers.start_size=null, or other teachers.archs"
+                ) from error
 
 
 def _check_ranks(context: Context, plan: ArtefactPlan) -> None:

@@ -124,7 +124,8 @@ class TrainedNetwork(Artefact):
 
     def passes(self, plan: Plan) -> list[Passes]:
         """Passes of ``train`` with ``plan``."""
-        samples, tests = plan.samples_seen, plan.num_tests * self._num_test_images
+        samples = plan.whole_images_seen(self._context.data.image_size)
+        tests = plan.num_tests * self._num_test_images
         train = self._context.passes(Pass.train, self.arch, samples, plan.largest_part, self.precision)
         return [train, self._context.passes(Pass.forward, self.arch, tests, self._tested_together, self.precision)]
 

@@ -15,6 +15,7 @@ from infer.models.pretrained import Weights, weights_for
 from infer.normalisation import Normalisation
 from infer.store import Workspace
 from infer.teachers.network import TrainedNetwork
+from infer.training.growth import Growth
 from infer.training.images import Images, LabelledImages
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
@@ -81,7 +82,11 @@ class Teacher(TrainedNetwork):
     @property
     def plan(self) -> Plan:
         """Length and batches of its training, if it is trained."""
-        return Plan(self._context.config.teachers, num_images=sum(self._context.data.train_counts))
+        settings = self._context.config.teachers
+        growth = None
+        if settings.start_size is not None:
+            growth = Growth(settings.start_size, settings.grow_from, settings.full_size_from)
+        return Plan(settings, num_images=sum(self._context.data.train_counts), growth=growth)
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         return self._train(workspace) if self.weights is None else self._read(self.weights, workspace)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from infer.config.training import Crop
 from infer.data.on_demand import OnDemand
@@ -27,7 +28,8 @@ class Batch:
     """Images of one update of the weights, or a part of them."""
 
     images: Tensor
-    """float32 [B, 3, H, W], normalised, augmented and mixed, channels_last."""
+    """float32 [B, 3, H, W], normalised, augmented and mixed, channels_last; smaller than their own size where images
+    grow."""
     index: Tensor
     """int64 [B]: each image's row in the training set."""
     partner: Tensor | None
@@ -188,7 +190,7 @@ class BatchSource:
         first = rows.start if isinstance(rows, slice) else 0
         index, images = draws.order[rows], self._augmented(draws, rows, canvas)
         if draws.partner is None:
-            return Batch(images, index, None, 1.0, epoch, first)
+            return Batch(self._as_in(epoch, images), index, None, 1.0, epoch, first)
         partner = draws.partner[rows] if partner is None else partner.to(index.device)
         weight = draws.weights[number]
         if draws.boxes is None:
@@ -196,7 +198,14 @@ class BatchSource:
         else:
             box = draws.boxes[number]
             images, weight = cut_and_paste(images, partner, box), share_kept(box, self._size)
-        return Batch(images, index, index[partner], weight, epoch, first)
+        return Batch(self._as_in(epoch, images), index, index[partner], weight, epoch, first)
+
+    def _as_in(self, epoch: int, images: Tensor) -> Tensor:
+        """``images`` at the size that they have in ``epoch``."""
+        size = self._plan.size_in(epoch, images.shape[-1])
+        return (
+            images if size == images.shape[-1] else interpolate(images, (size, size), mode="bilinear", antialias=True)
+        )
 
     def _augmented(self, draws: EpochDraws, rows: slice | Tensor, canvas: _Canvas) -> Tensor:
         """Cropped and flipped images, not mixed yet: float32, normalised."""

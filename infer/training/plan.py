@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infer.config.training import Crop, Schedule, ScheduleUnit, Training
+from infer.training.growth import Growth
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Plan:
     """Both parameters of the Beta distribution of mixing weights; None leaves images unmixed."""
     cutmix: bool = False
     """Mix by CutMix, a box of the partner, instead of MixUp."""
+    growth: Growth | None = None
+    """Sizes of images that grow; None: all epochs show their own size."""
 
     @property
     def batch_sizes(self) -> list[int]:
@@ -73,6 +76,22 @@ class Plan:
         """Images shown in the whole training, each time counted."""
         whole_epochs, rest = divmod(self.total_steps, self.steps_per_epoch)
         return whole_epochs * sum(self.batch_sizes) + sum(self.batch_sizes[:rest])
+
+    def size_in(self, epoch: int, size: int) -> int:
+        """Height and width of the images in ``epoch``, of whole ones of ``size`` x ``size`` pixels."""
+        return size if self.growth is None else self.growth.size_in(epoch, self.epochs, size)
+
+    def sizes(self, size: int) -> list[int]:
+        """``size_in`` each epoch."""
+        return [self.size_in(epoch, size) for epoch in range(self.epochs)]
+
+    def whole_images_seen(self, size: int) -> int:
+        """``samples_seen`` counted by their pixels: a smaller image is a part of a whole one of ``size`` x ``size``."""
+        if self.growth is None:
+            return self.samples_seen
+        batches = self.batch_sizes
+        shown = (sum(batches[: len(self.steps_of(epoch))]) for epoch in range(self.epochs))
+        return round(sum(count * side**2 for count, side in zip(shown, self.sizes(size), strict=True)) / size**2)
 
     def steps_of(self, epoch: int) -> range:
         """The updates that ``epoch`` makes."""
