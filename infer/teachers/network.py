@@ -95,8 +95,8 @@ class TrainedNetwork(Artefact):
         on from ``workspace.scratch``.
         """
         network = self.untrained(stream)
-        progress = self._context.progress
-        with self._context.meter(self, task, plan.samples_seen) as meter:
+        progress, size = self._context.progress, self._context.data.image_size
+        with self._context.meter(self, task, plan.whole_images(plan.samples_seen, size)) as meter:
 
             def on_epoch(row: dict[str, float]) -> None:
                 meter.advance_to(meter.done, f"loss {row['train_loss']:.3f}")
@@ -115,7 +115,7 @@ class TrainedNetwork(Artefact):
                 precision=self.precision,
                 checkpoint_dir=workspace.scratch,
                 seconds_between_checkpoints=self._context.config.seconds_between_checkpoints,
-                on_images=meter.advance_to,
+                on_images=lambda shown: meter.advance_to(plan.whole_images(shown, size)),
                 on_epoch=on_epoch,
                 testing=lambda split, images: _counting(progress.meter(f"{task}: {split}", images, "images")),
             )
@@ -124,7 +124,7 @@ class TrainedNetwork(Artefact):
 
     def passes(self, plan: Plan) -> list[Passes]:
         """Passes of ``train`` with ``plan``."""
-        samples = plan.whole_images_seen(self._context.data.image_size)
+        samples = plan.whole_images(plan.samples_seen, self._context.data.image_size)
         tests = plan.num_tests * self._num_test_images
         train = self._context.passes(Pass.train, self.arch, samples, plan.largest_part, self.precision)
         return [train, self._context.passes(Pass.forward, self.arch, tests, self._tested_together, self.precision)]

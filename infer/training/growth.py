@@ -11,7 +11,8 @@ class Growth:
     """Sizes of the images of a training, epoch by epoch.
 
     They stay at ``start_size`` over the share ``starts`` of the epochs, then grow evenly, and have their own size from
-    the share ``ends`` on. Source: MosaicML's Composer, ``ProgressiveResizing``, after Howard 2018 (fast.ai).
+    the share ``ends`` on, in the last epoch always. Source: MosaicML's Composer, ``ProgressiveResizing``, after
+    Howard 2018 (fast.ai).
     """
 
     start_size: int
@@ -22,7 +23,7 @@ class Growth:
     def size_in(self, epoch: int, epochs: int, size: int) -> int:
         """Height and width in ``epoch`` of ``epochs`` of images of ``size`` x ``size`` pixels."""
         passed = epoch / epochs
-        if passed >= self.ends:
+        if passed >= self.ends or epoch + 1 == epochs:
             return size
         share = max(0.0, passed - self.starts) / (self.ends - self.starts)
         grown = self.start_size + share * (size - self.start_size)

@@ -85,13 +85,16 @@ class Plan:
         """``size_in`` each epoch."""
         return [self.size_in(epoch, size) for epoch in range(self.epochs)]
 
-    def whole_images_seen(self, size: int) -> int:
-        """``samples_seen`` counted by their pixels: a smaller image is a part of a whole one of ``size`` x ``size``."""
+    def whole_images(self, shown: int, size: int) -> int:
+        """The first ``shown`` images of the training counted by their pixels, in images of ``size`` x ``size``: what
+        takes the time, where images grow."""
         if self.growth is None:
-            return self.samples_seen
-        batches = self.batch_sizes
-        shown = (sum(batches[: len(self.steps_of(epoch))]) for epoch in range(self.epochs))
-        return round(sum(count * side**2 for count, side in zip(shown, self.sizes(size), strict=True)) / size**2)
+            return shown
+        per_epoch, pixels = sum(self.batch_sizes), 0
+        for side in self.sizes(size):
+            pixels += min(shown, per_epoch) * side**2
+            shown = max(0, shown - per_epoch)
+        return round(pixels / size**2)
 
     def steps_of(self, epoch: int) -> range:
         """The updates that ``epoch`` makes."""

@@ -1,8 +1,11 @@
 """A setting that is out of range is refused in one line that names it."""
 
+from dataclasses import replace
+
 import pytest
 from omegaconf.errors import OmegaConfBaseException
 
+from infer.config.teachers import TeachersConfig
 from infer.config.training import Crop, Optimizer, Training
 from infer.errors import UsageError
 
@@ -85,6 +88,20 @@ def test_every_training_setting_is_part_of_the_recipe():
     when_used = Training(epochs=1, warmup=0.1, optimizer=Optimizer.sgd, **OTHER_VALUES).recipe()
     assert set(always) | set(OTHER_VALUES) | not_of_weights == set(Training.__dataclass_fields__)
     assert set(when_used) == set(always) | set(OTHER_VALUES)
+
+
+def test_growth_is_part_of_the_recipe_of_teachers_where_images_grow():
+    still = TeachersConfig(epochs=1, archs=["resnet18"])
+    assert still.recipe() == replace(still, grow_from=0.1).recipe() == Training(epochs=1).recipe()
+    growing = replace(still, start_size=16)
+    assert growing.recipe() == still.recipe() | {"start_size": 16, "grow_from": 0.5, "full_size_from": 0.8}
+
+
+def test_images_grow_from_a_share_of_the_epochs_to_a_later_one(resolved):
+    with pytest.raises(UsageError, match=r"teachers.grow_from=0.9 together with teachers.full_size_from=0.8"):
+        resolved("teachers.start_size=4", "teachers.grow_from=0.9")
+    with pytest.raises(UsageError, match=r"teachers.start_size=2 is not possible: it must be at least 4"):
+        resolved("teachers.start_size=2")
 
 
 def test_settings_without_effect_are_not_part_of_the_recipe():

@@ -2,8 +2,10 @@
 
 import pytest
 
+from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
-from infer.pipeline import announcement
+from infer.pipeline import announcement, preflight
+from infer.pipeline.plan import by_stage, plan_evaluations
 from infer.stages import report
 
 RANDOM = ("method=random", "K=null", "ipc=13", "M=1", "labeling=hard", "baselines=[]")
@@ -34,3 +36,16 @@ def test_other_labels_are_proposed_without_the_words_of_these(make_context, caps
     context.overrides = ["ipc=13", word, "seed=1"]
     report._print_next(context, has_set=False)
     assert "python launch.py ipc=13 seed=1 labeling=dynamic" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_images_that_grow_must_fit_the_networks_and_be_smaller_at_first(make_context):
+    def check(*words: str) -> None:
+        context = make_context(*RANDOM, "labeling=dynamic", *words)
+        preflight.check(context, by_stage(plan_evaluations(context, in_sweep=False)))
+
+    check("teachers.archs=[resnet8_w8]", "teachers.start_size=4")
+    check("teachers.archs=[convnet3_w32]", "teachers.start_size=8")
+    with pytest.raises(UsageError, match="start_size=4 is not possible: convnet3_w32, built for 8x8 pixels,"):
+        check("teachers.archs=[convnet3_w32]", "teachers.start_size=4")
+    with pytest.raises(UsageError, match="start_size=12 is larger than the images, 8x8 pixels"):
+        check("teachers.archs=[resnet8_w8]", "teachers.start_size=12")

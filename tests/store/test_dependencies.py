@@ -136,6 +136,9 @@ CHANGES = {
     "teachers.crop_ratio_max": [Change("1"), Change("1", ALL, given="teachers.crop=resized")],
     "teachers.test_from": [Change("0.5")],
     "teachers.test_every": [Change("1")],  # how often it is tested on the way; the weights and the last score stay
+    "teachers.start_size": [Change("4", ALL)],
+    "teachers.grow_from": [Change("0.1"), Change("0.1", ALL, given="teachers.start_size=4")],
+    "teachers.full_size_from": [Change("0.9"), Change("0.9", ALL, given="teachers.start_size=4")],
     "teachers.archs": [
         Change("[convnet3_w32_batchnorm,resnet8_w8,resnet14_w8]", STORED - UNITS, UNITS),
         Change("[convnet3_w32_batchnorm,resnet8_w8,resnet14_w8]", given="M=2"),

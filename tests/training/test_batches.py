@@ -1,5 +1,7 @@
 """Batches against a slow reference that augments one image at a time with torchvision."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torchvision.transforms.functional as F
@@ -8,6 +10,7 @@ from infer.config.training import Training
 from infer.normalisation import Normalisation
 from infer.training.batches import BatchSource
 from infer.training.draws import Draws, draw_epoch
+from infer.training.growth import Growth
 from infer.training.images import Images
 from infer.training.plan import Plan
 
@@ -63,6 +66,19 @@ def test_batches_are_float32_and_channels_last(settings):
         for batch in BatchSource(images, make_plan(mix_alpha=0.8, **settings), Draws(UNIT)).epoch(0):
             assert batch.images.dtype == torch.float32
             assert batch.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_growing_images_are_the_whole_ones_made_smaller():
+    pixels = torch.randint(0, 256, (23, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    whole = make_plan(mix_alpha=0.8)
+    images, growing = Images(pixels, NORMALISATION), replace(whole, growth=Growth(8, 0.0, 0.6))
+    for epoch, size in enumerate([8, 12, 16]):
+        several = [list(BatchSource(images, plan, Draws(UNIT)).epoch(epoch)) for plan in (growing, whole)]
+        for small, large in zip(*several, strict=True):
+            assert small.images.shape == (len(large.index), 3, size, size)
+            assert torch.equal(small.index, large.index) and small.weight == large.weight
+            expected = F.resize(large.images, [size, size], antialias=True)
+            torch.testing.assert_close(small.images, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_every_crop_and_both_mirrorings_occur():

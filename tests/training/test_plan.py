@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from infer.config.training import Schedule, ScheduleUnit, Training
+from infer.training.growth import Growth
 from infer.training.plan import Plan
 
 
@@ -135,3 +136,35 @@ def test_tests_can_wait_for_the_last_fifth():
 )
 def test_no_more_images_pass_together_than_there_are(images, batch, accumulate, together):
     assert Plan(Training(epochs=1, batch_size=batch, accumulate=accumulate), images).largest_part == together
+
+
+@pytest.mark.parametrize(
+    "growth, epochs, size, sizes",
+    [
+        (Growth(16, 0.5, 0.8), 10, 32, [16, 16, 16, 16, 16, 16, 20, 24, 32, 32]),
+        (Growth(16, 0.5, 0.65), 6, 32, [16, 16, 16, 16, 32, 32]),
+        (Growth(18, 0.0, 0.5), 8, 32, [18, 20, 24, 28, 32, 32, 32, 32]),
+        (Growth(32, 0.5, 0.8), 3, 32, [32, 32, 32]),
+        (Growth(16, 0.5, 0.8), 1, 32, [32]),
+    ],
+)
+def test_images_grow_to_their_own_size(growth, epochs, size, sizes):
+    plan = Plan(Training(epochs=epochs, batch_size=64), num_images=130, growth=growth)
+    assert plan.sizes(size) == sizes
+    assert plan.whole_images(130 * epochs, size) == round(sum(130 * (side / size) ** 2 for side in sizes))
+
+
+def test_a_length_in_updates_grows_too_and_its_last_epoch_may_be_short():
+    plan = Plan(Training(steps=7, batch_size=64), num_images=130, growth=Growth(16, 0.5, 0.8))
+    assert plan.sizes(32) == [16, 16, 32]
+    assert plan.whole_images(plan.samples_seen, 32) == round((260 * 16**2 + 64 * 32**2) / 32**2)
+
+
+def test_images_that_grow_are_counted_by_their_pixels():
+    plan = Plan(Training(epochs=4, batch_size=64), num_images=100, growth=Growth(16, 0.5, 0.6))
+    assert [plan.whole_images(shown, 32) for shown in (0, 64, 200, 264, 400)] == [0, 16, 50, 50 + 16, 75 + 100]
+
+
+def test_without_growth_every_image_is_a_whole_one():
+    plan = Plan(Training(epochs=3, batch_size=64), num_images=129)
+    assert plan.sizes(32) == [32, 32, 32] and plan.whole_images(200, 32) == 200
