@@ -101,6 +101,11 @@ class FkdForm:
         return asdict(self) | {"mix": self.mix.value, "crop": self.crop.value, "batch_sizes": list(self.batch_sizes)}
 
     @property
+    def images_per_epoch(self) -> int:
+        """Images shown in an epoch."""
+        return sum(self.batch_sizes)
+
+    @property
     def bytes_per_epoch(self) -> int:
         """Exact bytes of the tensors of one epoch."""
         tensors = (tensor for part in (LOGITS, DRAWS) for tensor in self.tensors_of(part).values())
@@ -108,7 +113,7 @@ class FkdForm:
 
     def tensors_of(self, part: str) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         """Shape of one epoch and type of every tensor of ``part`` (logits or draws)."""
-        shown, batches = sum(self.batch_sizes), len(self.batch_sizes)
+        shown, batches = self.images_per_epoch, len(self.batch_sizes)
         if part == LOGITS:
             per_image = (shown, self.topk or self.num_classes)
             stored: dict[str, tuple[tuple[int, ...], torch.dtype]] = {

@@ -11,7 +11,6 @@ import shutil
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +68,11 @@ class FkdChunk(Artefact):
         with self._context.meter(self, f"relabel {self.name}", images) as meter:
             labelled = list(self.labelled_epochs(meter.advance_to))
         write_epochs(workspace.folder, self.epochs.start, self._form, labelled)
-        return {"epochs": len(self.epochs), "images_per_epoch": sum(self._form.batch_sizes)}
+        return {"epochs": len(self.epochs), "images_per_epoch": self._form.images_per_epoch}
 
     @property
     def _images_shown(self) -> int:
-        return len(self.epochs) * sum(self._form.batch_sizes)
+        return len(self.epochs) * self._form.images_per_epoch
 
 
 class TeachersFkdChunk(FkdChunk):
@@ -152,21 +151,20 @@ class TeachersFkdChunk(FkdChunk):
     def _batches(self, drawn: EpochDraws, logits: Tensor, classes: Tensor | None) -> list[FkdBatch]:
         size = self._context.data.image_size
         crops = drawn.crop_boxes(self._plan.settings.crop_padding, (size, size))
-        bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
         return [
             FkdBatch(
-                index=drawn.order[start:stop],
-                crops=crops[start:stop],
-                flip=drawn.flip[start:stop],
-                patch_rows=None if drawn.patch_rows is None else drawn.patch_rows[start:stop],
-                patch_columns=None if drawn.patch_columns is None else drawn.patch_columns[start:stop],
-                partner=None if drawn.partner is None else drawn.partner[start:stop],
+                index=drawn.order[rows],
+                crops=crops[rows],
+                flip=drawn.flip[rows],
+                patch_rows=None if drawn.patch_rows is None else drawn.patch_rows[rows],
+                patch_columns=None if drawn.patch_columns is None else drawn.patch_columns[rows],
+                partner=None if drawn.partner is None else drawn.partner[rows],
                 weight=drawn.weights[number],
                 cut_box=None if drawn.boxes is None else drawn.boxes[number],
-                logits=logits[start:stop],
-                classes=None if classes is None else classes[start:stop],
+                logits=logits[rows],
+                classes=None if classes is None else classes[rows],
             )
-            for number, (start, stop) in enumerate(bounds)
+            for number, rows in enumerate(self._plan.batches)
         ]
 
 

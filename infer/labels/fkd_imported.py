@@ -128,7 +128,7 @@ def settings_overridden(
     sizes = _batch_settings(form, protocol, num_images)
     if sizes is None:
         raise UsageError(
-            f"{folder.path} labels {sum(form.batch_sizes)} images per epoch, {form.batch_sizes[0]} in a batch, and the "
+            f"{folder.path} labels {form.images_per_epoch} images per epoch, {form.batch_sizes[0]} in a batch, and the "
             f"set has {num_images}: they are labels of another set"
         )
     padding = max(form.crop_padding, protocol.crop_padding)  # of a wider border nothing is seen

@@ -1,9 +1,8 @@
 """The batches of an epoch, formed on the device from the random numbers of the whole epoch."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, islice, pairwise
+from itertools import pairwise, starmap
 from typing import NamedTuple
 
 import torch
@@ -70,7 +69,7 @@ def _parts_of(count: int, size: int) -> list[slice]:
     bounds = [*range(0, count, size), count]
     if count > size and bounds[-1] - bounds[-2] == 1 < size:
         bounds.pop(-2)
-    return list(itertools.starmap(slice, pairwise(bounds)))
+    return list(starmap(slice, pairwise(bounds)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +138,7 @@ class BatchSource:
         """The batches of ``epoch`` from batch ``first`` on, as many of them as the plan takes."""
         host_draws = self._draws.of(self._plan, epoch, self._size)
         draws = host_draws.to(self._images.pixels.device)
-        bounds = pairwise(accumulate(self._plan.batch_sizes, initial=0))
-        batches = list(itertools.starmap(slice, islice(bounds, first, len(self._plan.steps_of(epoch)))))
+        batches = self._plan.batches[first : len(self._plan.steps_of(epoch))]
         source = self._draws.stored_epoch(epoch)
         if ranks.count > 1:
             yield from self._divided(host_draws, draws, batches, source, first)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,22 +45,10 @@ class EpochDraws:
 
     def to(self, device: torch.device) -> "EpochDraws":
         """The same draws with the tensors on ``device``."""
-
-        def sent(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value.to(device)
-
-        return replace(
-            self,
-            order=self.order.to(device),
-            top=self.top.to(device),
-            left=self.left.to(device),
-            height=sent(self.height),
-            width=sent(self.width),
-            flip=self.flip.to(device),
-            patch_rows=sent(self.patch_rows),
-            patch_columns=sent(self.patch_columns),
-            partner=sent(self.partner),
-        )
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
 
     def crop_boxes(self, padding: int, size: tuple[int, int]) -> Tensor:
         """Top, left, height and width of every crop in pixels of the image without its border: int64 [shown, 4].
@@ -127,7 +116,7 @@ def draw_epoch(plan: Plan, stream: StreamKey, epoch: int, size: tuple[int, int])
     of the epoch's order, with a crop of its own.
     """
     rng, settings = generator(*stream, epoch), plan.settings
-    shown = sum(plan.batch_sizes)
+    shown = plan.images_per_epoch
     order = rng.permutation(plan.num_images)
     order = np.append(order, order[: shown - plan.num_images])
     height: Tensor | None

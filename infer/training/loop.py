@@ -148,7 +148,7 @@ class _Run:
         """
         model, epoch, before = self.state.model.train(), place.epoch, place.steps
         sizes = self.plan.batch_sizes[: len(self.plan.steps_of(epoch))]
-        counts = list(accumulate(sizes, initial=epoch * sum(self.plan.batch_sizes)))
+        counts = list(accumulate(sizes, initial=epoch * self.plan.images_per_epoch))
         if before:
             on_images(counts[before])
         with place.random_numbers(torch_seed(*self.stream, epoch), self.device):

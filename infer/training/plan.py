@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate, pairwise, starmap
 from typing import Any
 
 from infer.config.training import Crop, Schedule, ScheduleUnit, Training
@@ -43,6 +44,16 @@ class Plan:
         return [self.settings.batch_size] * full + [left] * (left > 0)
 
     @property
+    def batches(self) -> list[slice]:
+        """Places of the images of each batch in the order of an epoch."""
+        return list(starmap(slice, pairwise(accumulate(self.batch_sizes, initial=0))))
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Images shown in a whole epoch."""
+        return sum(self.batch_sizes)
+
+    @property
     def part_size(self) -> int:
         """Images that go through the network together."""
         return self.settings.batch_size // self.settings.accumulate
@@ -75,7 +86,7 @@ class Plan:
     def samples_seen(self) -> int:
         """Images shown in the whole training, each time counted."""
         whole_epochs, rest = divmod(self.total_steps, self.steps_per_epoch)
-        return whole_epochs * sum(self.batch_sizes) + sum(self.batch_sizes[:rest])
+        return whole_epochs * self.images_per_epoch + sum(self.batch_sizes[:rest])
 
     def size_in(self, epoch: int, size: int) -> int:
         """Height and width of the images in ``epoch``, of whole ones of ``size`` x ``size`` pixels."""
@@ -90,7 +101,7 @@ class Plan:
         takes the time, where images grow."""
         if self.growth is None:
             return shown
-        per_epoch, pixels = sum(self.batch_sizes), 0
+        per_epoch, pixels = self.images_per_epoch, 0
         for side in self.sizes(size):
             pixels += min(shown, per_epoch) * side**2
             shown = max(0, shown - per_epoch)
