@@ -12,8 +12,8 @@ from infer.environment import Precision
 from infer.ranges import consecutive
 from infer.ranks import ranks
 from infer.training.execution import autocast, memory_format_of
-from infer.training.fitting import Fitting
 from infer.training.images import Images, LabelledImages
+from infer.training.memory import AsManyAsFit
 
 _MOST_IMAGES = 1000
 _MOST_PIXELS = 256 * 224**2
@@ -96,14 +96,14 @@ def _chunks(
     own = ranks.rows(len(images))
     parts = consecutive(own.stop - own.start, batch_size)
     chunks = [slice(own.start + part.start, own.start + part.stop) for part in parts]
-    fitting = Fitting(min(batch_size, len(images)), "images")
+    together = AsManyAsFit(min(batch_size, len(images)), "images")
 
     def classified(pixels: Tensor, at_once: int) -> Tensor:
         with autocast(device, precision):
             return torch.cat([model(images.normalised(part)).float() for part in pixels.split(at_once)])
 
     for rows, pixels in zip(chunks, images.chunks(chunks), strict=True):
-        yield rows, fitting(partial(classified, pixels.to(device).contiguous(memory_format=layout)))
+        yield rows, together.run(partial(classified, pixels.to(device).contiguous(memory_format=layout)))
         if on_images:
             on_images(len(images) * (rows.stop - own.start) // (own.stop - own.start))
 

@@ -12,7 +12,7 @@ from infer.environment import Precision
 from infer.ranks import ranks
 from infer.training.batches import Batch
 from infer.training.execution import autocast
-from infer.training.fitting import Fitting
+from infer.training.memory import AsManyAsFit
 from infer.training.objectives import Objective
 from infer.training.plan import Plan
 from infer.training.state import TrainingState
@@ -35,20 +35,20 @@ class Update:
             added = torch.zeros_like(loss_sum)
             self.state.update(self._losses_of_rank(batch, added), added)
             loss_sum += added
-        elif self._fitting is None:
+        elif self._as_many_as_fit is None:
             self.state.update(self._losses(batch, loss_sum, self.plan.part_size))
         else:
-            self._in_parts_that_fit(batch, loss_sum, self._fitting)
+            self._in_parts_that_fit(batch, loss_sum, self._as_many_as_fit)
 
     @cached_property
-    def _fitting(self) -> Fitting | None:
+    def _as_many_as_fit(self) -> AsManyAsFit | None:
         """Number of images that pass the network together; None where batch norm makes it a part of the numbers."""
         norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
         if any(isinstance(module, norms) for module in self.state.model.modules()):
             return None
-        return Fitting(self.plan.part_size, "images of a batch")
+        return AsManyAsFit(self.plan.part_size, "images of a batch")
 
-    def _in_parts_that_fit(self, batch: Batch, loss_sum: Tensor, fitting: Fitting) -> None:
+    def _in_parts_that_fit(self, batch: Batch, loss_sum: Tensor, together: AsManyAsFit) -> None:
         """An update for which, where the memory does not suffice, images pass the network in more parts than the
         settings say: the gradient is the same up to rounding."""
         before = loss_sum.clone()
@@ -57,7 +57,7 @@ class Update:
             loss_sum.copy_(before)
             self.state.differentiate(self._losses(batch, loss_sum, at_once))
 
-        fitting(attempt)
+        together.run(attempt)
         self.state.step()
 
     def _losses(self, batch: Batch, loss_sum: Tensor, at_once: int) -> Iterator[Tensor]:

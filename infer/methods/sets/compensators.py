@@ -25,7 +25,7 @@ from infer.records.names import CURVES
 from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
-from infer.training.fitting import Fitting
+from infer.training.memory import AsManyAsFit
 from infer.work import Pass, Work
 
 _COMPENSATORS = "compensators.safetensors"
@@ -97,7 +97,7 @@ class CompensatorGroup(Artefact):
 
             classes_at_once = method.chunk_of(context.data.num_classes) or context.data.num_classes
             if method.is_exact_in_chunks:  # fewer classes at once give the same, up to rounding
-                result = Fitting(classes_at_once, "classes of a subset")(optimised)
+                result = AsManyAsFit(classes_at_once, "classes of a subset").run(optimised)
             else:
                 result = optimised(classes_at_once)
         self._require_sane(result.last_values["clipped_share"])

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class Fitting:
+class AsManyAsFit:
     """The number of things that are done at once: halved whenever the device runs out of memory, for good."""
 
     def __init__(self, at_once: int, what: str) -> None:
@@ -18,7 +18,7 @@ class Fitting:
         self.at_once = at_once
         self._what = what
 
-    def __call__(self, attempt: Callable[[int], Result]) -> Result:
+    def run(self, attempt: Callable[[int], Result]) -> Result:
         """The result of ``attempt``, which is given the number at once and called again with half of it as often as the
         memory does not suffice.
 
@@ -30,10 +30,9 @@ class Fitting:
             except torch.OutOfMemoryError:
                 if self.at_once == 1:
                     raise
-            # out of the handler, whose traceback holds the tensors of the attempt
-            log.warning("not enough memory for %d %s together: %d from here on", *self._halved())
+            self._halve()  # out of the handler, whose traceback holds the tensors of the attempt
             torch.cuda.empty_cache()
 
-    def _halved(self) -> tuple[int, str, int]:
+    def _halve(self) -> None:
         before, self.at_once = self.at_once, (self.at_once + 1) // 2
-        return before, self._what, self.at_once
+        log.warning("not enough memory for %d %s together: %d from here on", before, self._what, self.at_once)

@@ -9,8 +9,8 @@ from torch import nn
 from infer.config.training import Training
 from infer.methods.registry import distilled_set
 from infer.methods.sets import compensators
-from infer.training.fitting import Fitting
 from infer.training.loop import fit
+from infer.training.memory import AsManyAsFit
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
 from infer.training.scoring import predict_logits
@@ -50,11 +50,11 @@ def test_it_halves_until_it_fits_and_remembers(caplog):
             raise torch.OutOfMemoryError
         return at_once
 
-    fitting = Fitting(11, "things")
-    assert fitting(attempt) == 3 and fitting(attempt) == 3 and tried == [11, 6, 3, 3]
+    things = AsManyAsFit(11, "things")
+    assert things.run(attempt) == 3 and things.run(attempt) == 3 and tried == [11, 6, 3, 3]
     assert lines(caplog)[-1] == "not enough memory for 6 things together: 3 from here on"
     with pytest.raises(torch.OutOfMemoryError):
-        Fitting(2, "things")(lambda at_once: Small(nn.Identity(), 0)(torch.zeros(at_once)))
+        AsManyAsFit(2, "things").run(lambda at_once: Small(nn.Identity(), 0)(torch.zeros(at_once)))
 
 
 def test_logits_are_those_of_whole_batches(make_net, separable, caplog):
