@@ -24,9 +24,8 @@ _DESCRIPTION = "checkpoint.json"
 _FORMAT = 2
 """Raise it when the state of the same work is stored in another way."""
 
-Progress = dict[str, Any]
-"""State beside the tensors; JSON-ready."""
-State = tuple[dict[str, Tensor], Progress]
+State = tuple[dict[str, Tensor], dict[str, Any]]
+"""The tensors, and the progress beside them, which is JSON-ready."""
 
 
 class Checkpoint:
@@ -95,13 +94,13 @@ class Checkpoint:
         for path in [self._folder / _DESCRIPTION, *self._folder.glob("checkpoint-*.safetensors")]:
             path.unlink(missing_ok=True)
 
-    def _write_or_say_why(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+    def _write_or_say_why(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         try:
             self._write(tensors, progress)
         except OSError as error:
             raise RunError(f"Cannot write a checkpoint into {self._folder}: {error.strerror or error}") from error
 
-    def _write(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+    def _write(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         content = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()})
         digest = hashlib.sha256(content).hexdigest()
         file = self._folder / f"checkpoint-{digest[:16]}.safetensors"

@@ -34,8 +34,8 @@ from infer.training.update import Update
 
 OnCount = Callable[[int], None]
 """Function that is told the number of images done so far."""
-Testing = Callable[[str, int], AbstractContextManager[OnCount]]
-"""Context of a test, from the name and the number of its images."""
+Testing = Callable[[str, int], AbstractContextManager[OnCount | None]]
+"""Context of a test, from the name and the number of its images; it gives what is told how many are done."""
 
 
 def fit(
@@ -72,7 +72,7 @@ def fit(
     model.to(device).to(memory_format=layout)
     draws = draws or Draws(stream)
     state = TrainingState.start(model, plan.settings)
-    training = _Run(
+    training = _Training(
         state=state,
         update=Update(state, objective, plan, device, precision, layout),
         batches=BatchSource(images.to(device), plan, draws),
@@ -92,18 +92,15 @@ def fit(
         if checkpoint:
             checkpoint.after_step(lambda: place.state(training.state, time.perf_counter() - start))
 
-    def tested(name: str, num_images: int) -> AbstractContextManager[OnCount]:
-        kept = keep if ranks.count == 1 else _nothing  # ranks test as many parts only where images divide evenly
-        return _followed(testing(name, num_images) if testing else nullcontext(None), kept)
-
-    def shown(count: int) -> None:
-        if on_images:
-            on_images(count)
-        keep()
+    @contextmanager
+    def tested(name: str, num_images: int) -> Iterator[OnCount | None]:
+        with testing(name, num_images) if testing else nullcontext() as on_tested:
+            # ranks test as many parts, and can keep their state after each, only where images divide evenly
+            yield _followed(on_tested, keep) if ranks.count == 1 else on_tested
 
     with kept_on_signals(checkpoint):
         for epoch in range(place.epoch, plan.epochs):
-            loss = training.run_epoch(place, shown)
+            loss = training.run_epoch(place, _followed(on_images, keep))
             if not math.isfinite(loss):
                 if checkpoint:
                     checkpoint.discard()
@@ -119,7 +116,7 @@ def fit(
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class _Training:
     """Everything that stays the same from epoch to epoch, and the last test."""
 
     state: TrainingState
@@ -131,7 +128,7 @@ class _Run:
     draws: Draws
     device: torch.device
     precision: Precision
-    last_test: dict[str, TestOutcome] = field(default_factory=dict)
+    last_test: dict[str, TestOutcome] = field(default_factory=dict, init=False)
 
     def key(self) -> str:
         """A key of this training: two with the same key, images and objective give the same weights."""
@@ -196,18 +193,12 @@ class _Run:
         )
 
 
-@contextmanager
-def _followed(testing: AbstractContextManager[OnCount | None], keep: Callable[[], None]) -> Iterator[OnCount]:
-    """``testing``, with ``keep`` after every part of the images."""
-    with testing as on_images:
+def _followed(on_images: OnCount | None, keep: Callable[[], None]) -> OnCount:
+    """``on_images``, and ``keep`` after each call of it."""
 
-        def shown(count: int) -> None:
-            if on_images:
-                on_images(count)
-            keep()
+    def shown(count: int) -> None:
+        if on_images:
+            on_images(count)
+        keep()
 
-        yield shown
-
-
-def _nothing() -> None:
-    """The check between parts of a test where there is none."""
+    return shown
