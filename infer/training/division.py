@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from infer.ranks import ranks
+from infer.training.batch_statistics import Statistics, batch_statistics, pooled
 
 _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 
@@ -108,30 +109,16 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``F.batch_norm`` in training mode of [B, channels, ...] with the statistics of all ranks' images.
-
-    No large numbers cancel: the variance is that within ranks plus that between them.
-    """
-    own = torch.stack(_mean_and_var(x.detach().to(torch.promote_types(x.dtype, torch.float32))))
-    means, variances = ranks.stacked(own).unbind(1)
-    shares = (own.new_tensor(division.counts) / division.total)[:, None]
-    mean = (shares * means).sum(0)
-    var = (shares * (variances + (means - mean).square())).sum(0)
+    """``F.batch_norm`` in training mode of [B, channels, ...] with the statistics of all ranks' images."""
+    own = torch.stack(batch_statistics(x.detach().to(torch.promote_types(x.dtype, torch.float32))))
+    of_ranks = [Statistics(mean, var) for mean, var in ranks.stacked(own)]
+    mean, var = pooled(of_ranks, own.new_tensor(division.counts) / division.total)
     values = division.total * x[0, 0].numel()
     if running_mean is not None and running_var is not None:
         running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
         running_var.mul_(1 - momentum).add_(var, alpha=momentum * values / max(values - 1, 1))
     normalised: Tensor = _Normalised.apply(x, weight, bias, mean, torch.rsqrt(var + eps), values, division.own > 0)
     return normalised
-
-
-def _mean_and_var(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of every channel of ``x`` [B, channels, ...]."""
-    if x.device.type == "cpu":  # where torch.var_mean is slow
-        mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
-    else:
-        var, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
-    return mean, var
 
 
 class _Normalised(torch.autograd.Function):

@@ -53,7 +53,7 @@ class Images:
 
     def chunks(self, rows: Iterable[slice]) -> Iterator[Tensor]:
         """``chunk`` of each of ``rows``; images that are made on demand are made ahead."""
-        return (prefetched if isinstance(self.pixels, OnDemand) else map)(self.chunk, rows)
+        return prefetched(self.chunk, rows) if isinstance(self.pixels, OnDemand) else map(self.chunk, rows)
 
     @property
     def stored_as_bytes(self) -> bool:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infer.errors import UsageError
-from infer.methods.optimisation.batch_statistics import group_statistics
 from infer.methods.optimisation.bn_matching import MatchedTeacher, matching_penalty, one_pass_penalty
 from infer.models import build
+from infer.training.batch_statistics import group_statistics
 
 CIFAR_TEACHERS = ["resnet18", "mobilenetv2", "efficientnet_b0", "shufflenet_g2"]
 LARGE = CIFAR_TEACHERS[1:]

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from infer.errors import UsageError
-from infer.methods.optimisation.batch_statistics import Statistics, group_statistics
+from infer.training.batch_statistics import Statistics, group_statistics
 
 
 class MatchedTeacher(nn.Module):

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from infer.methods.infer import ChunkStatistics
 from infer.methods.optimisation.augmentation import Transform
-from infer.methods.optimisation.batch_statistics import Statistics, pooled
 from infer.methods.optimisation.bn_matching import MatchedTeacher
 from infer.methods.optimisation.loss import MatchingLoss, Problem, as_one_batch
 from infer.methods.optimisation_settings import OptimisationSettings
 from infer.ranges import consecutive
 from infer.ranks import ranks
+from infer.training.batch_statistics import Statistics, pooled
 
 
 class ChunkedMatchingLoss(MatchingLoss):

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from infer.methods.infer import ChunkStatistics
 from infer.methods.optimisation.augmentation import Transform, Transforms
-from infer.methods.optimisation.batch_statistics import Statistics
 from infer.methods.optimisation.bn_matching import MatchedTeacher
 from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
+from infer.training.batch_statistics import Statistics
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from infer.methods.optimisation.batch_statistics import Statistics, group_statistics, pooled
+from infer.training.batch_statistics import Statistics, group_statistics, pooled
 
 SIZES = [3, 1, 3]
 SHARES = torch.tensor(SIZES, dtype=torch.float64) / sum(SIZES)

@@ -1,4 +1,4 @@
-"""Mean and variance of a layer's input over groups of images that pass together or in parts."""
+"""Mean and variance of a layer's input over images that pass together, in groups, in parts or on several ranks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,20 +8,28 @@ from torch import Tensor
 
 
 class Statistics(NamedTuple):
-    """Mean and variance of each channel in each group, over the group's images and all pixels."""
+    """Mean and variance of each channel over images and all pixels, perhaps in groups."""
 
     mean: Tensor
-    """[G, channels]."""
+    """[channels], or [G, channels] of groups."""
     var: Tensor
-    """[G, channels], biased."""
+    """The same shape, biased."""
+
+
+def batch_statistics(x: Tensor) -> Statistics:
+    """Statistics of ``x`` [B, channels, ...]."""
+    if x.device.type == "cpu":  # where torch.var_mean is scalar code, 7 to 30 times slower than batch norm's own
+        mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
+    else:
+        var, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
+    return Statistics(mean, var)
 
 
 def group_statistics(x: Tensor, groups: int) -> Statistics:
     """Statistics of ``groups`` = G groups of consecutive images ``x`` [G*C, channels, H, W]."""
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        # On a CPU torch.var_mean is scalar code, 7 to 30 times slower than batch norm's own statistics.
-        parts = [torch.batch_norm_update_stats(part, None, None, 0.0) for part in x.chunk(groups)]
-        return Statistics(torch.stack([mean for mean, _ in parts]), torch.stack([var for _, var in parts]))
+        parts = [batch_statistics(part) for part in x.chunk(groups)]
+        return Statistics(torch.stack([part.mean for part in parts]), torch.stack([part.var for part in parts]))
     var, mean = torch.var_mean(torch.unflatten(x, 0, (groups, -1)), dim=(1, 3, 4), correction=0)
     return Statistics(mean, var)
 
@@ -34,6 +42,6 @@ def pooled(parts: Sequence[Statistics], shares: Tensor) -> Statistics:
     """
     means = torch.stack([part.mean for part in parts])
     variances = torch.stack([part.var for part in parts])
-    weights = shares.view(-1, 1, 1)
+    weights = shares.view(-1, *[1] * (means.dim() - 1))
     mean = (weights * means).sum(0)
     return Statistics(mean, (weights * (variances + (means - mean).square())).sum(0))
