@@ -5,7 +5,7 @@ from infer.config.labeling import LabelMode
 from infer.context import Context
 from infer.errors import UsageError
 from infer.evaluation.protocol import student_plan
-from infer.labels.fkd import fkd_bytes
+from infer.labels.fkd_by_teachers import fkd_bytes
 from infer.methods.budget import HARD_LABEL_BYTES, LOGIT_BYTES, image_bytes, random_images_for
 from infer.methods.sets.base import TrainingSet
 from infer.methods.sets.real_images import RandomSet

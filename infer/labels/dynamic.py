@@ -25,7 +25,6 @@ class DynamicLabels(Labels):
     label_bytes = 0
 
     def __init__(self, context: Context, teachers: list[Teacher], loss: SoftLabelLoss) -> None:
-        self._teachers = teachers
         self._ensemble = Ensemble(context, teachers)
         self._loss = loss
 
@@ -35,7 +34,7 @@ class DynamicLabels(Labels):
 
     @property
     def parents(self) -> Mapping[str, Artefact]:
-        return {f"teacher/{number}": teacher for number, teacher in enumerate(self._teachers)}
+        return self._ensemble.parents
 
     def passes(self, plan: Plan) -> list[Passes]:
         return self._ensemble.passes(plan.samples_seen, plan.largest_part)

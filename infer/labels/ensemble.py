@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from infer.config.evaluate import TeacherBn
 from infer.context import Context
 from infer.normalisation import Normalisation
+from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 from infer.work import Pass, Passes
 
@@ -27,6 +28,11 @@ class Ensemble:
     def settings(self) -> Mapping[str, Any]:
         """Settings that the logits depend on besides images and teachers, where they differ from the defaults."""
         return {} if self._teacher_bn is TeacherBn.eval else {"teacher_bn": self._teacher_bn.value}
+
+    @property
+    def parents(self) -> Mapping[str, Artefact]:
+        """The teachers, by role."""
+        return {f"teacher/{number}": teacher for number, teacher in enumerate(self._teachers)}
 
     def passes(self, images: int, at_once: int) -> list[Passes]:
         """Passes of ``images``, so many ``at_once``, through every teacher."""

@@ -9,7 +9,8 @@ from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.labels.base import Labels, SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, teachers_labels
+from infer.labels.fkd import FkdLabels
+from infer.labels.fkd_by_teachers import teachers_labels
 from infer.labels.fkd_imported import imported_labels, open_labels, settings_overridden
 from infer.labels.from_set import SetLabels
 from infer.labels.hard import HardLabels

@@ -15,7 +15,8 @@ from infer.evaluation.protocol import student_normalisation, student_plan
 from infer.evaluation.student import Student
 from infer.labels.base import SoftLabelLoss
 from infer.labels.dynamic import DynamicLabels
-from infer.labels.fkd import FkdLabels, dense_logits, fkd_bytes
+from infer.labels.fkd import FkdLabels, dense_logits
+from infer.labels.fkd_by_teachers import fkd_bytes
 from infer.labels.registry import labels_of
 from infer.methods.registry import distilled_set
 from infer.store.files import load_tensors

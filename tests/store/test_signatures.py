@@ -17,7 +17,7 @@ from infer.analyses.similarity import Similarity
 from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.evaluation.student import KeptStudent, Student
 from infer.formats.fkd import LabelledBatch, write_batches
-from infer.labels.fkd import TeachersFkdChunk
+from infer.labels.fkd_by_teachers import TeachersFkdChunk
 from infer.labels.fkd_imported import ImportedFkdChunk
 from infer.labels.from_set import SetLabels
 from infer.labels.static import BlockLogits, StaticLabels
