@@ -9,7 +9,7 @@ from infer.methods.registry import register
 
 if TYPE_CHECKING:
     from infer.context import Context
-    from infer.methods.sets.patches import RdedSet
+    from infer.methods.sets.rded_set import RdedSet
 
 
 @register("rded")
@@ -43,6 +43,6 @@ class RdedMethod(Method):
         }
 
     def distilled_set(self, context: "Context") -> "RdedSet":
-        from infer.methods.sets.patches import RdedSet
+        from infer.methods.sets.rded_set import RdedSet
 
         return RdedSet(context, self, self.requested_ipc(context), self.first_teacher(context))

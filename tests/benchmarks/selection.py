@@ -20,8 +20,9 @@ import torch
 from evaluation import hardware
 from torch import Tensor, nn
 
+from infer.methods.sets.crop_scores import crop_losses
 from infer.methods.sets.features import without_head
-from infer.methods.sets.patches import crop_losses, square_crops
+from infer.methods.sets.square_crops import square_crops
 from infer.models import build
 from infer.normalisation import Normalisation
 from infer.seeds import generator

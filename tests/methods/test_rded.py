@@ -11,8 +11,10 @@ from torchvision.transforms.v2 import functional as one_by_one
 from infer.errors import UsageError
 from infer.methods.rded import RdedMethod
 from infer.methods.registry import distilled_set
-from infer.methods.sets import patches
-from infer.methods.sets.patches import crop_losses, square_crops, tile
+from infer.methods.sets import crop_scores
+from infer.methods.sets.crop_scores import crop_losses
+from infer.methods.sets.rded_set import tile
+from infer.methods.sets.square_crops import square_crops
 from infer.normalisation import Normalisation
 from infer.teachers.teacher import Teacher
 from infer.training.images import Images
@@ -81,7 +83,7 @@ def observer() -> nn.Module:
 
 @pytest.mark.parametrize("patch_size", [8, 4, 5])
 def test_losses_are_those_of_one_crop_at_a_time(observer, patch_size, monkeypatch):
-    monkeypatch.setattr(patches, "_CROPS_PER_BATCH", 7)  # two images in a batch, one in the last
+    monkeypatch.setattr(crop_scores, "_CROPS_PER_BATCH", 7)  # two images in a batch, one in the last
     drawn = np.random.default_rng(0)
     pixels = torch.from_numpy(drawn.integers(0, 256, (5, 3, 8, 8), dtype=np.uint8))
     squares = square_crops(drawn.random((5, 3, 3)), 8, 0.1)

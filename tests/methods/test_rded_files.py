@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import RandomResizedCrop
 
 from infer.methods.registry import distilled_set
-from infer.methods.sets import patches
-from infer.methods.sets.patches import CropScores, squares_within
+from infer.methods.sets import crop_scores
+from infer.methods.sets.crop_scores import CropScores
+from infer.methods.sets.square_crops import squares_within
 from infer.seeds import generator
 from infer.teachers.teacher import Teacher
 from infer.training.random_resized_crop import ATTEMPTS
@@ -108,7 +109,7 @@ def reference(root: Path, network: nn.Module, row: int, place: int, patch: int) 
 
 @pytest.mark.parametrize("in_memory", ["true", "false"])
 def test_scores_and_images_are_of_crops_of_the_files_own_pixels(rded_set, root, in_memory, monkeypatch):
-    monkeypatch.setattr(patches, "_CROPS_PER_BATCH", 7)  # two images in a batch, one in the last
+    monkeypatch.setattr(crop_scores, "_CROPS_PER_BATCH", 7)  # two images in a batch, one in the last
     images = rded_set(f"dataset.in_memory={in_memory}")
     context, scores = images.context, scores_of(images)
     network = Teacher(context, context.config.ensemble[0]).network()

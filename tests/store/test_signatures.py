@@ -23,11 +23,12 @@ from infer.labels.from_set import SetLabels
 from infer.labels.static import BlockLogits, StaticLabels
 from infer.methods.sets.compensators import CompensatorGroup
 from infer.methods.sets.coreset import HerdingSet, KCenterSet
+from infer.methods.sets.crop_scores import CropScores
 from infer.methods.sets.features import Features
 from infer.methods.sets.imported_set import ImportedComposition, ImportedImages
 from infer.methods.sets.infer_set import InferSet
-from infer.methods.sets.patches import CropScores, RdedSet
 from infer.methods.sets.perturbation import DiversifiedImages
+from infer.methods.sets.rded_set import RdedSet
 from infer.methods.sets.real_images import RandomSet
 from infer.methods.sets.recovery import RecoveredImages
 from infer.methods.sets.synthesis import SynthesisedSet

@@ -1,8 +1,6 @@
-"""Image patches of RDED: the crops of real images that a teacher finds most realistic, and images tiled from them.
+"""Cross-entropies of a teacher on random crops of real images, by which RDED chooses among them.
 
-Of some random crops of every image the one with the lowest cross-entropy is kept, the best of a class are its patches,
-and factor² patches make an image (Sun et al., CVPR 2024). Nothing is optimised. Where the images of a data set are
-squares made of larger files, crops are drawn on the files' own pixels.
+Where the images of a data set are squares made of larger files, crops are drawn on the files' own pixels.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,22 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.transforms.v2.functional import resized_crop
 
 from infer.context import Context
-from infer.errors import UsageError
 from infer.methods.rded import RdedMethod
-from infer.methods.sets.image_set import DistilledImages
-from infer.methods.sets.teacher_outputs import TeacherOutputs, class_groups
+from infer.methods.sets.square_crops import crops_of, square_crops, squares_within
+from infer.methods.sets.teacher_outputs import TeacherOutputs
 from infer.ranges import consecutive
 from infer.ranks import ranks
 from infer.seeds import generator
-from infer.store import Artefact
 from infer.teachers.teacher import Teacher
 from infer.training.execution import memory_format_of
 from infer.training.images import Images
 from infer.training.prefetch import prefetched
-from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
+from infer.training.random_resized_crop import ATTEMPTS
 from infer.training.resampling import resized_crops
 from infer.work import Pass, Work
 
@@ -137,92 +132,6 @@ class CropScores(TeacherOutputs):
         return self.context.data.image_size // self._method.factor
 
 
-class RdedSet(DistilledImages):
-    """``per_class`` images of each class, each made of factor² patches."""
-
-    method = "rded"
-
-    def __init__(self, context: Context, method: RdedMethod, per_class: int, teacher: Teacher) -> None:
-        super().__init__(context, per_class)
-        self._factor = method.factor
-        self._check_size()
-        self._check_patches(min(method.images_per_class, min(context.data.train_counts)))
-        groups = class_groups(context.data.num_classes)
-        self._scores = [CropScores(context, method, teacher, classes) for classes in groups]
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return {"method": self.method, "data": self.context.data.fingerprint, "per_class": self.per_class}
-
-    @property
-    def parents(self) -> Mapping[str, Artefact]:
-        return {f"scores/{number}": scores for number, scores in enumerate(self._scores)}
-
-    def finished_images(self) -> tuple[Tensor, Tensor]:
-        count = self.per_class * self._factor**2
-        images = [
-            tile(part.best_patches(target, count), self._factor) for part in self._scores for target in part.classes
-        ]
-        return torch.cat(images), torch.arange(len(images)).repeat_interleave(self.per_class)
-
-    def _check_size(self) -> None:
-        size = self.context.data.image_size
-        if size % self._factor:
-            raise UsageError(
-                f"method.factor={self._factor} does not divide {self.context.data.name}'s image size of {size} pixels: "
-                "use a divisor, e.g. method.factor=1"
-            )
-
-    def _check_patches(self, scored: int) -> None:
-        needed = self.per_class * self._factor**2
-        if needed > scored:
-            raise UsageError(
-                f"ipc={self.per_class} needs {needed} patches of every class (method.factor={self._factor}), each from "
-                f"an image of its own, but of the smallest class {scored} are scored "
-                f"(method.images_per_class or all there are). Type ipc={max(1, scored // self._factor**2)} or less"
-            )
-
-
-def square_crops(uniform: np.ndarray, image_size: int, scale_min: float) -> Tensor:
-    """Random square crops (top, left, side) in pixels, int64 [..., 3], from numbers ``uniform`` [..., 3] in [0, 1).
-
-    RandomResizedCrop with ``scale=(scale_min, 1), ratio=(1, 1)`` on square images, with crops of at least one pixel.
-    Every square fits into the image, so one draw is enough.
-    """
-    area, *corner = np.moveaxis(uniform, -1, 0)
-    share = np.maximum(scale_min + (1 - scale_min) * area, 1 / image_size**2)
-    side, _, _ = crop_sizes(share.reshape(1, -1), np.ones((1, share.size)), (image_size, image_size), ratio_max=1)
-    side = side.reshape(share.shape)
-    top, left = (np.floor(position * (image_size - side + 1)).astype(np.int64) for position in corner)
-    return torch.from_numpy(np.stack([top, left, side], axis=-1))
-
-
-def squares_within(uniform: np.ndarray, size: torch.Size, scale_min: float) -> Tensor:
-    """Random square crops (top, left, side) in pixels of an image of ``size`` (H, W), int64 [n, 3].
-
-    RandomResizedCrop with ``scale=(scale_min, 1), ratio=(1, 1)`` from numbers ``uniform`` [n, ATTEMPTS + 2] in [0, 1):
-    the first of some squares that fits into the image, else the largest that does, in the middle.
-    """
-    height, width = size
-    share = scale_min + (1 - scale_min) * uniform[:, :ATTEMPTS].T
-    side, _, fits = crop_sizes(share, np.ones_like(share), (height, width), ratio_max=1)
-    corner = []
-    for length, position in zip(size, uniform[:, ATTEMPTS:].T, strict=True):
-        spare = length - side
-        corner.append(np.where(fits, np.floor(position * (spare + 1)).astype(np.int64), spare // 2))
-    return torch.from_numpy(np.stack([*corner, side], axis=-1))
-
-
-def crops_of(image: Tensor, squares: Tensor, size: int) -> Tensor:
-    """The crops ``squares`` int64 [n, 3] of one floating-point ``image`` [3, H, W], resized: [n, 3, size, size].
-
-    One at a time: of a large image this is faster than the matrix products of ``resized_crops``.
-    """
-    boxes = squares.tolist()
-    crops = [resized_crop(image, top, left, side, side, [size, size], antialias=True) for top, left, side in boxes]
-    return torch.stack(crops)
-
-
 def crop_losses(
     network: nn.Module,
     images: Images,
@@ -256,16 +165,6 @@ def batch_losses(network: nn.Module, crops: Tensor, image_size: int, target: int
     with torch.no_grad():
         losses: Tensor = -network(batch).float().log_softmax(1)[:, target]
     return losses.view(crops.shape[:2])
-
-
-def tile(patches: Tensor, factor: int) -> Tensor:
-    """Images [n, 3, factor·p, factor·p] of factor² patches each, out of ``patches`` [factor²·n, 3, p, p], best first.
-
-    Position k of image i, counted row by row, holds patch k·n + i, as in the published code: every image has one of the
-    best n patches, one of the next n, and so on.
-    """
-    grid = torch.unflatten(patches, 0, (factor, factor, -1))
-    return grid.permute(2, 3, 0, 4, 1, 5).flatten(4, 5).flatten(2, 3)
 
 
 def _batches(images: int, crops: int) -> list[slice]:
