@@ -44,19 +44,23 @@ class RunResult:
         """Record the end of the work inside: done, failed, interrupted or pruned."""
         try:
             yield
-        except BaseException as error:
-            if isinstance(error, Pruned):
-                self._update(status=PRUNED, error=str(error))
-                raise
-            failure = error if isinstance(error, Exception) else None  # else Ctrl-C, SIGTERM, a preempted SLURM job
-            message = failure and describe(failure)
+        except Pruned as reason:
+            self._update(status=PRUNED, error=str(reason))
+            raise
+        except Exception as error:
             if isinstance(error, UsageError) and not self._has_begun:
                 self._remove()
-                raise
-            with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
-                self._update(status=FAILED if failure else INTERRUPTED, error=message)
+            else:
+                self._end_early(FAILED, describe(error))
+            raise
+        except BaseException:  # Ctrl-C, SIGTERM, a preempted SLURM job
+            self._end_early(INTERRUPTED, None)
             raise
         self._update(status=DONE)
+
+    def _end_early(self, status: str, error: str | None) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
+            self._update(status=status, error=error)
 
     def begin(self) -> None:
         """Keep the record from now on, whatever happens: before that, a run that is refused leaves none."""

@@ -58,6 +58,7 @@ def run(config: Config) -> None:
 
 
 def _run(config: Config) -> None:
+    """Open the folder and the record of a run, do its work, and close them."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
@@ -76,30 +77,37 @@ def _run(config: Config) -> None:
         words = [*config_flags(hydra.runtime.config_sources, hydra.job.config_name), *hydra.overrides.task]
         context = prepare(config, folder, console, words, own_device(config), sweep.started if sweep else None)
         context.progress = progress
-        evaluations, plan = _planned(context, result)
-        processes = allot_processes(context, plan)
-        announcement.announce(context, evaluations, plan, processes)
-        result.begin()
-        lead(context, evaluations)
-        if config.sweep.trials and config.sweep.prune:
-            context.on_epoch = pruning(folder.parent, hydra.job.num, evaluations[0].all_students[0])
-        costs = expected_costs(context, plan) if config.scale.measures_costs else {}
-        if costs:
-            result.add_costs(costs)
-        if costs.get("unmade"):
-            console.headline(f"nothing is made, the estimate is recorded: {costs['unmade']}")
-            return
-        with tracking(context, evaluations) as tracked:
-            with local_workers.sharing(context, processes):
-                make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
-            if costs:
-                result.add_costs(costs | {"measured": measured_costs(context, plan)})
-            _report(context, result, evaluations, plan)
-            tracked.add_result(result.content)
-        if sweep:
+        was_made = _work(context, result)
+        if was_made and sweep:
             announcement.summarise_job(context, result.content)
-    if Stage.report in config.stages:  # now that the record says how it ended
+    if was_made and Stage.report in config.stages:  # now that the record says how it ended
         report.write_page(folder, context.store.root)
+
+
+def _work(context: Context, result: RunResult) -> bool:
+    """Plan, check, make and report; False where nothing is made, as the costs that are expected are too high."""
+    evaluations, plan = _planned(context, result)
+    processes = allot_processes(context, plan)
+    announcement.announce(context, evaluations, plan, processes)
+    result.begin()
+    lead(context, evaluations)
+    if context.config.sweep.trials and context.config.sweep.prune:
+        leading = evaluations[0].all_students[0]
+        context.on_epoch = pruning(context.run_folder.parent, HydraConfig.get().job.num, leading)
+    costs = expected_costs(context, plan) if context.config.scale.measures_costs else {}
+    if costs:
+        result.add_costs(costs)
+    if costs.get("unmade"):
+        context.console.headline(f"nothing is made, the estimate is recorded: {costs['unmade']}")
+        return False
+    with tracking(context, evaluations) as tracked:
+        with local_workers.sharing(context, processes):
+            make_all(context, plan, on_stage_done=lambda: result.add_stages(context))
+        if costs:
+            result.add_costs(costs | {"measured": measured_costs(context, plan)})
+        _report(context, result, evaluations, plan)
+        tracked.add_result(result.content)
+    return True
 
 
 def _begins(config: Config, folder: Path, console: Console, result: RunResult, num_jobs: int) -> bool:
