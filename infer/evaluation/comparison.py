@@ -1,6 +1,6 @@
 """The comparison of a run: its distilled set, and baselines of equal size and equal updates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -18,6 +18,8 @@ from infer.labels.registry import labels_of
 from infer.methods.registry import distilled_set
 from infer.methods.sets.base import TrainingSet
 from infer.methods.sets.real_images import FullSet
+from infer.store import Artefact
+from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher
 from infer.training.plan import Plan
 
@@ -140,6 +142,11 @@ def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Bas
     sized = [(each, budget) for each in baselines for budget in (budgets if each is not Baseline.full else budgets[:1])]
     evaluations = [_baseline_evaluation(context, main, baseline, budget) for baseline, budget in sized]
     return [evaluation for evaluation in evaluations if _content(evaluation) != _content(main)]
+
+
+def artefacts_under(evaluations: Iterable[Evaluation]) -> list[Artefact]:
+    """The students of ``evaluations`` and all that they rest on, each once, parents before children."""
+    return with_ancestors(student for evaluation in evaluations for student in evaluation.all_students)
 
 
 def _content(evaluation: Evaluation) -> tuple[str, str]:

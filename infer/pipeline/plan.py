@@ -2,10 +2,9 @@
 
 from infer.config import Stage
 from infer.context import Context
-from infer.evaluation.comparison import Evaluation, baseline_evaluations, main_evaluation
+from infer.evaluation.comparison import Evaluation, artefacts_under, baseline_evaluations, main_evaluation
 from infer.stages.pictures import Pictures
 from infer.store import Artefact
-from infer.store.artefact import with_ancestors
 
 ArtefactPlan = dict[Stage, list[Artefact]]
 """Artefacts by the stage that makes them, parents before children."""
@@ -20,7 +19,7 @@ def plan_evaluations(context: Context, in_sweep: bool) -> list[Evaluation]:
 
 def by_stage(evaluations: list[Evaluation]) -> ArtefactPlan:
     """Every artefact that the evaluations depend on."""
-    needed = with_ancestors(student for evaluation in evaluations for student in evaluation.all_students)
+    needed = artefacts_under(evaluations)
     return {stage: [artefact for artefact in needed if artefact.stage is stage] for stage in _MAKING_STAGES}
 
 

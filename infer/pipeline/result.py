@@ -10,7 +10,7 @@ from infer import cluster, environment
 from infer.config import Config, as_plain
 from infer.context import Context
 from infer.errors import UsageError, describe
-from infer.evaluation.comparison import Evaluation
+from infer.evaluation.comparison import Evaluation, artefacts_under
 from infer.files import write_sealed
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.plan import ArtefactPlan
@@ -19,7 +19,6 @@ from infer.records.machines import joined, machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
 from infer.records.runs import BLANK_RECORD, DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, SKIPPED
 from infer.records.statistics import summarise
-from infer.store.artefact import with_ancestors
 from infer.teachers.teacher import Teacher
 
 
@@ -148,9 +147,8 @@ class RunResult:
 
 def _machines_of(context: Context, evaluations: list[Evaluation]) -> list[dict[str, Any]]:
     """The machines on which what the evaluations rest on was made, each once."""
-    needed = with_ancestors(student for evaluation in evaluations for student in evaluation.all_students)
     found: list[dict[str, Any]] = []
-    for artefact in needed:
+    for artefact in artefacts_under(evaluations):
         if context.store.exists(artefact) and (machine := machine_of(context.store.record(artefact))) not in found:
             found.append(machine)
     return found

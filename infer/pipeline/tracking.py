@@ -16,7 +16,7 @@ from infer.config import as_plain
 from infer.config.tracker import TrackerConfig
 from infer.context import Context
 from infer.errors import UsageError
-from infer.evaluation.comparison import Evaluation
+from infer.evaluation.comparison import Evaluation, artefacts_under
 from infer.files import read_json, write_json
 from infer.methods.sets.base import DistilledArtefact
 from infer.pipeline.tensorboard_tracker import TensorBoard
@@ -24,7 +24,6 @@ from infer.pipeline.tracker import TrackedRun, Tracker
 from infer.pipeline.wandb_tracker import Wandb
 from infer.records.names import CURVES, DISTILLED, HISTORY
 from infer.store import Artefact
-from infer.store.artefact import with_ancestors
 from infer.tables import is_number
 
 log = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ class Tracking:
     def _lineage(self) -> dict[str, list[str]]:
         """All artefacts of the set and its students that are in the store, as ``Tracker.log_set`` takes them."""
         lineage = defaultdict(list)
-        for artefact in with_ancestors(self._evaluations[0].all_students):
+        for artefact in artefacts_under(self._evaluations[:1]):
             if self._context.store.exists(artefact):
                 lineage[artefact.kind].append(f"{artefact.name} {artefact.signature}")
         return dict(lineage)

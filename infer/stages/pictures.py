@@ -5,12 +5,11 @@ from typing import Any
 
 from infer.config import Stage
 from infer.context import Context
-from infer.evaluation.comparison import Evaluation
+from infer.evaluation.comparison import Evaluation, artefacts_under
 from infer.methods.sets.base import DistilledArtefact
 from infer.plots.style import drawing
 from infer.records.runs import Run
 from infer.store import Artefact, Workspace
-from infer.store.artefact import with_ancestors
 from infer.teachers.network import TrainedNetwork
 
 
@@ -64,8 +63,7 @@ class Pictures(Artefact):
 
     def _there(self) -> list[Artefact]:
         """Everything that the evaluations rest on, as far as it is in the store."""
-        students = [student for evaluation in self._evaluations for student in evaluation.all_students]
-        return [artefact for artefact in with_ancestors(students) if self._context.store.exists(artefact)]
+        return [each for each in artefacts_under(self._evaluations) if self._context.store.exists(each)]
 
     def _optimised(self) -> set[str]:
         """Signatures of the artefacts whose optimisation has curves."""
