@@ -37,7 +37,7 @@ def launcher_settings(cluster: ClusterConfig, snapshot: Path, at_end: str | None
     return {}
 
 
-def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], sweep_folder: Path, num_jobs: int) -> None:
+def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], num_jobs: int) -> None:
     """Check, before any job starts, that jobs can run on ``cluster``; called once, in the launching process.
 
     ``launcher`` are the settings of Hydra's launcher. Raises UsageError, and SystemExit(0) after a dry run.

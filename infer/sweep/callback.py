@@ -1,48 +1,26 @@
-"""Begin and end of a sweep: Hydra calls in before its first job, the program after the last.
+"""Hydra's callback: it calls in before a run, and before the first job of a sweep.
 
-Hydra's own end of a multirun cannot be used: it is not reached when a job is killed.
+Hydra's own end of a multirun cannot be used: it is not reached when a job is killed. The program calls instead.
 """
 
-import shutil
-from collections.abc import Collection
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, read_write
 
-from infer import cluster, exit_codes
+from infer import exit_codes
 from infer.config import Config
-from infer.config.checks import require_at_least
-from infer.config.cluster import ClusterConfig, SlurmCluster
-from infer.console import Console
-from infer.errors import UsageError, describe, is_interruption
-from infer.explanations import FOREIGN, explain
+from infer.errors import UsageError, is_interruption
 from infer.files import require_writable
 from infer.pipeline.settings import settings_of
-from infer.ranks import ranks
-from infer.records.names import SNAPSHOT
-from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
-from infer.sweep.axes import Combinations, sweep_settings
-from infer.sweep.jobs import job_folder, jobs_of, overrides_of
-from infer.tables import count
-from infer.words import expanded, hydra_quoted, shell_line
+from infer.sweep.jobs import without_hydra
 
+if TYPE_CHECKING:
+    from infer.sweep.start import StartedSweep
 
-@dataclass(frozen=True)
-class StartedSweep:
-    """The sweep that this process has begun."""
-
-    folder: Path
-    record: SweepRecord
-    cluster: ClusterConfig
-
-
-_MOST_NAMED = 8
-started_sweep: StartedSweep | None = None
+_started_sweep: "StartedSweep | None" = None
+"""The sweep that this process has begun."""
 
 
 class SweepCallback(Callback):
@@ -59,7 +37,7 @@ class SweepCallback(Callback):
 
 def _check(run: DictConfig) -> Config:
     """The checked settings of ``run``, in which ``outputs`` is then as they have it: without ``~``."""
-    settings = settings_of(_without_hydra(run.copy()))
+    settings = settings_of(without_hydra(run.copy()))
     if shaping := [*settings.sweep.shaping, *(["sweep.trials"] if settings.sweep.trials else [])]:
         raise UsageError(f"{' and '.join(shaping)} shape a sweep, and this is a run. Type -m, or leave it away")
     with read_write(run):
@@ -67,169 +45,18 @@ def _check(run: DictConfig) -> Config:
     return settings
 
 
-def _without_hydra(composed: DictConfig) -> DictConfig:
-    with read_write(composed), open_dict(composed):
-        del composed["hydra"]
-    return composed
-
-
 def _start(sweep: DictConfig) -> None:
-    global started_sweep
-    if ranks.world > 1:
-        raise UsageError(
-            f"a sweep was started by {ranks.world} ranks, which share the work of one run. Leave out torchrun, and "
-            "type cluster=slurm cluster.gpus_per_job=<ranks> for jobs of several ranks each"
-        )
-    loader = GlobalHydra.instance().config_loader()
-    from infer.sweep import aftermath, search, sweeper  # a single run needs none of them
+    global _started_sweep
+    from infer.sweep.start import start  # a single run needs none of it
 
-    sweeper.use()
-    settings = sweep_settings(sweep)
-    space = search.Space.of(overrides_of(sweep, loader)) if settings.trials else None
-    combinations = Combinations(space.in_words, space.corners(), 0) if space else jobs_of(sweep, loader)
-    swept, overrides = combinations.swept, combinations.jobs
-    sweep.outputs = expanded(sweep.outputs)
-    resumed = search.folder_of(settings.resume, Path(sweep.outputs)) if settings.resume else None
-    batch: int | None = sweep.hydra.sweeper.get("max_batch_size")
-    require_at_least(1, "hydra.sweeper.max_batch_size", batch)
-    folder = _pin_folders(sweep, list(swept), resumed)
-    configs = _configs(sweep, loader, overrides, swept)
-    for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
-        require_writable(Path(outputs), "outputs")
-    with read_write(sweep), open_dict(sweep):
-        sweep.hydra.launcher.update(
-            cluster.launcher_settings(configs[0].cluster, folder / SNAPSHOT, aftermath.command(configs[0], folder))
-        )
-    record = SweepRecord(
-        swept=swept,
-        jobs=[PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(overrides) if not space],
-        cluster=configs[0].cluster.name,
-    )
-    if space:
-        search.check(configs[0].sweep, configs[0].cluster, configs[0].evaluate.split.value, space)
-        record = search.record_of(folder, record)
-    launcher: dict[str, Any] = OmegaConf.to_container(sweep.hydra.launcher, resolve=True)  # type: ignore[assignment] # a mapping
-    cluster.prepare(configs[0].cluster, launcher, folder, len(configs))
-    console = Console()
-    jobs = f"{settings.trials} jobs that a search chooses" if space else count(record.jobs, "job")
-    console.say(_in_words(record, jobs, combinations.num_left_out), style="bold")
-    if configs[0].sweep.equal_steps:
-        configs = _with_equal_steps(sweep, configs, record.compares)
-        console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
-    if space:
-        search.begin(folder, space, configs[0].seed)
-    else:
-        _announce(console, configs, record.compares)
-    if resumed:
-        _make_room(resumed)
-    record = replace(record, snapshot=cluster.freeze(configs[0].cluster, folder / SNAPSHOT, loader))
-    record.write(folder)
-    started_sweep = StartedSweep(folder, record, configs[0].cluster)
+    _started_sweep = start(sweep)
 
 
 def exit_code_after(code: int) -> int:
     """The exit code of the process whose jobs ended with ``code``; a sweep's table is written and printed first."""
-    if started_sweep is None:
+    if _started_sweep is None:
         return code
-    table_code = exit_codes.exit_code_of(lambda: _finish(started_sweep, interrupted=is_interruption(code)))
+    from infer.sweep.finish import finish
+
+    table_code = exit_codes.exit_code_of(lambda: finish(_started_sweep, interrupted=is_interruption(code)))
     return code or table_code
-
-
-def _finish(sweep: StartedSweep, interrupted: bool) -> int:
-    """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
-    if isinstance(sweep.cluster, SlurmCluster) and sweep.cluster.detach:
-        return _leave(sweep)
-    from infer.reports.sweep import report_sweep
-    from infer.tables import print_report
-
-    if not interrupted:
-        cluster.wait_for_jobs(sweep.cluster, sweep.folder)
-        (read_sweep(sweep.folder) or sweep.record).write_ended(sweep.folder)
-    elif sweep.cluster.name == "slurm":
-        Console().say("The jobs stay in SLURM's queue and go on; `squeue --me` lists them, `scancel` ends them.")
-    written = report_sweep(sweep.folder)
-    print_report(written, "text")
-    return written.code
-
-
-def _leave(sweep: StartedSweep) -> int:
-    """Say how to follow jobs that nobody waits for."""
-    name = shell_line([sweep.folder.name])
-    Console().say(
-        f"{count(sweep.record.jobs, 'job')} queued on SLURM, the last to end writes the table and report.html in "
-        f"{sweep.folder}. They are followed by infer watch {name}; infer report {name} writes what there is"
-    )
-    return 0
-
-
-def _make_room(resumed: Path) -> None:
-    """Take the snapshot of a search away, to which no job goes back any more."""
-    if not (resumed / SNAPSHOT).exists():
-        return
-    if not cluster.have_all_ended(resumed):
-        raise UsageError(f"jobs of {resumed} are in SLURM's queue still. Wait until they have ended, or scancel them")
-    shutil.rmtree(resumed / SNAPSHOT)
-
-
-def _pin_folders(sweep: DictConfig, swept: list[str], resumed: Path | None) -> Path:
-    """Give all jobs one parent, whatever settings differ between them, and folders that say what varies.
-
-    The parent is that of the search to go on with, if there is one.
-    """
-    names = "-".join(key.rpartition(".")[2] for key in swept)
-    folder = resumed or Path(f"{sweep.hydra.sweep.dir}-{names}" if names else sweep.hydra.sweep.dir)
-    subfolder = f"${{job_folder:${{hydra.job.num}},${{hydra.overrides.task}},[{','.join(swept)}]}}"
-    with read_write(sweep), open_dict(sweep):
-        sweep.hydra.sweep.dir = str(folder)
-        pinned = [f"hydra.sweep.dir={hydra_quoted(str(folder))}", f"hydra.sweep.subdir='{subfolder}'"]
-        sweep.hydra.overrides.hydra += pinned
-    return folder
-
-
-def _configs(
-    sweep: DictConfig, loader: ConfigLoader, overrides: list[list[str]], swept: Collection[str]
-) -> list[Config]:
-    """The checked settings of every job; raises UsageError that names those with a wrong one, and says the first."""
-    configs, refused = [], {}
-    for number, words in enumerate(overrides):
-        try:
-            configs.append(settings_of(_without_hydra(loader.load_sweep_config(sweep, words))))
-        except (UsageError, *FOREIGN) as error:
-            refused[job_folder(number, words, swept)] = explain(error) if isinstance(error, FOREIGN) else str(error)
-    if refused:
-        first, *_ = refused.values()
-        more = f" and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
-        named = ", ".join(list(refused)[:_MOST_NAMED])
-        raise UsageError(f"job{'s' * (len(refused) > 1)} {named}{more}: {first}")
-    return configs
-
-
-def _in_words(record: SweepRecord, jobs: str, num_left_out: int) -> str:
-    axes = " and ".join(f"{key} ({', '.join(values)})" for key, values in record.swept.items())
-    jobs += f", and {num_left_out} that sweep.exclude leaves out" if num_left_out else ""
-    return f"sweep over {axes}: {jobs}" if axes else f"a sweep of {jobs}"
-
-
-def _with_equal_steps(sweep: DictConfig, configs: list[Config], compares: bool) -> list[Config]:
-    """The settings with as many student steps as the longest job has, which all jobs are then told."""
-    from infer.sweep.planning import plan_sweep  # imports torch
-
-    steps = plan_sweep(configs, compares).student_steps
-    with read_write(sweep), open_dict(sweep):
-        sweep.hydra.overrides.hydra += [f"sweep.student_steps={steps}"]
-    given = replace(configs[0].sweep, student_steps=steps)
-    return [replace(config, sweep=given) for config in configs]
-
-
-def _announce(console: Console, configs: list[Config], compares: bool) -> None:
-    """Say what there is to make and what is there already."""
-    from infer.sweep.planning import plan_sweep  # imports torch
-
-    try:
-        plan = plan_sweep(configs, compares)
-    except UsageError as error:
-        if configs[0].cluster.name != "slurm":
-            raise
-        console.say(f"what there is to make cannot be counted on this machine: {describe(error)}")
-    else:
-        plan.announce(console)

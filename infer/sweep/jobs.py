@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from infer.sweep.axes import Combinations, combine, sweep_settings
 
@@ -45,6 +45,13 @@ def set_in_name(method: str, ipc: int) -> str:
 def on_each_node(count: int | None, nodes: int, of_each: int | None = 1) -> int | None:
     """``count`` things that ``nodes`` machines have the same number of, times ``of_each``; None where that is."""
     return None if of_each is None or count is None else count // nodes * of_each
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    """``composed`` without Hydra's own settings, which are taken out of it."""
+    with read_write(composed), open_dict(composed):
+        del composed["hydra"]
+    return composed
 
 
 def register() -> None:

@@ -39,7 +39,7 @@ def submit(inside_slurm, tmp_path, monkeypatch) -> Callable[..., list[submitit.S
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where jobs find ``Job``
 
     def submit_jobs(number: int, starts: int = 1) -> list[submitit.SlurmJob]:
-        prepare(SlurmCluster(), {}, tmp_path, number)
+        prepare(SlurmCluster(), {}, number)
         executor = submitit.AutoExecutor(folder=tmp_path / ".submitit" / "%j", cluster="slurm")
         executor.update_parameters(timeout_min=60, mem_gb=0.2)  # not less: what comes within ten minutes is a time-out
         jobs = executor.map_array(Job(starts), [tmp_path] * number, range(number))

@@ -37,7 +37,7 @@ def with_slurms_commands(monkeypatch):
 
 def _refusal(cluster: ClusterConfig) -> str:
     with pytest.raises(UsageError) as refusal:
-        prepare(cluster, LAUNCHER, Path("there"), 3)
+        prepare(cluster, LAUNCHER, 3)
     assert "\n" not in str(refusal.value)
     return str(refusal.value)
 
@@ -50,7 +50,7 @@ def test_a_dry_run_prints_the_array_and_submits_nothing(monkeypatch, capsys, tmp
     monkeypatch.setenv("PATH", str(tmp_path))  # a machine without SLURM
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as leaving:
-        prepare(SlurmCluster(dry_run=True), LAUNCHER, Path("there"), 3)
+        prepare(SlurmCluster(dry_run=True), LAUNCHER, 3)
     assert leaving.value.code == 0
     text = capsys.readouterr().out
     expected = {"array=0-2%2", "time=90", "mem=3GB", "cpus-per-task=5", "partition=p", "signal=USR2@30", "nodes=1"}
@@ -65,13 +65,13 @@ def test_a_dry_run_prints_the_array_and_submits_nothing(monkeypatch, capsys, tmp
 def test_a_dry_run_shows_the_ranks_of_a_job(capsys):
     launcher = LAUNCHER | {"nodes": 2, "tasks_per_node": 4, "gpus_per_node": 4}
     with pytest.raises(SystemExit):
-        prepare(SlurmCluster(dry_run=True, gpus_per_job=8, nodes=2), launcher, Path("there"), 1)
+        prepare(SlurmCluster(dry_run=True, gpus_per_job=8, nodes=2), launcher, 1)
     assert {"nodes=2", "ntasks-per-node=4", "gpus-per-node=4"} <= _directives(capsys.readouterr().out)
 
 
 def test_one_job_is_no_array(capsys):
     with pytest.raises(SystemExit):
-        prepare(SlurmCluster(dry_run=True), LAUNCHER, Path("there"), 1)
+        prepare(SlurmCluster(dry_run=True), LAUNCHER, 1)
     assert not [line for line in _directives(capsys.readouterr().out) if line.startswith("array")]
 
 
@@ -128,7 +128,7 @@ def test_a_cluster_that_does_not_answer(monkeypatch):
 
 def test_local_jobs_need_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "print", None)
-    prepare(ClusterConfig(), {}, tmp_path, 2)
+    prepare(ClusterConfig(), {}, 2)
     wait_for_jobs(ClusterConfig(), tmp_path)
     wait_for_jobs(JoblibCluster(), tmp_path)
     assert enter_job(ClusterConfig()) is None

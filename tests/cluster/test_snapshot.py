@@ -124,7 +124,7 @@ def test_sbatch_is_told_of_the_snapshot_after_what_a_person_sets_up(tmp_path, ca
         cluster, tmp_path / ".snapshot", None
     )
     with pytest.raises(SystemExit):
-        prepare(cluster, launcher, tmp_path, 1)
+        prepare(cluster, launcher, 1)
     script = capsys.readouterr().out
     assert script.index("module load x") < script.index(f"export PYTHONPATH={tmp_path}/.snapshot")
 

@@ -15,7 +15,7 @@ from infer.config.sweep import SweepConfig
 from infer.errors import UsageError
 from infer.pipeline.pruning import Pruned, pruning, study_of
 from infer.records.sweeps import SweepRecord, read_sweep
-from infer.sweep import callback
+from infer.sweep import start
 from infer.sweep.search import Search, Space, begin, check, folder_of, jobs_at_once
 from infer.sweep.search import record_of as record_of_search
 
@@ -206,14 +206,14 @@ def test_a_killed_job_does_not_end_a_search_and_other_errors_do(capsys):
 @pytest.mark.parametrize("queue_is_empty", [True, False])
 def test_a_resumed_search_on_slurm_takes_a_new_snapshot(folder, monkeypatch, queue_is_empty):
     (folder / ".snapshot").mkdir()
-    monkeypatch.setattr(callback.cluster, "have_all_ended", lambda _: queue_is_empty)
+    monkeypatch.setattr(start.cluster, "have_all_ended", lambda _: queue_is_empty)
     if queue_is_empty:
-        callback._make_room(folder)
+        start._make_room(folder)
     else:
         with pytest.raises(UsageError, match="are in SLURM's queue still"):
-            callback._make_room(folder)
+            start._make_room(folder)
     assert (folder / ".snapshot").exists() != queue_is_empty
-    callback._make_room(folder / "without")
+    start._make_room(folder / "without")
 
 
 def test_the_preset_searches_on_validation_images(resolved):
