@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from infer.errors import UsageError
@@ -39,6 +39,12 @@ def fault_of_name(text: str) -> str | None:
     if len(text.encode()) > _LONGEST_NAME:
         return f"it is longer than {_LONGEST_NAME} bytes"
     return None
+
+
+def some(names: Sequence[str], most: int = 5, between: str = ", ") -> str:
+    """The first of ``names``, ``most`` of them at most, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{between.join(names[:most]) or 'nothing'}{more}"
 
 
 def hydra_quoted(text: str) -> str:

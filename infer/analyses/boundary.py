@@ -32,6 +32,7 @@ from infer.methods.sets.base import DistilledArtefact
 from infer.store import Artefact
 from infer.teachers.network import TrainedNetwork
 from infer.teachers.teacher import Teacher
+from infer.words import some
 
 DEFAULT_CLASSES = 3
 _MOST_POINTS = 100
@@ -158,9 +159,8 @@ def chosen_classes(all_classes: Sequence[str], names: Sequence[str] | None) -> l
         return list(range(min(DEFAULT_CLASSES, len(all_classes))))
     unknown = [name for name in names if name not in all_classes]
     if unknown:
-        more = f" and {len(all_classes) - _MOST_NAMED} more" if len(all_classes) > _MOST_NAMED else ""
-        listed = ", ".join(all_classes[:_MOST_NAMED])
-        raise UsageError(f"--classes {','.join(names)}: the set has no class {unknown[0]!r}; it has {listed}{more}")
+        there = some(all_classes, _MOST_NAMED)
+        raise UsageError(f"--classes {','.join(names)}: the set has no class {unknown[0]!r}; it has {there}")
     if len(set(names)) < 2:
         raise UsageError(
             f"--classes {','.join(names)}: a boundary lies between two classes or more. "

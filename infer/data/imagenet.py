@@ -17,12 +17,13 @@ from torchvision.transforms import InterpolationMode
 from infer.config.dataset import ImagenetConfig, TinyImagenetConfig, WnidConfig
 from infer.data.base import Facts, Split
 from infer.data.decode import Resizing
-from infer.data.listing import ImageFile, Listing, describe, list_split, some
+from infer.data.listing import ImageFile, Listing, describe, list_split
 from infer.data.measure import fingerprint
 from infer.data.paths import expand
 from infer.data.tree import Tree
 from infer.data.walk import class_folders, note_of
 from infer.errors import UsageError
+from infer.words import some
 
 _TINY_CLASSES = 200
 _TINY_SIZE = 64

@@ -11,9 +11,9 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from infer.data.walk import class_folders, image_files, note_of, status_of, visible_entries
 from infer.errors import UsageError
 from infer.files import state_of
+from infer.words import some
 
 _LAYOUT = "give dataset.root=<folder> with train/ and test/ (or val/), each with one folder of images per class"
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,6 @@ def describe(root: Path, entry: os.DirEntry[str], target: int) -> ImageFile:
     """A file under ``root`` that shows class ``target``. Raises UsageError where it is no regular file."""
     status = status_of(entry)
     return ImageFile(entry.path.removeprefix(f"{root}{os.sep}"), target, state_of(status))
-
-
-def some(names: list[str]) -> str:
-    """A few of ``names``, and how many more there are."""
-    shown = ", ".join(names[:_SHOWN]) or "nothing"
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 def _check_same_classes(root: Path, train: list[str], test_name: str, test: list[str]) -> None:

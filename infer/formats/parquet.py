@@ -26,6 +26,7 @@ from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, as_classes, counted_by_class
 from infer.formats.pixels import of_one_size
 from infer.tables import count
+from infer.words import some
 
 if TYPE_CHECKING:
     import pyarrow
@@ -66,11 +67,10 @@ def files(path: Path) -> list[Path]:
     places = {place for place, _ in parts}
     chosen = [part for part in parts if part[1] == _TRAIN] or list(parts)
     if len(places) > 1 or len(chosen) > 1:
-        some = [str(file.relative_to(path)) for listed in parts.values() for file in listed[:1]]
-        more = f" and {len(some) - _MOST_NAMED} more" if len(some) > _MOST_NAMED else ""
+        first_files = [str(file.relative_to(path)) for several in parts.values() for file in several[:1]]
         raise UsageError(
-            f"{path} holds {len(parts)} sets or splits in Parquet ({', '.join(some[:_MOST_NAMED])}{more}). Give one "
-            "file, or a folder with the files of one"
+            f"{path} holds {len(parts)} sets or splits in Parquet ({some(first_files, _MOST_NAMED)}). Give one file, "
+            "or a folder with the files of one"
         )
     return [file for part in chosen for file in parts[part]]
 

@@ -25,7 +25,7 @@ from infer.sweep import aftermath, search, sweeper
 from infer.sweep.axes import Combinations, sweep_settings
 from infer.sweep.jobs import job_folder, jobs_of, overrides_of, without_hydra
 from infer.tables import count
-from infer.words import expanded, hydra_quoted
+from infer.words import expanded, hydra_quoted, some
 
 _MOST_NAMED = 8
 
@@ -111,9 +111,7 @@ def _configs(sweep: DictConfig, loader: ConfigLoader, combinations: Combinations
             refused[job_folder(number, words, combinations.swept)] = message
     if refused:
         first, *_ = refused.values()
-        more = f" and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
-        named = ", ".join(list(refused)[:_MOST_NAMED])
-        raise UsageError(f"job{'s' * (len(refused) > 1)} {named}{more}: {first}")
+        raise UsageError(f"job{'s' * (len(refused) > 1)} {some(list(refused), _MOST_NAMED)}: {first}")
     return configs
 
 
