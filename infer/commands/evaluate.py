@@ -23,6 +23,6 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Go on as ``launch.py method=imported`` with the set at ``options.path``."""
-    from infer.commands.launch_words import evaluate_set  # Hydra takes half a second
+    from infer.commands.launching import evaluate_set  # Hydra takes half a second
 
     return evaluate_set(options)

@@ -1,52 +1,14 @@
-"""Command lines of ``launch.py`` that other commands type: the students of a distilled set, for ``infer evaluate``."""
+"""Words after ``launch.py`` that commands type for a person: where a run writes, and what takes in a distilled set."""
 
-import argparse
-import contextlib
-import os
-import sys
 from pathlib import Path
-from typing import NoReturn
 
-from infer import cli
 from infer.config.presets import conf_folder
 from infer.data.paths import expand
 from infer.distilled.manifest import infer_folder, lists, read_manifest
 from infer.errors import UsageError
-from infer.exit_codes import FULL_ERROR
 from infer.records.find import pick_run
 from infer.records.names import LABELS
-from infer.words import hydra_quoted, launch_command
-
-
-def evaluate_set(options: argparse.Namespace) -> NoReturn:
-    """Run ``launch.py method=imported method.path=...``; leaves the process as launch.py does."""
-    path = _path_of(str(options.path), options.outputs)
-    words = [*launch_words(path, options.settings), *outputs_words(options.outputs)]
-    print(launch_command(words))
-    if hint := label_hint(path, words):
-        print(hint)
-    launch(words)
-    sys.exit(0)
-
-
-def launch(words: list[str]) -> None:
-    """Run ``launch.py`` with ``words`` in this process, which is left as launch.py leaves it when the run fails."""
-    sys.argv = ["launch.py", *words]
-    asked_for_traceback = os.environ.get(FULL_ERROR)
-    try:
-        cli.main()
-    except SystemExit as end:
-        if end.code:
-            raise
-    finally:
-        os.environ[FULL_ERROR] = asked_for_traceback or "0"  # launch.py has set it for Hydra
-
-
-def launch_aside(words: list[str]) -> None:
-    """``launch``, with the command line above; what it says goes to stderr, so that stdout has an answer alone."""
-    with contextlib.redirect_stdout(sys.stderr):
-        print(f"\n{launch_command(words)}")
-        launch(words)
+from infer.words import hydra_quoted
 
 
 def outputs_words(outputs: Path) -> list[str]:
@@ -89,7 +51,7 @@ def _mode_of_stored_labels(folder: Path) -> str | None:
     return "fkd" if holds_fkd_labels(manifest) else None
 
 
-def _path_of(word: str, outputs: Path) -> Path:
+def path_of(word: str, outputs: Path) -> Path:
     """The path that ``word`` is, or the folder of the run that it names."""
     path = expand(word)
     return path if path.exists() or "/" in word else pick_run(word, outputs).folder.absolute()

@@ -53,7 +53,7 @@ def _said_again(first: Run) -> list[str]:
 
 def _made(words: list[str], outputs: Path) -> Run:
     """The run of ``words``, made now unless it has been."""
-    from infer.commands.launch_words import launch_aside
+    from infer.commands.launching import launch_aside  # Hydra takes half a second
 
     if not _finished(outputs):
         launch_aside(words)

@@ -97,7 +97,7 @@ class _Search:
         return find_run(needed, beside, find_runs(outputs) if outputs.is_dir() else [], since)
 
     def _make(self, needed: "NeededRun") -> None:
-        from infer.commands.launch_words import launch_aside
+        from infer.commands.launching import launch_aside  # Hydra takes half a second
 
         launch_aside(self._words(needed))
 
