@@ -1,14 +1,10 @@
 """A sweep that searches: Optuna chooses the values of each job by what the jobs before it have found."""
 
 import importlib.util
-import itertools
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from hydra.core.override_parser.types import IntervalSweep, Override
 
 from infer.config.checks import require
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
@@ -18,14 +14,13 @@ from infer.pipeline.pruning import OBJECTIVE, STUDY_NAME, study_of
 from infer.records.find import pick_sweep
 from infer.records.names import STUDY
 from infer.records.runs import DONE, PRUNED, SKIPPED, Run, sweep_jobs
-from infer.records.settings import has_effect
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
-from infer.sweep.axes import values_of
 from infer.sweep.jobs import job_folder
+from infer.sweep.space import Space
 from infer.words import visible
 
 if TYPE_CHECKING:
-    import optuna
+    pass
 
 _LOST = "lost"
 """Mark of a trial whose job was killed, and whose values are tried again."""
@@ -36,51 +31,6 @@ _PASSING = {
     "disk I/O error": "its disk fails, or has no room. Type the same command when that has passed",
 }
 """Advice about faults of a study, by what SQLite says of them; the study itself is whole."""
-_DIGITS = 4
-"""Significant digits of a value from an interval: names of folders hold it."""
-
-
-_WHOLE = re.compile(r"interval\(\s*(start=)?-?\d+\s*,\s*(end=)?-?\d+\s*\)")
-"""An interval of whole numbers, whose values are whole numbers, too."""
-
-
-@dataclass(frozen=True)
-class Space:
-    """The settings of a search: the ranges of those that are searched, and the words that all jobs have."""
-
-    ranges: Mapping[str, Override]
-    fixed: list[str]
-
-    @classmethod
-    def of(cls, overrides: Sequence[Override]) -> "Space":
-        """The space of a command line, on which a later override wins over an earlier one of the same key."""
-        last = {override.get_key_element(): override for override in overrides}
-        fixed = [
-            f"{key}={each.get_value_element_as_str()}" for key, each in last.items() if not each.is_sweep_override()
-        ]
-        return cls({key: each for key, each in last.items() if each.is_sweep_override()}, fixed)
-
-    @property
-    def in_words(self) -> dict[str, list[str]]:
-        """Ranges as they were typed, by setting."""
-        return {key: [str(each.input_line).partition("=")[2]] for key, each in self.ranges.items()}
-
-    @property
-    def described(self) -> dict[str, object]:
-        """All that two searches must have in common to be one, JSON-ready."""
-        fixed = [word for word in self.fixed if has_effect(word.partition("=")[0].lstrip("+~"))]
-        return {"ranges": self.in_words, "fixed": fixed}
-
-    def corners(self) -> list[list[str]]:
-        """Words of jobs in which every end of an interval and every choice comes up, to be checked beforehand."""
-        values = {key: _ends(override) for key, override in self.ranges.items()}
-        longest = max(map(len, values.values()), default=1)
-        columns = {key: list(itertools.islice(itertools.cycle(several), longest)) for key, several in values.items()}
-        return [[*self.fixed, *(f"{key}={column[row]}" for key, column in columns.items())] for row in range(longest)]
-
-    def words_of(self, trial: "optuna.Trial") -> list[str]:
-        """The words of the job that ``trial`` is."""
-        return [*self.fixed, *(f"{key}={_suggested(trial, key, override)}" for key, override in self.ranges.items())]
 
 
 def check(settings: SweepConfig, cluster: ClusterConfig, split: str, space: Space) -> None:
@@ -105,12 +55,18 @@ def begin(folder: Path, space: Space, seed: int) -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / STUDY
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        study = optuna.create_study(storage=f"sqlite:///{path.absolute()}", study_name=STUDY_NAME, direction="maximize")
-        study.set_user_attr("space", space.described)
-        study.set_user_attr("seed", seed)
+    if path.exists():
+        _require_same(folder, space)
         return
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(storage=f"sqlite:///{path.absolute()}", study_name=STUDY_NAME, direction="maximize")
+    study.set_user_attr("space", space.described)
+    study.set_user_attr("seed", seed)
+
+
+def _require_same(folder: Path, space: Space) -> None:
+    """Raise UsageError unless the study in ``folder`` can be read and is of a search through ``space``."""
+    path = folder / STUDY
     try:
         found = study_of(folder).user_attrs.get("space")
     except Exception as error:  # of SQLAlchemy, of SQLite, of Optuna: whatever a file of another kind leads to
@@ -200,28 +156,6 @@ def record_of(folder: Path, new: SweepRecord) -> SweepRecord:
     """The record of a search in ``folder`` that begins as ``new``, or goes on after the jobs that are there."""
     before = read_sweep(folder)
     return replace(new, jobs=before.jobs, removed=before.removed) if before else new
-
-
-def _ends(override: Override) -> list[str]:
-    value = override.value()
-    if isinstance(value, IntervalSweep):
-        return [_shown(value.start), _shown(value.end)]
-    return values_of(override)
-
-
-def _suggested(trial: "optuna.Trial", key: str, override: Override) -> str:
-    value = override.value()
-    if not isinstance(value, IntervalSweep):
-        return str(trial.suggest_categorical(key, values_of(override)))
-    is_log = "log" in value.tags
-    assert value.start is not None and value.end is not None
-    if _WHOLE.search(str(override.input_line)):  # Hydra makes floats of them
-        return str(trial.suggest_int(key, int(value.start), int(value.end), log=is_log))
-    return _shown(trial.suggest_float(key, value.start, value.end, log=is_log))
-
-
-def _shown(number: float | None) -> str:
-    return f"{number:.{_DIGITS}g}"
 
 
 def _listed(described: object) -> str:

@@ -24,6 +24,7 @@ from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep import aftermath, search, sweeper
 from infer.sweep.axes import Combinations, sweep_settings
 from infer.sweep.jobs import job_folder, jobs_of, overrides_of, without_hydra
+from infer.sweep.space import Space
 from infer.tables import count
 from infer.words import expanded, hydra_quoted, some
 
@@ -48,7 +49,7 @@ def start(sweep: DictConfig) -> StartedSweep:
     loader = GlobalHydra.instance().config_loader()
     sweeper.use()
     settings = sweep_settings(sweep)
-    space = search.Space.of(overrides_of(sweep, loader)) if settings.trials else None
+    space = Space.of(overrides_of(sweep, loader)) if settings.trials else None
     combinations = Combinations(space.in_words, space.corners(), 0) if space else jobs_of(sweep, loader)
     sweep.outputs = expanded(sweep.outputs)
     resumed = search.folder_of(settings.resume, Path(sweep.outputs)) if settings.resume else None
@@ -125,7 +126,7 @@ def _updated_launcher(sweep: DictConfig, config: Config, folder: Path) -> dict[s
     return launcher
 
 
-def _record(folder: Path, config: Config, combinations: Combinations, space: search.Space | None) -> SweepRecord:
+def _record(folder: Path, config: Config, combinations: Combinations, space: Space | None) -> SweepRecord:
     """The record of the sweep; a search has no jobs in it yet, but for those of the one that it goes on with."""
     swept, name = combinations.swept, config.cluster.name
     if space is None:

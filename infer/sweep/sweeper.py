@@ -16,7 +16,8 @@ from infer.config.cluster import ClusterConfig
 from infer.errors import describe
 from infer.sweep.axes import combine, sweep_settings
 from infer.sweep.jobs import overrides_of
-from infer.sweep.search import Search, Space, jobs_at_once
+from infer.sweep.search import Search, jobs_at_once
+from infer.sweep.space import Space
 from infer.words import visible
 
 

@@ -16,8 +16,9 @@ from infer.errors import UsageError
 from infer.pipeline.pruning import Pruned, pruning, study_of
 from infer.records.sweeps import SweepRecord, read_sweep
 from infer.sweep import start
-from infer.sweep.search import Search, Space, begin, check, folder_of, jobs_at_once
+from infer.sweep.search import Search, begin, check, folder_of, jobs_at_once
 from infer.sweep.search import record_of as record_of_search
+from infer.sweep.space import Space
 
 pytest.importorskip("optuna", reason="an extra")
 
