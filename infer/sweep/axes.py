@@ -84,7 +84,8 @@ def _require_not_too_many(axes: Sequence[Sequence[Words]]) -> None:
 
 def _zipped(groups: Sequence[Sequence[str]], swept: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     """The groups of settings that go together, by their first."""
-    shown = f"[{','.join(f'[{chr(44).join(group)}]' for group in groups)}]"
+    listed = ",".join(f"[{','.join(group)}]" for group in groups)
+    shown = f"[{listed}]"
     named = [key for group in groups for key in group]
     for group in groups:
         require(len(group) > 1, "sweep.zip", shown, "a group is two settings or more: sweep.zip=[[M,K]]")
@@ -121,7 +122,8 @@ def _words_of(point: str, typed: Mapping[str, Override]) -> Words:
     try:
         overrides = OverridesParser.create().parse_overrides(point.split())
     except OverrideParseException as error:
-        require(False, "sweep.points", shown, f"{error.override} is not key=value; write points as M=1 K=9")
+        allowed = f"{error.override} is not key=value; write points as M=1 K=9"
+        raise impossible("sweep.points", shown, allowed) from error
     require(bool(overrides), "sweep.points", shown, "a point has one setting or more: M=1 K=9")
     keys = [override.get_key_element() for override in overrides]
     for key, override in zip(keys, overrides, strict=True):

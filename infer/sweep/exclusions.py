@@ -5,7 +5,8 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from infer.config.checks import require
+from infer.config.checks import impossible
+from infer.errors import UsageError
 
 _KEY = "sweep.exclude"
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -33,8 +34,8 @@ class Exclusion:
         self._text = text
         try:
             self._tree = ast.parse(text.strip() if len(text) <= _LONGEST else "", mode="eval").body
-        except (SyntaxError, ValueError):
-            self._refuse(f"it is no expression; write {_ALLOWED}")
+        except (SyntaxError, ValueError) as error:
+            raise self._refusal(f"it is no expression; write {_ALLOWED}") from error
         self._names = self._checked(self._tree, swept)
 
     def holds_for(self, values: Mapping[str, Any]) -> bool:
@@ -47,8 +48,7 @@ class Exclusion:
         try:
             return bool(self._value(self._tree, values))
         except TypeError as error:
-            self._refuse(f"{error}")
-        raise AssertionError("unreachable")
+            raise self._refusal(f"{error}") from error
 
     def _checked(self, node: ast.expr, swept: Collection[str]) -> set[str]:
         """The settings that ``node`` names."""
@@ -71,7 +71,7 @@ class Exclusion:
             case ast.Compare(left=left, comparators=others, ops=ops) if all(type(op) in _COMPARISONS for op in ops):
                 parts = [left, *others]
             case _:
-                self._refuse(f"write {_ALLOWED}")
+                raise self._refusal(f"write {_ALLOWED}")
         return {name for part in parts for name in self._checked(part, swept)}
 
     def _value(self, node: ast.expr, values: Mapping[str, Any]) -> Any:
@@ -97,10 +97,11 @@ class Exclusion:
         raise AssertionError(f"{ast.dump(node)} was not refused")
 
     def _require(self, condition: bool, allowed: str) -> None:
-        require(condition, _KEY, f'["{self._text}"]', allowed)
+        if not condition:
+            raise self._refusal(allowed)
 
-    def _refuse(self, allowed: str) -> None:
-        self._require(False, allowed)
+    def _refusal(self, allowed: str) -> UsageError:
+        return impossible(_KEY, f'["{self._text}"]', allowed)
 
 
 def _name(node: ast.expr) -> str | None:
