@@ -67,6 +67,7 @@ def known_artefacts(context: Context, evaluations: list[Evaluation]) -> dict[str
 
 
 def _analyses(context: Context, evaluation: Evaluation) -> list[Artefact]:
+    """Analyses through one teacher each, for the outputs of networks that they rest on: those are what ranks share."""
     images = evaluation.labelled.images
     if Stage.report not in context.config.stages or not isinstance(images, DistilledArtefact):
         return []

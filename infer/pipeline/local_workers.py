@@ -121,9 +121,8 @@ def _started() -> tuple[SpawnProcess, Connection]:
     spawning = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
     ours, theirs = spawning.Pipe()
     process = spawning.Process(target=_work, args=(theirs,), daemon=True)
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, [signal.SIGINT]
-    )  # Ctrl-C is for this process, which ends the others
+    # Ctrl-C is for this process, which ends the others
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     process.start()
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
