@@ -12,7 +12,7 @@ from typing import Any
 from infer.commands.card import Contents, card
 from infer.formats.foreign_set import ForeignSet
 from infer.formats.parquet import files, soft_label_column
-from infer.records.names import DISTILLED, MANIFEST, NATURAL, RESULT
+from infer.records.names import DISTILLED, MANIFEST, NATURAL, RESULT, tensor_file
 from infer.records.runs import Run
 
 
@@ -32,7 +32,7 @@ def complete_hub_folder(
         num_images=len(finished),
         image_size=finished.image_size,
         soft_labels=soft_label_column(finished),
-        are_composed=f"{NATURAL}.safetensors" in manifest["files"],
+        are_composed=tensor_file(NATURAL) in manifest["files"],
         parquet_bytes=sum(file.stat().st_size for file in files(folder)),
         notes=notes,
     )

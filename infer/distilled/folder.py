@@ -22,7 +22,7 @@ from infer.distilled.soft_labels import as_logits, require_soft_labels
 from infer.errors import UsageError
 from infer.files import listing, sha256, write_sealed
 from infer.normalisation import Normalisation
-from infer.records.names import COMPENSATORS, IMAGES, LABELS, MANIFEST, NATURAL
+from infer.records.names import COMPENSATORS, IMAGES, LABELS, MANIFEST, NATURAL, tensor_file
 from infer.store.files import load_tensors, save_tensors
 from infer.words import expanded
 
@@ -56,20 +56,20 @@ class DistilledSet(Dataset[tuple[Tensor, int] | tuple[Tensor, int, Tensor]]):
 
 def write_composable(folder: Path, natural: Tensor, compensators: Tensor, dtype: str, manifest: dict[str, Any]) -> None:
     """Write natural images uint8 and float32 compensators, shapes as in ``compose``, these rounded to ``dtype``."""
-    save_tensors(folder / f"{NATURAL}.safetensors", {NATURAL: natural})
-    save_tensors(folder / f"{COMPENSATORS}.safetensors", round_compensators(compensators, dtype))
+    save_tensors(folder / tensor_file(NATURAL), {NATURAL: natural})
+    save_tensors(folder / tensor_file(COMPENSATORS), round_compensators(compensators, dtype))
     write_manifest(folder, manifest)
 
 
 def write_images(folder: Path, images: Tensor, targets: Tensor, manifest: dict[str, Any]) -> None:
     """Write finished images uint8 [N, 3, H, W] and their classes int64 [N]."""
-    save_tensors(folder / f"{IMAGES}.safetensors", {IMAGES: images, "targets": targets})
+    save_tensors(folder / tensor_file(IMAGES), {IMAGES: images, "targets": targets})
     write_manifest(folder, manifest)
 
 
 def write_labels(folder: Path, logits: Tensor) -> None:
     """Write the teachers' mean logits [N, C] as float16."""
-    save_tensors(folder / f"{LABELS}.safetensors", {"logits": logits.half()})
+    save_tensors(folder / tensor_file(LABELS), {"logits": logits.half()})
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -97,13 +97,13 @@ def load(path: str | Path) -> DistilledSet:
 
 def read_parts(folder: Path) -> tuple[Tensor, Tensor]:
     """Natural images uint8 [K, C, 3, H, W] and float32 compensators as stored, shapes as in ``compose``."""
-    natural = load_tensors(folder / f"{NATURAL}.safetensors")[NATURAL]
-    return natural, unround_compensators(load_tensors(folder / f"{COMPENSATORS}.safetensors"))
+    natural = load_tensors(folder / tensor_file(NATURAL))[NATURAL]
+    return natural, unround_compensators(load_tensors(folder / tensor_file(COMPENSATORS)))
 
 
 def read_soft_labels(folder: Path, manifest: Mapping[str, Any]) -> Tensor | None:
     """Soft labels [N, C] as they are stored; None where the set has none."""
-    return load_tensors(folder / f"{LABELS}.safetensors")["logits"] if lists(manifest, LABELS) else None
+    return load_tensors(folder / tensor_file(LABELS))["logits"] if lists(manifest, LABELS) else None
 
 
 def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -118,7 +118,7 @@ def _read_images(folder: Path, manifest: Mapping[str, Any]) -> tuple[Tensor, Ten
     normalisation = Normalisation.of(manifest["dataset"]["mean"], manifest["dataset"]["std"])
     num_classes = len(manifest["dataset"]["classes"])
     if lists(manifest, IMAGES):
-        stored = load_tensors(folder / f"{IMAGES}.safetensors")
+        stored = load_tensors(folder / tensor_file(IMAGES))
         images, targets = stored[IMAGES], stored["targets"]
         are_images = images.dtype == torch.uint8 and images.dim() == 4 and images.shape[1] == 3
         if not are_images or targets.shape != images.shape[:1]:

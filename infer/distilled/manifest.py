@@ -7,7 +7,7 @@ from typing import Any
 
 from infer.errors import UsageError
 from infer.files import has_broken_seal, read_json
-from infer.records.names import DISTILLED, MANIFEST
+from infer.records.names import DISTILLED, MANIFEST, tensor_file
 
 FORMAT = "infer"
 FORMAT_VERSION = 1
@@ -39,7 +39,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def lists(manifest: Mapping[str, Any], name: str) -> bool:
     """True if the tensors ``name`` belong to the set; files that its manifest does not list are not read."""
-    return f"{name}.safetensors" in manifest["files"]
+    return tensor_file(name) in manifest["files"]
 
 
 def infer_folder(path: Path) -> Path | None:

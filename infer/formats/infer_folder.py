@@ -11,7 +11,7 @@ from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.foreign_set import ForeignSet, Rounding
 from infer.normalisation import Normalisation
-from infer.records.names import IMAGES, LABELS
+from infer.records.names import IMAGES, LABELS, tensor_file
 from infer.store.files import load_tensors, save_tensors
 
 
@@ -27,7 +27,7 @@ def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:
         manifest.get("student_lr"),
     )
     if lists(manifest, IMAGES):
-        finished = replace(finished, pixels=load_tensors(folder / f"{IMAGES}.safetensors")[IMAGES])
+        finished = replace(finished, pixels=load_tensors(folder / tensor_file(IMAGES))[IMAGES])
     return finished.require_finite(folder), manifest
 
 
@@ -57,7 +57,7 @@ def write_folder(
     if finished.student_lr is not None:
         manifest["student_lr"] = finished.student_lr
     if finished.soft_labels is not None:
-        save_tensors(folder / f"{LABELS}.safetensors", {"logits": finished.soft_labels})
+        save_tensors(folder / tensor_file(LABELS), {"logits": finished.soft_labels})
         manifest["labels"] = {
             "mode": "imported",
             "are": "probabilities" if are_probabilities(finished.soft_labels) else "logits",

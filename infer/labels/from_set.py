@@ -17,12 +17,12 @@ from infer.labels.static import static_label_objective
 from infer.methods.sets.base import DistilledArtefact
 from infer.methods.sets.imported_set import ImportedSet
 from infer.normalisation import Normalisation
-from infer.records.names import LABELS
+from infer.records.names import LABELS, tensor_file
 from infer.store import Artefact, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.objectives import Objective
 
-_FILE = f"{LABELS}.safetensors"
+_FILE = tensor_file(LABELS)
 _BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 
 

@@ -17,7 +17,7 @@ from infer.labels.base import Labels, SoftLabelLoss
 from infer.methods.budget import LOGIT_BYTES
 from infer.methods.sets.base import Block, DistilledArtefact
 from infer.normalisation import Normalisation
-from infer.records.names import LABELS
+from infer.records.names import LABELS, tensor_file
 from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
@@ -127,7 +127,7 @@ class StaticLabels(Labels, Artefact):
 
     def logits(self) -> Tensor:
         """The stored mean logits: float16 [N, C]."""
-        return load_tensors(self._context.folder(self) / f"{LABELS}.safetensors")["logits"]
+        return load_tensors(self._context.folder(self) / tensor_file(LABELS))["logits"]
 
     @property
     def student_settings(self) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from infer.labels.fkd import FkdLabels
 from infer.labels.from_set import SetLabels
 from infer.labels.static import StaticLabels
 from infer.methods.sets.base import DistilledArtefact
-from infer.records.names import DISTILLED, LABELS, LOG, PROGRESS, RESULT
+from infer.records.names import DISTILLED, LABELS, LOG, PROGRESS, RESULT, tensor_file
 from infer.store import Artefact
 
 
@@ -67,7 +67,7 @@ def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, A
             write_labels(folder, labels.logits())
             return {"mode": labels.mode, "signature": labels.signature}
         case SetLabels():
-            shutil.copyfile(labels.file, folder / f"{LABELS}.safetensors")
+            shutil.copyfile(labels.file, folder / tensor_file(LABELS))
             return {"mode": labels.mode, "signature": labels.signature, "are": labels.kind_of_values}
         case FkdLabels():
             return labels.write_into(folder)

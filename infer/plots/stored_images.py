@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from infer.distilled.codec import EXACT, JPEG, through_jpeg
 from infer.records.artefacts import StoredArtefact
-from infer.records.names import COMPENSATORS, DISTILLED, IMAGES, LABELS, NATURAL
+from infer.records.names import COMPENSATORS, DISTILLED, IMAGES, LABELS, NATURAL, tensor_file
 from infer.records.runs import Run
 
 
@@ -70,14 +70,14 @@ def stored_images(run: Run) -> FinishedImages | ComposableImages | None:
     if not manifest:
         return None
     stored = StoredArtefact(run.folder / DISTILLED, manifest)
-    if f"{IMAGES}.safetensors" in stored.files:
-        tensors = load_file(stored.file(f"{IMAGES}.safetensors"))
+    if tensor_file(IMAGES) in stored.files:
+        tensors = load_file(stored.file(tensor_file(IMAGES)))
         return FinishedImages(channels_last(tensors[IMAGES]), tensors["targets"])
-    natural = load_file(stored.file(f"{NATURAL}.safetensors"))[NATURAL]
+    natural = load_file(stored.file(tensor_file(NATURAL)))[NATURAL]
     teachers = manifest.get("teachers")
     return ComposableImages(
         natural,
-        _stored_compensators(load_file(stored.file(f"{COMPENSATORS}.safetensors")), natural.shape[-1]),
+        _stored_compensators(load_file(stored.file(tensor_file(COMPENSATORS))), natural.shape[-1]),
         None if teachers is None else [teacher["arch"] for teacher in teachers],
         manifest["dataset"]["std"],
         manifest.get("composed_codec", EXACT),
@@ -87,7 +87,7 @@ def stored_images(run: Run) -> FinishedImages | ComposableImages | None:
 def stored_logits(run: Run) -> np.ndarray | None:
     """float32 [N, C]: the logits stored with the distilled set of ``run``, in the order of its images; else None."""
     stored = StoredArtefact(run.folder / DISTILLED, run.manifest or {"files": {}})
-    name = f"{LABELS}.safetensors"
+    name = tensor_file(LABELS)
     tensors = load_file(stored.file(name)) if name in stored.files else {}
     return tensors["logits"].astype(np.float32) if "logits" in tensors else None
 

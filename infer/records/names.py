@@ -37,9 +37,10 @@ PREDICTIONS = "predictions.safetensors"
 CURVES = "curves.safetensors"
 """Losses and norms over the iterations of an optimisation."""
 
-# In the folder of a distilled set: tensors are stored as ``<name>.safetensors``.
+# In the folder of a distilled set.
 MANIFEST = "manifest.json"
 NATURAL, COMPENSATORS, IMAGES, LABELS = "natural", "compensators", "images", "labels"
+"""Parts of a set, stored as ``tensor_file`` of each."""
 
 # In the folder of a kind of artefact, and of all; the cache in ``outputs/`` alone.
 SET_ASIDE = ".set-aside"
@@ -52,3 +53,8 @@ CACHE = ".cache"
 TRASH = ".trash"
 """Folder of ``outputs/``, and of a disk that is linked into it, of what ``infer gc`` and ``infer rm`` set aside, by day
 and time."""
+
+
+def tensor_file(part: str) -> str:
+    """The file of a ``part`` of a distilled set."""
+    return f"{part}.safetensors"

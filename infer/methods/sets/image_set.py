@@ -9,7 +9,7 @@ from infer.context import Context
 from infer.distilled.folder import write_images
 from infer.methods.budget import image_bytes
 from infer.methods.sets.base import Block, Bytes, DistilledArtefact
-from infer.records.names import IMAGES
+from infer.records.names import IMAGES, tensor_file
 from infer.store import Workspace
 from infer.store.files import load_tensors
 from infer.training.images import Images
@@ -87,4 +87,4 @@ class DistilledImages(DistilledArtefact):
         return self._stored()["targets"]
 
     def _stored(self) -> dict[str, Tensor]:
-        return load_tensors(self.context.folder(self) / f"{IMAGES}.safetensors")
+        return load_tensors(self.context.folder(self) / tensor_file(IMAGES))

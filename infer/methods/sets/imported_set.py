@@ -25,12 +25,10 @@ from infer.methods.budget import ipc_charged
 from infer.methods.sets.base import Block, Bytes, DistilledArtefact
 from infer.methods.sets.image_set import DistilledImages
 from infer.normalisation import channelwise
-from infer.records.names import COMPENSATORS, IMAGES, LABELS, NATURAL
+from infer.records.names import COMPENSATORS, IMAGES, LABELS, NATURAL, tensor_file
 from infer.store import Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.training.images import Images
-
-_STORED = {name: f"{name}.safetensors" for name in (IMAGES, NATURAL, COMPENSATORS, LABELS)}
 
 
 def imported_set(context: Context, given_path: str, given_format: str) -> "ImportedSet":
@@ -59,7 +57,7 @@ class ImportedSet(DistilledArtefact):
         folder = infer_folder(self.path)
         if folder is None or not lists(read_manifest(folder), LABELS):
             return {}
-        return {"files": content_digest([folder / _STORED[LABELS]], folder)}
+        return {"files": content_digest([folder / tensor_file(LABELS)], folder)}
 
 
 class ImportedImages(DistilledImages, ImportedSet):
@@ -71,12 +69,12 @@ class ImportedImages(DistilledImages, ImportedSet):
         self.context = context
         self.path = path
         if infer_folder(path):
-            self._format, files = "infer", [path / _STORED[IMAGES]]
+            self._format, files = "infer", [path / tensor_file(IMAGES)]
         else:
             self._format, form = find_format(path, given_format)
             files = form.files(path)
         self._digest = content_digest(files, path)
-        stored = context.store.folder(self) / _STORED[IMAGES]
+        stored = context.store.folder(self) / tensor_file(IMAGES)
         num_images = _shape(stored, IMAGES)[0] if context.store.exists(self) else len(self._finished)
         super().__init__(context, num_images // context.data.num_classes)
         self._num_images = num_images  # classes may differ in size
@@ -155,9 +153,9 @@ class ImportedComposition(ImportedSet):
         verify(folder, self._source)
         self._codec = self._source.get("composed_codec", EXACT)
         data = context.data
-        self._digest = content_digest([folder / _STORED[NATURAL], folder / _STORED[COMPENSATORS]], folder)
-        self._subsets, classes, _, size, _ = _shape(folder / _STORED[NATURAL], NATURAL)
-        self._blocks = _shape(folder / _STORED[COMPENSATORS], COMPENSATORS)[0] + 1
+        self._digest = content_digest([folder / tensor_file(NATURAL), folder / tensor_file(COMPENSATORS)], folder)
+        self._subsets, classes, _, size, _ = _shape(folder / tensor_file(NATURAL), NATURAL)
+        self._blocks = _shape(folder / tensor_file(COMPENSATORS), COMPENSATORS)[0] + 1
         outline = ForeignSet(
             torch.empty(1, 3, size, size), torch.tensor([classes - 1]), self._source["dataset"]["classes"]
         )
@@ -203,11 +201,11 @@ class ImportedComposition(ImportedSet):
 
     @cached_property
     def bytes(self) -> Bytes:
-        return Bytes(*(_payload(self.path / _STORED[name]) for name in (NATURAL, COMPENSATORS)))
+        return Bytes(*(_payload(self.path / tensor_file(name)) for name in (NATURAL, COMPENSATORS)))
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         """Copy both files, with the compensators converted to the normalised units of the run's data set."""
-        natural, compensators = _STORED[NATURAL], _STORED[COMPENSATORS]
+        natural, compensators = tensor_file(NATURAL), tensor_file(COMPENSATORS)
         shutil.copyfile(self.path / natural, workspace.folder / natural)
         stored = load_tensors(self.path / compensators)
         for values in stored.values():

@@ -23,7 +23,7 @@ from infer.methods.optimisation_settings import SynthesisMethod
 from infer.methods.sets.base import Block
 from infer.methods.sets.image_set import DistilledImages
 from infer.normalisation import MOST_CLIPPED
-from infer.records.names import CURVES, IMAGES
+from infer.records.names import CURVES, IMAGES, tensor_file
 from infer.store import Artefact, Sharing, Workspace
 from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
@@ -107,7 +107,7 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
             result = optimise(network, problem, method, meter.advance_to, self.teacher.arch, checkpoint)
         self._require_sane(problem, result.last_values["saturated_share"])
         pixels = self.context.data.normalisation.to_bytes(result.variable)
-        save_tensors(workspace.folder / f"{IMAGES}.safetensors", {IMAGES: pixels})
+        save_tensors(workspace.folder / tensor_file(IMAGES), {IMAGES: pixels})
         save_tensors(workspace.folder / CURVES, result.curves)
         return {"compiled": result.compiled, "final": result.last_values}
 
@@ -123,7 +123,7 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
 
     def images(self) -> Tensor:
         """The finished images: uint8 [indices, classes, 3, H, W]."""
-        return load_tensors(self.context.folder(self) / f"{IMAGES}.safetensors")[IMAGES]
+        return load_tensors(self.context.folder(self) / tensor_file(IMAGES))[IMAGES]
 
     def _problem(self) -> Problem:
         """Optimisation of the images, clipped to the valid range after every step, as in the published codes."""
