@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from infer.commands.main import parse
 from infer.costs.roofline import DEVICES, Device, Elsewhere, _operations, _seconds_per_image, several_of
 from infer.errors import UsageError
 from infer.models import build
@@ -70,3 +71,10 @@ def test_no_more_devices_than_images_to_share():
 def test_what_is_no_device_is_refused(name, count, says):
     with pytest.raises(UsageError, match=says):
         several_of(name, count)
+
+
+def test_the_help_names_every_device(capsys):
+    with pytest.raises(SystemExit):
+        parse(["estimate", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"{', '.join([*DEVICES][:-1])} or {[*DEVICES][-1]}" in told
