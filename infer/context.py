@@ -83,11 +83,18 @@ class Context:
         return Progress(self.console)
 
     def passes(
-        self, how: Pass, arch: str, images: int, at_once: int, precision: str = "fp32", compiled: bool = False
+        self,
+        how: Pass,
+        arch: str,
+        images: int,
+        at_once: int,
+        precision: str = "fp32",
+        compiled: bool = False,
+        of_step: int = 0,
     ) -> Passes:
         """Passes of images of the data set's size through a network for its classes."""
         size, classes = self.data.image_size, self.data.num_classes
-        return Passes(how, arch, images, min(images, at_once), size, classes, precision, compiled)
+        return Passes(how, arch, images, min(images, at_once), size, classes, precision, compiled, of_step)
 
     def meter(
         self, artefact: Artefact, description: str, total: int, unit: str = "images"

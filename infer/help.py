@@ -8,18 +8,20 @@ from omegaconf import OmegaConf
 from infer.config.presets import VARIANT, variants
 
 _HEADER = """\
-launch.py makes a distilled data set and measures it: squeeze (train teachers), generate (distil), relabel, evaluate
-(train students), report.
+Make a distilled data set and measure it: squeeze (train teachers), generate (distil), relabel, evaluate (train
+students), report. Words are group=option or key=value; examples are at the end. README.md explains the terms.
 """
 _FOOTER = """\
-== Commands ==
+Every setting is documented where its default stands, in infer/config/ and infer/methods/.
+
+== Examples ==
 python launch.py                                    digits, INFER, static labels: everything, on a laptop CPU
-python launch.py dataset=cifar100 ipc=10            the paper's setting (M=4 teachers)
-python launch.py 'stages=[squeeze]'                 one part of the pipeline; what exists is reused
-python launch.py --cfg job                          what the words add up to, without running anything
+python launch.py dataset=cifar100 ipc=10            the setting of the INFER paper (M=4 teachers)
+python launch.py 'stages=[squeeze]'                 one part of the pipeline; existing artefacts are reused
+python launch.py --cfg job                          print the resolved settings without running
 python launch.py -m M=1,2,3 evaluate.lr=1e-3,5e-4   a sweep
 python launch.py --hydra-help                       Hydra's own flags
-infer ls, infer show RUN, infer diff A B            what was made\
+infer --help                                        commands that list, compare and check what was made\
 """
 _NOT_TYPED = ("user", "method/settings")
 
@@ -33,7 +35,13 @@ def text(conf: Path, words: list[str]) -> str:
     """The help for a command line: choices, and the settings that its words add up to."""
     with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
         settings = compose("config", overrides=[word for word in words if not word.startswith("-")])
-    parts = [_HEADER, "== Choices (group=option) ==", *_choices(conf), "", "== Settings (key=value) =="]
+    parts = [
+        _HEADER,
+        "== Choices (group=option) ==",
+        *_choices(conf),
+        "",
+        "== Settings (key=value) ==",
+    ]
     return "\n".join([*parts, OmegaConf.to_yaml(settings), _FOOTER])
 
 

@@ -37,11 +37,13 @@ class Passes:
     """Outputs of the network."""
     precision: str
     compiled: bool = False
+    of_step: int = 0
+    """Images of a step that pass a part after the other, ``at_once`` of them each; 0: all of a step pass at once."""
 
     @cached_property
     def kind(self) -> str:
         """Everything that the time per image depends on, besides the machine: a key."""
-        like = {key: value for key, value in asdict(self).items() if key != "images"}
+        like = {key: value for key, value in asdict(self).items() if key not in ("images", "of_step")}
         return json.dumps(like, sort_keys=True)
 
 

@@ -1,4 +1,7 @@
-"""Every command in a README, a preset's header or the help is one that shells and the program accept as it is typed."""
+"""Every command in a README, a preset's header or the help is one that shells and the program accept as it is typed.
+
+Every link leads to a file, and to a heading of it.
+"""
 
 import re
 import shlex
@@ -123,3 +126,20 @@ def test_every_benchmark_has_its_options(command):
     source = (ROOT / script).read_text()
     for option in (word for word in words if word.startswith("--")):
         assert f'"{option}"' in source, option
+
+
+@pytest.mark.parametrize("page", READMES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -19,23 +19,21 @@ if TYPE_CHECKING:
     from infer.commands.analysed_sets import AnalysedSet
 
 _NAMES = ", ".join(name.value for name in AnalysisName)
-_EPILOG = """Numbers are kept in the store, and a second call takes them from there. Figures go into the folder analyses
-of the run; those of a set, or of two together, into the folder analyses here."""
+_EPILOG = """Numbers are kept in the store and reused. Figures are written to the folder analyses of the run, or, for a
+set or two sets together, of the current folder. Described in infer/analyses/README.md."""
 
 
 def add_to(commands: Commands) -> None:
     """Add ``analyse`` to ``commands``."""
-    about = "analyse distilled sets: features, labels, compensators"
+    about = "analyse the features, labels and compensators of distilled sets"
     parser = add_command(commands, "analyse", about, run, ("json", "md"), epilog=_EPILOG)
     parser.add_argument("analyses", metavar="NAME[,NAME...]", type=_names, help=_NAMES)
-    told = f"a run: {RUN}; or a distilled set in a format of infer import"
+    told = f"{RUN}; or a distilled set in a format of infer import"
     parser.add_argument("sets", metavar="RUN_OR_SET", nargs="+", help=told)
-    parser.add_argument(
-        "--probe", metavar="RUN", help="look through this run's teachers, and not through each run's own networks"
-    )
-    told = "for boundary: comma-separated; without it the first three"
+    parser.add_argument("--probe", metavar="RUN", help="use this run's teachers instead of each run's own networks")
+    told = "for boundary: names of classes (default: the first three)"
     parser.add_argument("--classes", metavar="NAME,...", type=lambda text: text.split(","), help=told)
-    parser.add_argument("--to", metavar="FOLDER", type=at_home, help="folder for the figures")
+    parser.add_argument("--to", metavar="FOLDER", type=at_home, help="folder for the figures instead")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -16,17 +16,19 @@ from infer.tables import Report, Section, count, or_dash, shown
 
 _MOST_SIGNATURES = 3
 _CHANGES = "+changes"
-_CODES = "Exit code: 0 when settings, inputs and scores are equal (code and environment may differ), 1 when not."
+_CODES = "Exit code: 0 if settings, artefacts and scores are equal (code and environment may differ), otherwise 1."
 
 
 def add_to(commands: Commands) -> None:
     """Add ``diff`` to ``commands``."""
-    parser = add_command(commands, "diff", "what differs between two runs", run, ("json", "md", "html"), epilog=_CODES)
-    parser.add_argument("pair", metavar="RUN", nargs="*", help=f"{RUN}; without names the last two finished runs")
-    parser.add_argument(
-        "--config", action="store_true", help='compare settings not yet run: --config "M=1" "M=2 ipc=5"'
+    parser = add_command(
+        commands, "diff", "compare two runs: settings, artefacts and scores", run, ("json", "md", "html"), epilog=_CODES
     )
-    parser.add_argument("--all", action="store_true", help="show equal settings and scores too")
+    parser.add_argument("pair", metavar="RUN", nargs="*", help=f"{RUN}; without one, the last two finished runs")
+    parser.add_argument(
+        "--config", action="store_true", help='compare two command lines that were not run: --config "M=1" "M=2 ipc=5"'
+    )
+    parser.add_argument("--all", action="store_true", help="also show equal settings and scores")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -12,11 +12,17 @@ from infer.tables import Report
 
 def add_to(commands: Commands) -> None:
     """Add ``estimate`` to ``commands``."""
-    about = "estimate time, disk and memory of a run, without running it"
+    about = "estimate time, disk and memory of a run without running it"
     parser = add_command(commands, "estimate", about, run, ("json", "csv", "md"))
-    parser.add_argument("settings", metavar="KEY=VALUE", nargs="*", default=[], help="as for launch.py")
-    parser.add_argument("--on", metavar="DEVICE", help="for a GPU that is not here, by its data sheet: h100, for one")
-    parser.add_argument("--devices", metavar="N", type=int, default=1, help="with --on: so many of them share the work")
+    parser.add_argument(
+        "settings", metavar="KEY=VALUE", nargs="*", default=[], help="words of launch.py, e.g. dataset=cifar10 ipc=50"
+    )
+    parser.add_argument(
+        "--on", metavar="DEVICE", help="estimate for this GPU from its data sheet: a100, h100, h200 or rtx4090"
+    )
+    parser.add_argument(
+        "--devices", metavar="N", type=int, default=1, help="with --on: number of GPUs that share the work (default: 1)"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:

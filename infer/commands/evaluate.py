@@ -5,15 +5,15 @@ import argparse
 from infer.commands.parsing import Commands, add_command, at_home
 from infer.tables import Report
 
-_EPILOG = """labeling=hard needs nothing else; labeling=static and labeling=dynamic train teachers. Labels that
-were made elsewhere: labeling=static labeling.source=set (soft labels that the set came with), labeling=fkd
-labeling.source=set (those of a run, which lie with its set), labeling=fkd labeling.path=FOLDER (of epoch_0/batch_0.tar
-and so on; the batches that were labelled replace what the protocol says of batches, which is told)."""
+_EPILOG = """labeling=hard trains students only; labeling=static, dynamic and fkd train teachers first. Labels made
+elsewhere: labeling=static labeling.source=set (soft labels that the set came with), labeling=fkd labeling.source=set
+(FKD labels that lie with a run's set), labeling=fkd labeling.path=FOLDER (FKD labels in epoch_0/batch_0.tar, ...;
+their batches override the protocol's, and a line lists the settings). Described in infer/formats/README.md."""
 
 
 def add_to(commands: Commands) -> None:
     """Add ``evaluate`` to ``commands``."""
-    about = "train students on a distilled set, whoever made it"
+    about = "train students on a distilled set, also on one made by another program"
     parser = add_command(commands, "evaluate", about, run, epilog=_EPILOG)
     parser.add_argument(
         "path", metavar="PATH", type=at_home, help="a run, or a folder or file in a format of infer import"

@@ -2,7 +2,7 @@
 
 import argparse
 
-from infer.commands.parsing import Commands, add_command, add_to_folder
+from infer.commands.parsing import RUN, Commands, add_command, add_to_folder
 from infer.errors import UsageError
 from infer.formats.names import FKD, FORMATS, HOLDS, HUB
 from infer.tables import Report
@@ -12,8 +12,8 @@ _BEST_JPEG = 95
 
 def add_to(commands: Commands) -> None:
     """Add ``export`` to ``commands``."""
-    parser = add_command(commands, "export", "write a distilled set in another tool's format", run, ("json",))
-    parser.add_argument("set", metavar="RUN_OR_FOLDER", help="a run as infer show names it, or a folder with a set")
+    parser = add_command(commands, "export", "write a distilled set in the format of another program", run, ("json",))
+    parser.add_argument("set", metavar="RUN_OR_FOLDER", help=f"{RUN}; or a folder with a set")
     add_to_folder(parser)
     told = (
         f"{HOLDS}; {HUB}: parquet with a card, for Hugging Face's datasets; {FKD}: epoch_0/batch_0.tar, ..., the "
@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
         nargs="?",
         type=_quality,
         const=_BEST_JPEG,
-        help=f"JPEG (4:4:4) instead of PNG: smaller, and it loses; without a number {_BEST_JPEG}",
+        help=f"write JPEG (4:4:4) instead of PNG: smaller, but lossy (default quality: {_BEST_JPEG})",
     )
 
 

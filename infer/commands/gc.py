@@ -26,18 +26,20 @@ _REMEDY = (
 
 def add_to(commands: Commands) -> None:
     """Add ``gc`` to ``commands``."""
-    parser = add_command(commands, "gc", "list what is stored and no run under DIR refers to", run, ("json", "md"))
+    parser = add_command(
+        commands, "gc", "list artefacts that no run below DIR refers to, or delete them", run, ("json", "md")
+    )
     act = parser.add_mutually_exclusive_group()
-    act.add_argument("--dry-run", action="store_true", help="only list it, as without this word")
+    act.add_argument("--dry-run", action="store_true", help="only list them (the default)")
     act.add_argument(
-        "--delete", action="store_true", help="set it aside, and delete what was set aside a grace period ago"
+        "--delete", action="store_true", help="move them to the trash, and delete what has been there for DAYS days"
     )
     parser.add_argument(
         "--grace",
         type=float,
         default=_GRACE_DAYS,
         metavar="DAYS",
-        help=f"days that something stays set aside before it is deleted (default {_GRACE_DAYS}; 0: deleted at once)",
+        help=f"days in the trash before deletion (default: {_GRACE_DAYS}; 0: delete at once)",
     )
 
 

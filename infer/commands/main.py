@@ -74,7 +74,11 @@ def _print(report: Report, form: str, words: Sequence[str]) -> None:
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Options of a command line; settings (key=value) may follow options too, which argparse alone does not allow."""
-    parser = Parser(prog="infer", description="Look at runs, compare them, check what is stored, and exchange sets.")
+    parser = Parser(
+        prog="infer",
+        description="List and compare runs, check and clean up the store, exchange distilled sets with other programs.",
+        epilog="Options of a command: infer COMMAND --help. Examples: infer/commands/README.md.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     named = words[:1] if words and words[0] in _COMMANDS else _COMMANDS
     for name in named:  # loading all takes longer than most commands

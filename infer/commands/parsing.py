@@ -11,13 +11,13 @@ from infer.words import expanded, has_controls, visible
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """The subcommands of a parser, as argparse hands them out."""
-RUN = "a folder, a name, its beginning or a part of it, or the signature of an artefact of the run"
+RUN = "a run: its folder, its name or a unique part of it, or the signature of one of its artefacts"
 _FORMS = {
     "json": "print JSON",
     "csv": "print comma-separated values",
     "md": "print Markdown",
-    "html": "print a page for a browser",
-    "latex": "print a table for a paper: best bold, within its noise underlined",
+    "html": "print an HTML page",
+    "latex": "print a table for a paper; the best value is bold, values within its noise are underlined",
 }
 
 
@@ -58,7 +58,7 @@ def add_command(
         metavar="DIR",
         type=at_home,
         default=Path("outputs"),
-        help="root of everything that runs wrote",
+        help="folder of the runs and the store (default: outputs)",
     )
     if forms:  # argparse cannot show an empty group
         choice = parser.add_mutually_exclusive_group()
@@ -70,4 +70,4 @@ def add_command(
 
 def add_to_folder(parser: Parser) -> None:
     """Add the option ``--to`` of commands that write a new folder."""
-    parser.add_argument("--to", metavar="FOLDER", type=new_path, required=True, help="a new folder")
+    parser.add_argument("--to", metavar="FOLDER", type=new_path, required=True, help="folder to write, new or empty")

@@ -16,10 +16,10 @@ from infer.tables import Report, from_here
 
 def add_to(commands: Commands) -> None:
     """Add ``report`` to ``commands``."""
-    about = "make the report of a run or sweep again, with its pictures and tables"
+    about = "make the report of a run or sweep again, with its figures and tables"
     parser = add_command(commands, "report", about, run, ("json", "csv", "md"))
     parser.add_argument("run_or_sweep", metavar="RUN_OR_SWEEP", help=f"{RUN}; or a sweep's folder or name")
-    parser.add_argument("--open", action="store_true", help="show it in a browser")
+    parser.add_argument("--open", action="store_true", help="open it in a browser")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -20,16 +20,18 @@ RERUNS = ".rerun"
 """Folder below ``outputs`` in which runs are made again: neither runs nor artefacts are looked for in it."""
 _DESCRIPTIONS = ("report", "analyses")
 """Stages whose artefacts picture numbers; fonts and versions of libraries may change their bytes."""
-_EPILOG = """What was made so far is kept when the command is interrupted, and the same command goes on from there. Exit
-code: 0 when it was made again; with --assert-equal 1 when scores or the bytes of an artefact differ."""
+_EPILOG = """After an interruption, the same command continues. Exit code: 0 if the run was made again; with
+--assert-equal 1 if scores or the bytes of an artefact differ."""
 
 
 def add_to(commands: Commands) -> None:
     """Add ``rerun`` to ``commands``."""
-    about = "make a run again from its record, with nothing reused, and compare the two"
+    about = "make a run again without reusing anything, and compare the two"
     parser = add_command(commands, "rerun", about, run, ("json", "md"), epilog=_EPILOG)
     parser.add_argument("name", metavar="RUN", help=RUN)
-    parser.add_argument("--assert-equal", action="store_true", help="exit with 1 unless scores and artefacts are equal")
+    parser.add_argument(
+        "--assert-equal", action="store_true", help="exit with code 1 unless scores and artefacts are equal"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:

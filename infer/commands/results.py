@@ -14,15 +14,20 @@ from infer.tables import Report
 
 def add_to(commands: Commands) -> None:
     """Add ``results`` to ``commands``."""
-    about = "the measured results that are kept with the package"
+    about = "print the measured results that come with the package, or add to them"
     parser = add_command(commands, "results", about, run, ("json", "csv", "md"))
-    parser.add_argument("table", metavar="TABLE", help="e.g. reproduction or matrix")
-    told = f"keep the results of runs or sweeps; runs that differ in nothing but their seed count together: {RUN}"
+    parser.add_argument("table", metavar="TABLE", help="name of a table, e.g. reproduction")
+    told = f"add the results of runs or sweeps; runs that differ only in their seed become one row; {RUN}"
     parser.add_argument("--add", metavar="RUN_OR_SWEEP", nargs="+", help=told)
-    parser.add_argument("--name", help="the name of the row, instead of the method's")
-    parser.add_argument("--published", metavar="NUMBER", default="", help="the published number beside it")
-    parser.add_argument("--source", metavar="TEXT", default="", help="the source of that number")
-    parser.add_argument("--into", metavar="README", type=at_home, help="make the tables in this file again")
+    parser.add_argument("--name", help="name of the row, instead of the method's")
+    parser.add_argument("--published", metavar="NUMBER", default="", help="published number of the row")
+    parser.add_argument("--source", metavar="TEXT", default="", help="source of the published number")
+    parser.add_argument(
+        "--into",
+        metavar="FILE",
+        type=at_home,
+        help="write all tables of this page again, between its <!-- results: ... --> marks",
+    )
 
 
 def run(options: argparse.Namespace) -> Report:

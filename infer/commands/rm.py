@@ -19,9 +19,9 @@ from infer.tables import Report, count
 
 def add_to(commands: Commands) -> None:
     """Add ``rm`` to ``commands``."""
-    parser = add_command(commands, "rm", "set runs aside, to be deleted by infer gc --delete", run, ("json",))
+    parser = add_command(commands, "rm", "move runs to the trash, which infer gc --delete empties", run, ("json",))
     parser.add_argument("runs", metavar="RUN", nargs="+", help=f"{RUN}; or a sweep, by its folder or its name")
-    parser.add_argument("--force", action="store_true", help="also one whose record says that it is running")
+    parser.add_argument("--force", action="store_true", help="also move a run whose record says that it is running")
 
 
 def run(options: argparse.Namespace) -> Report:

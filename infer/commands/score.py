@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from infer.commands.repeated_runs import NeededRun, Subject
     from infer.commands.score_runs import Part
 
-_EPILOG = """A run that compares has random baselines; those that this command makes have none. Settings go with a set
-alone, as for infer evaluate; a run is scored as it was made. Exit code: 0 when the scores are printed, 2 when runs are
-missing."""
+_EPILOG = """The scores compare several runs, some of which may have to be made first. SETTING is allowed for a set
+only; a run is scored with the settings that it has. Exit code: 0 if the scores are printed, 2 if runs are missing."""
 _DIGITS = 4
 _MEANING = {
     "HLR": "all training images - the set, hard labels",
@@ -34,15 +33,17 @@ _MEANING = {
 
 def add_to(commands: Commands) -> None:
     """Add ``score`` to ``commands``."""
-    about = "DD-Ranking's scores of a distilled set, LRS and ARS"
+    about = "compute DD-Ranking's scores of a distilled set, LRS and ARS"
     parser = add_command(commands, "score", about, run, ("json", "md"), epilog=_EPILOG)
-    told = f"{RUN}; or a set that infer evaluate takes; without it the last finished run that compares"
+    told = f"{RUN}; or a set that infer evaluate takes; without one, the last finished run with random baselines"
     parser.add_argument("run_or_set", metavar="RUN_OR_SET", nargs="?", help=told)
-    parser.add_argument("settings", metavar="SETTING", nargs="*", help="of a set: dataset=..., labeling=hard")
     parser.add_argument(
-        "--make", action="store_true", help="make the runs that are missing; without it they are listed"
+        "settings", metavar="SETTING", nargs="*", help="for a set, as for infer evaluate: dataset=..., labeling=hard"
     )
-    told = "random images per class to compare with; without it as many as the set is charged for"
+    parser.add_argument(
+        "--make", action="store_true", help="make the missing runs; otherwise their commands are printed"
+    )
+    told = "random images per class to compare with (default: as many as the set is charged for)"
     parser.add_argument("--ipc", metavar="N", type=_per_class, help=told)
 
 

@@ -11,7 +11,7 @@ from infer.tables import Report
 
 def add_to(commands: Commands) -> None:
     """Add ``show`` to ``commands``."""
-    parser = add_command(commands, "show", "one run in full", run, ("json", "md"))
+    parser = add_command(commands, "show", "show one run in full", run, ("json", "md"))
     parser.add_argument("run_name", metavar="RUN", help=RUN)
 
 

@@ -10,12 +10,12 @@ from infer.tables import Report
 
 def add_to(commands: Commands) -> None:
     """Add ``table`` to ``commands``."""
-    parser = add_command(commands, "table", "runs side by side", run, ("json", "csv", "md", "html", "latex"))
+    parser = add_command(commands, "table", "show runs side by side", run, ("json", "csv", "md", "html", "latex"))
     parser.add_argument("runs", metavar="RUN_OR_SWEEP", nargs="+", help=f"{RUN}; a sweep stands for all its jobs")
     parser.add_argument("--sort", metavar="COLUMN", help="order by this column instead of by time")
-    parser.add_argument("--reverse", action="store_true", help="turn the order round")
-    parser.add_argument("--columns", metavar="A,B,...", help="show these columns alone, in this order")
-    told = "keep the rows with this value; may be given several times"
+    parser.add_argument("--reverse", action="store_true", help="reverse the order")
+    parser.add_argument("--columns", metavar="A,B,...", help="show only these columns, in this order")
+    told = "show only rows with this value; may be repeated"
     parser.add_argument("--where", metavar="COLUMN=VALUE", action="append", default=[], help=told)
 
 

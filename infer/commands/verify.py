@@ -24,9 +24,11 @@ _ADVICE = (
 
 def add_to(commands: Commands) -> None:
     """Add ``verify`` to ``commands``."""
-    about = "check every stored file, set, result and cache against its checksum"
+    about = "check artefacts, sets, results and caches against their checksums"
     parser = add_command(commands, "verify", about, run, ("json", "md"))
-    parser.add_argument("path", metavar="PATH", nargs="?", type=at_home, help="a folder; without it the outputs folder")
+    parser.add_argument(
+        "path", metavar="PATH", nargs="?", type=at_home, help="folder to check (default: that of --outputs)"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:

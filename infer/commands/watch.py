@@ -25,9 +25,11 @@ _PLAIN_EVERY_S = 30.0
 
 def add_to(commands: Commands) -> None:
     """Add ``watch`` to ``commands``."""
-    parser = add_command(commands, "watch", "running jobs and the time they need, until all have ended", run, ("json",))
-    parser.add_argument("sweep", metavar="SWEEP_OR_RUN", nargs="?", help=f"instead of all that is running; {RUN}")
-    parser.add_argument("--once", action="store_true", help="print the present state and leave")
+    parser = add_command(
+        commands, "watch", "follow running jobs, with the time left, until all have ended", run, ("json",)
+    )
+    parser.add_argument("sweep", metavar="SWEEP_OR_RUN", nargs="?", help=f"show only this sweep or run; {RUN}")
+    parser.add_argument("--once", action="store_true", help="print the current state once and exit")
 
 
 def run(options: argparse.Namespace) -> Report:

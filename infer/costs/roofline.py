@@ -56,8 +56,12 @@ class Elsewhere:
     count: int = 1
 
     def share(self, passes: Passes) -> Passes:
-        """The part of ``passes`` that goes through one of the devices: its images that pass together."""
-        return replace(passes, at_once=ceil(passes.at_once / self.count))
+        """The part of ``passes`` that goes through one of the devices: its images that pass together.
+
+        Where a step passes in parts, each device has its images of the whole step, in parts as large as before.
+        """
+        own = ceil(max(passes.of_step, passes.at_once) / self.count)
+        return replace(passes, at_once=min(passes.at_once, own), of_step=0)
 
     def rate(self, works: Sequence[Work]) -> Rate:
         """Speed of ``works`` of one kind on all devices together.

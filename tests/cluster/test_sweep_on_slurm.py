@@ -158,6 +158,23 @@ def test_a_job_of_two_ranks_on_two_nodes_goes_on_after_preemption(slurm, tmp_pat
     assert "squeeze" in first and "squeeze" not in second
 
 
+@pytest.mark.slow
+def test_a_search_chooses_its_jobs_in_batches_that_run_at_once_and_goes_on(slurm, tmp_path):
+    pytest.importorskip("optuna", reason="an extra")
+    words = ("sweep=tune", "cluster.array_parallelism=2", *_SMALL)
+    with _typed(slurm, tmp_path, *words, "sweep.trials=3") as process:
+        output = _output(process)
+    assert process.returncode == 0, output
+    sweep = _sweep_folder(tmp_path)
+    assert {row["state"] for row in _rows(sweep)} <= {"done", "pruned"} and len(_rows(sweep)) == 3
+    with _typed(slurm, tmp_path, *words, "sweep.trials=4", f"sweep.resume={sweep}") as process:
+        output = _output(process)
+    assert process.returncode == 0, output
+    rows = _rows(sweep)
+    assert len(rows) == 4 and len({row["job"].partition("=")[2] for row in rows}) == 4
+    assert len(list(sweep.glob(".submitit/*/*_submission.sh"))) == 3  # two jobs, one, and the one that was added
+
+
 def _without_time(script: str) -> str:
     """``script`` without the time at which its sweep was typed."""
     return re.sub(r"sweeps/[\d-]+", "sweeps/", script).strip()

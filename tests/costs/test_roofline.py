@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from infer.commands.main import parse
 from infer.costs.roofline import DEVICES, Device, Elsewhere, _operations, _seconds_per_image, several_of
 from infer.errors import UsageError
 from infer.models import build
@@ -59,6 +60,14 @@ def test_several_devices_share_what_passes_together():
     assert Elsewhere(DEVICES["h100"], 8).share(replace(large, at_once=9)).at_once == 2
 
 
+def test_parts_of_a_step_stay_as_large_while_every_device_has_so_many_images():
+    """As the chunks of classes of a rank do."""
+    in_parts = replace(NET, how=Pass.optimise, images=10**6, at_once=250, precision="fp32", of_step=1000)
+    together = [Elsewhere(DEVICES["h100"], count).share(in_parts).at_once for count in (1, 4, 8, 64)]
+    assert together == [250, 250, 125, 16]
+    assert in_parts.kind == replace(in_parts, of_step=0).kind
+
+
 def test_no_more_devices_than_images_to_share():
     work = Work([replace(NET, how=Pass.train, images=100, at_once=64, precision="fp32")])
     several_of("h100", 64).rate([work])
@@ -70,3 +79,10 @@ def test_no_more_devices_than_images_to_share():
 def test_what_is_no_device_is_refused(name, count, says):
     with pytest.raises(UsageError, match=says):
         several_of(name, count)
+
+
+def test_the_help_names_every_device(capsys):
+    with pytest.raises(SystemExit):
+        parse(["estimate", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"{', '.join([*DEVICES][:-1])} or {[*DEVICES][-1]}" in told

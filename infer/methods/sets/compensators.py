@@ -72,7 +72,8 @@ class CompensatorGroup(Artefact):
         if chunk is not None and method.chunk_statistics is ChunkStatistics.all:
             ways.append(Pass.forward)  # which collects the statistics
         total, precision = method.iterations * images, method.precision.value
-        return Work([context.passes(how, self.teacher.arch, total, together, precision, compiled) for how in ways])
+        passes = partial(context.passes, of_step=images)
+        return Work([passes(how, self.teacher.arch, total, together, precision, compiled) for how in ways])
 
     @property
     def expected_bytes(self) -> int:
