@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from infer import cluster, exit_codes
 from infer.config import Config
-from infer.config.checks import require_at_least
+from infer.config.checks import require, require_at_least
 from infer.config.cluster import ClusterConfig, SlurmCluster
 from infer.console import Console
 from infer.errors import UsageError, describe, is_interruption
@@ -24,7 +24,7 @@ from infer.explanations import FOREIGN, explain
 from infer.files import require_writable
 from infer.pipeline.settings import settings_of
 from infer.ranks import ranks
-from infer.records.names import SNAPSHOT
+from infer.records.names import OVERRIDES, SNAPSHOT
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 from infer.sweep.axes import Combinations, sweep_settings
 from infer.sweep.jobs import job_folder, jobs_of, overrides_of
@@ -49,12 +49,25 @@ class SweepCallback(Callback):
     """Named by conf/config.yaml."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Check the settings of a run before Hydra makes its folder, which lies below ``outputs``."""
-        exit_codes.leave_on_error(lambda: require_writable(Path(_check(config).outputs), "outputs"))
+        """Check the settings of a run and its folder, before Hydra makes that."""
+        exit_codes.leave_on_error(lambda: _check_run(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check all jobs, write down what is planned, and say so."""
         exit_codes.leave_on_error(lambda: _start(config))
+
+
+def _check_run(run: DictConfig) -> None:
+    require_writable(Path(_check(run).outputs), "outputs")
+    _require_words_kept(run)
+    if ranks.first:  # the others write nothing, wherever they were started
+        require_writable(Path(run.hydra.run.dir), "hydra.run.dir")
+
+
+def _require_words_kept(composed: DictConfig) -> None:
+    """Raise UsageError where Hydra is to write a run's words to another place than they are read from."""
+    given, own = composed.hydra.output_subdir, Path(OVERRIDES).parent.name
+    require(given in (None, own), "hydra.output_subdir", given, f"it is {own}, or null for none. Leave it out")
 
 
 def _check(run: DictConfig) -> Config:
@@ -94,6 +107,7 @@ def _start(sweep: DictConfig) -> None:
     require_at_least(1, "hydra.sweeper.max_batch_size", batch)
     folder = _pin_folders(sweep, list(swept), resumed)
     configs = _configs(sweep, loader, overrides, swept)
+    _require_words_kept(sweep)
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
         require_writable(Path(outputs), "outputs")
     with read_write(sweep), open_dict(sweep):
@@ -116,10 +130,11 @@ def _start(sweep: DictConfig) -> None:
     if configs[0].sweep.equal_steps:
         configs = _with_equal_steps(sweep, configs, record.compares)
         console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
+    if not space:
+        _announce(console, configs, record.compares)
+    require_writable(folder, "hydra.sweep.dir")
     if space:
         search.begin(folder, space, configs[0].seed)
-    else:
-        _announce(console, configs, record.compares)
     if resumed:
         _make_room(resumed)
     record = replace(record, snapshot=cluster.freeze(configs[0].cluster, folder / SNAPSHOT, loader))
