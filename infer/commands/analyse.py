@@ -45,7 +45,8 @@ def run(options: argparse.Namespace) -> Report:
     with contextlib.redirect_stdout(sys.stderr):  # progress; stdout has the results alone
         sets = analysed_sets(options.sets, options.probe, options.outputs)
         planned = _plan(options.analyses, sets, options.classes)
-        results = [_made(analysis, shown, options.to) for analysis, shown in planned]
+        names = _figure_names([analysis for analysis, _ in planned])
+        results = [_made(*each, name, options.to) for each, name in zip(planned, names, strict=True)]
     return _report(results)
 
 
@@ -60,6 +61,14 @@ def _plan(
         else:
             planned += [(each.analysis(name, classes), [each]) for each in sets]
     return planned
+
+
+def _figure_names(analyses: Sequence["Analysis"]) -> list[str]:
+    """Names of the figures of ``analyses`` in one folder: those of sets that share a name end in their signatures."""
+    signatures: dict[str, set[str]] = {}
+    for each in analyses:
+        signatures.setdefault(each.name, set()).add(each.signature)
+    return [each.name if len(signatures[each.name]) == 1 else f"{each.name}-{each.signature[:8]}" for each in analyses]
 
 
 @dataclass(frozen=True)
@@ -85,8 +94,9 @@ class _Result:
         return {"sentence": self.sentence, "warnings": self.warnings, "figures": files, **self.facts}
 
 
-def _made(analysis: "Analysis", shown: Sequence["AnalysedSet"], to: Path | None) -> _Result:
-    """The numbers of ``analysis``, drawn into the folder ``to``, and recorded with the one set that it is about."""
+def _made(analysis: "Analysis", shown: Sequence["AnalysedSet"], figure: str, to: Path | None) -> _Result:
+    """The numbers of ``analysis``, recorded with the one set that it is about, and drawn into its run's folder or, as
+    ``figure``, into the folder ``to``."""
     from infer.analyses.registry import warnings_of
     from infer.plots.analyses import draw, numbers_of, sentence_of
 
@@ -100,7 +110,7 @@ def _made(analysis: "Analysis", shown: Sequence["AnalysedSet"], to: Path | None)
     if owner is not None and owner.run is not None and to is None:
         files = draw(facts, owner.run.folder / ANALYSES, analysis.title.value)
     else:
-        files = draw(facts, to or Path(ANALYSES), analysis.name)
+        files = draw(facts, to or Path(ANALYSES), figure)
     return _Result(facts, sentence_of(facts), numbers_of(facts), warnings_of(facts), files)
 
 
@@ -114,7 +124,7 @@ def _report(results: Sequence[_Result]) -> Report:
         ]
         sections.append(Section((name, *columns), rows, columns))
     warnings = [f"warning: {result.facts['set']}: {text}" for result in results for text in result.warnings]
-    pictures = [str(from_here(result.files[0])) for result in results if result.files]
+    pictures = dict.fromkeys(str(from_here(result.files[0])) for result in results if result.files)
     drawn = [f"figures, also as .svg and .pdf: {', '.join(pictures)}"] if pictures else []
     return Report(
         data=[result.data for result in results],

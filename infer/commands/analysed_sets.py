@@ -44,6 +44,11 @@ class AnalysedSet:
     is_own: bool
     """True if the networks are those of the run itself, as an analysis that is made in it has them."""
 
+    @property
+    def identity(self) -> Path | str:
+        """The run's folder or, without one, the signature of the set: two of one identity have the same analyses."""
+        return self.images.signature if self.run is None else self.run.folder.resolve()
+
     def analysis(
         self, name: AnalysisName, classes: Sequence[str] | None = None, beside: "AnalysedSet | None" = None
     ) -> Analysis:
@@ -100,7 +105,8 @@ class AnalysedSet:
 
 
 def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> list[AnalysedSet]:
-    """The sets that ``words`` name, looked at through the teachers of the run ``probe``, or of each run itself.
+    """The sets that ``words`` name, each once, looked at through the teachers of the run ``probe``, or of each run
+    itself.
 
     Raises UsageError where there is no such set or run, and where a set comes without networks.
     """
@@ -121,7 +127,7 @@ def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> lis
                 f"{word} comes without the networks to look at it through. Name a run on the same data that has "
                 f"teachers: {command}"
             )
-    return found
+    return list({each.identity: each for each in found}.values())
 
 
 def _run_at(path: Path, outputs: Path) -> Run | None:

@@ -12,9 +12,11 @@ from infer.console import size
 from infer.errors import UsageError
 from infer.records.artefacts import bytes_on_disk
 from infer.records.find import pick_run, pick_sweep
-from infer.records.runs import RUNNING, Run, all_records
+from infer.records.names import RESULT
+from infer.records.runs import RUNNING, Run, all_records, is_sweep
 from infer.records.sweeps import read_sweep
 from infer.tables import Report, count
+from infer.words import shell_line
 
 
 def add_to(commands: Commands) -> None:
@@ -58,9 +60,11 @@ def _set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
 
 
 def _check(folder: Path, outputs: Path, there: list[Run], even_running: bool) -> None:
-    """Raise UsageError unless ``folder`` lies below ``outputs`` and holds one run or one sweep, at rest."""
+    """Raise UsageError unless ``folder`` lies below ``outputs`` without a link and holds one run or one sweep, at
+    rest."""
     if Path(os.path.abspath(outputs)) not in folder.parents:
         raise UsageError(f"{folder} does not lie below {outputs}. Type infer rm with --outputs <its root>")
+    _refuse_links(folder, outputs)
     own = [run for run in there if Path(os.path.abspath(run.folder)) == folder]
     inside = [run for run in there if folder in Path(os.path.abspath(run.folder)).parents]
     if own and inside:
@@ -70,3 +74,16 @@ def _check(folder: Path, outputs: Path, there: list[Run], even_running: bool) ->
         raise UsageError(
             f"{busy[0].name} is running, by its record. Let it end; where its process is gone, type infer rm --force"
         )
+
+
+def _refuse_links(folder: Path, outputs: Path) -> None:
+    """Raise UsageError where ``folder``, or a folder in it, is a link: what lies behind it would stay, and be lost."""
+    link = next((path for path in (folder, *sorted(folder.iterdir())) if path.is_symlink() and path.is_dir()), None)
+    if link is None:
+        return
+    target, alone = link.resolve(), shell_line(["rm", str(link)])
+    told = f"{link} is a link to {target}, where the files would stay. Type {alone} to remove the link alone"
+    if outputs.resolve() in target.parents and ((target / RESULT).is_file() or is_sweep(target)):
+        command = shell_line(["infer", "rm", str(target), "--outputs", str(outputs)])
+        raise UsageError(f"{told}, or {command} to set aside the folder")
+    raise UsageError(f"{told}; the folder itself is yours to delete")

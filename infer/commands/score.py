@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> Report:
         search.missing += [needed[Part.hard], needed[Part.plain]]
         return _missing(subject, search)
     per_class = options.ipc or max(1, round(of_set.record["storage"]["ipc_charged"]))
+    _require_images(of_set, per_class)
     needed |= plan_random(subject, of_set, per_class)
     found = {part: search.obtain(each, of_set) for part, each in needed.items() if part is not Part.any}
     there = {Part.any: of_set} | {part: each for part, each in found.items() if each is not None}
@@ -110,6 +111,16 @@ class _Search:
         from infer.commands.launch_words import outputs_words
 
         return [*needed.command_words, *outputs_words(self.options.outputs)]
+
+
+def _require_images(of_set: Run, per_class: int) -> None:
+    """Raise UsageError where the data of ``of_set`` have fewer than ``per_class`` training images of a class."""
+    most = of_set.smallest_class
+    if most is not None and per_class > most:
+        raise UsageError(
+            f"{per_class} random images of every class were asked for, but the smallest class of "
+            f"{of_set.setting('dataset.name')} has {most} training images. Type --ipc {most} or less"
+        )
 
 
 def _missing(subject: "Subject", search: _Search) -> Report:

@@ -22,5 +22,5 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Put the runs that ``options.runs`` name into one table."""
     runs = pick_runs(options.runs, options.outputs)
-    choice = Choice(options.sort, options.reverse, options.columns and options.columns.split(","), options.where)
-    return tabulate(runs, choice)
+    columns = None if options.columns is None else options.columns.split(",")
+    return tabulate(runs, Choice(options.sort, options.reverse, columns, options.where))

@@ -62,7 +62,7 @@ class TeachersConfig(Training):
         require(is_percentage or self.min_top1 in ("auto", None), "teachers.min_top1", self.min_top1, allowed)
 
     def recipe(self) -> dict[str, Any]:
-        """As ``Training.recipe``, with the growth of the images."""
+        """``Training.recipe``, with the growth of the images."""
         growth = {key: getattr(self, key) for key in _GROWTH} if self.start_size is not None else {}
         return super().recipe() | growth
 

@@ -92,6 +92,7 @@ class RunResult:
             **main.protocol_facts,
             "student_steps": main.num_steps,
             "samples_seen": main.samples_seen,
+            "smallest_class": min(main.context.data.train_counts),
             **({"labels_override": main.overrides} if main.overrides else {}),
         }
         planned = {stage.value: [artefact.signature for artefact in artefacts] for stage, artefacts in plan.items()}

@@ -188,6 +188,12 @@ class Run:
         return fingerprint
 
     @property
+    def smallest_class(self) -> int | None:
+        """Training images of the smallest class; None where the record is older than this fact."""
+        smallest: int | None = self.record["environment"].get("smallest_class")
+        return smallest
+
+    @property
     def teachers_used(self) -> list[str]:
         """The architectures of the ensemble that M leaves."""
         return (self.setting("teachers.archs") or [])[: self.setting("M")]

@@ -87,7 +87,9 @@ RECORD: Mapping[str, Check] = {
     ),
     "storage": _storage,
     "analyses": mapping_of(is_text),
-    "environment": fields({}, protocol=optional(is_text), git_commit=optional(is_text)),
+    "environment": fields(
+        {}, protocol=optional(is_text), git_commit=optional(is_text), smallest_class=optional(is_count)
+    ),
 }
 """A run's ``result.json``, by key."""
 MANIFEST: Mapping[str, Check] = {

@@ -66,7 +66,7 @@ def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
     seeds = over_seeds(measurements, measured, [_title(key) for key in measured])
     best = best_of(rows)
     if choice.columns is not None:
-        keys = [_column(column, keys, "--columns") for column in choice.columns]
+        keys = list(dict.fromkeys(_column(column, keys, "--columns") for column in choice.columns))
     return Report(
         data=[{key: fact.get(key) for key in dict.fromkeys((noun, *keys, *_OF_DATA_ONLY))} for fact in facts],
         warning=_warning(rows),
@@ -203,7 +203,8 @@ def _column(word: str, keys: list[str], option: str) -> str:
     short = {name: key for key in reversed(keys) for name in (key.split("/")[-1], _title(key))}
     key = word if word in keys else short.get(word)
     if key is None:
-        raise UsageError(f"{option} {word} is not a column of this table; there are {', '.join(keys) or 'none'}")
+        named = word if word.strip() else repr(word)
+        raise UsageError(f"{option} {named} is not a column of this table; there are {', '.join(keys) or 'none'}")
     return key
 
 

@@ -14,7 +14,8 @@ from infer.config import Config
 from infer.errors import UsageError, is_interruption
 from infer.files import require_writable
 from infer.pipeline.settings import settings_of
-from infer.sweep.jobs import without_hydra
+from infer.ranks import ranks
+from infer.sweep.jobs import require_words_kept, without_hydra
 
 if TYPE_CHECKING:
     from infer.sweep.start import StartedSweep
@@ -27,12 +28,19 @@ class SweepCallback(Callback):
     """Named by conf/config.yaml."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Check the settings of a run before Hydra makes its folder, which lies below ``outputs``."""
-        exit_codes.leave_on_error(lambda: require_writable(Path(_check(config).outputs), "outputs"))
+        """Check the settings of a run and its folder, before Hydra makes that."""
+        exit_codes.leave_on_error(lambda: _check_run(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Check all jobs, write down what is planned, and say so."""
         exit_codes.leave_on_error(lambda: _start(config))
+
+
+def _check_run(run: DictConfig) -> None:
+    require_writable(Path(_check(run).outputs), "outputs")
+    require_words_kept(run)
+    if ranks.first:  # the others write nothing, wherever they were started
+        require_writable(Path(run.hydra.run.dir), "hydra.run.dir")
 
 
 def _check(run: DictConfig) -> Config:

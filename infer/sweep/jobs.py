@@ -3,12 +3,15 @@
 import hashlib
 import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from infer.config.checks import require
+from infer.records.names import OVERRIDES
 from infer.sweep.axes import Combinations, combine, sweep_settings
 
 _LONGEST_NAME = 80
@@ -59,3 +62,9 @@ def register() -> None:
     OmegaConf.register_new_resolver("set_in_name", set_in_name, replace=True)
     OmegaConf.register_new_resolver("on_each_node", on_each_node, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
+
+
+def require_words_kept(composed: DictConfig) -> None:
+    """Raise UsageError where Hydra is to write a run's words to another place than they are read from."""
+    given, own = composed.hydra.output_subdir, Path(OVERRIDES).parent.name
+    require(given in (None, own), "hydra.output_subdir", given, f"it is {own}, or null for none. Leave it out")

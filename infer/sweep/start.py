@@ -23,7 +23,7 @@ from infer.records.names import SNAPSHOT
 from infer.records.sweeps import PlannedJob, SweepRecord
 from infer.sweep import aftermath, search, sweeper
 from infer.sweep.axes import Combinations, sweep_settings
-from infer.sweep.jobs import job_folder, jobs_of, overrides_of, without_hydra
+from infer.sweep.jobs import job_folder, jobs_of, overrides_of, require_words_kept, without_hydra
 from infer.sweep.space import Space
 from infer.tables import count
 from infer.words import expanded, hydra_quoted, some
@@ -56,6 +56,7 @@ def start(sweep: DictConfig) -> StartedSweep:
     require_at_least(1, "hydra.sweeper.max_batch_size", sweep.hydra.sweeper.get("max_batch_size"))
     folder = _pin_folders(sweep, list(combinations.swept), resumed)
     configs = _configs(sweep, loader, combinations)
+    require_words_kept(sweep)
     for outputs in {sweep.outputs, *(config.outputs for config in configs)}:
         require_writable(Path(outputs), "outputs")
     launcher = _updated_launcher(sweep, configs[0], folder)
@@ -67,10 +68,11 @@ def start(sweep: DictConfig) -> StartedSweep:
     if configs[0].sweep.equal_steps:
         configs = _with_equal_steps(sweep, configs, record.compares)
         console.say(f"equal steps: the students of every job make {configs[0].sweep.student_steps} updates")
+    if not space:
+        _announce(console, configs, record.compares)
+    require_writable(folder, "hydra.sweep.dir")
     if space:
         search.begin(folder, space, configs[0].seed)
-    else:
-        _announce(console, configs, record.compares)
     if resumed:
         _make_room(resumed)
     record = replace(record, snapshot=cluster.freeze(configs[0].cluster, folder / SNAPSHOT, loader))

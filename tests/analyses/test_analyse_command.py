@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.small_run import SMALL_RUN, SMALL_TEACHERS
+from safetensors.torch import load_file, save_file
 
 from infer.commands.gc import collect
 from infer.commands.main import run as run_command
+from infer.files import listing, read_json, without_seal, write_sealed
 
 _WORDS = (*SMALL_RUN, "evaluate.repeats=1", "baselines=[]", "device=cpu")
 
@@ -157,6 +160,34 @@ def test_finished_images_and_two_sets_side_by_side(made, infer, tmp_path):
     assert code == 0, err
     assert "On the classes 3 and 8, convnet3_w32_batchnorm is right in" in out and "digits-imported-imagefolder" in out
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 1
+
+
+def test_a_set_that_is_named_twice_is_analysed_once(made, infer, tmp_path):
+    code, out, err = infer("analyse", "similarity", str(made), made.name, str(made / "distilled"))
+    assert code == 0, err
+    assert out.count("The mean cosine") == 1 and out.count("similarity.png") == 1
+    copy = shutil.copytree(made / "distilled", tmp_path / "copy")
+    code, out, err = infer("analyse", "dominance", str(copy), str(copy), "--probe", str(made), "--to", str(tmp_path))
+    assert code == 0, err
+    assert out.count("dominance: ") == 1 and out.count("dominance.png") == 1
+
+
+def test_figures_of_two_sets_of_one_name_do_not_replace_each_other(made, infer, tmp_path):
+    sets = []
+    for scale in (1, -1):
+        sets.append(shutil.copytree(made / "distilled", tmp_path / f"copy{scale}"))
+        tensors = load_file(sets[-1] / "compensators.safetensors")
+        tensors = {name: value * scale if value.dtype == torch.int8 else value for name, value in tensors.items()}
+        save_file(tensors, sets[-1] / "compensators.safetensors")
+        manifest = read_json(sets[-1] / "manifest.json")
+        files = listing(sets[-1].glob("*.safetensors"))
+        write_sealed(sets[-1] / "manifest.json", without_seal(manifest) | {"files": files})
+    to = tmp_path / "figures"
+    code, out, err = infer("analyse", "dominance", *map(str, sets), "--probe", str(made), "--to", str(to))
+    assert code == 0, err
+    names = sorted(path.name for path in to.glob("*.png"))
+    assert len(names) == 2 and all(name in out for name in names), names
+    assert all(re.fullmatch(r"digits-imported-M2-K3-dominance-[0-9a-f]{8}\.png", name) for name in names)
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,19 @@ def test_wrong_words_are_one_line(infer, add_run, words, told):
     assert (code, out, err.count("\n")) == (2, "", 1) and told in err
 
 
+def test_more_random_images_than_a_class_has_are_refused_before_commands_are_printed(infer, add_run):
+    environment = {"student_steps": 400, "smallest_class": 139}
+    add_run(RUN, environment=environment)
+    assert missing(infer, "--ipc", "139")[2] == "method=random ipc=139"
+    for words in (["--ipc", "140"], ["--ipc", "100000", "--make"]):
+        code, out, err = infer("score", RUN, *words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"{words[1]} random images of every class" in err and "digits has 139 training images" in err
+        assert err.endswith("Type --ipc 139 or less\n")
+    add_run(RUN[:-1] + "2", storage={"ipc_charged": 200.0}, environment=environment)
+    assert "200 random images" in infer("score", RUN[:-1] + "2")[2]
+
+
 def test_a_run_whose_settings_are_gone_is_one_line(infer, add_run):
     folder = add_run(RUN)
     record = json.loads((folder / "result.json").read_text())

@@ -120,6 +120,19 @@ def test_an_unknown_column_lists_those_there_are(infer, sweep):
     assert code == 2 and "there are evaluate.lr, M, test/top1" in err
 
 
+@pytest.mark.parametrize("words", [("--columns", ""), ("--columns", " "), ("--columns", "M,"), ("--sort", "")])
+def test_an_empty_column_lists_those_there_are(infer, sweep, words):
+    code, out, err = infer("table", sweep, *words)
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    empty = words[1].rpartition(",")[2]
+    assert f"{words[0]} {empty!r} is not a column of this table; there are evaluate.lr" in err
+
+
+def test_a_column_that_is_named_twice_is_shown_once(infer, sweep):
+    head = infer("table", sweep, "--columns", "M,top1,test/top1,M")[1].splitlines()[2]
+    assert head.split() == "job M test top-1 %".split()
+
+
 def test_failed_and_unreadable_jobs_stay_in_the_table(infer, sweep, add_run, outputs):
     add_run(f"{SWEEP}/4", "M=3 evaluate.lr=1e-3", status="failed", error="loss is NaN", metrics={})
     (add_run(f"{SWEEP}/5") / "result.json").write_text("{")

@@ -254,6 +254,36 @@ def test_of_a_removed_job_it_is_said_that_it_was(infer, outputs):
     assert infer("watch", sweep.name)[0] == 0 and infer("report", sweep.name)[0] == 0  # that was meant
 
 
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("part", [RUN, "distilled"])
+def test_rm_moves_no_link_and_leaves_the_files_behind_it(infer, store, outputs, tmp_path, part, inside):
+    """The run was moved to another disk, or its set was."""
+    link = store["run"] if part == RUN else store["run"] / part
+    elsewhere = (outputs if inside else tmp_path) / "elsewhere"
+    link.rename(elsewhere)
+    link.symlink_to(elsewhere)
+    code, out, err = infer("rm", RUN)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{link} is a link to {elsewhere}, where the files would stay. Type rm {link} to remove the link" in err
+    assert (f"infer rm {elsewhere} --outputs {outputs}" in err) is (inside and part == RUN)
+    assert link.is_symlink() and list(elsewhere.iterdir()) and not (outputs / ".trash").exists()
+    link.unlink()
+    if part == "distilled":
+        assert infer("rm", RUN)[0] == 0 and not store["run"].exists()
+    elif inside:
+        assert infer("rm", str(elsewhere))[0] == 0 and not elsewhere.exists()
+
+
+def test_rm_of_a_sweep_with_a_job_behind_a_link(infer, outputs, tmp_path):
+    sweep = write_sweep(outputs / "sweeps" / "20260103-090000-000003-M", {"M": ["1", "2"]})
+    (sweep / "1-M=2").rename(tmp_path / "moved")
+    (sweep / "1-M=2").symlink_to(tmp_path / "moved")
+    for word in (sweep.name, "1-M=2"):
+        code, _, err = infer("rm", word)
+        assert code == 2 and f"is a link to {tmp_path / 'moved'}" in err and "yours to delete" in err
+    assert (sweep / "0-M=1").is_dir() and (tmp_path / "moved" / "result.json").is_file()
+
+
 def test_rm_refuses_what_is_no_run_or_not_at_rest(infer, store, outputs, add_run):
     busy = add_run("20260104-090000-000004-digits-infer-ipc10", status="running")
     shutil.copytree(store["run"], store["run"] / "inner")

@@ -44,6 +44,7 @@ def test_the_record_is_complete(first):
     assert result["metrics"]["teacher/resnet8_w8/top1"]["n"] == 1
     assert set(result["baselines"]) == {"random_static", "random_hard", "full"}
     assert result["environment"]["threads"] >= 1 and result["environment"]["versions"]["torch"]
+    assert result["environment"]["smallest_class"] == 139
 
 
 def test_storage_is_what_lies_on_disk(first):

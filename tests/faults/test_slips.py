@@ -122,6 +122,23 @@ def test_a_run_is_not_made_in_the_store(launch_in, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["hydra.run.dir=/dev/null"], "hydra.run.dir=/dev/null cannot be written to (a file is in its place)"),
+        (["hydra.run.dir=/dev/null/x"], "hydra.run.dir=/dev/null/x cannot be written to"),
+        (["hydra.output_subdir=/dev/null"], "hydra.output_subdir=/dev/null is not possible: it is .hydra, or null"),
+        (["hydra.output_subdir=words"], "hydra.output_subdir=words is not possible"),
+        (["-m", "worker=0,1", "hydra.output_subdir=words"], "hydra.output_subdir=words is not possible"),
+        (["-m", "seed=1", "hydra.sweep.dir=/dev/null"], "hydra.sweep.dir=/dev/null cannot be written to"),
+    ],
+)
+def test_folders_in_which_no_run_can_be_made(launch_in, tmp_path, words, says):
+    finished = launch_in(tmp_path, *words)
+    assert finished.returncode == 2 and finished.stderr.count("\n") == 1 and says in finished.stderr, finished.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"outputs"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
         (["method.name=rded"], "Type method=rded"),
         (["method=random", "method.name=infer"], "Type method=infer"),
         (["dataset.name=cifar10"], "Type dataset=cifar10"),
