@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _composed(launch_in, tmp_path: Path, page: str, title: str, file: str) -> DictConfig:
-    """What the command of a section prints with ``--cfg job`` and the section's preset in ``conf/<file>``."""
+    """Output of a section's command with ``--cfg job``, where the section's preset lies in ``conf/<file>``."""
     section = (ROOT / page).read_text().partition(f"# {title}\n")[2]
     preset = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
     command = re.search(r"```sh\npython launch.py (.*?)\n```", section)

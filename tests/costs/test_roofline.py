@@ -61,7 +61,7 @@ def test_several_devices_share_what_passes_together():
 
 
 def test_parts_of_a_step_stay_as_large_while_every_device_has_so_many_images():
-    """As the chunks of classes of a rank do."""
+    """A rank passes its classes in chunks like these."""
     in_parts = replace(NET, how=Pass.optimise, images=10**6, at_once=250, precision="fp32", of_step=1000)
     together = [Elsewhere(DEVICES["h100"], count).share(in_parts).at_once for count in (1, 4, 8, 64)]
     assert together == [250, 250, 125, 16]
