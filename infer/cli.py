@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from infer import exit_codes, help
 from infer.config import Config
-from infer.config.presets import check_choices, check_own_presets, conf_folder
+from infer.config.presets import check_choices, check_own_presets, conf_folder, searched_folders
 from infer.errors import UsageError
 from infer.interruption import interruption
 from infer.methods.registry import register_all
@@ -95,7 +95,8 @@ def _checked_flags(words: list[str]) -> argparse.Namespace:
     """Hydra's flags among ``words``; raises UsageError for words that Hydra answers with a traceback or its usage."""
     flags = _flags(words)
     _require_possible(flags)
-    for folder in (conf_folder(), *([Path(flags.config_dir)] if flags.config_dir else [])):
+    given = [Path(flags.config_dir)] if flags.config_dir else []
+    for folder in (conf_folder(), *given, *searched_folders(flags.overrides)):
         check_own_presets(folder)
     check_choices(flags.overrides)
     nameless = [word for word in words if word.startswith("=")]

@@ -8,7 +8,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from infer.config import Config, as_plain
-from infer.config.presets import check_choices, conf_folder
+from infer.config.presets import check_choices, check_own_presets, conf_folder, searched_folders
 from infer.errors import UsageError
 from infer.explanations import FOREIGN, explain
 from infer.methods.registry import register_all
@@ -35,6 +35,8 @@ def settings_of_words(words: Sequence[str], of_one_run: bool = False) -> tuple[S
     overrides = with_home_quoted(words)
     check_choices(overrides)
     try:
+        for folder in searched_folders(overrides):
+            check_own_presets(folder)
         with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
             composed = compose("config", overrides=overrides, return_hydra_config=True)
         if of_one_run and composed.hydra.mode is RunMode.MULTIRUN:

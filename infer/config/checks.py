@@ -7,6 +7,8 @@ from infer.words import fault_of_name, visible
 
 _MOST_UPDATES = 10_000_000
 """Far above any published length; a plan of a length that a slip of a key made would itself take minutes."""
+_MOST_PIXELS = 4096
+"""Side of an image of 50 MB, which no network here is made for; ten thousand of them fit no memory."""
 
 
 def require(condition: bool, key: str, given: object, allowed: str) -> None:
@@ -25,10 +27,21 @@ def require_at_least(minimum: float, key: str, given: float | None) -> None:
     require(given is None or given >= minimum, key, given, f"it must be at least {minimum}")
 
 
+def require_at_most(maximum: int, key: str, given: float | None) -> None:
+    """Require a number of at most ``maximum``; None (a setting left open) passes."""
+    require(given is None or given <= maximum, key, given, f"it may be at most {maximum:,}")
+
+
 def require_count(key: str, given: int | None) -> None:
     """Require a number of updates, epochs or iterations that can be made; None (a setting left open) passes."""
     require_at_least(1, key, given)
-    require(given is None or given <= _MOST_UPDATES, key, given, f"it may be at most {_MOST_UPDATES:,}")
+    require_at_most(_MOST_UPDATES, key, given)
+
+
+def require_pixels(key: str, given: int | None) -> None:
+    """Require an edge of images that a network takes; None (a setting left open) passes."""
+    require_at_least(1, key, given)
+    require_at_most(_MOST_PIXELS, key, given)
 
 
 def require_positive(key: str, given: float | None) -> None:

@@ -4,10 +4,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from infer.config.checks import require, require_at_least, require_distinct
-
-_MOST_PIXELS = 4096
-"""Side of an image of 50 MB, which no network here is made for; ten thousand of them fit no memory."""
+from infer.config.checks import require, require_at_least, require_distinct, require_pixels
 
 
 @dataclass
@@ -64,9 +61,7 @@ class FolderConfig(TreeConfig):
     """Standard deviation of each channel; given together with ``mean`` or not at all."""
 
     def __post_init__(self) -> None:
-        require_at_least(1, "dataset.resize", self.resize)
-        allowed = f"it may be at most {_MOST_PIXELS}"
-        require(self.resize is None or self.resize <= _MOST_PIXELS, "dataset.resize", self.resize, allowed)
+        require_pixels("dataset.resize", self.resize)
         if self.mean is not None and self.std is not None:
             check_statistics(self.mean, self.std)
             return

@@ -1,6 +1,7 @@
 """The folder of presets, ``conf/``, and the options of it that are sections of a file instead of files."""
 
-from collections.abc import Iterable
+import importlib.util
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
@@ -17,6 +18,7 @@ _GROUP_OF_PART = {"families": SETTINGS, "exceptions": EXCEPTIONS}
 VARIANT = "variant"
 """Config group of changes to a whole run."""
 _VARIANTS_FILE = "variants.yaml"
+_SEARCH_PATH = "hydra.searchpath"
 OF_WHOLE_CONFIG = ("user", "experiment", "sweep", VARIANT)
 """Groups whose files set keys of the whole config; several of their choices may go together."""
 
@@ -38,6 +40,51 @@ def check_choices(words: Iterable[str]) -> None:
             )
         if group in groups.difference(OF_WHOLE_CONFIG) and value.startswith("[") and "," in value:
             raise UsageError(several_choices(group))
+
+
+def searched_folders(words: Iterable[str]) -> list[Path]:
+    """The folders among the places that ``hydra.searchpath`` names in ``words``.
+
+    Raises UsageError for a place that is not there, of which Hydra only warns.
+    """
+    folders = []
+    for word, place in _searched_places(words):
+        scheme, separator, path = place.rpartition("://")
+        if scheme == "pkg":
+            reason = None if _is_package(path) else f"there is no package {path!r}"
+        elif scheme == "file" or not separator:
+            reason = None if path and Path(path).is_dir() else f"there is no folder {path!r}"
+            folders.append(Path(path))
+        else:
+            reason = f"{scheme}:// is neither file:// nor pkg://"
+        if reason:
+            raise UsageError(
+                f"{word} is not possible: {reason}. Type the folder of your presets, "
+                "'hydra.searchpath=[file:///path/to/them]', or leave it out"
+            )
+    return folders
+
+
+def _searched_places(words: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Every place of presets that ``words`` name, with its word; what is no list of texts is refused by Hydra."""
+    given = [word for word in words if word.lstrip("+").startswith(f"{_SEARCH_PATH}=")]
+    if not given:
+        return
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # its grammar takes a moment
+
+    for word, override in zip(given, OverridesParser.create().parse_overrides(given), strict=True):
+        places = override.value()
+        if isinstance(places, list):
+            yield from ((word, place) for place in places if isinstance(place, str))
+
+
+def _is_package(path: str) -> bool:
+    """True if ``path`` names a package, as Hydra does: ``a/b`` is ``a.b``."""
+    try:
+        spec = importlib.util.find_spec(path.replace("/", ".").rstrip("."))
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and Path(spec.origin or "").name == "__init__.py"
 
 
 def several_choices(group: str) -> str:

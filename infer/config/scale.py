@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from infer.config.checks import require_at_least
+from infer.config.checks import require_at_least, require_at_most, require_pixels
+
+_MOST_CLASSES = 1_000_000
+"""Fifty times as many as ImageNet-21k has; every class has a name, and a network an output for it."""
 
 
 @dataclass
@@ -26,7 +29,8 @@ class ScaleConfig:
 
     def __post_init__(self) -> None:
         require_at_least(2, "scale.classes", self.classes)
-        require_at_least(1, "scale.image_size", self.image_size)
+        require_at_most(_MOST_CLASSES, "scale.classes", self.classes)
+        require_pixels("scale.image_size", self.image_size)
         require_at_least(1, "scale.train_per_class", self.train_per_class)
         require_at_least(1, "scale.test_per_class", self.test_per_class)
         require_at_least(0, "scale.most_minutes", self.most_minutes)

@@ -12,10 +12,13 @@ from torch.nn.functional import interpolate
 from infer.config.scale import ScaleConfig
 from infer.data.base import ImageDataset, Split
 from infer.data.on_demand import OnDemand, Pixels
+from infer.errors import UsageError
 from infer.ranges import consecutive
 
 _HELD_BYTES = 2**30
 """Most bytes of both splits that are held in memory; those of larger ones are resized while they are used."""
+_MOST_IMAGES = 10**8
+"""Most images of a split, seven times as many as ImageNet-21k has: the class of each is held in memory."""
 _BLOCK = 1024
 """Images resized at once: in float32 they take four times as much."""
 
@@ -24,7 +27,8 @@ def stand_in(data: ImageDataset, sizes: ScaleConfig) -> ImageDataset:
     """``data`` with the ``sizes`` that are given; itself where none is.
 
     Class c holds images of class c mod C of ``data``, in turn. Nothing is resized before a split is asked for, so sizes
-    that no machine holds can be planned and their costs be estimated.
+    that no machine holds can be planned and their costs be estimated. Raises UsageError for a split of which not even
+    the classes would be held.
     """
     given = (sizes.classes, sizes.image_size, sizes.train_per_class, sizes.test_per_class)
     if all(size is None for size in given):
@@ -34,6 +38,13 @@ def stand_in(data: ImageDataset, sizes: ScaleConfig) -> ImageDataset:
         "train": sizes.train_per_class or ceil(sum(data.train_counts) / data.num_classes),
         "test": sizes.test_per_class or ceil(len(data.test.targets) / data.num_classes),
     }
+    for split, images in per_class.items():
+        if images * classes > _MOST_IMAGES:
+            key = f"scale.{split}_per_class"
+            raise UsageError(
+                f"{key}={images} of scale.classes={classes} would be {images * classes:,} images, and there may be "
+                f"{_MOST_IMAGES:,}. Type {key}={max(1, _MOST_IMAGES // classes)} or less"
+            )
     identity = f"{data.fingerprint} stand-in {classes} {size} {per_class['train']} {per_class['test']}"
     return dataclasses.replace(
         data,

@@ -78,6 +78,8 @@ class Timings:
                 return None
             while small.at_once > 2 and not self._fits(small):
                 small = replace(small, at_once=small.at_once // 2)
+            if peak_bytes(small) > memory_bytes(self._device):
+                return None
             enough = (1, 0.0) if hasty else (_STEPS, _LEAST_S)
             per_image = _seconds_per_image(small, self._device, *enough)
             foretold = per_image * passes.at_once * (_STEPS + 1)

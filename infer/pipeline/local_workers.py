@@ -51,8 +51,7 @@ def allot_processes(context: Context, plan: ArtefactPlan) -> int:
     """Processes that are to share what is left to make of ``plan``, this one counted; ``context`` is told of others.
 
     ``processes=auto`` are as many as there are threads where each computes with one, see ``Context.threads``. A number
-    that was typed is lowered, and that is said, where memory does not suffice. Ranks share in their own way, and a job
-    that may be pruned is watched in its own process.
+    that was typed is lowered, and that is said, where memory does not suffice, or where work is not shared so.
     """
     left = to_make(context, plan)
     processes = _num_processes(context, left)
@@ -65,8 +64,11 @@ def allot_processes(context: Context, plan: ArtefactPlan) -> int:
 
 def _num_processes(context: Context, left: Sequence[Artefact]) -> int:
     asked = context.config.processes
-    may_be_pruned = context.config.sweep.trials is not None and context.config.sweep.prune
-    if not left or context.device.type != "cpu" or ranks.world > 1 or may_be_pruned:
+    if not left:
+        return 1
+    if reason := _reason_for_one(context):
+        if asked not in (AUTO, 1):
+            context.console.headline(f"processes={asked} has no effect: {reason}", style="yellow")
         return 1
     side_by_side = torch.get_num_threads() if context.threads == 1 else 1
     wanted = min(side_by_side if asked == AUTO else int(asked), len(left))
@@ -76,6 +78,17 @@ def _num_processes(context: Context, left: Sequence[Artefact]) -> int:
     if fitting < wanted and asked != AUTO:
         context.console.headline(f"processes={asked}: the memory that is free suffices for {fitting}", style="yellow")
     return min(wanted, fitting)
+
+
+def _reason_for_one(context: Context) -> str | None:
+    """The reason why other processes cannot share the run's work; None where they can."""
+    if ranks.world > 1:
+        return f"{ranks.world} ranks share every piece of work. For processes instead, leave out torchrun"
+    if context.device.type != "cpu":
+        return f"a GPU has one process of a run. For more of them type -m 'worker=range({context.config.processes})'"
+    if context.config.sweep.trials is not None and context.config.sweep.prune:
+        return "a job that may be pruned is watched in its own process. Type sweep.prune=false to share its work"
+    return None
 
 
 class LocalWorkers:

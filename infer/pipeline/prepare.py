@@ -73,7 +73,7 @@ def _threads(config: Config, image_size: int, device: torch.device) -> int:
         return given
     if image_size <= _SMALL_IMAGES:
         return 1
-    return given if config.processes == AUTO else max(1, given // int(config.processes))
+    return given if config.processes == AUTO or ranks.world > 1 else max(1, given // int(config.processes))
 
 
 def own_device(config: Config) -> torch.device | None:

@@ -91,6 +91,13 @@ def test_what_does_not_fit_into_memory_is_timed_in_smaller_batches(tmp_path, mon
     assert timed == expected
 
 
+def test_of_what_no_machine_holds_nothing_is_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(timing, "_seconds_per_image", None)
+    monkeypatch.setattr(timing, "memory_bytes", lambda _: 2**20)
+    timings = timing.Timings(tmp_path / "timings.json", {}, torch.device("cpu"))
+    assert timings.time(replace(NET, classes=10_000, at_once=1024), most_seconds=10) is None
+
+
 def test_the_same_work_again_takes_as_long_as_the_records_say(context_in, made, no_timing):
     outputs, took = made
     context = context_in(outputs, "seed=1")

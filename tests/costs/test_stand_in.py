@@ -73,3 +73,18 @@ def test_impossible_sizes_are_refused(sizes):
     ((key, _),) = sizes.items()
     with pytest.raises(UsageError, match=rf"scale\.{key}=.* it must be at least"):
         ScaleConfig(**sizes)
+
+
+@pytest.mark.parametrize(("key", "most"), [("classes", 1_000_000), ("image_size", 4096)])
+def test_sizes_that_a_slip_of_a_key_made_are_refused(key, most):
+    assert getattr(ScaleConfig(**{key: most}), key) == most
+    with pytest.raises(UsageError, match=rf"^scale\.{key}=100000000 is not possible: it may be at most {most:,}$"):
+        ScaleConfig(**{key: 100_000_000})
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_more_images_than_can_be_named_are_refused(digits, split):
+    key = f"{split}_per_class"
+    assert stand_in(digits, ScaleConfig(classes=1000, **{key: 100_000})).num_classes == 1000
+    with pytest.raises(UsageError, match=rf"scale\.{key}=100001 of scale\.classes=1000 .* Type scale\.{key}=100000 or"):
+        stand_in(digits, ScaleConfig(classes=1000, **{key: 100_001}))

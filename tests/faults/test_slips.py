@@ -322,6 +322,38 @@ def test_files_of_settings(tmp_path, content, says):
 
 
 @pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("hydra.searchpath=[file:///nowhere]", "there is no folder '/nowhere'"),
+        ("hydra.searchpath=[conf,/nowhere]", "there is no folder '/nowhere'"),
+        ("hydra.searchpath=[conf/config.yaml]", "there is no folder 'conf/config.yaml'"),
+        ("hydra.searchpath=['~/nowhere']", "there is no folder '~/nowhere'"),
+        ("hydra.searchpath=['']", "there is no folder ''"),
+        ("++hydra.searchpath=[pkg://nowhere.at.all]", "there is no package 'nowhere.at.all'"),
+        ("hydra.searchpath=[pkg://]", "there is no package ''"),
+        ("hydra.searchpath=[pkg://infer.cli]", "there is no package 'infer.cli'"),
+        ("hydra.searchpath=[s3://bucket/x]", "s3:// is neither file:// nor pkg://"),
+        ("hydra.searchpath=[infer", "has no closing ]"),
+        ("hydra.searchpath=infer", "must be a list of strings"),
+        ("hydra.searchpath=[3]", "must be a list of strings"),
+    ],
+)
+def test_presets_that_are_searched_for_where_nothing_is(monkeypatch, word, says):
+    monkeypatch.chdir(conf_folder().parent)
+    told = _refusal(lambda: settings_of_words([word]))
+    assert says in told and word in told
+    if "no folder" in says or "no package" in says:
+        assert told == _refusal(lambda: _checked_flags([word]))
+
+
+@pytest.mark.parametrize("place", ["conf", "pkg://infer.config", "pkg://infer/config"])
+def test_presets_that_are_searched_for_where_something_is(resolved, monkeypatch, place):
+    monkeypatch.chdir(conf_folder().parent)
+    assert settings_of_words([f"hydra.searchpath=[{place}]"])[1] == resolved()
+    assert _checked_flags([f"hydra.searchpath=[{place}]"]).overrides
+
+
+@pytest.mark.parametrize(
     ("name", "content", "says"),
     [
         ("user/local.yml", b"", "Type mv "),
@@ -333,8 +365,13 @@ def test_files_of_settings(tmp_path, content, says):
 def test_presets_that_would_be_passed_over(tmp_path, name, content, says):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(content)
-    told = _refusal(lambda: check_own_presets(tmp_path))
-    assert says in told and name in told
+    for work in (
+        lambda: check_own_presets(tmp_path),
+        lambda: settings_of_words([f"hydra.searchpath=[{tmp_path}]"]),
+        lambda: _checked_flags([f"hydra.searchpath=[file://{tmp_path}]"]),
+    ):
+        told = _refusal(work)
+        assert says in told and name in told
 
 
 def test_copies_of_presets_and_other_files_are_allowed(tmp_path):

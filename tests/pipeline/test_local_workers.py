@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ import torch
 from helpers.small_run import SMALL_RUN
 
 from infer.context import Context
+from infer.environment import threads
 from infer.files import sha256
 from infer.pipeline.local_workers import allot_processes
 from infer.pipeline.plan import by_stage, plan_evaluations
+from infer.pipeline.prepare import _threads
+from infer.ranks import ranks
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = (*SMALL_RUN, "evaluate.repeats=2", "baselines=[random_static]", "stages=[squeeze,generate,relabel,evaluate]")
@@ -79,6 +83,35 @@ def test_memory_is_counted_before_a_process_is_added(planned, monkeypatch, capsy
     assert planned("processes=5")[0] == 3
     assert "processes=5: the memory that is free suffices for 3" in capsys.readouterr().out
     assert planned()[0] == 3 and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("ranks", "2 ranks share every piece of work. For processes instead, leave out torchrun"),
+        ("gpu", "a GPU has one process of a run. For more of them type -m 'worker=range(4)'"),
+        ("pruned", "a job that may be pruned is watched in its own process. Type sweep.prune=false to share its work"),
+    ],
+)
+def test_where_processes_share_nothing_a_number_that_was_typed_is_answered(
+    make_context, monkeypatch, capsys, case, says
+):
+    context = make_context("seed=77", "processes=4", *["sweep.trials=3"] * (case == "pruned"))
+    context.device = torch.device("cuda" if case == "gpu" else "cpu")
+    monkeypatch.setattr(ranks, "world", 2 if case == "ranks" else 1)
+    plan = by_stage(plan_evaluations(context, in_sweep=False))
+    assert allot_processes(context, plan) == 1 and context.may_be_made_by_others == frozenset()
+    assert capsys.readouterr().out == f"processes=4 has no effect: {says}\n"
+    context.config = replace(context.config, processes="auto")
+    assert allot_processes(context, plan) == 1 and capsys.readouterr().out == ""
+
+
+def test_ranks_compute_with_all_of_their_threads(resolved, monkeypatch):
+    config = resolved("processes=4")
+    with threads(8):
+        assert _threads(config, 32, torch.device("cpu")) == 2
+        monkeypatch.setattr(ranks, "world", 2)
+        assert _threads(config, 32, torch.device("cpu")) == 8
 
 
 def _workers_of(pid: int) -> list[int]:
