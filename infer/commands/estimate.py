@@ -5,6 +5,7 @@ from pathlib import Path
 
 from infer.commands.launch_words import outputs_words
 from infer.commands.parsing import Commands, add_command
+from infer.config import Stage
 from infer.console import Console
 from infer.errors import UsageError
 from infer.tables import Report
@@ -36,12 +37,15 @@ def run(options: argparse.Namespace) -> Report:
     from infer.costs import as_data, estimate, line_of, table_of  # torch, which a wrong setting need not wait for
     from infer.costs.roofline import several_of
     from infer.pipeline.plan import by_stage, plan_evaluations, with_report
+    from infer.pipeline.preflight import check_growth
     from infer.pipeline.prepare import prepare
 
     elsewhere = None if options.on is None else several_of(options.on, options.devices)
     context = prepare(config, Path(config.outputs), Console(brief=True), words)
     evaluations = plan_evaluations(context, in_sweep=False)
-    plan = with_report(context, evaluations, by_stage(evaluations))
+    artefacts = by_stage(evaluations)
+    check_growth(context, artefacts[Stage.squeeze])
+    plan = with_report(context, evaluations, artefacts)
     cost = estimate(context, plan, elsewhere=elsewhere)
     return Report(
         data=as_data(cost),

@@ -63,6 +63,12 @@ class Batch:
         partner = None if self.partner is None else self.partner[rows]
         return replace(self, images=self.images[rows], index=self.index[rows], partner=partner, first=first)
 
+    def at_size(self, size: int) -> "Batch":
+        """The batch with images of ``size`` x ``size`` pixels."""
+        if size == self.images.shape[-1]:
+            return self
+        return replace(self, images=interpolate(self.images, (size, size), mode="bilinear", antialias=True))
+
 
 def _parts_of(count: int, size: int) -> list[slice]:
     """Rows of the parts of ``count`` images in which ``Batch.parts`` divides them."""
@@ -140,21 +146,22 @@ class BatchSource:
         draws = host_draws.to(self._images.pixels.device)
         batches = self._plan.batches[first : len(self._plan.steps_of(epoch))]
         source = self._draws.stored_epoch(epoch)
+        size = self._plan.size_in(epoch, self._size[1])
         if ranks.count > 1:
-            yield from self._divided(host_draws, draws, batches, source, first)
+            yield from self._divided(host_draws, draws, batches, source, first, size)
             return
         canvases = self._canvases(host_draws, draws, batches)
         for number, (rows, canvas) in enumerate(zip(batches, canvases, strict=True), start=first):
-            yield self._batch(draws, rows, canvas, number, source)
+            yield self._batch(draws, rows, canvas, number, source).at_size(size)
 
     def _divided(
-        self, host_draws: EpochDraws, draws: EpochDraws, batches: Sequence[slice], source: int, first: int
+        self, host_draws: EpochDraws, draws: EpochDraws, batches: Sequence[slice], source: int, first: int, size: int
     ) -> Iterator[Batch]:
         """``batches`` as this rank shows them: its rows of every part of every batch, mixed with images of all rows."""
         shown = [_Shown.of(host_draws, rows, self._plan.part_size) for rows in batches]
         canvases = self._canvases(host_draws, draws, [each.needed for each in shown])
         for number, (each, canvas) in enumerate(zip(shown, canvases, strict=True), start=first):
-            whole = self._batch(draws, each.needed, canvas, number, source, each.partner)
+            whole = self._batch(draws, each.needed, canvas, number, source, each.partner).at_size(size)
             pieces = (replace(whole.rows(rows, place), division=division) for rows, place, division in each.pieces)
             yield replace(whole, pieces=tuple(pieces))
 
@@ -188,7 +195,7 @@ class BatchSource:
         first = rows.start if isinstance(rows, slice) else 0
         index, images = draws.order[rows], self._augmented(draws, rows, canvas)
         if draws.partner is None:
-            return Batch(self._as_in(epoch, images), index, None, 1.0, epoch, first)
+            return Batch(images, index, None, 1.0, epoch, first)
         partner = draws.partner[rows] if partner is None else partner.to(index.device)
         weight = draws.weights[number]
         if draws.boxes is None:
@@ -196,14 +203,7 @@ class BatchSource:
         else:
             box = draws.boxes[number]
             images, weight = cut_and_paste(images, partner, box), share_kept(box, self._size)
-        return Batch(self._as_in(epoch, images), index, index[partner], weight, epoch, first)
-
-    def _as_in(self, epoch: int, images: Tensor) -> Tensor:
-        """``images`` at the size that they have in ``epoch``."""
-        size = self._plan.size_in(epoch, images.shape[-1])
-        return (
-            images if size == images.shape[-1] else interpolate(images, (size, size), mode="bilinear", antialias=True)
-        )
+        return Batch(images, index, index[partner], weight, epoch, first)
 
     def _augmented(self, draws: EpochDraws, rows: slice | Tensor, canvas: _Canvas) -> Tensor:
         """Cropped and flipped images, not mixed yet: float32, normalised."""

@@ -134,6 +134,7 @@ class _Training:
         """A key of this training: two with the same key, images and objective give the same weights."""
         shapes = {name: list(tensor.shape) for name, tensor in self.state.model.state_dict().items()}
         plan = [self.plan.settings.recipe(), self.plan.steps, self.plan.draws_recipe()]
+        plan += [vars(self.plan.growth)] if self.plan.growth else []
         named = [self.stream, vars(self.draws), plan, self.precision, sorted(self.tests), shapes]
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 

@@ -101,10 +101,9 @@ class Plan:
         takes the time, where images grow."""
         if self.growth is None:
             return shown
-        per_epoch, pixels = self.images_per_epoch, 0
-        for side in self.sizes(size):
-            pixels += min(shown, per_epoch) * side**2
-            shown = max(0, shown - per_epoch)
+        per_epoch, epochs, pixels = self.images_per_epoch, self.epochs, 0
+        for epoch in range(math.ceil(shown / per_epoch)):
+            pixels += min(per_epoch, shown - epoch * per_epoch) * self.growth.size_in(epoch, epochs, size) ** 2
         return round(pixels / size**2)
 
     def steps_of(self, epoch: int) -> range:

@@ -119,6 +119,16 @@ def test_records_are_those_of_the_threads_that_the_work_will_have(context_in, ma
         assert torch.get_num_threads() == 2
 
 
+def test_growing_images_are_less_work_of_a_kind_of_its_own(context_in, tmp_path):
+    """Smaller images take more time than their share of the pixels, so records of the one do not tell of the other."""
+    words = ("M=1", "teachers.archs=[resnet8_w8]")
+    still, growing = (
+        plan_of(context_in(tmp_path, *words, *more))[Stage.squeeze][0].work for more in ((), ("teachers.start_size=4",))
+    )
+    assert still.kind != growing.kind and growing.units < still.units
+    assert [passes.kind for passes in growing.passes] == [passes.kind for passes in still.passes]
+
+
 def test_twice_the_work_takes_twice_as_long(context_in, made, no_timing):
     one, two = (
         estimate(context_in(made[0], "seed=1", *words), plan_of(context_in(made[0], "seed=1", *words)))

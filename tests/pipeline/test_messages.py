@@ -1,7 +1,11 @@
 """Messages of a run before it begins and when it ends."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from torch import nn
+
+from infer.config import Stage
 from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
 from infer.pipeline import announcement, preflight
@@ -49,3 +53,38 @@ def test_images_that_grow_must_fit_the_networks_and_be_smaller_at_first(make_con
         check("teachers.archs=[convnet3_w32]", "teachers.start_size=4")
     with pytest.raises(UsageError, match="start_size=12 is larger than the images, 8x8 pixels"):
         check("teachers.archs=[resnet8_w8]", "teachers.start_size=12")
+
+
+@pytest.mark.parametrize(
+    ("arch", "grows"),
+    [
+        ("timm/vit_tiny_patch16_224", False),
+        ("torchvision/vit_b_16", False),
+        ("timm/mixer_s32_224", False),
+        ("timm/resnet10t", True),
+        ("torchvision/squeezenet1_1", True),
+    ],
+)
+def test_networks_of_libraries_that_fix_the_size_of_their_images(make_context, arch, grows):
+    context = make_context(*RANDOM, "labeling=dynamic", f"teachers.archs=[{arch}]", "teachers.start_size=32")
+    context.data = replace(context.data, image_size=64)
+    teachers = by_stage(plan_evaluations(context, in_sweep=False))[Stage.squeeze]
+    if grows:
+        preflight.check_growth(context, teachers)
+        return
+    with pytest.raises(
+        UsageError, match=f"start_size=32 is not possible: {arch}, built for 64x64 pixels, cannot take 32"
+    ):
+        preflight.check_growth(context, teachers)
+
+
+def test_a_network_whose_outline_cannot_be_trained_is_not_refused_for_its_size(make_context, monkeypatch):
+    """Its numbers decide on its path, and an outline has none."""
+
+    class Deciding(nn.Module):
+        def forward(self, images):
+            return images if images.sum() > 0 else -images
+
+    monkeypatch.setattr(preflight, "_outline", lambda *_: Deciding())
+    context = make_context(*RANDOM, "labeling=dynamic", "teachers.archs=[resnet8_w8]", "teachers.start_size=4")
+    preflight.check_growth(context, by_stage(plan_evaluations(context, in_sweep=False))[Stage.squeeze])

@@ -14,6 +14,7 @@ from infer.config.training import BatchNorm, Optimizer, Training
 from infer.normalisation import Normalisation
 from infer.ranks import ranks
 from infer.training.batches import Batch
+from infer.training.growth import Growth
 from infer.training.images import LabelledImages
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
@@ -25,6 +26,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "mixup": {"mix_alpha": 0.8},
     "cutmix, average, resized crops": {"mix_alpha": 0.8, "cutmix": True, "ema_decay": 0.9, "crop": "resized"},
     "parts": {"mix_alpha": 0.8, "accumulate": 5, "optimizer": Optimizer.sgd},
+    "growing images": {"mix_alpha": 0.8, "growth": Growth(4, 0.2, 0.6)},
 }
 _SEVERAL = [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
 
@@ -89,9 +91,9 @@ def train(variant: dict[str, Any], folder: Path | None = None, stop_at: int | No
     """A training as any rank runs it, with a checkpoint after every update if there is a ``folder``."""
     torch.manual_seed(0)
     net, images = Doubles(), images_of(_IMAGES, 0)
-    mixing = {key: variant[key] for key in ("mix_alpha", "cutmix") if key in variant}
-    settings = Training(**_SETTINGS | {key: value for key, value in variant.items() if key not in mixing})
-    plan = Plan(settings, len(images), **mixing)
+    of_plan = {key: variant[key] for key in ("mix_alpha", "cutmix", "growth") if key in variant}
+    settings = Training(**_SETTINGS | {key: value for key, value in variant.items() if key not in of_plan})
+    plan = Plan(settings, len(images), **of_plan)
     objective = Losses(hard_label_objective(images.targets))
 
     def on_images(shown: int) -> None:
@@ -141,9 +143,10 @@ def test_the_numbers_are_those_of_one_process(tmp_path, count, variant):
     assert_same(of_ranks, alone)
 
 
-def test_a_training_resumes_under_another_number_of_ranks(tmp_path):
+@pytest.mark.parametrize("variant", ["mixup", "growing images"])
+def test_a_training_resumes_under_another_number_of_ranks(tmp_path, variant):
     """Alone, then by two ranks, then alone again, always in the middle of an epoch."""
-    variant, folder = _VARIANTS["mixup"], tmp_path / "checkpoint"
+    variant, folder = _VARIANTS[variant], tmp_path / "checkpoint"
     folder.mkdir()
     assert not train(variant, folder, stop_at=47).ended
     two = on_ranks(2, tmp_path, train, variant, folder, 91)

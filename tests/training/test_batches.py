@@ -68,12 +68,13 @@ def test_batches_are_float32_and_channels_last(settings):
             assert batch.images.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_growing_images_are_the_whole_ones_made_smaller():
+@pytest.mark.parametrize("draws", [Draws(UNIT), Draws(UNIT, cycle=2)], ids=["drawn", "drawn again"])
+def test_growing_images_are_the_whole_ones_made_smaller(draws):
     pixels = torch.randint(0, 256, (23, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     whole = make_plan(mix_alpha=0.8)
     images, growing = Images(pixels, NORMALISATION), replace(whole, growth=Growth(8, 0.0, 0.6))
     for epoch, size in enumerate([8, 12, 16]):
-        several = [list(BatchSource(images, plan, Draws(UNIT)).epoch(epoch)) for plan in (growing, whole)]
+        several = [list(BatchSource(images, plan, draws).epoch(epoch)) for plan in (growing, whole)]
         for small, large in zip(*several, strict=True):
             assert small.images.shape == (len(large.index), 3, size, size)
             assert torch.equal(small.index, large.index) and small.weight == large.weight

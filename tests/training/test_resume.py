@@ -12,6 +12,7 @@ from infer.config.training import Optimizer, Training
 from infer.errors import RunError
 from infer.interruption import SIGNALS, Terminated
 from infer.training.draws import Draws
+from infer.training.growth import Growth
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
 from infer.training.plan import Plan
@@ -36,6 +37,7 @@ def run(make_net, separable, tmp_path):
         seconds_between: float = 0.0,
         on_images=None,
         testing=None,
+        growth=None,
         **changes,
     ):
         net, images, made = make_net(), separable(20), []
@@ -50,7 +52,7 @@ def run(make_net, separable, tmp_path):
             net,
             images,
             hard_label_objective(images.targets),
-            Plan(settings, len(images), mix_alpha=0.8),
+            Plan(settings, len(images), mix_alpha=0.8, growth=growth),
             stream=(seed, "student", "tiny"),
             draws=draws,
             tests={"test": separable(30, seed=1)},
@@ -98,7 +100,9 @@ def test_a_resumed_training_ends_with_the_same_weights(run, optimizer, ema_decay
 
 
 @pytest.mark.parametrize("count", [8, 36, 40, 48])
-@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.9, "optimizer": Optimizer.sgd}, {"accumulate": 2}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema_decay": 0.9, "optimizer": Optimizer.sgd}, {"accumulate": 2}, {"growth": Growth(4, 0.25, 0.5)}]
+)
 def test_a_training_that_stops_within_an_epoch_ends_with_the_same_numbers(run, count, changes):
     whole_net, whole, _ = run(folder=None, **changes)
     with pytest.raises(Interruption):
@@ -274,7 +278,15 @@ def test_a_damaged_checkpoint_is_reported_and_not_used(run, tmp_path, caplog, da
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"lr": 0.02}, {"epochs": 5}, {"ema_decay": 0.9}, {"draws": Draws((0, "stored"))}]
+    "change",
+    [
+        {"seed": 1},
+        {"lr": 0.02},
+        {"epochs": 5},
+        {"ema_decay": 0.9},
+        {"draws": Draws((0, "stored"))},
+        {"growth": Growth(4, 0.25, 0.5)},
+    ],
 )
 def test_the_checkpoint_of_another_training_is_not_used(run, caplog, change):
     interrupt(run)
