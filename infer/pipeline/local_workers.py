@@ -83,7 +83,7 @@ def _num_processes(context: Context, left: Sequence[Artefact]) -> int:
 def _reason_for_one(context: Context) -> str | None:
     """The reason why other processes cannot share the run's work; None where they can."""
     if ranks.world > 1:
-        return f"{ranks.world} ranks share every piece of work. For processes instead, leave out torchrun"
+        return f"{ranks.world} ranks share every piece of work. Leave it out, or start one rank"
     if context.device.type != "cpu":
         return f"a GPU has one process of a run. For more of them type -m 'worker=range({context.config.processes})'"
     if context.config.sweep.trials is not None and context.config.sweep.prune:

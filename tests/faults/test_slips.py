@@ -222,7 +222,7 @@ def test_outputs_one_folder_too_deep(capsys, tmp_path, command):
         (["outputs=${HOME}/x"], "${oc.env:HOME}"),
         (["evaluate.epochs=null", "evaluate.steps=1000000000000"], "at most 10,000,000"),
         (["method.iterations=1000000000000"], "at most 10,000,000"),
-        (["dataset=folder", "dataset.root=/", "dataset.resize=100000"], "at most 4096"),
+        (["dataset=folder", "dataset.root=/", "dataset.resize=100000"], "at most 4,096"),
     ],
 )
 def test_words(words, says):

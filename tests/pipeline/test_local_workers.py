@@ -88,7 +88,7 @@ def test_memory_is_counted_before_a_process_is_added(planned, monkeypatch, capsy
 @pytest.mark.parametrize(
     ("case", "says"),
     [
-        ("ranks", "2 ranks share every piece of work. For processes instead, leave out torchrun"),
+        ("ranks", "2 ranks share every piece of work. Leave it out, or start one rank"),
         ("gpu", "a GPU has one process of a run. For more of them type -m 'worker=range(4)'"),
         ("pruned", "a job that may be pruned is watched in its own process. Type sweep.prune=false to share its work"),
     ],
