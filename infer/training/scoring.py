@@ -17,9 +17,9 @@ from infer.training.memory import AsManyAsFit
 
 _MOST_IMAGES = 256
 _MOST_PIXELS = _MOST_IMAGES * 224**2
-"""Largest batch where its size is not given. More is no faster, and can be slower on a CPU, whose caches the activations
-leave: of 1,024 images of 32x32 pixels each takes 1.45 times as long as of 256 in MobileNetV2, 1.0 to 1.07 times in four
-other networks (``tests/benchmarks/together.py``)."""
+"""Largest batch where its size is not given. More is no faster, and can be slower on a CPU, whose caches the
+activations leave: of 1,024 images of 32x32 pixels each takes 1.45 times as long as of 256 in MobileNetV2, 1.0 to 1.07
+times in four other networks (``tests/benchmarks/together.py``)."""
 
 
 @dataclass(frozen=True)
