@@ -16,7 +16,7 @@ from infer.config import Config, Stage
 from infer.config import Precision as AskedPrecision
 from infer.console import Console
 from infer.data.base import ImageDataset
-from infer.environment import ChosenPrecision, Precision
+from infer.environment import ChosenPrecision, Precision, cpu_computes_bf16
 from infer.errors import UsageError
 from infer.models.bf16 import trains_faster_in_bf16
 from infer.progress import Meter, Progress
@@ -135,6 +135,11 @@ class Context:
         teachers = map(self.teacher_precision, self.config.ensemble)
         students = map(self.student_precision, self.config.student.archs)
         return {*teachers}, {*students}
+
+    @property
+    def emulates_bf16(self) -> bool:
+        """True if networks are trained in bf16 on a processor without instructions for it."""
+        return self.device.type == "cpu" and "bf16" in set.union(*self.precisions) and not cpu_computes_bf16()
 
     def obtain(self, artefact: Artefact, wait: bool = True) -> dict[str, Any]:
         """The record of ``artefact``, which is made now if it is absent and its stage was requested.

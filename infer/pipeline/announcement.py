@@ -11,6 +11,10 @@ from infer.pipeline.plan import ArtefactPlan, with_report
 from infer.records.machines import joined
 from infer.tables import or_dash
 
+EMULATED_BF16 = (
+    "bf16 was asked for, and this processor has no instructions for it: training takes many times as long as in fp32 "
+    "(11 times was measured). Type precision=fp32"
+)
 _SMALL_BATCH = 8
 """Ratio of batch sizes from which a small last batch is pointed out."""
 
@@ -40,6 +44,8 @@ def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan
     cost = estimate(context, with_report(context, evaluations, plan), hasty=True)
     context.progress.forecast.expect(cost.works, cost.seconds_per_unit)
     say(line_of(cost, processes))
+    if cost.works and context.emulates_bf16:
+        say(EMULATED_BF16)
     say(f"device {context.device}, {_precisions(context)}, seed {config.seed}; everything goes to {context.run_folder}")
 
 

@@ -10,6 +10,7 @@ from infer.config import Config, Precision
 from infer.config.cluster import SlurmCluster
 from infer.console import Console
 from infer.context import Context
+from infer.pipeline.announcement import EMULATED_BF16
 from infer.pipeline.inventory import COLUMNS, Inventory
 from infer.pipeline.plan import by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
@@ -30,6 +31,8 @@ class SweepPlan:
     """Updates of the students of the job that has most."""
     precision_known: bool
     """True if it is certain here in which precision jobs compute; what they find there depends on it."""
+    emulates_bf16: bool
+    """True if jobs on this machine compute in bf16 and its processor has no instructions for it."""
 
     def announce(self, console: Console) -> None:
         """Say what there is to make and, where that is known, what is there already."""
@@ -39,18 +42,21 @@ class SweepPlan:
         else:
             console.table(COLUMNS[:2], [row[:2] for row in rows])
             console.say(_PRECISION_UNKNOWN)
+        if self.emulates_bf16:
+            console.say(EMULATED_BF16)
 
 
 def plan_sweep(configs: Sequence[Config], compares: bool) -> SweepPlan:
     """Count what the jobs of ``configs`` rest on; ``compares`` as in ``SweepRecord``."""
-    inventory, most_steps, precision_known = Inventory(), 0, True
+    inventory, most_steps, precision_known, emulates_bf16 = Inventory(), 0, True, False
     for config in configs:
         context = prepare(config, Path(config.outputs), Console(brief=True), [], _stand_in(config))
         evaluations = plan_evaluations(context, in_sweep=compares)
         most_steps = max(most_steps, evaluations[0].num_steps)
         inventory.add(context, by_stage(evaluations))
         precision_known = precision_known and _is_precision_known(context)
-    return SweepPlan(inventory, most_steps, precision_known)
+        emulates_bf16 = emulates_bf16 or (_stand_in(config) is None and context.emulates_bf16)
+    return SweepPlan(inventory, most_steps, precision_known, emulates_bf16)
 
 
 def _stand_in(config: Config) -> torch.device | None:

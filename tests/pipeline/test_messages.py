@@ -34,6 +34,26 @@ def test_a_last_batch_of_a_few_images_is_worth_a_word(make_context, capsys, word
     assert (told in capsys.readouterr().out) if told else ("updates is made" not in capsys.readouterr().out)
 
 
+@pytest.mark.parametrize(
+    ("words", "has_instructions", "told"),
+    [
+        ("precision=bf16", False, True),
+        ("precision=auto evaluate.precision=bf16", False, True),
+        ("precision=bf16", True, False),
+        ("precision=fp32 evaluate.precision=bf16", False, False),
+    ],
+)
+def test_bf16_on_a_processor_without_its_instructions_is_worth_a_word(
+    make_context, capsys, monkeypatch, words, has_instructions, told
+):
+    monkeypatch.setattr("infer.context.cpu_computes_bf16", lambda: has_instructions)
+    context = make_context(*RANDOM, *words.split())
+    context = replace(context, precision="bf16" if "precision=bf16" in words.split() else "fp32")
+    evaluations = plan_evaluations(context, in_sweep=False)
+    announcement.announce(context, evaluations, by_stage(evaluations))
+    assert ("Type precision=fp32" in " ".join(capsys.readouterr().out.split())) == told
+
+
 @pytest.mark.parametrize("word", ["labeling=fkd", "labeling.source=set", "labeling.path=somewhere", "stages=[report]"])
 def test_other_labels_are_proposed_without_the_words_of_these(make_context, capsys, word):
     context = make_context(*RANDOM)

@@ -58,6 +58,13 @@ def test_with_gpus_elsewhere_only_the_units_are_told(planned, capsys, words):
     assert "type precision=bf16 or precision=fp32" in " ".join(said.split())
 
 
+@pytest.mark.parametrize(("words", "told"), [("device=cpu", True), ("cluster=slurm cluster.gpus=0", False)])
+def test_bf16_that_this_processor_emulates_is_told_for_jobs_of_this_machine(planned, capsys, monkeypatch, words, told):
+    monkeypatch.setattr("infer.context.cpu_computes_bf16", lambda: False)
+    plan_sweep([planned("precision=bf16", *words.split())], compares=True).announce(Console())
+    assert ("Type precision=fp32" in " ".join(capsys.readouterr().out.split())) == told
+
+
 def test_here_everything_is_told(planned, capsys):
     plan_sweep([planned("device=cpu")], compares=True).announce(Console())
     assert "to make" in (said := capsys.readouterr().out) and "precision" not in said
