@@ -93,6 +93,8 @@ class MatchingLoss:
         """Compile the loss; where that is impossible (no C++ compiler), log a warning and go on without."""
         import torch._dynamo  # takes a second, and only here
 
+        if not torch.cuda.is_available():  # with an nvcc on the PATH torch warns that the GPU is missing
+            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         self._prepare(partial(torch.compile, fullgraph=True, dynamic=False))
         try:
             # Each teacher and shape is compiled once per process: eight, the default limit, is two per teacher.
