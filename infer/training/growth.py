@@ -1,17 +1,17 @@
-"""Progressive resizing: a training that begins on smaller images, whose updates are cheaper, and ends on whole ones."""
+"""Progressive resizing: training starts on smaller images, whose updates are cheaper, and ends on full-size ones."""
 
 from dataclasses import dataclass
 
 _MULTIPLE = 4
-"""Sizes in between are multiples of it, as networks halve images."""
+"""Intermediate sizes are multiples of this number, since networks halve images."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Sizes of the images of a training, epoch by epoch.
+    """Size of a training's images in each epoch.
 
-    They stay at ``start_size`` over the share ``starts`` of the epochs, then grow evenly, and have their own size from
-    the share ``ends`` on, in the last epoch always. Source: MosaicML's Composer, ``ProgressiveResizing``, after
+    It is ``start_size`` during the fraction ``starts`` of the epochs, then grows linearly, and is the images' own size
+    from the fraction ``ends`` on and in the last epoch. Source: MosaicML's Composer, ``ProgressiveResizing``, after
     Howard 2018 (fast.ai).
     """
 
@@ -21,7 +21,7 @@ class Growth:
     ends: float
 
     def size_in(self, epoch: int, epochs: int, size: int) -> int:
-        """Height and width in ``epoch`` of ``epochs`` of images of ``size`` x ``size`` pixels."""
+        """Height and width of images in ``epoch`` of ``epochs``, where their own size is ``size`` x ``size`` pixels."""
         passed = epoch / epochs
         if passed >= self.ends or epoch + 1 == epochs:
             return size
