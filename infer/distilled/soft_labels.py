@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infer.errors import UsageError
 
-_LEAST = 1e-30
+_LEAST_PROBABILITY = 1e-30
 """Smallest probability, so that its logarithm is finite and can be mixed with others."""
 _SUM_TOLERANCE = 1e-2
 """Tolerance of the sum of a row of probabilities, since bfloat16 rounds each of them to a part in 256."""
@@ -24,7 +24,7 @@ def are_probabilities(soft_labels: Tensor) -> bool:
 def as_logits(soft_labels: Tensor) -> Tensor:
     """Logits float32 [N, C]. Probabilities are converted to their logarithms, which softmax at T = 1 reverses."""
     values = soft_labels.float()
-    return values.clamp(min=_LEAST).log() if are_probabilities(soft_labels) else values
+    return values.clamp(min=_LEAST_PROBABILITY).log() if are_probabilities(soft_labels) else values
 
 
 def require_soft_labels(soft_labels: Tensor, num_images: int, num_classes: int, source: object) -> None:

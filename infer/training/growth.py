@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-_MULTIPLE = 4
+_SIZE_MULTIPLE = 4
 """Intermediate sizes are multiples of this number, since networks halve images."""
 
 
@@ -27,4 +27,4 @@ class Growth:
             return size
         share = max(0.0, passed - self.starts) / (self.ends - self.starts)
         grown = self.start_size + share * (size - self.start_size)
-        return max(self.start_size, int(grown) // _MULTIPLE * _MULTIPLE)
+        return max(self.start_size, int(grown) // _SIZE_MULTIPLE * _SIZE_MULTIPLE)

@@ -61,7 +61,7 @@ def optimise(
     remedy = f"try a smaller method.lr (now {settings.lr:g}) or method.bn_weight (now {settings.bn_weight:g})"
     curves = Curves(settings.iterations, remedy, loss.teacher.name, problem.measure)
     with kept_on_signals(checkpoint):
-        kept = _Kept(checkpoint, curves) if checkpoint else None
+        kept = _StoredState(checkpoint, curves) if checkpoint else None
         x = descend(loss, problem, settings, curves.record, on_progress, kept)
     curves.require_finite("result", x, "the end")
     return OptimisationResult(x.float().cpu(), curves.collected(), compiled)
@@ -73,7 +73,7 @@ def descend(
     settings: OptimisationSettings,
     observe: Callable[[int, Tensor, Tensor, Tensor], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
-    kept: "_Kept | None" = None,
+    kept: "_StoredState | None" = None,
 ) -> Tensor:
     """x after Adam's last step, in the precision of ``settings``, on the device of ``problem.start``.
 
@@ -104,7 +104,7 @@ def descend(
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _StoredState:
     """Checkpoints of an optimisation: x, the moments of Adam and the curves."""
 
     checkpoint: Checkpoint
