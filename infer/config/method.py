@@ -10,6 +10,7 @@ class MethodConfig:
     """Settings that every method has, and its requirements on the teachers."""
 
     name: str = MISSING
+    """Name of the method, in records and in the names of runs."""
 
     def matched_teachers(self, ensemble: list[str]) -> list[str]:
         """Architectures of ``ensemble`` whose batch-norm statistics are matched, so they must have BatchNorm layers."""

@@ -74,7 +74,7 @@ def _searched_places(words: Iterable[str]) -> Iterator[tuple[str, str]]:
     given = [word for word in words if word.lstrip("+").startswith(f"{_SEARCH_PATH}=")]
     if not given:
         return
-    from hydra.core.override_parser.overrides_parser import OverridesParser  # its grammar takes a moment
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # slow to import
 
     for word, override in zip(given, OverridesParser.create().parse_overrides(given), strict=True):
         places = override.value()

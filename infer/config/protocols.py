@@ -82,7 +82,7 @@ def _preset(config: Config) -> EvaluateConfig | None:
 @cache
 def _composed(option: str) -> DictConfig | None:
     """The ``option`` of the config group ``evaluate``, composed alone; None where there is no such option."""
-    from hydra import compose, initialize_config_dir  # takes half a second
+    from hydra import compose, initialize_config_dir  # takes half a second to import
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 

@@ -1,4 +1,4 @@
-"""Settings of a sweep as a whole."""
+"""Settings of sweeps."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from infer.config.checks import require, require_at_least
 
 @dataclass
 class SweepConfig:
-    """Settings shared by the jobs of one sweep."""
+    """Settings of a sweep, which all its jobs share."""
 
     equal_steps: bool = False
     """Train the students of every job for as many updates as those of the job that needs the most."""

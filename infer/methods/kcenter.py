@@ -1,4 +1,4 @@
-"""k-center: real images that leave no image of their class far from the nearest one (Sener & Savarese, ICLR 2018)."""
+"""k-center: real images such that every image of their class is near one of them (Sener & Savarese, ICLR 2018)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
