@@ -1,4 +1,4 @@
-"""Context of a run, shared by its stages: settings, data, store, device, and counts of what was made and reused."""
+"""Context of a run, shared by its stages: settings, data, store, device, and counts of artefacts made and reused."""
 
 import contextlib
 import time
@@ -31,7 +31,7 @@ _ORDER = list(Stage)
 
 @dataclass
 class StageAccount:
-    """Counts of artefacts that one stage made or reused."""
+    """Counts of artefacts that a stage made or reused."""
 
     signatures: list[str] = field(default_factory=list)
     made: int = 0
@@ -41,35 +41,39 @@ class StageAccount:
 
 @dataclass
 class Context:
-    """Everything that the stages of one run share."""
+    """Settings, data, store, device and counts that all stages of a run share."""
 
     config: Config
     data: ImageDataset
     store: Store
     device: torch.device
     precision: ChosenPrecision
-    """Arithmetic of trainings, as far as the run says; see ``teacher_precision`` and ``student_precision``."""
+    """Floating-point format of trainings that follows from setting and device; ``teacher_precision`` and
+    ``student_precision`` are those that are used."""
     console: Console
     run_folder: Path
     overrides: Sequence[str] = ()
-    """The words typed on the command line, for messages that print a command."""
+    """Words of the command line, for messages that print a command."""
     threads: int = field(default_factory=torch.get_num_threads)
-    """Threads that compute in this process."""
+    """Number of threads that compute in this process."""
     order: str = ""
-    """Name of the run's start, or of its sweep's: forced stages make again what was not made under it."""
+    """Identifier of the start of the run, or of its sweep. Forced stages make artefacts again unless these were made
+    under the same identifier."""
     may_be_made_by_others: frozenset[str] = frozenset()
-    """Signatures of what was missing at the start and other processes of this run make, too: it was made by the run."""
+    """Signatures of artefacts that were missing at the start and that other processes of this run may make. They count
+    as made by the run."""
     networks: dict[str, nn.Module] = field(default_factory=dict)
     """Trained networks in memory, by signature."""
     on_obtained: Callable[[Artefact], None] | None = None
-    """Called with every artefact as soon as it is there, once."""
+    """Function that is called once with every artefact, as soon as it exists."""
     on_epoch: Callable[[Artefact, dict[str, float]], None] | None = None
-    """Called with a network in training and each new row of its history; it may end the training by an error."""
+    """Function that is called with a network in training and each new row of its history; it may end the training by
+    raising an error."""
     account: dict[Stage, StageAccount] = field(default_factory=lambda: {stage: StageAccount() for stage in Stage})
 
     @cached_property
     def sweep(self) -> SweepRecord | None:
-        """The sweep of which the run is a job; None for a single run."""
+        """The sweep that the run is a job of; None for a single run."""
         return read_sweep(self.run_folder.parent)
 
     @property
@@ -79,7 +83,7 @@ class Context:
 
     @cached_property
     def progress(self) -> Progress:
-        """Counts and times of the run's loops, as its terminal and its folder show them."""
+        """Counts and times of the run's loops, which are shown on the terminal and written into its folder."""
         return Progress(self.console)
 
     def passes(
@@ -92,33 +96,33 @@ class Context:
         compiled: bool = False,
         of_step: int = 0,
     ) -> Passes:
-        """Passes of images of the data set's size through a network for its classes."""
+        """Passes of images of the data set's size through a network with the data set's classes."""
         size, classes = self.data.image_size, self.data.num_classes
         return Passes(how, arch, images, min(images, at_once), size, classes, precision, compiled, of_step)
 
     def meter(
         self, artefact: Artefact, description: str, total: int, unit: str = "images"
     ) -> contextlib.AbstractContextManager[Meter]:
-        """A count of the loop that makes ``artefact``."""
+        """Context of the loop that makes ``artefact``, in which its progress is counted."""
         return self.progress.meter(description, total, unit, artefact.stage.value, artefact.signature)
 
     def checkpoint(self, artefact: Artefact, workspace: Workspace) -> Checkpoint:
-        """The checkpoint of the work on ``artefact``, where its signature says all that decides on the state."""
+        """The checkpoint of the work on ``artefact``, whose state must depend on nothing but the signature."""
         return Checkpoint(workspace.scratch, artefact.signature, self.config.seconds_between_checkpoints)
 
     def teacher_precision(self, arch: str) -> Precision:
-        """Arithmetic in which a teacher is trained.
+        """Floating-point format in which a teacher is trained.
 
-        It follows from settings, network, image size and the instructions of the processor, never from a timing: the
-        same command gives the same bits on the same machine, whatever else is running there.
+        It follows from settings, network, image size, device and the instructions of the processor, never from a
+        timing, so that the same command gives the same bits on the same machine whatever its load.
         """
         if self.precision == "by_network" and self.config.teachers.published:
             return "fp32"
         return self._precision_of(arch)
 
     def student_precision(self, arch: str) -> Precision:
-        """Arithmetic in which a student is trained: the protocol's, unless the setting ``precision`` names one; found
-        as that of a teacher."""
+        """Floating-point format in which a student is trained: that of the protocol, unless the setting ``precision``
+        names one or the protocol has none; then it is found as for a teacher."""
         own = self.config.evaluate.precision
         if own is None or self.config.precision is not AskedPrecision.auto:
             return self._precision_of(arch)
@@ -131,7 +135,7 @@ class Context:
 
     @property
     def precisions(self) -> tuple[set[Precision], set[Precision]]:
-        """Arithmetic of the teachers' trainings and of the students'."""
+        """Floating-point formats of the teachers' and of the students' trainings."""
         teachers = map(self.teacher_precision, self.config.ensemble)
         students = map(self.student_precision, self.config.student.archs)
         return {*teachers}, {*students}
@@ -142,10 +146,10 @@ class Context:
         return self.device.type == "cpu" and "bf16" in set.union(*self.precisions) and not cpu_computes_bf16()
 
     def obtain(self, artefact: Artefact, wait: bool = True) -> dict[str, Any]:
-        """The record of ``artefact``, which is made now if it is absent and its stage was requested.
+        """The record of ``artefact``, which is made first if it is missing and its stage was requested.
 
-        Raises UsageError with the command that makes it when its stage was not requested; BusyArtefact when another
-        process is making it and ``wait`` is false.
+        Where its stage was not requested, raises UsageError with the command that makes it. Raises BusyArtefact where
+        another process is making it and ``wait`` is false.
         """
         account = self.account[artefact.stage]
         first_time = artefact.signature not in account.signatures
@@ -181,13 +185,13 @@ class Context:
         return True
 
     def require_parents(self, artefact: Artefact) -> None:
-        """Raise UsageError, with the command to type, when a parent is absent and will not be made either."""
+        """Raise UsageError, with the command to type, where a parent is missing and its stage was not requested."""
         for parent in artefact.parents.values():
             if parent.stage not in self.config.stages:
                 self.require(parent)
 
     def require(self, artefact: Artefact) -> None:
-        """Raise UsageError, with the command to type, when ``artefact`` is absent."""
+        """Raise UsageError, with the command to type, where ``artefact`` is missing."""
         if not self.store.exists(artefact):
             missing = MissingArtefact(artefact, self.store.folder(artefact))
             raise UsageError(f"{missing}. Make it with: {self._command_for(artefact)}")
@@ -199,7 +203,7 @@ class Context:
 
     @cached_property
     def forced(self) -> list[Stage]:
-        """Stages to redo: those named by ``force`` and all after the first of them, as far as they run."""
+        """Stages to run again: the first stage in ``force`` and all later ones, as far as they were requested."""
         if not self.config.force:
             return []
         first = min(_ORDER.index(stage) for stage in self.config.force)

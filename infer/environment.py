@@ -1,4 +1,4 @@
-"""The execution environment that a score depends on besides the settings: device, threads, versions, commit."""
+"""Execution environment, on which scores depend besides the settings: device, threads, versions, commit."""
 
 import contextlib
 import ctypes
@@ -21,15 +21,15 @@ from infer.ranks import ranks
 Precision = Literal["fp32", "bf16"]
 """``bf16`` is autocast: weights, batch-norm statistics, logits and losses stay float32."""
 ChosenPrecision = Precision | Literal["by_network"]
-"""``by_network``: that in which the network trains faster on this processor, see ``infer.models.bf16``."""
+"""``by_network``: the format in which each network trains faster on this processor, see ``infer.models.bf16``."""
 
 COMMIT_FILE = "commit.txt"
-"""Beside a copy of the package: the commit of the checkout that it was taken from."""
+"""File beside a copy of the package with the commit of the checkout that was copied."""
 _VERSIONS_OF = ("torch", "torchvision", "timm", "numpy", "hydra-core", "infer-distillation")
 
 
 def pick_device(asked: str) -> torch.device:
-    """The device named by ``device=``; auto takes a GPU where there is one."""
+    """The device for the setting ``device``; ``auto`` is a GPU where there is one."""
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(asked)
@@ -39,9 +39,9 @@ def pick_device(asked: str) -> torch.device:
 
 
 def pick_precision(asked: Literal["auto"] | Precision, device: torch.device) -> ChosenPrecision:
-    """The precision named by ``precision=``; auto takes bf16 on a GPU that has it.
+    """The precision for the setting ``precision``; ``auto`` is bf16 on a GPU that supports it, and fp32 on another.
 
-    On a CPU with bf16 instructions it is the network that decides, on one without it is fp32.
+    On a CPU, ``auto`` depends on the network where there are bf16 instructions, and is fp32 where there are none.
     """
     if asked != "auto":
         return asked
@@ -54,14 +54,15 @@ def pick_precision(asked: Literal["auto"] | Precision, device: torch.device) -> 
 def cpu_computes_bf16() -> bool:
     """True if the processor multiplies in bf16 (AVX512-BF16, which processors with AMX have as well).
 
-    Elsewhere torch widens every number to fp32 first. An older torch that cannot tell is taken to say no.
+    On other processors torch converts every number to fp32 first. With older versions of torch that do not report the
+    instructions, the result is False.
     """
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16"))
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Device, threads, versions and commit, as every record carries them."""
+    """Device, threads, versions and commit, as stored in every record."""
     return {
         "device": {"type": device.type, "name": _name(device)},
         "threads": torch.get_num_threads(),
@@ -73,10 +74,10 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 @functools.cache
 def keep_large_blocks() -> bool:
-    """Make glibc keep large blocks that are freed, for the rest of the process; False where the C library is another.
+    """Make glibc keep large blocks of memory that are freed; False where the C library is not glibc.
 
-    By default it gives them back to the system, which maps them anew in every training step: activations cost page
-    faults. Numbers do not depend on it.
+    By default glibc returns them to the system, which maps them again in every training step, so that activations cause
+    page faults. The setting lasts for the rest of the process; results do not depend on it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -87,7 +88,7 @@ def keep_large_blocks() -> bool:
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with ``count`` threads while the work inside lasts."""
+    """Context in which torch computes with ``count`` threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -97,14 +98,14 @@ def threads(count: int) -> Iterator[None]:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Memory that there is: of a GPU its own, else that of the machine."""
+    """Total memory in bytes of the GPU or, for the CPU, of the machine."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def available_memory_bytes() -> int:
-    """Main memory that processes can still take without swapping; all of it where the system does not tell."""
+    """Main memory in bytes that is available without swapping; all of it where the system does not report this."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -113,19 +114,21 @@ def available_memory_bytes() -> int:
 
 
 def peak_memory_bytes(device: torch.device) -> dict[str, int]:
-    """Peak memory of this process: ``host`` and, on a GPU, ``device``."""
+    """Peak memory of this process in bytes: ``host`` and, on a GPU, ``device``."""
     for where, peak in _peaks(device).items():
         _highest[where] = max(peak, _highest.get(where, 0))
     return {where: _highest[where] for where in _peaks(device)}
 
 
 def peak_since_last(device: torch.device) -> int | None:
-    """Peak memory in bytes since the last call, of a GPU where that computes, else of this process; None where the
-    system keeps one peak for all time."""
+    """Peak memory in bytes since the last call, on the GPU or, on a CPU, of this process.
+
+    None where the system cannot reset its peak.
+    """
     peak_memory_bytes(device)
     peak = list(_peaks(device).values())[-1]
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # Linux forgets the peak: proc(5)
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak on Linux, see proc(5)
     except OSError:
         return None
     if device.type == "cuda":
@@ -134,7 +137,7 @@ def peak_since_last(device: torch.device) -> int | None:
 
 
 _highest: dict[str, int] = {}
-"""Peaks before Linux was told to forget them."""
+"""Highest peaks so far, also from before the system's peak was reset."""
 
 
 def _peaks(device: torch.device) -> dict[str, int]:
@@ -147,9 +150,9 @@ def _peaks(device: torch.device) -> dict[str, int]:
 
 @functools.cache
 def git_commit() -> str | None:
-    """The checkout's commit, with ``+changes`` when files differ from it; None outside a checkout.
+    """The commit of the checkout, with ``+changes`` where files differ from it; None outside a checkout.
 
-    A copy of the package has that of the checkout that it was taken from.
+    For a copy of the package it is the commit of the checkout that was copied.
     """
     root = Path(__file__).resolve().parent.parent
     if (root / COMMIT_FILE).is_file():
@@ -180,7 +183,7 @@ def _versions() -> dict[str, str]:
 
 
 def make_repeatable() -> None:
-    """Make a GPU compute in full float32 and in the same order every time, as a CPU does."""
+    """Make GPUs compute in full float32 and deterministically."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
@@ -193,7 +196,7 @@ def _name(device: torch.device) -> str:
 
 
 def _processor_name() -> str:
-    """The processor's name for a person; its architecture where the system does not tell."""
+    """The name of the processor; its architecture where the system does not report a name."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

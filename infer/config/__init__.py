@@ -1,4 +1,4 @@
-"""Types, defaults, help and range checks of every setting; importing this needs neither torch nor the data."""
+"""Settings as dataclasses: types, defaults, documentation and range checks. No module here imports torch."""
 
 from infer.config.registry import as_plain, register, resolve
 from infer.config.root import AnalysisName, Baseline, BaselineBudget, Config, Precision, Stage

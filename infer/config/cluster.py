@@ -1,4 +1,4 @@
-"""Settings of ``cluster``: jobs one after another here, in several processes here, or on SLURM."""
+"""Settings of ``cluster``: jobs run one after another in this process, in several local processes, or on SLURM."""
 
 import math
 import re
@@ -21,9 +21,9 @@ _SETTING_OF = {
     "ntasks-per-node": "gpus_per_job",
     "nodes": "nodes",
 }
-"""sbatch's parameters that are set by a setting of their own."""
+"""Parameters of sbatch, and the setting of ``cluster`` that determines each."""
 _SUBMITITS = ("output", "error", "open-mode")
-"""sbatch's parameters without which submitit loses sight of its jobs."""
+"""Parameters of sbatch that submitit sets itself; it could not follow its jobs if they were changed."""
 _COUNTS = (
     "time_min",
     "memory_gb",
@@ -35,26 +35,30 @@ _COUNTS = (
     "jobs_per_gpu",
     "jobs_per_node",
 )
-"""Settings that are at least 1."""
+"""Settings that must be at least 1."""
 _SLURM_SIGNALS_EARLY_S = 60
+"""Seconds by which SLURM may send its signal too early."""
 
 
 @dataclass
 class ClusterConfig:
-    """One job after the other in the process that was typed."""
+    """Jobs run one after another in the process of the command."""
 
     name: str = "local"
 
 
 @dataclass
 class JoblibCluster(ClusterConfig):
-    """Several processes on this machine, each with its share of the cores and, where there are GPUs, one of them."""
+    """Jobs run in several processes on this machine.
+
+    Each process uses an equal share of the cores and, where there are GPUs, one of them.
+    """
 
     name: str = "joblib"
     processes: int = 2
-    """Jobs at once."""
+    """Number of processes, each of which runs one job at a time."""
     threads: int | None = None
-    """Threads of each process; null: the machine's cores divided by ``processes``, at least 1."""
+    """Threads per process; null: the number of cores divided by ``processes``, at least 1."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "cluster.processes", self.processes)
@@ -63,51 +67,62 @@ class JoblibCluster(ClusterConfig):
 
 @dataclass
 class SlurmCluster(ClusterConfig):
-    """Elements of a SLURM job array, each a job or several side by side; sizes and limits are those of one job."""
+    """Jobs run as elements of a SLURM job array.
+
+    An element runs one job, or several at the same time (``jobs_per_gpu``, ``jobs_per_node``). Memory, CPUs, GPUs and
+    the time limit are given for one job.
+    """
 
     name: str = "slurm"
     time_min: int = 240
-    """Time limit in minutes; a job that reaches it is queued again, see ``requeues``."""
+    """Time limit of a job in minutes. A job that reaches it is queued again, see ``requeues``. The limit must leave a
+    job at least a minute before it is told to stop, see ``signal_delay_s``."""
     memory_gb: int | None = 16
-    """Main memory in GB; null: the cluster's default."""
+    """Main memory of a job in GB; null: the cluster's default."""
     gpus: int | None = 1
-    """0 on a cluster without GPUs; null: left to ``additional``, for example ``gres``."""
+    """GPUs of a job; 0 for a cluster without GPUs; null: none are requested here, so that ``additional`` can do it, for
+    example with ``gres``."""
     gpus_per_job: int = 1
-    """Ranks that share the work of one job, each with a GPU of its own (with gpus=0 without)."""
+    """Ranks (processes) that share the work of one job, each with a GPU of its own; with ``gpus=0`` without GPUs."""
     nodes: int = 1
-    """Machines that the ranks of a job are spread over, the same number on each; ``memory_gb`` is that of each."""
+    """Machines over which the ranks of a job are distributed evenly; it must divide ``gpus_per_job``. ``memory_gb`` is
+    then the memory on each machine."""
     cpus: int = 4
-    """CPUs of a job, of each rank where there are several."""
+    """CPUs of a job; with several ranks, CPUs of each rank."""
     partition: str | None = None
-    """null: the cluster's default, as for ``account`` and ``qos``."""
+    """Partition that jobs are submitted to; null: the cluster's default."""
     account: str | None = None
+    """Account that jobs are charged to; null: the cluster's default."""
     qos: str | None = None
+    """Quality of service of the jobs; null: the cluster's default."""
     array_parallelism: int = 16
-    """Jobs of the sweep that run at once."""
+    """Number of jobs of a sweep that may run at the same time."""
     requeues: int = 3
-    """Times that a job that ran out of time is queued again, to resume. Preemption by other jobs does not count."""
+    """Number of times that a job is queued again, to resume, after it has reached its time limit. Preemption by other
+    jobs does not count."""
     signal_delay_s: int = 120
-    """Seconds before its limit at which a job is told to stop; SLURM may do so up to a minute earlier."""
+    """Time in seconds before the limit at which a job is told to stop; SLURM may send the signal up to a minute
+    earlier."""
     setup: list[str] = field(default_factory=list)
-    """Shell lines that run in the job before Python: ``cluster.setup=["module load cuda"]``."""
+    """Shell commands that a job runs before Python: ``cluster.setup=["module load cuda"]``."""
     additional: dict[str, Any] = field(default_factory=dict)
-    """Any other parameter of sbatch, without its dashes: ``+cluster.additional.constraint=a100``; ``wckey`` replaces
-    the one that submitit gives its jobs."""
+    """Other parameters of sbatch, without the dashes: ``+cluster.additional.constraint=a100``. ``wckey`` replaces the
+    one that submitit sets."""
     snapshot: bool = True
-    """Jobs run the settings and the code that were there when they were submitted, from a copy in the sweep's folder;
-    false: what is there when they start."""
+    """Copy settings and code into the sweep's folder when jobs are submitted, and run the jobs from this copy; false:
+    jobs use the files as they are when they start."""
     detach: bool = False
-    """Return when the jobs are queued; the last of them to end writes the sweep's table and report."""
+    """Return as soon as the jobs are queued. The last job to end then writes the sweep's table and report."""
     jobs_per_gpu: int = 1
-    """Jobs that share a GPU (or as many as ``gpus`` says), in one element of the array."""
+    """Jobs that share the GPUs of one job (see ``gpus``), in one element of the array."""
     jobs_per_node: int | None = None
-    """Jobs of one element of the array, side by side, each with its own ``cpus``, ``memory_gb`` and share of the GPUs;
-    null: ``jobs_per_gpu``."""
+    """Jobs that one element of the array runs at the same time, each with ``cpus`` CPUs, ``memory_gb`` GB and its share
+    of the GPUs; a multiple of ``jobs_per_gpu``; null: ``jobs_per_gpu``."""
     grow_memory: bool = False
-    """Start an element that was killed for its memory once more with twice ``memory_gb``. Where SLURM does not say
-    why, any SIGKILL counts."""
+    """Submit an element that was killed for its memory once more, with twice ``memory_gb``. Where SLURM does not give
+    the reason, every SIGKILL is taken for one."""
     dry_run: bool = False
-    """Print the script that sbatch would get, and submit nothing."""
+    """Print the script that would be submitted to sbatch, and submit nothing."""
 
     def __post_init__(self) -> None:
         for key in _COUNTS:
@@ -128,7 +143,7 @@ class SlurmCluster(ClusterConfig):
 
     @property
     def jobs_per_element(self) -> int:
-        """Jobs that one element of the array runs side by side."""
+        """Jobs that one element of the array runs at the same time."""
         return self.jobs_per_node or self.jobs_per_gpu
 
     def _require_equal_shares(self) -> None:
@@ -146,7 +161,7 @@ class SlurmCluster(ClusterConfig):
         )
 
     def _require_time_to_work(self) -> None:
-        """Refuse a limit under which a job is told to stop as soon as it starts, and is queued again and again."""
+        """Refuse a time limit so short that a job would be told to stop as soon as it starts, again and again."""
         least = math.ceil((self.signal_delay_s + _SLURM_SIGNALS_EARLY_S + 60) / 60)
         require(
             self.time_min >= least,
@@ -157,7 +172,7 @@ class SlurmCluster(ClusterConfig):
         )
 
     def _require_even_ranks(self) -> None:
-        """Refuse ranks that the nodes cannot have the same number of, or two settings for the number of GPUs."""
+        """Refuse ranks that do not divide evenly over the nodes, and two settings for the number of GPUs."""
         require(
             self.gpus_per_job % self.nodes == 0,
             "cluster.gpus_per_job",
@@ -179,7 +194,7 @@ class SlurmCluster(ClusterConfig):
 
 
 def _require_additional(parameter: str) -> None:
-    """Raise UsageError when ``parameter`` of sbatch is set elsewhere."""
+    """Raise UsageError where ``parameter`` is no parameter of sbatch, or is determined by another setting."""
     name = str(parameter).replace("_", "-")
     require(
         re.fullmatch(r"[a-z][a-z-]*", name) is not None,

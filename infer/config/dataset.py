@@ -1,4 +1,4 @@
-"""Settings of the data sets: the place of the files, and how they become square images."""
+"""Settings of the data sets: the location of the files, and their conversion to square images."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from infer.config.checks import require, require_at_least, require_distinct, req
 
 @dataclass
 class DigitsConfig:
-    """scikit-learn's 1,797 handwritten digits of 8x8 pixels: embedded, so there is nothing to set."""
+    """scikit-learn's 1,797 handwritten digits of 8x8 pixels. They come with the library, so there are no settings."""
 
     name: str = "digits"
 
@@ -20,9 +20,9 @@ class Cifar10Config:
 
     name: str = "cifar10"
     root: str = MISSING
-    """Folder that holds ``cifar-10-python.tar.gz`` or, extracted from it, ``cifar-10-batches-py/``."""
+    """Folder with ``cifar-10-python.tar.gz`` or the folder extracted from it, ``cifar-10-batches-py/``."""
     download: bool = False
-    """Fetch the archive from its authors when it is not there."""
+    """Download the archive from its authors' site where it is missing."""
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Cifar100Config:
 
     name: str = "cifar100"
     root: str = MISSING
-    """Folder that holds ``cifar-100-python.tar.gz`` or, extracted from it, ``cifar-100-python/``."""
+    """Folder with ``cifar-100-python.tar.gz`` or the folder extracted from it, ``cifar-100-python/``."""
     download: bool = False
-    """Fetch the archive from its authors when it is not there."""
+    """Download the archive from its authors' site where it is missing."""
 
 
 @dataclass
@@ -42,10 +42,10 @@ class TreeConfig:
 
     name: str = MISSING
     root: str = MISSING
-    """Folder that holds the folders of the splits; ``~`` and ``$VARIABLES`` are expanded."""
+    """Folder with one folder per split; ``~`` and ``$VARIABLES`` are expanded."""
     in_memory: bool | None = None
-    """Decode each split once and hold it (true), or decode images whenever they are used (false); null: hold what
-    takes at most a third of this machine's memory. Results are the same."""
+    """True: decode each split once and keep it in memory. False: decode an image each time it is used. null: keep a
+    split in memory where it takes at most a third of this machine's memory. Results do not depend on it."""
 
 
 @dataclass
@@ -54,11 +54,12 @@ class FolderConfig(TreeConfig):
 
     name: str = "folder"
     resize: int | None = None
-    """Shorter side to this many pixels, then a centre crop; null: the files are square and of one size."""
+    """Edge of the images in pixels: the shorter side of each file is resized to it (bicubic), and the centre is
+    cropped. null: files are used as they are, and must be square and of one size."""
     mean: list[float] | None = None
     """Mean of each channel, for pixel values in [0, 1]; null: computed from the training images."""
     std: list[float] | None = None
-    """Standard deviation of each channel; given together with ``mean`` or not at all."""
+    """Standard deviation of each channel, for pixel values in [0, 1]; to be given together with ``mean``."""
 
     def __post_init__(self) -> None:
         require_pixels("dataset.resize", self.resize)
@@ -76,11 +77,11 @@ class WnidConfig(TreeConfig):
     mean: list[float] = MISSING
     """Mean of each channel, for pixel values in [0, 1]."""
     std: list[float] = MISSING
-    """Standard deviation of each channel."""
+    """Standard deviation of each channel, for pixel values in [0, 1]."""
 
     @property
     def layout(self) -> str:
-        """The required content of ``root``, as advice in messages."""
+        """Description of what ``root`` must contain, for messages."""
         raise NotImplementedError
 
     def __post_init__(self) -> None:
@@ -89,20 +90,22 @@ class WnidConfig(TreeConfig):
 
 @dataclass
 class ImagenetConfig(WnidConfig):
-    """ImageNet-1k or some of its classes: a tree of JPEG files, streamed where it does not fit in memory."""
+    """ImageNet-1k or some of its classes: a tree of JPEG files, decoded as they are used where memory is too small."""
 
     name: str = "imagenet1k"
     train: str = "train"
-    """Folder below ``root`` that holds the class folders of the training images; ``.``: root itself."""
+    """Folder below ``root`` with the class folders of the training images; ``.``: ``root`` itself."""
     test: str = "val"
-    """Folder below ``root`` that holds the class folders of the test images. The folder of ``train`` is allowed, to try
-    a pipeline on data without a validation split."""
+    """Folder below ``root`` with the class folders of the test images. It may be the folder of ``train``, to try the
+    pipeline on data without a validation split."""
     wnids: list[str] | None = None
-    """The classes; other class folders are left alone. null: the 1,000 of ImageNet-1k."""
+    """WordNet IDs of the classes, at least two; folders of other classes are ignored. null: the 1,000 classes of
+    ImageNet-1k."""
     resize: int = 256
-    """Pixels that the shorter side of an image is resized to (bilinear, antialiased) ..."""
+    """Length in pixels to which the shorter side of every training and test image is resized (bilinear, antialiased)
+    before the centre crop."""
     image_size: int = 224
-    """... before this many are cut out of its middle along both edges, of training and of test images."""
+    """Edge in pixels of the centre crop that is taken of the resized image; at most ``resize``."""
 
     @property
     def layout(self) -> str:
@@ -136,7 +139,10 @@ class TinyImagenetConfig(WnidConfig):
 
 
 def check_statistics(mean: list[float] | None, std: list[float] | None, prefix: str = "dataset.") -> None:
-    """Check the mean and the standard deviation of channels; None (left open) passes. ``prefix`` begins their keys."""
+    """Check the mean and the standard deviation of the channels; None (not set) passes.
+
+    ``prefix`` is the first part of their keys in messages.
+    """
     per_channel = "give three numbers, one per channel, for pixel values in [0, 1], e.g. [0.5,0.5,0.5]"
     mean_fits = mean is None or (len(mean) == 3 and all(0 <= value <= 1 for value in mean))
     std_fits = std is None or (len(std) == 3 and all(0 < value <= 1 for value in std))

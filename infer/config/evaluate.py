@@ -1,4 +1,4 @@
-"""Settings of an evaluation protocol: how students are trained on a distilled set and what is tested."""
+"""Settings of an evaluation protocol: the training of students on a distilled set, and their test."""
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -10,18 +10,18 @@ from infer.config.labeling import LabelMode
 from infer.config.training import Training
 
 _OTHERS = "default"
-"""The key of ``lr_by_student`` for architectures without an own one."""
+"""Key of ``lr_by_student`` for the architectures that it does not list."""
 
 
 class TestSplit(str, Enum):
-    """Split that the leading number is measured on: the real test split, or a part of the training data held out."""
+    """Split on which the main score is measured: the real test split, or a held-out part of the training data."""
 
     test = "test"
     val = "val"
 
 
 class Mix(str, Enum):
-    """Blending of two images of a batch."""
+    """Mixing of two images of a batch."""
 
     none = "none"
     mixup = "mixup"
@@ -29,7 +29,7 @@ class Mix(str, Enum):
 
 
 class TeacherBn(str, Enum):
-    """Statistics that the batch-norm layers of a teacher use while it labels."""
+    """Statistics that a teacher's batch-norm layers use while it labels: the running ones, or those of the batch."""
 
     eval = "eval"
     batch = "batch"
@@ -43,14 +43,14 @@ class TestCrop(str, Enum):
 
 
 class StudentPrecision(str, Enum):
-    """Arithmetic of training students."""
+    """Floating-point format in which students are trained."""
 
     fp32 = "fp32"
     bf16 = "bf16"
 
 
 class Reported(str, Enum):
-    """The epoch whose scores lead."""
+    """Epoch whose scores are the main result."""
 
     last = "last"
     best = "best"
@@ -58,60 +58,67 @@ class Reported(str, Enum):
 
 @dataclass
 class EvaluateConfig(Training):
-    """A named protocol; numbers of different protocols cannot be compared.
+    """Settings of a named protocol. Numbers that were measured under different protocols cannot be compared.
 
-    Where published numbers silently differ there is a setting: mixing, crops, schedule, weight decay, T², statistics of
-    teachers and of pixels, the reported epoch.
+    The details in which published protocols differ without saying so are settings: mixing, crops, schedule, weight
+    decay, the factor T² of the loss, the statistics of the teachers' batch norm and of the pixels, the reported epoch.
     """
 
     protocol: str = MISSING
-    """The name that stands beside every number."""
+    """Name of the protocol, shown beside every score."""
     published_with: LabelMode | None = None
-    """The labels that the protocol is made for; with others, and where it is made for none in particular (null), it is
-    named ``<protocol>+<labels>``."""
+    """Labels that the protocol is made for; null: for none in particular. With any other labels its name is shown as
+    ``<protocol>+<labels>``."""
     convnet3: str = "convnet3"
-    """The network that ``student=convnet3`` stands for: the field's, with instance norm, or ``convnet3_batchnorm``, the
-    ConvNet of RDED's and INFER's codes. A name typed in ``student.archs`` is that network under any protocol."""
+    """Network that ``student=convnet3`` stands for under this protocol: ``convnet3``, the usual ConvNet with instance
+    norm, or ``convnet3_batchnorm``, the ConvNet of RDED's and INFER's code. A name given in ``student.archs`` is that
+    network under every protocol."""
     batch_size: int | None = 64  # type: ignore[assignment] # null until for_student has filled it in
-    """null: as ``batch_size_by_ipc`` says."""
+    """Images per update; null: taken from ``batch_size_by_ipc``."""
     batch_size_by_ipc: dict[int, int] = field(default_factory=dict)
-    """Batch sizes from an ipc on, up to the next one listed: {1: 10, 10: 50} gives 10 for ipc 1 to 9, then 50. RDED
-    lists 1, 10 and 50 and has none for other ipc."""
+    """Batch size by ipc, used where ``batch_size`` is null. An entry holds from its ipc up to the next entry:
+    ``{1: 10, 10: 50}`` gives 10 for ipc 1 to 9, and 50 from 10 on. RDED publishes values for ipc 1, 10 and 50 only."""
     lr: float | None = 1e-3  # type: ignore[assignment] # likewise
-    """Peak learning rate; null: as ``lr_by_student`` says."""
+    """Peak learning rate; null: taken from ``lr_by_student``."""
     lr_by_student: dict[str, float] = field(default_factory=dict)
-    """Peak learning rates by architecture; ``default`` is that of all others."""
+    """Peak learning rate by architecture, used where ``lr`` is null; the entry ``default`` holds for all architectures
+    that are not listed."""
     precision: StudentPrecision | None = None
-    """Arithmetic in which students are trained, and teachers label online, where the top-level ``precision`` is auto:
-    fp32 in published protocols, as their codes do on every device; null: that of the top level."""
+    """Floating-point format in which students are trained and tested where the top-level ``precision`` is auto. It is
+    fp32 in published protocols, as their code uses fp32 on every device. null: as the top-level ``precision`` decides.
+    Teachers label in fp32 in any case."""
     divide_epochs_by_blocks: bool = False
-    """Divide ``epochs`` by the composed images per stored one (M+1 for INFER), rounded: the published dynamic recipe,
-    400 epochs giving 80 at M=4."""
+    """Divide ``epochs`` by the number of composed images per stored image (M+1 for INFER), and round the result: the
+    published recipe for dynamic labels, in which 400 epochs become 80 at M=4."""
     temperature: float = 30.0
-    """T of softmax(logits / T) in the soft-label loss."""
+    """Temperature T of softmax(logits / T), for teachers and students, in the soft-label loss."""
     loss_times_t2: bool = False
-    """Multiply the soft-label loss by T², as on Tiny-ImageNet (SRe2L, DWA); with SGD this is a factor of the learning
-    rate, with AdamW next to nothing."""
+    """Multiply the soft-label loss by T², as SRe2L and DWA do on Tiny-ImageNet. With SGD this scales the learning rate;
+    with AdamW it has almost no effect."""
     teacher_bn: TeacherBn = TeacherBn.eval
-    """For dynamic and fkd labels. ``batch``: a teacher's batch-norm layers use the statistics of the images that are
-    labelled together, as where the published code forgets ``.eval()`` (SRe2L and DWA on CIFAR). There the running
-    statistics drift along without ever being read; here they stay, and dropout stays off."""
+    """Statistics that the teachers' batch-norm layers use while they label, for dynamic and fkd labels. ``eval``: the
+    running statistics. ``batch``: the statistics of the images that are labelled together, as in published code that
+    does not call ``.eval()`` (SRe2L and DWA on CIFAR). That code also updates the running statistics, though it never
+    reads them; here they are not changed, and dropout stays off."""
     mix: Mix = Mix.mixup
-    """One partner per image and one weight per batch. The labels of a mixed image are mixed likewise (hard, static) or
-    made of it (dynamic, fkd)."""
+    """Mixing of each training image with one other image of its batch, with one weight per batch. The label of a mixed
+    image is the mixture of the two labels (hard, static), or is computed from the mixed image (dynamic, fkd)."""
     mix_alpha: float = 0.8
-    """Both parameters of the Beta distribution that the mixing weight is drawn from."""
+    """Both parameters of the Beta distribution from which the mixing weight is drawn."""
     test_crop: TestCrop = TestCrop.whole
-    """``enlarged_centre``: test images are enlarged to size // 7 · 8 pixels and their centre is cut out (RDED: 32 stays
-    32, 64 becomes 72)."""
+    """Part of a test image that students see. ``whole``: the whole image. ``enlarged_centre``: the centre crop of the
+    image after it is enlarged to size // 7 · 8 pixels, as in RDED (32 stays 32, 64 becomes 72)."""
     reported: Reported = Reported.last
-    """``best``: the highest of the tested epochs leads and the protocol is named ``<protocol>@best``. It is chosen on
-    the very images that it is tested on, so it flatters; the last epoch stands beside it."""
+    """Epoch whose scores are the main result. ``best``: the tested epoch with the highest accuracy; the protocol is
+    then named ``<protocol>@best``. That epoch is chosen on the images of the test itself, so its accuracy is biased
+    upwards; the scores of the last epoch are recorded beside it."""
     repeats: int = 3
-    """Students trained per architecture, each from a seed of its own."""
+    """Number of students per architecture, each with its own random numbers."""
     split: TestSplit = TestSplit.test
-    """``val`` holds out a stratified part of the training data that nothing is trained or distilled on."""
+    """Split of the main score. ``val`` holds out a stratified part of the training data, which is used neither to train
+    nor to distil."""
     val_fraction: float = 0.1
+    """Fraction of the training images of each class that ``split=val`` holds out, in (0, 1)."""
 
     def __post_init__(self) -> None:
         self.check("evaluate")
@@ -133,7 +140,7 @@ class EvaluateConfig(Training):
         )
 
     def name_with(self, mode: LabelMode) -> str:
-        """The protocol's name beside numbers with labels of ``mode``."""
+        """The protocol's name as shown beside scores of students with labels of ``mode``."""
         name = self.protocol if mode is self.published_with else f"{self.protocol}+{mode.value}"
         return f"{name}@best" if self.reported is Reported.best else name
 
@@ -174,10 +181,10 @@ class EvaluateConfig(Training):
 
 @dataclass
 class StudentConfig:
-    """The networks that the distilled set is judged by."""
+    """Networks that are trained on the distilled set to evaluate it."""
 
     archs: list[str] = field(default_factory=list)
-    """The first leads every table; the others stand beside it."""
+    """Architectures of the students. The scores of the first are the main result; the others are shown beside it."""
 
     def __post_init__(self) -> None:
         require(

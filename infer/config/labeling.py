@@ -1,4 +1,4 @@
-"""Settings of the labels that distilled images carry."""
+"""Settings of the labels of distilled images."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +9,7 @@ from infer.config.checks import require, require_at_least, require_distinct
 
 
 class LabelMode(str, Enum):
-    """Source of a student's targets."""
+    """Kind of the targets that students are trained with."""
 
     hard = "hard"
     static = "static"
@@ -17,12 +17,12 @@ class LabelMode(str, Enum):
     fkd = "fkd"
 
     def __str__(self) -> str:
-        """Value of the member, which ``${labeling.mode}`` within a longer text becomes."""
+        """Value of the member, so that ``${labeling.mode}`` can be a part of a longer string."""
         return self.value
 
 
 class LabelSource(str, Enum):
-    """Maker of soft labels: the run's teachers, or whoever made an imported set."""
+    """Source of soft labels: the run's teachers, or the files of an imported set."""
 
     teachers = "teachers"
     set = "set"
@@ -30,23 +30,27 @@ class LabelSource(str, Enum):
 
 @dataclass
 class LabelingConfig:
-    """The labels of the distilled images."""
+    """Settings of the labels of the distilled images."""
 
     mode: LabelMode = MISSING
+    """Kind of the labels. ``hard``: the class of each image. ``static``: the teachers' mean logits on each un-augmented
+    image, stored once. ``dynamic``: the teachers label every augmented and mixed batch during training. ``fkd``:
+    dynamic labels that are stored before training, with the crops, flips and mixing of every batch."""
     teachers: list[str] | None = None
-    """Architectures whose logits are averaged; null: those of the method, the first M of the ensemble."""
+    """Architectures of the teachers whose logits are averaged; null: the first M of the ensemble, as for the method."""
     source: LabelSource = LabelSource.teachers
-    """For static and fkd. ``set``: the soft labels that came with the set that ``method=imported`` reads; no teacher is
-    needed."""
+    """Source of static and fkd labels. ``teachers``: the run's teachers. ``set``: the soft labels that come with the
+    set that ``method=imported`` reads; no teacher is needed."""
     path: str | None = None
-    """For fkd: a folder of labels that were made elsewhere, ``epoch_0/batch_0.tar``, ..., or one of this program's sets
-    or runs; ``~`` and ``$VARIABLES`` are expanded. Students see the crops, flips and mixing that are stored there."""
+    """Folder of fkd labels that were made elsewhere: files ``epoch_0/batch_0.tar``, ..., or a set or run of this
+    framework; ``~`` and ``$VARIABLES`` are expanded. Students are trained with the crops, flips and mixing that are
+    stored there. null: labels come from ``source``."""
     epochs_stored: int | None = None
-    """For fkd: epochs for which draws and logits are stored, shown again from the first when they are through; null: as
-    many as students are trained for. For labels made elsewhere: so many of their epochs are used."""
+    """Number of epochs for which fkd labels are stored. A longer training begins again with the first of them. null: as
+    many epochs as students are trained for. Of labels that were made elsewhere, this many epochs are used."""
     topk: int | None = None
-    """For fkd: the highest logits of each image that are stored, with their classes; their softmax sums to one and all
-    other classes get zero (LPQLD). null: the logits of all classes."""
+    """Number of logits per image that fkd labels store: the highest ones, with their classes. Their softmax sums to one
+    and all other classes get zero (LPQLD). null: the logits of all classes."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "labeling.epochs_stored", self.epochs_stored)
@@ -81,5 +85,5 @@ class LabelingConfig:
 
     @property
     def made_elsewhere(self) -> bool:
-        """True if the labels come with a set or from a folder, instead of from the run's teachers."""
+        """True if the labels are read from an imported set or a folder instead of made by the run's teachers."""
         return self.path is not None or self.source is LabelSource.set

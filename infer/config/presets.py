@@ -1,4 +1,4 @@
-"""The folder of presets, ``conf/``, and the options of it that are sections of a file instead of files."""
+"""The folder of presets, ``conf/``, and the presets that are sections of one file instead of files of their own."""
 
 import importlib.util
 from collections.abc import Iterable, Iterator
@@ -11,27 +11,31 @@ from infer.errors import UsageError
 from infer.words import shell_line
 
 SETTINGS = "method/settings"
-"""Config group of a method's settings by family of data sets, ``<method>_<family>``; also the folder of the files."""
+"""Config group of a method's settings for a family of data sets, ``<method>_<family>``; also the folder of its
+files."""
 EXCEPTIONS = "method/exceptions"
-"""Config group of what a single data set changes of these settings, ``<method>_<dataset>``."""
+"""Config group of the changes that one data set makes to these settings, ``<method>_<dataset>``."""
 _GROUP_OF_PART = {"families": SETTINGS, "exceptions": EXCEPTIONS}
 VARIANT = "variant"
 """Config group of changes to a whole run."""
 _VARIANTS_FILE = "variants.yaml"
 _SEARCH_PATH = "hydra.searchpath"
 OF_WHOLE_CONFIG = ("user", "experiment", "sweep", VARIANT)
-"""Groups whose files set keys of the whole config; several of their choices may go together."""
+"""Groups whose files set keys of the whole config; several options of such a group can be combined."""
 
 
 def conf_folder() -> Path:
-    """The checkout's ``conf/`` where there is one, else the copy inside the installed package."""
+    """The ``conf/`` of the checkout or, where there is no checkout, the copy inside the installed package."""
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent / "conf"
     return checkout if (checkout / "config.yaml").is_file() else package / "conf"
 
 
 def check_choices(words: Iterable[str]) -> None:
-    """Refuse ``group=null``, which Hydra answers with a traceback, and several choices that it would merge."""
+    """Refuse ``group=null``, for which Hydra prints a traceback, and several options of a group, which it would merge.
+
+    Groups in ``OF_WHOLE_CONFIG`` may have several options.
+    """
     groups = {path.name for path in conf_folder().iterdir() if path.is_dir()} | {VARIANT}
     for group, _, value in (word.lstrip("+").partition("=") for word in words):
         if group in groups and value.strip().lower() == "null":
@@ -43,9 +47,9 @@ def check_choices(words: Iterable[str]) -> None:
 
 
 def searched_folders(words: Iterable[str]) -> list[Path]:
-    """The folders among the places that ``hydra.searchpath`` names in ``words``.
+    """The folders that ``hydra.searchpath`` names in ``words``.
 
-    Raises UsageError for a place that is not there, of which Hydra only warns.
+    Raises UsageError for a folder or a package that does not exist, for which Hydra only prints a warning.
     """
     folders = []
     for word, place in _searched_places(words):
@@ -66,11 +70,11 @@ def searched_folders(words: Iterable[str]) -> list[Path]:
 
 
 def _searched_places(words: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Every place of presets that ``words`` name, with its word; what is no list of texts is refused by Hydra."""
+    """Pairs (word, place) for every place of presets that ``words`` name; Hydra refuses values that are no lists."""
     given = [word for word in words if word.lstrip("+").startswith(f"{_SEARCH_PATH}=")]
     if not given:
         return
-    from hydra.core.override_parser.overrides_parser import OverridesParser  # its grammar takes a moment
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # slow to import
 
     for word, override in zip(given, OverridesParser.create().parse_overrides(given), strict=True):
         places = override.value()
@@ -79,7 +83,7 @@ def _searched_places(words: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _is_package(path: str) -> bool:
-    """True if ``path`` names a package, as Hydra does: ``a/b`` is ``a.b``."""
+    """True if ``path`` names a package in Hydra's notation, where ``a/b`` is ``a.b``."""
     try:
         spec = importlib.util.find_spec(path.replace("/", ".").rstrip("."))
     except (ImportError, ValueError):
@@ -88,14 +92,15 @@ def _is_package(path: str) -> bool:
 
 
 def several_choices(group: str) -> str:
-    """The message where a config group that takes one choice was given several."""
+    """The message for several options of a config group that takes one."""
     return f"{group} takes one choice, and several were given. Type -m {group}=a,b for a run of each"
 
 
 def check_own_presets(folder: Path) -> None:
-    """Refuse files of presets in ``folder`` that would be passed over in silence, or cannot be read.
+    """Refuse presets in ``folder`` that Hydra would ignore silently, or that cannot be read.
 
-    A shipped file comes before one of its name in ``--config-dir``, and files called ``.yml`` are not looked for.
+    It ignores files that end in ``.yml``, and reads a shipped preset in place of one of the same name in
+    ``--config-dir``.
     """
     shipped = conf_folder()
     groups = [group.relative_to(shipped) for group in (shipped, *shipped.rglob("*/")) if group.is_dir()]
@@ -117,9 +122,9 @@ def check_own_presets(folder: Path) -> None:
 
 
 def register_sections() -> None:
-    """Make each section of a file of presets that belong together an option, as if it were a file of its own.
+    """Register each section of the files of related presets as an option, as if it were a file of its own.
 
-    A method's published numbers then stand in one file, side by side, and so do the variants of an ablation.
+    Thus one file holds a method's published settings for all data sets, and another all variants of the ablations.
     """
     store = ConfigStore.instance()
     for path in sorted((conf_folder() / SETTINGS).glob("*.yaml")):
@@ -132,7 +137,7 @@ def register_sections() -> None:
 
 
 def variants() -> DictConfig:
-    """The options of ``variant``: the sections of a file."""
+    """The options of the group ``variant``, which are the sections of one file."""
     return _sections(conf_folder() / _VARIANTS_FILE)
 
 

@@ -1,4 +1,4 @@
-"""Protocols beside their presets: whether a run's settings are those of the preset that its protocol is named after."""
+"""Names of protocols: a star is added where a run's settings differ from the preset that gave the protocol its name."""
 
 from contextlib import nullcontext
 from dataclasses import fields, replace
@@ -14,24 +14,25 @@ from infer.config.registry import as_plain
 from infer.config.root import Config, Precision
 
 _NOT_OF_PROTOCOL = ("repeats", "split", "val_fraction", "test_every", "reported")
-"""Settings that say how often and on what a protocol is measured; a name of its own stands for ``reported``."""
+"""Settings of how often and on which images scores are measured, which are not compared with the preset. The setting
+``reported`` has a suffix of its own in the name, ``@best``."""
 _ITS_NAME = ("protocol", "published_with")
 
 
 def protocol_name(config: Config, mode: LabelMode, is_overridden: bool = False) -> str:
-    """The protocol's name beside numbers with labels of ``mode``.
+    """The protocol's name as shown beside scores of students with labels of ``mode``.
 
-    It is starred where a setting is not the preset's, whatever file or word changed it, where a sweep gives the length
-    of training, and where the labels replace settings (``is_overridden``).
+    It ends in a star where a setting differs from the preset, whichever file or word changed it, where a sweep
+    determines the length of training, and where the labels replace settings (``is_overridden``).
     """
     changed = is_overridden or config.sweep.student_steps is not None or bool(changed_settings(config))
     return config.protocol_name_with(mode) + ("*" if changed else "")
 
 
 def changed_settings(config: Config) -> list[str]:
-    """Names of the protocol's settings that differ from those of the preset of its name.
+    """Names of the protocol's settings that differ from the preset of the same name.
 
-    Where there is no such preset, that is ``protocol``.
+    Where there is no such preset, the result is ``["protocol"]``.
     """
     preset = _preset(config)
     if preset is None:
@@ -41,9 +42,9 @@ def changed_settings(config: Config) -> list[str]:
 
 
 def protocol_settings(config: Config) -> dict[str, Any]:
-    """The protocol's settings but its name, for a hash.
+    """The protocol's settings without its name, for a hash.
 
-    Those at their defaults are left out, so that the hash stays when settings are added to the program.
+    Settings at their defaults are left out, so that the hash does not change when settings are added to the program.
     """
     given = _settings(_in_precision_of(config))
     defaults = {field.name: field.default for field in fields(EvaluateConfig)}
@@ -56,22 +57,22 @@ def _settings(protocol: EvaluateConfig) -> dict[str, Any]:
 
 
 def _in_precision_of(config: Config) -> EvaluateConfig:
-    """The protocol with the precision that ``precision`` gives to students instead of the protocol's own."""
+    """The protocol, with its precision replaced by the top-level ``precision`` where that takes precedence."""
     if config.evaluate.precision is None or config.precision is Precision.auto:
         return config.evaluate
     return replace(config.evaluate, precision=StudentPrecision(config.precision.value))
 
 
 def _preset(config: Config) -> EvaluateConfig | None:
-    """The preset that the protocol is named after, as it would be in a run of ``config``; None where there is none.
+    """The preset that the protocol is named after, resolved as in a run of ``config``; None where there is none.
 
-    Its file has that name, or, of a protocol made for whichever labels the run has, the name without the labels.
+    Its file has the protocol's name or, for a protocol that serves any labels, the name without the labels.
     """
     name = config.evaluate.protocol
     for option in (name, name.removesuffix(f"_{config.labeling.mode}")):
         composed = _composed(option)
         if composed is not None:
-            run = OmegaConf.create(as_plain(config) | {"evaluate": composed})  # for what it interpolates
+            run = OmegaConf.create(as_plain(config) | {"evaluate": composed})  # so that interpolations resolve
             preset = OmegaConf.to_object(run.evaluate)
             if isinstance(preset, EvaluateConfig) and preset.protocol == name:
                 return preset
@@ -80,12 +81,12 @@ def _preset(config: Config) -> EvaluateConfig | None:
 
 @cache
 def _composed(option: str) -> DictConfig | None:
-    """The option of the config group ``evaluate``, composed alone; None where there is none of that name."""
-    from hydra import compose, initialize_config_dir  # takes half a second
+    """The ``option`` of the config group ``evaluate``, composed alone; None where there is no such option."""
+    from hydra import compose, initialize_config_dir  # takes half a second to import
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
-    in_use = GlobalHydra.instance().is_initialized()  # then a folder given by --config-dir is looked into, too
+    in_use = GlobalHydra.instance().is_initialized()  # if so, Hydra also searches the folder given by --config-dir
     with nullcontext() if in_use else initialize_config_dir(str(conf_folder()), version_base="1.3"):
         try:
             found: DictConfig | None = compose(overrides=[f"+evaluate={option}"]).get("evaluate")

@@ -1,4 +1,4 @@
-"""Registration of the dataclasses with Hydra, and conversion of its config into them."""
+"""Registration of the settings dataclasses with Hydra, and conversion of Hydra's config into them."""
 
 import math
 from dataclasses import fields, is_dataclass
@@ -45,11 +45,11 @@ _SCHEMAS: dict[str, dict[str, type]] = {
 
 
 def register() -> None:
-    """Make every dataclass known to Hydra as ``schema/<group>/<name>``, and each method's settings by family.
+    """Register every dataclass with Hydra as ``schema/<group>/<name>``, and each method's settings by family.
 
-    The dataclasses of the methods are not among them: see ``infer.methods.registry.register_all``.
+    The dataclasses of the methods are registered by ``infer.methods.registry.register_all``.
     """
-    ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined] # every composition copies it whole, a tenth of its time
+    ConfigStore.__deepcopy__ = _itself  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config, package="_global_")
     for group, schemas in _SCHEMAS.items():
@@ -59,14 +59,17 @@ def register() -> None:
 
 
 def _itself(store: ConfigStore, _: dict[int, Any]) -> ConfigStore:
-    """There is one; what is loaded from it is copied."""
+    """The store itself in place of a copy, on which Hydra spends a tenth of the time of every composition.
+
+    There is only one store, and Hydra copies what it loads from it.
+    """
     return store
 
 
 def resolve(composed: DictConfig) -> Config:
-    """Hydra's composed config as a checked ``Config``; nothing after this sees a DictConfig.
+    """Convert Hydra's composed config into a checked ``Config``; no later code sees a DictConfig.
 
-    Raises UsageError, one line, for keys that are missing or unknown and for values out of range.
+    Raises UsageError, whose message is one line, for missing or unknown keys and for values out of range.
     """
     _place_dataset(composed)
     missing = sorted(OmegaConf.missing_keys(composed))
@@ -83,9 +86,9 @@ def resolve(composed: DictConfig) -> Config:
 
 
 def _refuse_names_of_others(config: Config) -> None:
-    """A method or a data set under the name of another would stand in tables as what it is not.
+    """Refuse a method or a data set with the name of another one, as which it would appear in tables.
 
-    Images of one's own may be called after a data set whose images they are.
+    A ``folder`` may have the name of a data set, since it may hold images of that data set.
     """
     store = ConfigStore.instance()
     for key, named in (("method", config.method), ("dataset", config.dataset)):
@@ -97,7 +100,7 @@ def _refuse_names_of_others(config: Config) -> None:
 
 
 def _place_dataset(composed: DictConfig) -> None:
-    """Give a data set without a place of its own the one that ``dataset_roots`` has for its name."""
+    """Set the ``root`` of a data set that has none to the folder that ``dataset_roots`` lists under its name."""
     dataset = composed.get("dataset")
     roots = composed.get("dataset_roots")
     if OmegaConf.is_missing(dataset, "root") and isinstance(roots, DictConfig) and (root := roots.get(dataset.name)):
@@ -105,9 +108,12 @@ def _place_dataset(composed: DictConfig) -> None:
 
 
 def _place_outputs(composed: DictConfig) -> None:
-    """Replace ``$VARIABLES`` in ``outputs``; UsageError for one that is not set, unless a folder is called so."""
+    """Replace ``$VARIABLES`` in ``outputs``.
+
+    Raises UsageError for a variable that is not set, unless a folder of that very name exists.
+    """
     typed = composed.outputs
-    if not typed.strip():  # refused with its range
+    if not typed.strip():  # Config refuses it
         return
     composed.outputs = expanded(typed)
     if (name := variable_not_set(typed)) and not Path(composed.outputs).exists():
@@ -115,10 +121,10 @@ def _place_outputs(composed: DictConfig) -> None:
 
 
 def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
-    """Replace ``~`` at the beginning of a text, or of every text below ``key``, by the home folder.
+    """Replace ``~`` at the beginning of every string at or below ``key`` by the home folder.
 
-    Raises UsageError where a number is not finite, which every comparison lets pass in one direction, and where a text
-    or a key holds a control character: it may become a part of a path, of a line of a script, or of what is printed.
+    Raises UsageError for a number that is not finite, since range checks cannot be relied on to find it, and for a
+    string or a key with a control character, since it may become part of a path, of a script or of a printed line.
     """
     if has_controls(str(key)):
         raise UsageError(f"the key {visible(path)} holds a control character. Type it without")
@@ -138,16 +144,16 @@ def _clean(parent: DictConfig | ListConfig, key: Any, path: str) -> None:
 
 
 def as_plain(config: Config) -> dict[str, Any]:
-    """``config`` as JSON-ready dictionaries, enums as their names."""
+    """``config`` as JSON-ready dictionaries, with enum members replaced by their names."""
     plain: dict[str, Any] = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)  # type: ignore[assignment] # a dataclass becomes a dictionary
-    del plain["dataset_roots"]  # dataset.root says which of them counted
+    del plain["dataset_roots"]  # dataset.root holds the one that was used
     return plain
 
 
 def _refuse_unknown(composed: DictConfig, group: str = "") -> None:
-    """``+key=value`` slips past Hydra's checks; a setting that nothing reads is an error."""
+    """Raise UsageError for keys that no dataclass has: ``+key=value`` adds them without a check by Hydra."""
     schema = OmegaConf.get_type(composed)
-    if not is_dataclass(schema):  # a dictionary, whose keys are free
+    if not is_dataclass(schema):  # a dictionary may have any keys
         return
     allowed = {field.name for field in fields(schema)}
     for key, value in composed.items():

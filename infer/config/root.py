@@ -21,7 +21,7 @@ AUTO = "auto"
 
 
 class Stage(str, Enum):
-    """The pipeline's verbs, in order."""
+    """Stages of the pipeline, in order."""
 
     squeeze = "squeeze"
     generate = "generate"
@@ -31,7 +31,7 @@ class Stage(str, Enum):
 
 
 class Baseline(str, Enum):
-    """Comparisons of a distilled set: real images at equal bytes, or the whole training data."""
+    """Sets that a distilled set is compared with: random real images with the labels named, or all training data."""
 
     random_hard = "random_hard"
     random_static = "random_static"
@@ -41,19 +41,19 @@ class Baseline(str, Enum):
 
 
 class BaselineBudget(str, Enum):
-    """Sizes at which random images stand beside a distilled set."""
+    """Sizes of the sets of random images that a distilled set is compared with."""
 
     bytes = "bytes"
-    """The bytes of the set, labels included; an image's labels are a part of its cost."""
+    """The same number of bytes as the distilled set, labels included for both."""
     ipc = "ipc"
-    """Nominal budget, ``ipc`` images per class, as papers count: labels are free, and a compensator that all C classes
-    share is charged as 1/C image of each."""
+    """``ipc`` images per class, as papers count: labels are free, and a compensator that all C classes share costs 1/C
+    of an image per class."""
     images = "images"
-    """The number of images that a student of the set sees, composed ones counted."""
+    """The number of images that a student sees of the distilled set, composed images included."""
 
 
 class AnalysisName(str, Enum):
-    """Analyses of a distilled set, beside the accuracy of its students."""
+    """Analyses of a distilled set, in addition to the accuracy of its students."""
 
     similarity = "similarity"
     interpolation = "interpolation"
@@ -63,11 +63,11 @@ class AnalysisName(str, Enum):
 
 
 class Precision(str, Enum):
-    """Arithmetic of training teachers and students.
+    """Floating-point format in which teachers and students are trained.
 
-    auto is bf16 on a GPU that has it. On a CPU with bf16 instructions it is bf16 for the networks that train faster in
-    it (``infer.models.bf16``), but fp32 for teachers of a published recipe; on any other CPU it is fp32. For students
-    it is what the protocol says, where it says something.
+    ``auto`` is bf16 on a GPU that supports it. On a CPU with bf16 instructions it is bf16 for the networks that train
+    faster in it (``infer.models.bf16``), except teachers of a published recipe, which train in fp32. On any other CPU
+    it is fp32. For students the protocol's ``evaluate.precision``, if set, replaces ``auto``.
     """
 
     auto = "auto"
@@ -77,7 +77,7 @@ class Precision(str, Enum):
 
 @dataclass
 class Config:
-    """Everything that a run is told."""
+    """All settings of a run."""
 
     dataset: Any = MISSING
     teachers: TeachersConfig = MISSING
@@ -90,40 +90,45 @@ class Config:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     ipc: int = 10
-    """Storage budget in images per class."""
+    """Storage budget of the distilled set in images per class."""
     M: int | None = None
-    """Number of architectures of the ensemble that are used, from the front of its list; null: all."""
+    """Number of teachers: the first M architectures of ``teachers.archs`` form the ensemble; null: all of them."""
     K: int | None = None
-    """Natural subsets, one real image per class each; null: as many as the budget of ``ipc`` pays for."""
+    """Number of natural subsets, each with one real image per class; null: as many as the budget ``ipc`` pays for."""
     seed: int = 0
+    """Seed of all random numbers, at least 0."""
     stages: list[Stage] = field(default_factory=lambda: list(Stage))
+    """Stages to run. Results of other stages must exist where a stage needs them."""
     force: list[Stage] = field(default_factory=list)
-    """Stages to redo, and all after them, although their results are there."""
+    """Stages to run again, together with all later ones, although their results exist."""
     baselines: list[Baseline] | None = None
-    """Comparisons of the set; null: random images with the same labels (unless these were made elsewhere) and
-    with hard ones, and all of the data, but nothing in a sweep."""
+    """Sets that the distilled set is compared with. null: random images with labels of the same kind (unless the labels
+    were made elsewhere), random images with hard labels, and all training data; in a sweep, none."""
     baseline_budgets: list[BaselineBudget] = field(default_factory=lambda: [BaselineBudget.bytes])
-    """Sizes of the random baselines; each beside ``bytes`` is recorded as ``<baseline>@<budget>``."""
+    """Sizes of the random baselines. Baselines of other sizes than ``bytes`` are recorded as
+    ``<baseline>@<budget>``."""
     analyses: list[AnalysisName] = field(default_factory=list)
-    """Analyses of the distilled set, made in the stage report; ``infer analyse`` makes them later. With
-    ``boundary`` the weights of the first student are kept."""
+    """Analyses of the distilled set that the stage ``report`` makes; ``infer analyse`` makes them later. With
+    ``boundary``, the weights of the first student are kept."""
     device: str = "auto"
+    """``cpu``, ``cuda``, ``cuda:<number>``, or ``auto``: a GPU if there is one."""
     precision: Precision = Precision.auto
-    """One that is named here counts for students, too, whatever the protocol says."""
+    """Floating-point format of all trainings. Any value but ``auto`` also replaces the protocol's
+    ``evaluate.precision``."""
     processes: Any = AUTO
-    """Processes of this machine that share the run's work, artefact by artefact, this one counted: a number, or auto.
-    auto: on the CPU, and for images so small that each computes with one thread, as many as there are threads (see
-    OMP_NUM_THREADS); else one."""
+    """Number of processes on this machine that share the run's artefacts, this one included. ``auto``: on the CPU, with
+    images so small that each process computes with one thread, the number of threads (see OMP_NUM_THREADS); else 1."""
     worker: int = 0
-    """Number of a process that shares its work with others of the same settings: ``-m 'worker=range(8)'``."""
+    """Number of this process among several with the same settings, which share the work: ``-m 'worker=range(8)'``."""
     checkpoint_minutes: float = 2.0
-    """Minutes between two checkpoints of a training or an optimisation: what a killed run loses at most. A signal to
-    end (SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2) has one written in any case."""
+    """Minutes between two checkpoints of a training or an optimisation, above 0; a run that is killed loses at most
+    this time. A signal to end (SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2) also writes a checkpoint."""
     outputs: str = "outputs"
-    """Root of everything that a run writes."""
+    """Root folder of everything that a run writes."""
     dataset_roots: Any = field(default_factory=dict)  # Hydra cannot add keys to a typed dictionary
-    """Places of data sets by ``dataset.name``, for conf/user/local.yaml: ``dataset_roots: {cifar10: ~/data/cifar10}``.
-    ``dataset.root`` wins; imagenet's subsets lie where imagenet1k does, unless they are named."""
+    """Folders of the data sets by ``dataset.name``, for conf/user/local.yaml:
+    ``dataset_roots: {cifar10: ~/data/cifar10}``. ``dataset.root`` takes precedence. Subsets of ImageNet use the folder
+    of imagenet1k unless they have an entry of their own."""
 
     def __post_init__(self) -> None:
         for key, named in (("dataset", self.dataset), ("method", self.method)):
@@ -186,20 +191,20 @@ class Config:
 
     @property
     def teachers_that_label(self) -> list[str]:
-        """The architectures that make soft labels: the ensemble, unless ``labeling.teachers`` names others."""
+        """The architectures that make soft labels: those of ``labeling.teachers`` or, by default, the ensemble."""
         return self.labeling.teachers or self.ensemble
 
     def baselines_of(self, in_sweep: bool) -> list[Baseline]:
-        """The baselines that are asked for."""
+        """The baselines of a run, which is a job of a sweep if ``in_sweep``."""
         if self.baselines is not None:
             return self.baselines
         by_teachers = [] if self.labeling.made_elsewhere else [Baseline(f"random_{self.labeling.mode.value}")]
         return [] if in_sweep else list(dict.fromkeys([*by_teachers, Baseline.random_hard, Baseline.full]))
 
     def protocol_for(self, arch: str | None = None) -> EvaluateConfig:
-        """The protocol's settings for students of ``arch``, or for the first student."""
+        """The protocol's settings for students of ``arch``; None: for the first student."""
         return self.evaluate.for_student(arch or self.student.archs[0], self.ipc)
 
     def protocol_name_with(self, mode: LabelMode) -> str:
-        """The protocol under labels of ``mode``: both are named where the protocol is made for another mode."""
+        """The protocol's name, followed by ``mode`` where the protocol is made for other labels."""
         return self.evaluate.name_with(mode)

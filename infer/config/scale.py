@@ -1,31 +1,32 @@
-"""Settings of measurements of costs over sizes."""
+"""Settings for measuring the cost of a run at other sizes than those of its data set."""
 
 from dataclasses import dataclass
 
 from infer.config.checks import require_at_least, require_at_most, require_pixels
 
 _MOST_CLASSES = 1_000_000
-"""Fifty times as many as ImageNet-21k has; every class has a name, and a network an output for it."""
+"""Largest number of classes, fifty times that of ImageNet-21k; each needs a name, and an output of every network."""
 
 
 @dataclass
 class ScaleConfig:
-    """A stand-in for the data set that has other sizes, to learn what these cost.
+    """Sizes of a stand-in for the data set, to measure the cost of a run at these sizes.
 
-    A run with any of these settings records its costs and no scores: those of a stand-in say nothing.
+    A run with any of these settings records its costs but no scores, since scores on a stand-in mean nothing.
     """
 
     classes: int | None = None
-    """Classes of the stand-in, taken from those of the data set in turn; null: as many as the data set has."""
+    """Number of classes, at least 2. They take the images of the data set's classes in turn. null: as many as the data
+    set has."""
     image_size: int | None = None
-    """Pixels along an edge that the images are resized to; null: those of the data set."""
+    """Edge in pixels to which the images are resized; null: that of the data set."""
     train_per_class: int | None = None
-    """Training images per class, repeated where the data set has fewer; null: its mean."""
+    """Training images per class, repeated where the data set has fewer; null: the data set's mean."""
     test_per_class: int | None = None
-    """Test images per class; null: its mean."""
+    """Test images per class, repeated where the data set has fewer; null: the data set's mean."""
     most_minutes: float | None = None
-    """Minutes of work by the cost model above which a run makes nothing and only records the estimate, as it does where
-    that asks for more memory than there is; 0: it never makes anything; null: it makes everything."""
+    """Limit in minutes on the time that the cost model estimates. Above it, or where the estimated memory exceeds that
+    of the device, a run makes nothing and only records the estimate. 0: nothing is ever made. null: no limit."""
 
     def __post_init__(self) -> None:
         require_at_least(2, "scale.classes", self.classes)
@@ -37,5 +38,5 @@ class ScaleConfig:
 
     @property
     def measures_costs(self) -> bool:
-        """True if a run is there to learn what it costs, and not how good its set is."""
+        """True if a run is made to measure its costs instead of scores."""
         return any(value is not None for value in vars(self).values())

@@ -1,4 +1,4 @@
-"""Settings of a sweep as a whole."""
+"""Settings of sweeps."""
 
 from dataclasses import dataclass, field
 
@@ -7,35 +7,38 @@ from infer.config.checks import require, require_at_least
 
 @dataclass
 class SweepConfig:
-    """Settings shared by the jobs of one sweep."""
+    """Settings of a sweep, which all its jobs share."""
 
     equal_steps: bool = False
-    """Give the students of every job as many updates as those of the job that has most."""
+    """Train the students of every job for as many updates as those of the job that needs the most."""
     zip: list[list[str]] = field(default_factory=list)
-    """Swept settings that take their values together: ``sweep.zip=[[M,K]]`` makes pairs of ``M=1,2 K=9,7``."""
+    """Groups of swept settings whose values are paired instead of combined: ``sweep.zip=[[M,K]]`` with
+    ``M=1,2 K=9,7`` gives M=1 K=9 and M=2 K=7."""
     points: list[str] = field(default_factory=list)
-    """Combinations of values, each a job, or several where others are swept: ``sweep.points=['M=1 K=9','M=4 K=2']``."""
+    """Combinations of values to run: ``sweep.points=['M=1 K=9','M=4 K=2']``. Each is one job, or one for every value of
+    the other swept settings."""
     exclude: list[str] = field(default_factory=list)
     """Combinations to leave out, as expressions over swept settings: ``sweep.exclude=['M>2 and ipc<5']``."""
     trials: int | None = None
-    """Jobs of a search for the highest ``val/top1`` among the swept values and intervals; null: every combination is a
-    job."""
+    """Number of jobs of a search by Optuna for the highest ``val/top1`` within the swept values and intervals; null:
+    no search, every combination is a job."""
     prune: bool = True
-    """End a job of a search whose leading student is, after one of its tests, below the median of the jobs before."""
+    """End a job of a search early where the best ``val/top1`` of its first student is, after a test, below the median
+    of what the earlier jobs had at that epoch."""
     resume: str | None = None
-    """Folder of a search to go on with, by the same words and as many ``trials`` in all."""
+    """Folder of a search to continue, with the same command line; ``trials`` then counts the jobs of both parts."""
     student_steps: int | None = None
-    """The number of updates of every student; set by ``equal_steps``."""
+    """Number of updates of every student; set by ``equal_steps``."""
     retry: int = 0
-    """Times that a job which failed is started again, to go on from what is in the store. On SLURM it is queued again,
-    also when it was killed, with those jobs of its element that are not done; elsewhere it stays in its process, where
-    an error of the GPU itself may come back every time."""
+    """Number of times that a failed job is started again; it continues from the artefacts in the store. On SLURM it is
+    queued again, together with the unfinished jobs of its element, also where it was killed. Elsewhere it is repeated
+    in the same process, where an error of the GPU itself may occur every time."""
     stop_on_failure: int | None = None
-    """Number of failed jobs after which those that have not started are skipped; null: all jobs run."""
+    """Number of failed jobs after which jobs that have not started are skipped; null: all jobs run."""
 
     @property
     def shaping(self) -> list[str]:
-        """Settings given here that decide which combinations of values are jobs, beside a search."""
+        """The settings given here that select combinations of values, which a search excludes."""
         return [f"sweep.{name}" for name in ("zip", "points", "exclude") if getattr(self, name)]
 
     def __post_init__(self) -> None:

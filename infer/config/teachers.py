@@ -1,4 +1,4 @@
-"""Settings of the teacher ensemble (squeeze)."""
+"""Settings of the teachers (stage squeeze)."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,27 +11,29 @@ _GROWTH = ("start_size", "grow_from", "full_size_from")
 
 @dataclass
 class TeachersConfig(Training):
-    """The ensemble's architectures and how each of them is trained, with hard labels, on the whole training data."""
+    """Architectures of the teachers, and their training with hard labels on the whole training data."""
 
     archs: list[str] = field(default_factory=list)
-    """Architectures in order; ``M`` takes the first M of them."""
+    """Architectures of the teachers; the first ``M`` of them form the ensemble."""
     checkpoints: Any = None  # Hydra cannot add keys to a typed dictionary, nor OmegaConf 2.3 replace a typed null
-    """Teachers that are not trained but read, by architecture: a file, or the name that torchvision or timm gives to
-    weights (``DEFAULT``: its own choice); null: none. ``'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'``; a name
-    alone, ``teachers.checkpoints=IMAGENET1K_V1``, goes for every architecture.
-    They may have seen the images that ``evaluate.split=val`` holds out; this is not checked. ``teachers.normalise``
-    names the normalisation that they were trained with."""
+    """Weights of teachers that are read instead of trained, by architecture: a file, or the name of weights in
+    torchvision or timm (``DEFAULT``: the library's choice), as in
+    ``'teachers.checkpoints={resnet18: /path/to/ckpt.pth}'``. A name alone, ``teachers.checkpoints=IMAGENET1K_V1``, is
+    used for every architecture. null: all teachers are trained. ``teachers.normalise`` must name the normalisation that
+    they were trained with. They may have been trained on images that ``evaluate.split=val`` holds out; this is not
+    checked."""
     published: bool = False
-    """The recipe is a published one: on a CPU ``precision=auto`` is then fp32, as in its code."""
+    """True for a published recipe: ``precision=auto`` then means fp32 on a CPU, as in the published code."""
     start_size: int | None = None
-    """Height and width in pixels of the images that a training begins with; null: their own size (``Growth``)."""
+    """Height and width in pixels of the images at the start of a training with progressive resizing (``Growth``), at
+    least 4; null: images have their own size throughout."""
     grow_from: float = 0.5
-    """Share of the epochs after which images begin to grow from ``start_size``."""
+    """Fraction of the epochs, in [0, 1), after which images begin to grow from ``start_size``."""
     full_size_from: float = 0.8
-    """Share of the epochs after which they have their own size."""
+    """Fraction of the epochs, above ``grow_from`` and below 1, after which images have their own size."""
     min_top1: Any = "auto"  # OmegaConf 2.3 cannot merge a field of type float | str | None
-    """Lowest test accuracy in percent that a teacher may have: a number, ``auto`` (twice chance; of two classes 75) or
-    null (off)."""
+    """Lowest test accuracy in percent that is accepted of a teacher: a number from 0 to 100, ``auto`` (twice the
+    accuracy of guessing; 75 for two classes) or null (no limit)."""
 
     def __post_init__(self) -> None:
         self.check("teachers")
@@ -62,12 +64,12 @@ class TeachersConfig(Training):
         require(is_percentage or self.min_top1 in ("auto", None), "teachers.min_top1", self.min_top1, allowed)
 
     def recipe(self) -> dict[str, Any]:
-        """``Training.recipe``, with the growth of the images."""
+        """``Training.recipe``, with the settings of progressive resizing where it is used."""
         growth = {key: getattr(self, key) for key in _GROWTH} if self.start_size is not None else {}
         return super().recipe() | growth
 
     def checkpoint_of(self, arch: str) -> str | None:
-        """The entry of ``checkpoints`` for ``arch``; None: it is trained."""
+        """The entry of ``checkpoints`` for ``arch``; None where the teacher is trained."""
         return self.checkpoints if isinstance(self.checkpoints, str) else self.checkpoints_by_arch.get(arch)
 
     @property
@@ -76,7 +78,7 @@ class TeachersConfig(Training):
         return self.checkpoints if isinstance(self.checkpoints, dict) else {}
 
     def required_top1(self, num_classes: int) -> float:
-        """The bar in percent that every teacher must clear; 0 when it is off."""
+        """The test accuracy in percent that every teacher must reach; 0 where ``min_top1`` is null."""
         if self.min_top1 == "auto":
             chance = 100 / num_classes
             return min(2 * chance, (chance + 100) / 2)

@@ -1,4 +1,4 @@
-"""Settings of the one training loop that teachers (squeeze) and students (evaluate) share."""
+"""Settings of the training loop that teachers (squeeze) and students (evaluate) share."""
 
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -34,25 +34,26 @@ _NAMED_WHEN_USED = (
     "crop_ratio_max",
     "shuffle_patches",
 )
-"""In the recipe only with another value than the default, so that trainings older than the setting keep their names."""
+"""Settings that are part of the recipe only where they differ from the default, so that trainings that are older than
+the setting keep their signatures."""
 
 
 class Optimizer(str, Enum):
-    """The optimisers of the field's protocols."""
+    """Optimisers that published protocols use."""
 
     sgd = "sgd"
     adamw = "adamw"
 
 
 class Schedule(str, Enum):
-    """The shape of the learning rate after the warm-up."""
+    """Shape of the learning rate after the warm-up."""
 
     cosine = "cosine"
     half_cosine = "half_cosine"
 
 
 class ScheduleUnit(str, Enum):
-    """Interval at which the learning rate moves along its cosine: an epoch (as in most published code) or a step."""
+    """Interval at which the learning rate is updated: an epoch, as in most published code, or a step (an update)."""
 
     epoch = "epoch"
     step = "step"
@@ -66,16 +67,16 @@ class Crop(str, Enum):
 
 
 class BatchNorm(str, Enum):
-    """Images whose statistics batch norm takes where several ranks share a batch."""
+    """Images over which batch norm computes its statistics where several ranks share a batch."""
 
     sync = "sync"
-    """The images of all ranks: the numbers are those of one process."""
+    """The images of all ranks, so that results are those of one process."""
     per_rank = "per_rank"
-    """Each rank's own, as under torch's DataParallel; rank 0's running statistics are kept."""
+    """Each rank's own images, as in torch's DataParallel; the running statistics of rank 0 are kept."""
 
 
 class Normalise(str, Enum):
-    """Source of the mean and standard deviation that a network's input is normalised with."""
+    """Data set whose mean and standard deviation normalise a network's input; ``dataset``: that of the run."""
 
     dataset = "dataset"
     cifar10 = "cifar10"
@@ -84,67 +85,78 @@ class Normalise(str, Enum):
 
 @dataclass
 class Training:
-    """Settings of one training; exactly one of ``epochs`` and ``steps`` gives the length."""
+    """Settings of a training. Exactly one of ``epochs`` and ``steps`` gives its length, the other is null."""
 
     epochs: int | None = None
-    """Passes over the training images."""
+    """Number of passes over the training images."""
     steps: int | None = None
-    """Updates of the weights."""
+    """Number of updates of the weights."""
     batch_size: int = 64
+    """Images per update."""
     even_batches: bool = False
-    """Divide the images of an epoch into batches that are as equal as possible, none above ``batch_size``. false: the
-    last batch has what is left, as in the published codes, where the two images that are left of 130 weigh as much as
-    the 64 before them."""
+    """True: divide the images of an epoch into batches that are as equal in size as possible, none above
+    ``batch_size``. False: the last batch holds the remaining images, as in published code; the last 2 of 130 images
+    then weigh as much as 64 images of another batch."""
     accumulate: int = 1
-    """Parts in which a batch goes through the network, for batches that do not fit in memory. Batch norm sees a part;
-    each part's loss is divided by this number, also where a short last batch has fewer (SRe2L, train_FKD.py:235)."""
+    """Number of parts in which a batch passes through the network, for batches that do not fit in memory; it must
+    divide ``batch_size``. Batch norm uses the statistics of each part. The loss of a part is divided by this number,
+    also in a short last batch with fewer parts (SRe2L, train_FKD.py:235)."""
     optimizer: Optimizer = Optimizer.adamw
+    """``sgd`` (see ``momentum``) or ``adamw``, with betas (0.9, 0.999)."""
     lr: float = 1e-3
     """Peak learning rate."""
     weight_decay: float = 0.01
+    """Weight decay of the optimiser, at least 0."""
     decay_norm_and_bias: bool = True
-    """false: no weight decay on tensors of one dimension (SRe2L on ImageNet, RDED)."""
+    """Apply weight decay to all parameters; false: not to those of one dimension, as in SRe2L on ImageNet and RDED."""
     momentum: float = 0.9
-    """Momentum of SGD; AdamW has betas (0.9, 0.999)."""
+    """Momentum of SGD, in [0, 1); AdamW does not use it."""
     nesterov: bool = False
-    """Momentum of SGD in Nesterov's form, which the field's code does not use."""
+    """Use Nesterov momentum in SGD; published code of the field does not."""
     schedule: Schedule = Schedule.cosine
-    """``cosine`` ends at zero, ``half_cosine`` follows the first half of it and ends at lr / 2 (RDED)."""
+    """Learning rate after the warm-up. ``cosine``: decay to zero along half a cosine. ``half_cosine``: the first half
+    of that decay, which ends at lr / 2 (RDED)."""
     schedule_unit: ScheduleUnit = ScheduleUnit.epoch
+    """Interval at which the learning rate is updated; a training whose length is given in ``steps`` uses steps."""
     warmup: float = 0.0
-    """Fraction of the training over which the learning rate rises linearly."""
+    """Fraction of the training, in [0, 1), over which the learning rate rises linearly to the peak; 0: no warm-up."""
     warmup_start: float | None = None
-    """Fraction of the peak that the warm-up begins with, torchvision's ``lr_warmup_decay``; null: it rises from zero,
-    and the first update is made above it."""
+    """Learning rate at the start of the warm-up as a fraction of the peak, in [0, 1), like torchvision's
+    ``lr_warmup_decay``; null: the learning rate rises from zero, and is above zero at the first update."""
     label_smoothing: float = 0.0
-    """Smoothing of hard labels; soft labels are left as they are."""
+    """Label smoothing of hard labels, in [0, 1); soft labels are not smoothed."""
     ema_decay: float | None = None
-    """Per-step decay of an average of the weights, which is then tested and kept instead of the last weights."""
+    """Decay per update, in [0, 1), of an exponential moving average of the weights, which is tested and kept in place
+    of the last weights; null: no average."""
     shuffle_patches: int = 1
-    """The rows of patches of an image, this many, and then its columns are put into a random order (RDED's
-    ShufflePatches, before the crop); 1 leaves images as they are."""
+    """Number n of patches along each edge of an image. Before the crop, the n rows and then the n columns of patches
+    are put into a random order (RDED's ShufflePatches). 1: images are not shuffled."""
     crop: Crop = Crop.padded
-    """``padded``: torchvision's RandomCrop from a black border; ``resized``: its RandomResizedCrop (bilinear)."""
+    """Random crop. ``padded``: torchvision's RandomCrop from an image with a black border; ``resized``: torchvision's
+    RandomResizedCrop (bilinear)."""
     crop_padding: int = 4
-    """Pixels of border around the image for ``crop=padded``; 0 turns cropping off."""
+    """Width of the border in pixels for ``crop=padded``; 0: no random crop."""
     crop_scale_min: float = 0.08
-    """Least share of the image's area for ``crop=resized``; the greatest is 1."""
+    """Smallest area of a crop as a fraction of the image's area, in (0, 1], for ``crop=resized``; the largest is 1."""
     crop_ratio_max: float = 4 / 3
-    """Greatest aspect ratio for ``crop=resized``; the least is 1 / crop_ratio_max."""
+    """Largest aspect ratio of a crop, at least 1, for ``crop=resized``; the smallest is 1 / crop_ratio_max."""
     flip: bool = True
-    """Mirror half of the images left to right."""
+    """Mirror images left to right with probability 1/2."""
     batch_norm: BatchNorm = BatchNorm.sync
-    """Statistics of batch norm with several ranks: ``per_rank`` for protocols that were run with DataParallel."""
+    """Images over which batch norm computes its statistics where several ranks share a batch; ``per_rank`` is for
+    protocols whose published code uses DataParallel."""
     normalise: Normalise = Normalise.dataset
-    """Mean and std that the network is trained and tested with, whatever the data set: ImageNet's (RDED), or CIFAR-10's
-    on CIFAR-100 too (SRe2L). Teachers and students have a setting each."""
+    """Mean and standard deviation that normalise the network's input in training and in tests: those of the run's data
+    set, or on any data set those of ImageNet (as in RDED) or CIFAR-10 (as in SRe2L, also on CIFAR-100). Teachers and
+    students each have this setting."""
     test_every: int = 10
-    """Epochs between two tests, or steps where the length is in steps; the end is always tested."""
+    """Interval between two tests, in epochs, or in steps where the length is given in ``steps``. Tests are made at the
+    end of an epoch, and always after the last one."""
     test_from: float = 0.0
-    """Share of the training that passes before the first test: RDED tests in the last fifth only."""
+    """Fraction of the training, in [0, 1), before the first test: RDED tests in the last fifth only."""
 
     def check(self, group: str) -> None:
-        """Check every range; ``group`` is the config group that the messages name."""
+        """Check the range of every setting; ``group`` is the config group that messages name."""
         require(
             (self.epochs is None) != (self.steps is None),
             f"{group}.epochs={self.epochs} together with {group}.steps",
@@ -176,9 +188,10 @@ class Training:
         )
 
     def recipe(self) -> dict[str, Any]:
-        """The settings that the trained weights depend on, for a signature; those without effect are None or left out.
+        """The settings that the trained weights depend on, for signatures.
 
-        Settings that came later are named only where they differ from their default.
+        Settings without effect are None or left out. Settings in ``_NAMED_WHEN_USED``, which were added later, are
+        included only where they differ from their default.
         """
         idle = self._without_effect()
         recipe = {key: None if key in idle else getattr(self, key) for key in _RECIPE}

@@ -1,4 +1,4 @@
-"""Costs of the stages of a run: the artefacts that are still to be made, from the speed of like work."""
+"""Estimated costs of the stages of a run, from the artefacts to make and the speed of similar work."""
 
 import functools
 import time
@@ -23,63 +23,64 @@ from infer.store import Artefact
 from infer.work import Passes, Work
 
 _PER_ARTEFACT_S = 0.03
-"""Locking, writing, flushing and checking an artefact, beside making it."""
-_PER_KIND_S = 8.0
-"""Time for steps of one kind of passes in whole batches."""
-_IN_HASTE_S = 0.7
-"""Time after which no further kind is timed, in haste."""
-_OF_NAME_S = {"reports": 5.0}
-"""Seconds by the name of work for which no images pass a network, where nothing is known of like work."""
-_FURTHER_PROCESS = 0.5
-"""Share of a process's work that each further one on the machine adds: it starts later, and cores share memory. Two did
-1.1 to 1.9 times the work of one in the stages of digits, 1.4 on average (2 cores of an AMD EPYC, 2026-11-27)."""
+"""Seconds for locking, writing, flushing and checking an artefact, in addition to making it."""
+_LIMIT_PER_KIND_S = 8.0
+"""Time limit in seconds for timing steps of one kind of passes in whole batches."""
+_HASTY_LIMIT_S = 0.7
+"""Time limit in seconds for timing all kinds of passes, where ``hasty``."""
+_SECONDS_BY_NAME = {"reports": 5.0}
+"""Assumed seconds by the name of work, for work in which no images pass a network and of which there are no records."""
+_GAIN_PER_PROCESS = 0.5
+"""Work that each further process on the machine adds, as a fraction of that of the first: it starts later, and cores
+share memory. Two processes did 1.1 to 1.9 times the work of one in the stages of digits, 1.4 on average (2 cores of an
+AMD EPYC, 2026-11-27)."""
 _RECORD_BYTES = 3_000
-"""A record and a history."""
+"""Bytes of a record and a history."""
 _TIMINGS = Path(CACHE) / "timings.json"
 
 
 @dataclass
 class StageCost:
-    """Costs of what a stage has to make."""
+    """Costs of the artefacts that a stage has to make."""
 
     stage: Stage
     to_make: int = 0
     seconds: float | None = 0.0
     """None where the speed of a kind of work is not known."""
     num_bytes: int = 0
-    """On the disk."""
+    """Bytes on the disk."""
     peak_bytes: int | None = None
-    """Peak of memory; None where nothing passes a network, or where it was not asked for."""
+    """Peak memory in bytes; None where no images pass a network, or where it was not estimated."""
     rates: list[Rate] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class RunCost:
-    """Costs of a run, stage by stage."""
+    """Costs of a run by stage."""
 
     stages: Sequence[StageCost]
     works: Mapping[str, Work]
     """Work on the artefacts to make, by signature."""
     seconds_per_unit: Mapping[str, float]
-    """By kind of work, as far as it is known."""
+    """Speed by kind of work, for the kinds whose speed is known."""
 
     @property
     def peak_bytes(self) -> int | None:
-        """Largest peak of memory of the stages; None where nothing passes a network."""
+        """Largest peak memory of the stages in bytes; None where no images pass a network."""
         return max((stage.peak_bytes for stage in self.stages if stage.peak_bytes is not None), default=None)
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of all stages; None where those of one are not known."""
+        """Seconds of all stages; None where those of a stage are not known."""
         known = [stage.seconds for stage in self.stages if stage.seconds is not None]
         return sum(known) if len(known) == len(self.stages) else None
 
     def seconds_of(self, processes: int) -> float | None:
-        """Seconds of all stages where ``processes`` share all but the report; None where those of one are not known."""
+        """Seconds of all stages where ``processes`` processes share all but the report; None as in ``seconds``."""
         if self.seconds is None:
             return None
         alone = sum(stage.seconds or 0.0 for stage in self.stages if stage.stage is Stage.report)
-        return alone + (self.seconds - alone) / (1 + _FURTHER_PROCESS * (processes - 1))
+        return alone + (self.seconds - alone) / (1 + _GAIN_PER_PROCESS * (processes - 1))
 
 
 def estimate(
@@ -89,18 +90,19 @@ def estimate(
     from_nothing: bool = False,
     elsewhere: Elsewhere | None = None,
 ) -> RunCost:
-    """Costs of what is still to be made of ``plan`` in the stages that were asked for, or of all ``from_nothing``.
+    """Costs of the artefacts of ``plan`` that the requested stages still have to make; ``from_nothing``: of all.
 
-    Kinds of work that no record tells of are timed. In haste that takes about a second, of some kinds nothing may be
-    known, and bytes and memory are not estimated. For devices ``elsewhere`` nothing is timed and no record asked.
+    Kinds of work without records are timed. With ``hasty`` this takes about a second; the speed of some kinds may then
+    be unknown, and bytes and memory are not estimated. For devices ``elsewhere`` nothing is timed and no record is
+    used.
     """
     left = {stage: _to_make(context, stage, artefacts, from_nothing) for stage, artefacts in plan.items()}
     works = {artefact.signature: artefact.work for artefacts in left.values() for artefact in artefacts}
-    base = _base_bytes(context, elsewhere) if works and not hasty else 0  # before steps are timed, which take memory
+    base = _base_bytes(context, elsewhere) if works and not hasty else 0  # timed steps would raise the peak memory
     if elsewhere:
         rates = _rates_elsewhere(elsewhere, works.values())
     else:
-        with threads(context.threads):  # those that the work will have: times differ, and records say with how many
+        with threads(context.threads):  # as in the work itself, since times and records depend on it
             rates = _rates(context, [artefact for artefacts in left.values() for artefact in artefacts], works, hasty)
     stages = []
     for stage, artefacts in left.items():
@@ -115,12 +117,12 @@ def estimate(
 
 
 def to_make(context: Context, plan: Mapping[Stage, Sequence[Artefact]]) -> list[Artefact]:
-    """Artefacts of ``plan`` that are still to be made in the stages that were asked for."""
+    """The artefacts of ``plan`` that the requested stages still have to make."""
     return [artefact for stage, artefacts in plan.items() for artefact in _to_make(context, stage, artefacts)]
 
 
 def memory_of_another_process(context: Context, artefacts: Sequence[Artefact]) -> int:
-    """Bytes that another process takes which makes ``artefacts``, too."""
+    """Memory in bytes of another process that shares in making ``artefacts``."""
     base = _base_bytes(context)
     return _peak_of([artefact.work for artefact in artefacts], base) or base
 
@@ -135,20 +137,23 @@ def _to_make(
 
 
 def _base_bytes(context: Context, elsewhere: Elsewhere | None = None) -> int:
-    """Memory that a run takes besides networks: the program and, unless they are read on demand, the training images
-    with their padded copy. On a GPU, here or ``elsewhere``, the images alone."""
+    """Memory in bytes that a run takes besides networks.
+
+    It is that of the program and, unless images are read on demand, of the training images with their padded copy; on a
+    GPU, here or ``elsewhere``, that of the images only.
+    """
     images = 0 if isinstance(context.data.test.images, OnDemand) else 2 * context.data.train_bytes
     return images if elsewhere or context.device.type == "cuda" else images + _program_bytes(context.device)
 
 
 @functools.cache
 def _program_bytes(device: torch.device) -> int:
-    """Peak memory of this process before its first job: later jobs of a sweep do not add to each other's."""
+    """Peak memory of this process at the first call; later jobs of a sweep in the same process do not increase it."""
     return peak_memory_bytes(device)["host"]
 
 
 def _rates(context: Context, artefacts: Sequence[Artefact], works: Mapping[str, Work], hasty: bool) -> dict[str, Rate]:
-    """Speeds of the work on ``artefacts`` by kind: recorded, else timed, else assumed where nothing is timed."""
+    """Speeds of the work on ``artefacts`` by kind: from records, else timed, or assumed if no images pass a network."""
     described = describe(context.device)
     wanted: dict[str, set[str]] = {}
     for artefact in artefacts:
@@ -176,21 +181,21 @@ def _by_kind(works: Iterable[Work]) -> dict[str, list[Work]]:
 
 
 def _assumed(works: Sequence[Work]) -> Rate | None:
-    """Speed of ``works`` of one kind of which no image passes a network; None of others."""
+    """Speed of ``works`` of one kind in which no image passes a network; None for other kinds."""
     if any(passes.images for work in works for passes in work.passes):
         return None
-    return Rate(_OF_NAME_S.get(works[0].name, 0.0), "assumed")
+    return Rate(_SECONDS_BY_NAME.get(works[0].name, 0.0), "assumed")
 
 
 class _Stopwatch:
-    """Times kinds of work, in haste only as long as there is time for it."""
+    """Times kinds of work, within a total time limit where ``hasty``."""
 
     def __init__(self, timings: Timings, hasty: bool) -> None:
         self._timings, self._hasty = timings, hasty
-        self._seconds_left = _IN_HASTE_S
+        self._seconds_left = _HASTY_LIMIT_S
 
     def rate(self, works: Sequence[Work]) -> Rate | None:
-        """Speed of ``works`` of one kind; None where there is no time to find out."""
+        """Speed of ``works`` of one kind; None where there is no time to measure it."""
         if (assumed := _assumed(works)) is not None:
             return assumed
         seconds = 0.0
@@ -203,7 +208,7 @@ class _Stopwatch:
 
     def _seconds_per_image(self, passes: Passes) -> float | None:
         if not self._hasty:
-            return self._timings.time(passes, _PER_KIND_S)
+            return self._timings.time(passes, _LIMIT_PER_KIND_S)
         known = self._timings.known(passes)
         if known is None and self._seconds_left > 0:
             started = time.perf_counter()
@@ -224,7 +229,7 @@ def _stage_cost(stage: Stage, works: Sequence[Work], rates: Mapping[str, Rate]) 
 
 
 def _peak_of(works: Sequence[Work], base: int, elsewhere: Elsewhere | None = None) -> int | None:
-    """Peak memory beside ``base``; None where nothing passes a network."""
+    """Peak memory in bytes, ``base`` included; None where no images pass a network."""
     several = {replace(passes, images=0) for work in works for passes in work.passes if passes.images}
     on_one = {elsewhere.share(passes) for passes in several} if elsewhere else several
     largest = max(map(peak_bytes, on_one), default=None)

@@ -1,4 +1,4 @@
-"""Speeds of work that was done before, from the records in the store."""
+"""Speeds of earlier work, from the records in the store."""
 
 import heapq
 import statistics
@@ -10,18 +10,20 @@ from infer.costs.rate import Rate
 from infer.files import read_json
 from infer.records.names import RECORD
 
-_CANDIDATES = 100
-"""Newest records of a kind of artefact that are looked at, so that a large store is no slower than a small one."""
-_ENOUGH = 20
-"""Records of a kind of work whose middle half is averaged: sets differ a little, and a disturbed machine much."""
+_MOST_CANDIDATES = 100
+"""Number of the newest records of a kind of artefact that are read, so that a large store is not slower than a small
+one."""
+_RECORDS_USED = 20
+"""Number of records of a kind of work that are used. The middle half is averaged, since times differ a little between
+sets, and much where other programs disturbed the machine."""
 
 
 def recorded_rates(
     outputs: Path, wanted: Mapping[str, Collection[str]], device: Mapping[str, Any], threads: int
 ) -> dict[str, Rate]:
-    """Speeds by kind of work, as far as the newest records on this kind of machine tell.
+    """Speeds by kind of work, for the kinds of which there are new records from this kind of machine.
 
-    ``wanted`` are kinds of work by the kind of artefact that they make; ``device`` and ``threads`` are as in records.
+    ``wanted`` lists kinds of work by the kind of artefact that they make; ``device`` and ``threads`` are as in records.
     """
     found: dict[str, list[float]] = {}
     for kind, works in wanted.items():
@@ -32,7 +34,7 @@ def recorded_rates(
             if name not in missing or (record["device"], record["threads"]) != (device, threads):
                 continue
             found.setdefault(name, []).append(work["seconds"] / work["units"])
-            if len(found[name]) == _ENOUGH:
+            if len(found[name]) == _RECORDS_USED:
                 missing.remove(name)
                 if not missing:
                     break
@@ -40,21 +42,21 @@ def recorded_rates(
 
 
 def _typical(values: list[float]) -> float:
-    """Mean of the middle half."""
+    """Mean of the middle half of ``values``."""
     cut = len(values) // 4
     return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
 def _newest(kind: Path) -> list[Path]:
-    """Folders of artefacts, newest first."""
+    """Folders of the newest artefacts in the folder ``kind``, newest first."""
     if not kind.is_dir():
         return []
     folders = [path for path in kind.iterdir() if not path.name.startswith(".")]
-    return heapq.nlargest(_CANDIDATES, folders, key=lambda path: path.stat().st_mtime)
+    return heapq.nlargest(_MOST_CANDIDATES, folders, key=lambda path: path.stat().st_mtime)
 
 
 def _record_in(folder: Path) -> dict[str, Any]:
-    """The record, unverified, for numbers that nothing rests on; empty where it cannot be read."""
+    """The record in ``folder``, not verified since only estimates depend on it; empty where it cannot be read."""
     try:
         record = read_json(folder / RECORD)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Peak memory of work, from the shapes of a network's activations; nothing is computed for it."""
+"""Peak memory of work, from the shapes of a network's activations, without computing them."""
 
 import functools
 
@@ -9,22 +9,22 @@ from infer.models.outline import outline
 from infer.training.execution import autocast
 from infer.work import Pass, Passes
 
-_COPIES = {Pass.train: 4, Pass.optimise: 1, Pass.forward: 1}
-"""Tensors per weight: itself, its gradient and two moments of AdamW."""
-_BACKWARDS = 1.5
-"""Peak beside the activations that are kept: gradients on their way back, and a layer's own work space."""
+_TENSORS_PER_WEIGHT = {Pass.train: 4, Pass.optimise: 1, Pass.forward: 1}
+"""Number of tensors per weight: in training the weight, its gradient and the two moments of AdamW."""
+_BACKWARD_FACTOR = 1.5
+"""Ratio of the peak memory to that of the stored activations, because of gradients and the work space of a layer."""
 
 
 @functools.cache
 def peak_bytes(passes: Passes) -> int:
-    """Bytes that the network and the images on their way through it take, without the data set."""
+    """Memory in bytes of the network and of its activations for the images that pass together."""
     network = outline(passes.arch, passes.classes, passes.size)
     weights: int = sum(tensor.nbytes for tensor in network.state_dict().values())
-    return _COPIES[passes.how] * weights + int(_BACKWARDS * _activations(network, passes))
+    return _TENSORS_PER_WEIGHT[passes.how] * weights + int(_BACKWARD_FACTOR * _activations(network, passes))
 
 
 def _activations(network: nn.Module, passes: Passes) -> int:
-    """Bytes that are kept for the way back or, without one, those of the two largest tensors."""
+    """Bytes stored for the backward pass or, without one, of the two largest tensors."""
     images = torch.zeros(passes.at_once, 3, passes.size, passes.size, device="meta")
     network.train(passes.how is Pass.train)
     with autocast("cpu", "bf16" if passes.precision == "bf16" else "fp32"):

@@ -1,4 +1,4 @@
-"""Seconds per unit of a kind of work, and where the number comes from."""
+"""Seconds per unit of a kind of work, and the source of the number."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Rate:
     seconds_per_unit: float
     source: Source
     count: int = 1
-    """Records that it rests on, where its source is records."""
+    """Number of records that the speed was computed from, where the source is records."""
 
 
 def in_words(rates: Iterable[Rate]) -> str:
-    """Sources of ``rates``: from 7 records and timed steps; nothing where there are no rates."""
+    """Sources of ``rates`` in words, for example "from 7 records and timed steps"; empty where there are no rates."""
     known = list(rates)
     sources = {rate.source for rate in known}
     records = sum(rate.count for rate in known if rate.source == "records")

@@ -1,6 +1,7 @@
-"""Time of work on devices that are not at hand: an operation takes as long as its arithmetic or its traffic to memory.
+"""Estimated time of work on other devices, by the roofline model.
 
-Source: the roofline model of Williams, Waterman and Patterson (Communications of the ACM 52(4), 2009).
+An operation takes as long as its arithmetic or its memory traffic, whichever takes longer (Williams, Waterman and
+Patterson, Communications of the ACM 52(4), 2009).
 """
 
 import functools
@@ -21,22 +22,22 @@ from infer.models.outline import outline
 from infer.words import visible
 from infer.work import Pass, Passes, Work
 
-_REACHED = 0.5
-"""Share of the peaks of a data sheet that is reached: assumed, not measured."""
-_LEAST_S = 5e-6
-"""Least time of an operation on a GPU, which its launch takes: assumed, not measured."""
+_ACHIEVED = 0.5
+"""Fraction of the peak rates in a data sheet that is reached; assumed, not measured."""
+_LAUNCH_S = 5e-6
+"""Shortest time in seconds of an operation on a GPU, that of its launch; assumed, not measured."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """Peak rates of a device by its data sheet, without sparsity."""
+    """Peak rates of a device in its data sheet, without sparsity."""
 
     name: str
     fp32_tflops: float
-    """Float32 as it is, without TF32, which this program turns off."""
+    """Rate in full float32, without TF32, which this program turns off."""
     bf16_tflops: float
     terabytes_per_second: float
-    """To and from the device's memory."""
+    """Bandwidth of the device's memory."""
 
 
 DEVICES: Mapping[str, Device] = {
@@ -45,20 +46,21 @@ DEVICES: Mapping[str, Device] = {
     "h200": Device("NVIDIA H200 SXM", 66.9, 989.4, 4.8),
     "rtx4090": Device("NVIDIA RTX 4090", 82.6, 165.2, 1.01),
 }
-"""Devices by the word that is typed."""
+"""Devices by their names on the command line."""
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Several devices of one kind that share the work evenly; what they exchange is not counted."""
+    """Several devices of one kind that share the work evenly; the time of their exchanges is not counted."""
 
     device: Device
     count: int = 1
 
     def share(self, passes: Passes) -> Passes:
-        """The part of ``passes`` that goes through one of the devices: its images that pass together.
+        """The ``passes`` of one device, which has its share of the images that pass together.
 
-        Where a step passes in parts, each device has its images of the whole step, in parts as large as before.
+        Where the images of a step pass in parts, each device has its share of the whole step, in parts of the same size
+        as before.
         """
         own = ceil(max(passes.of_step, passes.at_once) / self.count)
         return replace(passes, at_once=min(passes.at_once, own), of_step=0)
@@ -66,7 +68,7 @@ class Elsewhere:
     def rate(self, works: Sequence[Work]) -> Rate:
         """Speed of ``works`` of one kind on all devices together.
 
-        Raises UsageError where there are more of them than images to share in a training, as a run does.
+        Raises UsageError where a training has fewer images per update than devices, as a run would.
         """
         all_passes = [passes for work in works for passes in work.passes if passes.images]
         for passes in all_passes:
@@ -80,14 +82,14 @@ class Elsewhere:
 
     @property
     def in_words(self) -> str:
-        """The devices and what is assumed of them."""
+        """Description of the devices and of what is assumed about them."""
         named = f"{self.count} x {self.device.name}" if self.count > 1 else self.device.name
         exchanges = ", and that exchanges take no time" if self.count > 1 else ""
-        return f"for {named}, assuming {_REACHED:.0%} of the data sheet's peaks{exchanges}: nothing was measured there"
+        return f"for {named}, assuming {_ACHIEVED:.0%} of the data sheet's peaks{exchanges}: nothing was measured there"
 
 
 def several_of(name: str, count: int) -> Elsewhere:
-    """``count`` of the devices that are called ``name`` in DEVICES; raises UsageError where there is no such."""
+    """``count`` devices with the key ``name`` in DEVICES. Raises UsageError where there is no such device."""
     if name not in DEVICES:
         raise UsageError(f"--on {visible(name)}: there is no data sheet of it. Type one of {', '.join(DEVICES)}")
     if count < 1:
@@ -97,18 +99,18 @@ def several_of(name: str, count: int) -> Elsewhere:
 
 @functools.cache
 def _seconds_per_image(passes: Passes, device: Device) -> float:
-    """Seconds of one image's share in a step, without updates of weights and without statistics that are matched."""
+    """Seconds per image of a step, without the update of the weights and without batch-norm matching."""
     is_bf16 = passes.precision == "bf16"
     tflops = device.bf16_tflops if is_bf16 else device.fp32_tflops
-    flops_per_second = _REACHED * 1e12 * tflops
-    values_per_second = _REACHED * 1e12 * device.terabytes_per_second / (2 if is_bf16 else 4)
+    flops_per_second = _ACHIEVED * 1e12 * tflops
+    values_per_second = _ACHIEVED * 1e12 * device.terabytes_per_second / (2 if is_bf16 else 4)
     operations = _operations(replace(passes, images=0, precision="", compiled=False))
-    return sum(max(f / flops_per_second, v / values_per_second, _LEAST_S) for f, v in operations) / passes.at_once
+    return sum(max(f / flops_per_second, v / values_per_second, _LAUNCH_S) for f, v in operations) / passes.at_once
 
 
 @functools.cache
 def _operations(passes: Passes) -> Sequence[tuple[int, int]]:
-    """FLOPs, and numbers read and written, of every operation of a step; found by the shapes alone."""
+    """FLOPs and number of values read and written, for every operation of a step, from the shapes only."""
     network = outline(passes.arch, passes.classes, passes.size)
     network.train(passes.how is Pass.train).requires_grad_(passes.how is Pass.train)
     images = torch.zeros(passes.at_once, 3, passes.size, passes.size, device="meta")
@@ -123,10 +125,10 @@ def _operations(passes: Passes) -> Sequence[tuple[int, int]]:
 
 
 class _Operations(TorchDispatchMode):
-    """Collects FLOPs, and numbers read and written, of every operation that computes something."""
+    """Mode that collects FLOPs and number of values read and written, for every operation except views."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # torch has no types there
+        super().__init__()  # type: ignore[no-untyped-call] # not typed in torch
         self.found: list[tuple[int, int]] = []
 
     def __torch_dispatch__(
@@ -141,8 +143,8 @@ class _Operations(TorchDispatchMode):
 
 
 def _flops(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> int:
-    """FLOPs of convolutions and matrix products; everything else is bound by memory, and 0 here."""
-    if operation is torch.ops.aten.convolution_backward:  # torch counts a grouped one's weights as if it had no groups
+    """FLOPs of convolutions and matrix products; 0 for all other operations, which are bound by memory."""
+    if operation is torch.ops.aten.convolution_backward:  # torch's own count ignores the groups of a convolution
         gradient, _, weight, *_, wanted = args
         return int(2 * gradient.numel() * weight[0].numel() * sum(wanted[:2]))
     count: Callable[..., int] | None = flop_registry.get(operation)

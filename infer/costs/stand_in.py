@@ -1,4 +1,4 @@
-"""Stand-in for a data set: its images in another number of classes, at another resolution, as many as are asked for."""
+"""Stand-in for a data set: its images with another number of classes, another resolution and another number."""
 
 import dataclasses
 import hashlib
@@ -16,19 +16,18 @@ from infer.errors import UsageError
 from infer.ranges import consecutive
 
 _HELD_BYTES = 2**30
-"""Most bytes of both splits that are held in memory; those of larger ones are resized while they are used."""
+"""Largest size in bytes of both splits that is held in memory; images of larger ones are resized when they are used."""
 _MOST_IMAGES = 10**8
-"""Most images of a split, seven times as many as ImageNet-21k has: the class of each is held in memory."""
+"""Largest number of images of a split, seven times that of ImageNet-21k; the class of each image is held in memory."""
 _BLOCK = 1024
-"""Images resized at once: in float32 they take four times as much."""
+"""Number of images that are resized together, in float32, which takes four times their memory."""
 
 
 def stand_in(data: ImageDataset, sizes: ScaleConfig) -> ImageDataset:
-    """``data`` with the ``sizes`` that are given; itself where none is.
+    """``data`` with the given ``sizes``; ``data`` itself where none is given.
 
-    Class c holds images of class c mod C of ``data``, in turn. Nothing is resized before a split is asked for, so sizes
-    that no machine holds can be planned and their costs be estimated. Raises UsageError for a split of which not even
-    the classes would be held.
+    Class c has images of class c mod C of ``data``, in turn. Images are resized only when a split is requested, so the
+    costs of sizes that do not fit in memory can be estimated. Raises UsageError for a split with too many images.
     """
     given = (sizes.classes, sizes.image_size, sizes.train_per_class, sizes.test_per_class)
     if all(size is None for size in given):
@@ -79,21 +78,21 @@ def _reader(data: ImageDataset, classes: int, size: int, per_class: dict[str, in
 
 
 def _rows(targets: Tensor, classes: int, per_class: int) -> Tensor:
-    """Rows int64 [classes · per_class] of images with ``targets``, class by class."""
+    """Rows, int64 [classes · per_class], of the images of each class in turn; ``targets`` are those of all images."""
     of_class = torch.argsort(targets, stable=True).split(torch.bincount(targets).tolist())
     chosen = [of_class[number % len(of_class)] for number in range(classes)]
     return torch.cat([rows[torch.arange(per_class) % len(rows)] for rows in chosen])
 
 
 class _Resized(OnDemand):
-    """Some ``rows`` of images, resized (bilinear, antialiased) at every use."""
+    """The ``rows`` of some images, resized (bilinear, antialiased) each time they are used."""
 
     def __init__(self, images: Pixels, rows: Tensor, size: int) -> None:
         super().__init__(len(rows), size, torch.uint8)
         self._images, self._of = images, rows
 
     def load(self, rows: Tensor) -> Tensor:
-        """The images at these places, resized."""
+        """The images ``rows``, resized."""
         pixels = self._images[self._of[rows]]
         if pixels.shape[-1] == self.shape[-1]:
             return pixels

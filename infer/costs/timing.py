@@ -1,4 +1,4 @@
-"""Speeds of work from a few steps made now, by the loops that do the work; each is timed once per store and machine."""
+"""Speeds of work, from a few steps timed in the loops that do the work; each is timed once per store and machine."""
 
 import contextlib
 import itertools
@@ -28,28 +28,28 @@ from infer.training.plan import Plan
 from infer.training.scoring import predict_logits
 from infer.work import Pass, Passes
 
-_STEPS = 3
-"""Steps that are timed at least, after one that is not counted; the first quartile of all is taken: what disturbs a
-machine for a moment makes steps longer, never shorter."""
+_LEAST_STEPS = 3
+"""Smallest number of steps that are timed, after one that is not counted. The first quartile is used, since other
+programs on the machine can make steps longer but not shorter."""
 _MOST_STEPS = 100
-"""Steps that are timed at most."""
+"""Largest number of steps that are timed."""
 _LEAST_S, _LEAST_IN_HASTE_S = 0.5, 0.03
-"""Time before which further steps are timed: those of small networks take milliseconds, which vary."""
+"""Seconds for which steps are timed at least: those of small networks take milliseconds, which vary."""
 _BATCHES = 4
-"""Batches of images that steps are taken on, again and again."""
-_TRIAL = 1 / 16
-"""Share of a batch that foretells the time of a whole one."""
+"""Number of batches of images on which steps are timed, repeatedly."""
+_TRIAL_SHARE = 1 / 16
+"""Fraction of a batch on which the time of a whole batch is predicted."""
 _MEMORY_SHARE = 1 / 4
-"""Share of the memory that there is which timed steps may take, where two images fit into it."""
+"""Largest fraction of the memory for timed steps, if two images fit into it."""
 _SURELY_SHORT = 10**4
-"""Pixels of a batch that no network needs long for."""
+"""Number of pixels of a batch for which a step is short in any network."""
 
 
 class Timings:
     """Seconds per image by kind of passes, kept in a JSON file of the store."""
 
     def __init__(self, file: Path, machine: Mapping[str, Any], device: torch.device) -> None:
-        """``machine`` is what the numbers hold for: device and threads, as in records."""
+        """``machine`` is the device and the number of threads, as in records, for which the numbers are valid."""
         self._file, self._device = file, device
         self._machine = canonical_json(machine)
         self._known: dict[str, dict[str, float]] = _read(file)
@@ -59,11 +59,13 @@ class Timings:
         return self._known.get(self._machine, {}).get(passes.kind)
 
     def time(self, passes: Passes, most_seconds: float, hasty: bool = False) -> float | None:
-        """Seconds per image, from whole batches where their steps take no longer than ``most_seconds``, else from
-        smaller ones. In haste it is None where these may take long as well, and only what whole batches tell is kept.
-        None also where a step is impossible: a batch that does not fit into memory, for one.
+        """Seconds per image, from steps on whole batches if these take no longer than ``most_seconds``, else on smaller
+        batches.
+
+        With ``hasty``, the result is None where smaller batches may take long as well, and only times of whole batches
+        are stored. It is also None where a step is impossible, for example because it does not fit into memory.
         """
-        with contextlib.suppress(RuntimeError, ValueError):  # what is wrong with it is for the work itself to say
+        with contextlib.suppress(RuntimeError, ValueError):  # the work itself will report the error
             return self._time(passes, most_seconds, hasty)
         return None
 
@@ -72,7 +74,7 @@ class Timings:
             return known
         started = time.perf_counter()
         if not _surely_short(passes):
-            share = min(_TRIAL, _SURELY_SHORT / 2 / passes.size**2 / passes.at_once) if hasty else _TRIAL
+            share = min(_TRIAL_SHARE, _SURELY_SHORT / 2 / passes.size**2 / passes.at_once) if hasty else _TRIAL_SHARE
             small = replace(passes, at_once=max(2, int(passes.at_once * share)))
             if hasty and not _surely_short(small):
                 return None
@@ -80,28 +82,28 @@ class Timings:
                 small = replace(small, at_once=small.at_once // 2)
             if peak_bytes(small) > memory_bytes(self._device):
                 return None
-            enough = (1, 0.0) if hasty else (_STEPS, _LEAST_S)
+            enough = (1, 0.0) if hasty else (_LEAST_STEPS, _LEAST_S)
             per_image = _seconds_per_image(small, self._device, *enough)
-            foretold = per_image * passes.at_once * (_STEPS + 1)
-            is_long = foretold > most_seconds - (time.perf_counter() - started)
+            expected = per_image * passes.at_once * (_LEAST_STEPS + 1)
+            is_long = expected > most_seconds - (time.perf_counter() - started)
             if is_long or not self._fits(passes):
                 return per_image if hasty else self._kept(passes, per_image)
         least_s = _LEAST_IN_HASTE_S if hasty else _LEAST_S
-        return self._kept(passes, _seconds_per_image(passes, self._device, _STEPS, least_s))
+        return self._kept(passes, _seconds_per_image(passes, self._device, _LEAST_STEPS, least_s))
 
     def _fits(self, passes: Passes) -> bool:
         return peak_bytes(passes) <= _MEMORY_SHARE * memory_bytes(self._device)
 
     def _kept(self, passes: Passes, seconds: float) -> float:
-        """``seconds``, which are in the file from now on."""
-        self._known = _read(self._file)  # another process may have timed others meanwhile
+        """Write ``seconds`` into the file, and return them."""
+        self._known = _read(self._file)  # other processes may have added to it meanwhile
         self._known.setdefault(self._machine, {})[passes.kind] = seconds
         write_json(self._file, self._known)
         return seconds
 
 
 def _surely_short(passes: Passes) -> bool:
-    """True if no network needs long for a step."""
+    """True if a step is short in any network."""
     return passes.at_once * passes.size**2 <= _SURELY_SHORT
 
 
@@ -114,11 +116,14 @@ def _read(file: Path) -> dict[str, dict[str, float]]:
 
 
 class _Enough(Exception):
-    """Enough steps are timed."""
+    """Enough steps have been timed."""
 
 
 def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, least_s: float) -> float:
-    """First quartile of at least ``least_steps`` steps of ``passes`` and ``least_s`` seconds, after one not counted."""
+    """Seconds per image: first quartile of at least ``least_steps`` steps over at least ``least_s`` seconds.
+
+    The first step is not counted.
+    """
     moments: list[float] = []
 
     def on_step(done: int) -> None:
@@ -171,7 +176,7 @@ _LOOPS = {Pass.train: _train, Pass.optimise: _optimise, Pass.forward: _forward}
 
 
 def _images(passes: Passes, device: torch.device) -> Images:
-    """Grey images of a few batches."""
+    """Grey images for a few batches."""
     shape = (_BATCHES * passes.at_once, 3, passes.size, passes.size)
     return Images(torch.full(shape, 128, dtype=torch.uint8, device=device), CIFAR10)
 

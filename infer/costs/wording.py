@@ -1,4 +1,4 @@
-"""Costs of a run in words: one line at its start, a table for ``infer estimate``."""
+"""Costs of a run as text: one line at its start, and a table for ``infer estimate``."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ _COLUMNS = ("stage", "to make", "time", "disk", "peak memory", "time is")
 
 
 def line_of(cost: RunCost, processes: int = 1) -> str:
-    """The line at the start of a run: about 40 s: squeeze 20 s, generate 8 s, ... (from 12 records).
+    """The line at the start of a run, such as "about 40 s: squeeze 20 s, generate 8 s, ... (from 12 records)".
 
-    With several ``processes``: about 27 s: 2 processes share squeeze 20 s, ...
+    With several ``processes`` it is like "about 27 s: 2 processes share squeeze 20 s, ...".
     """
     if not cost.stages:
         return "nothing to make: everything is there"
@@ -28,7 +28,7 @@ def line_of(cost: RunCost, processes: int = 1) -> str:
 
 
 def table_of(cost: RunCost) -> Section:
-    """A row for each stage, and one for all."""
+    """Table with a row for each stage and one for all stages."""
     rows = [
         [
             stage.stage.value,
@@ -54,7 +54,7 @@ def table_of(cost: RunCost) -> Section:
 
 
 def as_data(cost: RunCost) -> list[dict[str, Any]]:
-    """Costs of each stage, JSON-ready."""
+    """Costs of every stage, JSON-ready."""
     return [
         {
             "stage": stage.stage.value,

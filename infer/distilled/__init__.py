@@ -1,1 +1,1 @@
-"""Our own format of distilled sets: images, labels and stored batches."""
+"""This package's format of distilled sets: images, labels and stored batches."""

@@ -1,6 +1,6 @@
-"""JPEG as the published INFER code stores composed images, on numpy arrays: nothing here needs torch.
+"""JPEG as in the published INFER code, which stores composed images so; on numpy arrays, without torch.
 
-It truncates values to bytes and leaves Pillow's settings alone, quality 75 and halved chroma (UFC, utils.py:103).
+Values are truncated to bytes and compressed with Pillow's defaults, quality 75 and halved chroma (UFC, utils.py:103).
 Decoded pixels depend on the JPEG library that Pillow was built with, see ``library_of``.
 """
 
@@ -12,8 +12,8 @@ from PIL import Image, features
 EXACT, JPEG = "exact", "jpeg"
 _QUALITY, _SUBSAMPLING = 75, "4:2:0"
 _ROUNDING = 2**-8
-"""Levels that float arithmetic may lie below a whole one. Natural images, which are bytes, so stay what they are; the
-published arithmetic lowers a fifth of their values by one."""
+"""Amount added before truncation, in levels from 0 to 255, against rounding errors of float arithmetic. With it,
+natural images, whose levels are integers, do not change; the published code lowers a fifth of their values by one."""
 
 
 def through_jpeg(levels: np.ndarray) -> np.ndarray:
@@ -29,7 +29,7 @@ def through_jpeg(levels: np.ndarray) -> np.ndarray:
 
 
 def library_of(codec: str) -> dict[str, str]:
-    """The library that decides on the last bits of decoded images, for a manifest; empty for an exact one."""
+    """The JPEG library, on which decoded pixels depend, as an entry of a manifest; empty where ``codec`` is exact."""
     if codec == EXACT:
         return {}
     turbo = features.version("libjpeg_turbo")

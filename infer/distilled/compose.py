@@ -1,7 +1,8 @@
-"""Composed images: natural images plus compensators, all at once or on demand; and the rounding of compensators.
+"""Composed images: natural images plus compensators, all at once or on demand; rounding of compensators.
 
 Shapes: K natural subsets of C classes, M teachers, images of 3 channels, H rows, W columns. Compensators are
-[M, K, 3, h, w], one for all classes of a subset, or [M, K, C, 3, h, w], one per class; smaller ones are enlarged.
+[M, K, 3, h, w], one for all classes of a subset, or [M, K, C, 3, h, w], one per class. Compensators that are smaller
+than the images are enlarged.
 """
 
 import torch
@@ -19,10 +20,10 @@ _INT8_MAX = 127
 def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation, codec: str = EXACT) -> Tensor:
     """The composed images, normalised: float32 [K·(M+1)·C, 3, H, W].
 
-    ``natural`` is uint8 [K, C, 3, H, W]. Subset k runs slowest, then the block (0: P_k as it is, m+1: P_k plus the
-    compensator of teacher m), then the class. Sums are clipped to the valid range and not quantised again, unless by
-    ``codec`` (``decoded``). The published code clips in every iteration a copy that the optimiser never sees, and
-    saves a JPEG of the last one (ufc_cifar.py:116).
+    ``natural`` is uint8 [K, C, 3, H, W]. The order is by subset k, then by block (0: P_k itself, m+1: P_k plus the
+    compensator of teacher m), then by class. Sums are clipped to the valid range and not quantised again, except by
+    ``codec`` (``decoded``). In every iteration the published code clips a copy that the optimiser does not use, and
+    saves the last copy as JPEG (ufc_cifar.py:116).
     """
     real = normalisation.normalise(natural).unsqueeze(1)
     low, high = normalisation.valid_range
@@ -32,9 +33,9 @@ def compose(natural: Tensor, compensators: Tensor, normalisation: Normalisation,
 
 
 def enlarged(compensators: Tensor, size: int) -> Tensor:
-    """Compensators [..., 3, h, h] as [..., 3, size, size]: bilinear; unchanged where h is ``size``.
+    """Compensators [..., 3, h, h], enlarged to [..., 3, size, size] (bilinear); unchanged where h is ``size``.
 
-    As two products of matrices, since torch's own has no repeatable backward on a GPU.
+    They are enlarged by two matrix products, since the backward of torch's interpolation is not deterministic on a GPU.
     """
     small = compensators.shape[-1]
     if small == size:
@@ -44,7 +45,7 @@ def enlarged(compensators: Tensor, size: int) -> Tensor:
 
 
 def decoded(images: Tensor, normalisation: Normalisation, codec: str) -> Tensor:
-    """Composed ``images`` [N, 3, H, W], normalised, as they come back from ``codec``."""
+    """Composed ``images`` [N, 3, H, W], normalised, after compression and decompression by ``codec``."""
     if codec == EXACT:
         return images
     if codec != JPEG:
@@ -53,7 +54,10 @@ def decoded(images: Tensor, normalisation: Normalisation, codec: str) -> Tensor:
 
 
 class ComposedOnDemand(OnDemand):
-    """The images of ``compose``, one by one, in the memory of their parts; arguments as there."""
+    """The images of ``compose``, composed each time they are used, so that only their parts are held in memory.
+
+    Arguments are those of ``compose``.
+    """
 
     def __init__(self, natural: Tensor, compensators: Tensor, normalisation: Normalisation, codec: str = EXACT) -> None:
         self._blocks = len(compensators) + 1
@@ -62,7 +66,7 @@ class ComposedOnDemand(OnDemand):
         self._normalisation, self._codec = normalisation, codec
 
     def load(self, rows: Tensor) -> Tensor:
-        """Normalised images, clipped to the valid range."""
+        """The images ``rows``, normalised and clipped to the valid range."""
         classes = self._natural.shape[1]
         subset, within = rows // (self._blocks * classes), rows % (self._blocks * classes)
         block, target = within // classes, within % classes
@@ -76,19 +80,20 @@ class ComposedOnDemand(OnDemand):
 
 
 def _per_class(compensators: Tensor) -> Tensor:
-    """Compensators [M, K, 3, h, w] as [M, K, 1, 3, h, w]; those of a class each as they are."""
+    """Compensators [M, K, 3, h, w] as [M, K, 1, 3, h, w]; [M, K, C, 3, h, w] unchanged."""
     return compensators.unsqueeze(2) if compensators.dim() == 5 else compensators
 
 
 def composed_targets(subsets: int, blocks: int, classes: int) -> Tensor:
-    """The classes of the composed images in their order: int64 [K·blocks·C]."""
+    """Classes of the composed images, in order: int64 [K·blocks·C]."""
     return torch.arange(classes).repeat(subsets * blocks)
 
 
 def round_compensators(compensators: Tensor, dtype: str) -> dict[str, Tensor]:
     """Stored form of ``compensators`` float32 [..., 3, H, W]: ``compensators`` and, for int8, ``scales`` [..., 3].
 
-    int8 values are multiples, up to ±127, of a scale per compensator and channel; the largest value is kept exactly.
+    For int8, each compensator and channel has a scale, and values are rounded to multiples of it, from -127 to 127; the
+    largest value is exact.
     """
     if dtype != "int8":
         return {"compensators": compensators.to(getattr(torch, dtype))}

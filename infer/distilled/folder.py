@@ -1,4 +1,4 @@
-"""The distilled-set format ``infer`` 1: a folder of safetensors and one manifest that says everything about them."""
+"""The format ``infer`` 1 of distilled sets: a folder of safetensors files and a manifest that describes them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,17 +28,20 @@ from infer.words import expanded
 
 
 class DistilledSet(Dataset[tuple[Tensor, int] | tuple[Tensor, int, Tensor]]):
-    """A distilled set in memory: item i is (image [3, H, W], int class) or, where the set has ``logits``, (image,
-    class, logits [C]), float32 and normalised."""
+    """A distilled set in memory.
+
+    Item i is (image [3, H, W], int class) or, where the set has ``logits``, (image, class, logits [C]). Images are
+    float32 and normalised.
+    """
 
     def __init__(self, images: Tensor, targets: Tensor, logits: Tensor | None, manifest: Mapping[str, Any]) -> None:
         self.images = images
         """float32 [N, 3, H, W], normalised with ``mean`` and ``std`` of the manifest's data set."""
         self.targets = targets
-        """int64 [N]."""
+        """int64 [N]: class of each image."""
         self.logits = logits
-        """float32 [N, C]: the teachers' mean logits, or the soft labels that the set came with (the logarithms of
-        probabilities); None with hard and dynamic labels, and with FKD labels, which belong to batches."""
+        """float32 [N, C]: the teachers' mean logits, or the soft labels of an imported set (for probabilities, their
+        logarithms). None with hard and dynamic labels, and with FKD labels, which belong to batches."""
         self.manifest = manifest
 
     def __len__(self) -> int:
@@ -50,12 +53,15 @@ class DistilledSet(Dataset[tuple[Tensor, int] | tuple[Tensor, int, Tensor]]):
 
     @property
     def classes(self) -> list[str]:
-        """Class names; a target is an index into them."""
+        """Names of the classes; targets are indices into this list."""
         return list(self.manifest["dataset"]["classes"])
 
 
 def write_composable(folder: Path, natural: Tensor, compensators: Tensor, dtype: str, manifest: dict[str, Any]) -> None:
-    """Write natural images uint8 and float32 compensators, shapes as in ``compose``, these rounded to ``dtype``."""
+    """Write natural images, uint8, and compensators, float32, which are rounded to ``dtype``.
+
+    Shapes are those of ``compose``.
+    """
     save_tensors(folder / tensor_file(NATURAL), {NATURAL: natural})
     save_tensors(folder / tensor_file(COMPENSATORS), round_compensators(compensators, dtype))
     write_manifest(folder, manifest)
@@ -73,15 +79,15 @@ def write_labels(folder: Path, logits: Tensor) -> None:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest over the folder's tensor files, with their checksums; to be called last."""
+    """Write ``manifest`` with the checksums of the folder's tensor files, which must be complete."""
     header = {"format": FORMAT, "version": FORMAT_VERSION}
     write_sealed(folder / MANIFEST, header | manifest | {"files": listing(folder.glob("*.safetensors"))})
 
 
 def load(path: str | Path) -> DistilledSet:
-    """Open a distilled set written by a run (``<run>/distilled``, or the run's folder itself).
+    """Open a distilled set that a run has written (``<run>/distilled``, or the run's folder).
 
-    Raises UsageError when there is none, or when a file is not what was written.
+    Raises UsageError where there is no set, or where a file was changed after it was written.
     """
     given = possible(Path(expanded(str(path))))
     folder = infer_folder(given) or given
@@ -96,18 +102,18 @@ def load(path: str | Path) -> DistilledSet:
 
 
 def read_parts(folder: Path) -> tuple[Tensor, Tensor]:
-    """Natural images uint8 [K, C, 3, H, W] and float32 compensators as stored, shapes as in ``compose``."""
+    """Natural images, uint8 [K, C, 3, H, W], and stored compensators as float32, with shapes as in ``compose``."""
     natural = load_tensors(folder / tensor_file(NATURAL))[NATURAL]
     return natural, unround_compensators(load_tensors(folder / tensor_file(COMPENSATORS)))
 
 
 def read_soft_labels(folder: Path, manifest: Mapping[str, Any]) -> Tensor | None:
-    """Soft labels [N, C] as they are stored; None where the set has none."""
+    """Soft labels [N, C] in the dtype in which they are stored; None where the set has none."""
     return load_tensors(folder / tensor_file(LABELS))["logits"] if lists(manifest, LABELS) else None
 
 
 def verify(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raise UsageError unless the files in ``folder`` are those that ``manifest`` was written over."""
+    """Raise UsageError unless the files in ``folder`` have the checksums in ``manifest``."""
     for name, expected in manifest["files"].items():
         file = folder / name
         if not file.is_file() or sha256(file) != expected["sha256"]:

@@ -15,7 +15,7 @@ _CHANNELS = 3
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a distilled set; UsageError where there is none, a damaged one or one of another format."""
+    """The manifest of a distilled set. Raises UsageError where it is missing, damaged or of another format."""
     path = folder / MANIFEST
     if not path.is_file():
         raise UsageError(f"{folder} holds no distilled set: there is no {MANIFEST}. Give a run's distilled/ folder")
@@ -38,12 +38,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def lists(manifest: Mapping[str, Any], name: str) -> bool:
-    """True if the tensors ``name`` belong to the set; files that its manifest does not list are not read."""
+    """True if the manifest lists the tensors ``name``; other files in the folder do not belong to the set."""
     return tensor_file(name) in manifest["files"]
 
 
 def infer_folder(path: Path) -> Path | None:
-    """The folder with a manifest that ``path`` is, or that a run at ``path`` holds; None where there is none."""
+    """The folder of a set at ``path``, which is the folder itself or that of a run; None where there is no manifest."""
     return next((folder for folder in (path, path / DISTILLED) if (folder / MANIFEST).is_file()), None)
 
 
@@ -52,7 +52,7 @@ def _damaged(path: Path, fault: str) -> UsageError:
 
 
 def _fault(manifest: Mapping[str, Any]) -> str | None:
-    """The fault of an entry that every reader takes for granted; None where there is none."""
+    """Description of a fault in the entries that all readers rely on; None where there is none."""
     files, dataset = manifest.get("files"), manifest.get("dataset")
     if not isinstance(files, dict) or not all(map(_is_listed, files.items())):
         return "files are not names with checksums"
@@ -71,7 +71,7 @@ def _fault(manifest: Mapping[str, Any]) -> str | None:
 
 
 def _is_listed(entry: tuple[str, Any]) -> bool:
-    """True if a file is named that can lie in the folder, with a checksum."""
+    """True if ``entry`` is the name of a file directly in the folder, with a checksum."""
     name, facts = entry
     return "/" not in name and isinstance(facts, dict) and isinstance(facts.get("sha256"), str)
 

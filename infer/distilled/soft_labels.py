@@ -1,7 +1,7 @@
-"""Soft labels: logits or probabilities in files, logits in a loss.
+"""Soft labels, which are logits or probabilities in files, and logits in losses.
 
-The labels of DD-Ranking, MTT and DATM are logits, which their losses put through a softmax; other sets hold
-probabilities. The values of a file tell which it holds: rows of probabilities have no negative entry and sum to one.
+The labels of DD-Ranking, MTT and DATM are logits, to which their losses apply a softmax; other sets hold probabilities.
+The two are distinguished by their values: rows of probabilities have no negative entry and sum to one.
 """
 
 import torch
@@ -9,10 +9,10 @@ from torch import Tensor
 
 from infer.errors import UsageError
 
-_LEAST = 1e-30
-"""Least probability: a logit that is mixed with others has to be finite."""
+_LEAST_PROBABILITY = 1e-30
+"""Smallest probability, so that its logarithm is finite and can be mixed with others."""
 _SUM_TOLERANCE = 1e-2
-"""Tolerance of a row's sum of probabilities: bfloat16 rounds each to a part in 256."""
+"""Tolerance of the sum of a row of probabilities, since bfloat16 rounds each of them to a part in 256."""
 
 
 def are_probabilities(soft_labels: Tensor) -> bool:
@@ -22,13 +22,13 @@ def are_probabilities(soft_labels: Tensor) -> bool:
 
 
 def as_logits(soft_labels: Tensor) -> Tensor:
-    """Logits float32 [N, C]; probabilities become their logarithms, of which softmax at T = 1 is the inverse."""
+    """Logits float32 [N, C]. Probabilities are converted to their logarithms, which softmax at T = 1 reverses."""
     values = soft_labels.float()
-    return values.clamp(min=_LEAST).log() if are_probabilities(soft_labels) else values
+    return values.clamp(min=_LEAST_PROBABILITY).log() if are_probabilities(soft_labels) else values
 
 
 def require_soft_labels(soft_labels: Tensor, num_images: int, num_classes: int, source: object) -> None:
-    """Raise UsageError unless these are finite logits, or probabilities, of so many images and classes."""
+    """Raise UsageError unless ``soft_labels`` are finite and have the shape [``num_images``, ``num_classes``]."""
     if list(soft_labels.shape) != [num_images, num_classes]:
         raise UsageError(
             f"{source} has soft labels {list(soft_labels.shape)}, and its images need [{num_images}, {num_classes}]"

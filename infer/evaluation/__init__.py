@@ -1,1 +1,1 @@
-"""Evaluation: students, the protocol that they are trained by, and the comparison of a set with its baselines."""
+"""Evaluation: students, the protocol of their training, and the comparison of a set with its baselines."""

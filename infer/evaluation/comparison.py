@@ -1,4 +1,4 @@
-"""The comparison of a run: its distilled set, and baselines of equal size and equal updates."""
+"""Comparison of a run's distilled set with baselines of equal size, whose students make equally many updates."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -39,11 +39,11 @@ class Evaluation:
     context: Context
     labelled: LabelledSet
     keeps_student: bool = False
-    """True if the first student of the leading architecture is ``kept_student``."""
+    """True if the weights of the first student of the first architecture are kept."""
 
     @cached_property
     def students(self) -> dict[str, list[Student]]:
-        """By architecture, the leading one first."""
+        """Students by architecture, in the order of ``student.archs``."""
         students = students_of(self.context, self.labelled)
         if self.keeps_student:
             students[self.kept_student.arch][0] = self.kept_student
@@ -51,7 +51,7 @@ class Evaluation:
 
     @cached_property
     def kept_student(self) -> KeptStudent:
-        """The first student of the leading architecture with its weights, which analyses look through."""
+        """The first student of the first architecture, whose weights are kept for analyses."""
         return KeptStudent(self.context, self.labelled, self.context.config.student.archs[0], 0)
 
     @property
@@ -66,19 +66,19 @@ class Evaluation:
 
     @cached_property
     def plan(self) -> Plan:
-        """Plan of its students, but for the learning rate, which may differ between architectures."""
+        """Plan of the students; only the learning rate may differ between architectures."""
         labelled = self.labelled
         return student_plan(self.context, labelled.images, labelled.steps, overrides=labelled.labels.overrides)
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """Settings of the protocol that the labels replace, under the keys that are typed; JSON-ready."""
+        """Settings with which the labels replace those of the protocol, by their full keys; JSON-ready."""
         replaced = self.labelled.labels.overrides.items()
         return {f"evaluate.{name}": value.value if isinstance(value, Enum) else value for name, value in replaced}
 
     @property
     def protocol_facts(self) -> dict[str, str]:
-        """The protocol's name, and a hash of its settings, as records have them."""
+        """The protocol's name and a hash of its settings, as in records."""
         config = self.context.config
         length = {} if config.sweep.student_steps is None else {"student_steps": config.sweep.student_steps}
         settings = protocol_settings(config) | dict(self.labelled.labels.overrides) | length
@@ -86,16 +86,16 @@ class Evaluation:
 
     @property
     def num_steps(self) -> int:
-        """Updates that each student makes."""
+        """Number of updates of each student."""
         return self.plan.total_steps
 
     @property
     def samples_seen(self) -> int:
-        """Images shown to each student, each time counted."""
+        """Number of images shown to each student, with repetitions."""
         return self.plan.samples_seen
 
     def outcome(self) -> dict[str, Any]:
-        """Scores of its students, all of which are trained, and the storage of the set; JSON-ready."""
+        """Scores of the students, which must all be trained, and the storage of the set; JSON-ready."""
         reported = self.context.config.evaluate.reported
         per_student = {arch: metrics_of(students, reported) for arch, students in self.students.items()}
         leading = next(iter(per_student))
@@ -109,7 +109,7 @@ class Evaluation:
         }
 
     def storage(self) -> dict[str, Any]:
-        """Tensor payloads in bytes, labels included, and their share of the uint8 training data in percent."""
+        """Bytes of the set's tensors, labels included, and their ratio to the uint8 training data in percent."""
         images, labels, dataset = self.labelled.images, self.labelled.labels, self.context.data.train_bytes
         total = images.bytes.total + labels.label_bytes
         return {
@@ -127,8 +127,8 @@ class Evaluation:
 def main_evaluation(context: Context) -> Evaluation:
     """The distilled set with its labels, under the run's protocol.
 
-    The weights of a student are kept where the run names an analysis that looks through it, whether it goes that far or
-    not: a later ``stages=[report]`` finds them.
+    The weights of a student are kept where ``analyses`` names one that needs them, even if the run does not reach the
+    stage report, so that a later ``stages=[report]`` finds them.
     """
     images = distilled_set(context)
     steps = context.config.sweep.student_steps
@@ -137,7 +137,7 @@ def main_evaluation(context: Context) -> Evaluation:
 
 
 def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Baseline]) -> list[Evaluation]:
-    """The baselines, without those that are the very set and labels of ``main``."""
+    """The ``baselines`` in all sizes, without those whose set and labels are those of ``main``."""
     budgets = context.config.baseline_budgets
     sized = [(each, budget) for each in baselines for budget in (budgets if each is not Baseline.full else budgets[:1])]
     evaluations = [_baseline_evaluation(context, main, baseline, budget) for baseline, budget in sized]
@@ -145,7 +145,7 @@ def baseline_evaluations(context: Context, main: Evaluation, baselines: list[Bas
 
 
 def artefacts_under(evaluations: Iterable[Evaluation]) -> list[Artefact]:
-    """The students of ``evaluations`` and all that they rest on, each once, parents before children."""
+    """The students of ``evaluations`` and all artefacts that they depend on, each once, parents before children."""
     return with_ancestors(student for evaluation in evaluations for student in evaluation.all_students)
 
 
@@ -154,7 +154,7 @@ def _content(evaluation: Evaluation) -> tuple[str, str]:
 
 
 def _baseline_evaluation(context: Context, main: Evaluation, baseline: Baseline, budget: BaselineBudget) -> Evaluation:
-    """One baseline: the same protocol and as many updates as the students of ``main`` make."""
+    """A baseline under the same protocol, whose students make as many updates as those of ``main``."""
     mode, steps = _LABELS_OF[baseline], main.num_steps
     if baseline is Baseline.full:
         return _evaluation(context, baseline.value, FullSet(context), mode, steps)

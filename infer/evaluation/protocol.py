@@ -1,4 +1,4 @@
-"""The evaluation protocol of a run: length of training, input pixels, test images."""
+"""Evaluation protocol of a run: length of training, input pixels and test images."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,11 +20,11 @@ def student_plan(
     arch: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The length, schedule and batches of a student on ``images``.
+    """Length, schedule and batches of the training of a student on ``images``.
 
-    ``steps`` replaces the protocol's own length. ``arch`` determines the learning rate alone; None: the first student.
-    ``overrides`` replace settings of the protocol (``Labels.overrides``).
-    Raises UsageError when the images do not divide into the patches that are to be shuffled.
+    ``steps`` replaces the protocol's length. ``arch`` affects only the learning rate; None: that of the first student.
+    ``overrides`` replace settings of the protocol (``Labels.overrides``). Raises UsageError where the images cannot be
+    divided into the patches that are to be shuffled.
     """
     size = context.data.image_size
     protocol = replace(context.config.protocol_for(arch), **overrides or {})
@@ -37,24 +37,24 @@ def student_plan(
     return Plan(
         protocol,
         images.num_images,
-        steps=None if steps == protocol.steps else steps,  # its own length: then the students are the protocol's own
+        steps=None if steps == protocol.steps else steps,  # so that students of equal length have equal signatures
         mix_alpha=None if protocol.mix is Mix.none else protocol.mix_alpha,
         cutmix=protocol.mix is Mix.cutmix,
     )
 
 
 def student_normalisation(context: Context) -> Normalisation:
-    """The normalisation of the pixels that students see under the protocol."""
+    """Normalisation of the pixels that students see under the protocol."""
     return context.data.normalised_by(context.config.evaluate.normalise)
 
 
 def as_tested(context: Context, images: LabelledImages) -> LabelledImages:
-    """Test images with the normalisation and the enlargement of the protocol."""
+    """Test ``images`` with the normalisation and the enlargement of the protocol."""
     return replace(images.renormalised(student_normalisation(context)), enlarged_to=_enlarged_to(context))
 
 
 def pixel_settings(context: Context) -> dict[str, Any]:
-    """Differences of the students' input pixels from the data set's own, for signatures; JSON-ready."""
+    """Settings by which the students' input pixels differ from the data set's, for signatures; JSON-ready."""
     settings: dict[str, Any] = dict(student_normalisation(context).settings_beside(context.data.normalisation))
     if (enlarged := _enlarged_to(context)) is not None:
         settings["enlarged_to"] = enlarged

@@ -1,4 +1,4 @@
-"""Random images of the size of a distilled set: by its bytes, by its nominal ipc or by its number of images."""
+"""Random images of the same size as a distilled set, in bytes, in nominal ipc or in number of images."""
 
 from infer.config import BaselineBudget
 from infer.config.labeling import LabelMode
@@ -14,10 +14,11 @@ from infer.methods.sets.real_images import RandomSet
 def random_images(
     context: Context, budget: BaselineBudget, mode: LabelMode, images: TrainingSet, total_bytes: int, steps: int
 ) -> tuple[RandomSet, int]:
-    """Random real images as large as the distilled ``images``, and the bytes of its ``total_bytes`` that they leave.
+    """Random real images of the same size as the distilled ``images``, and the bytes of the budget that are left over.
 
-    ``mode`` is that of the random images' labels, ``steps`` the updates of their students. Only ``bytes`` is a budget
-    in bytes; with the others nothing is left over. Raises UsageError when not one image per class fits.
+    ``total_bytes`` is the size of the distilled set with its labels, ``mode`` the kind of the random images' labels and
+    ``steps`` the number of updates of their students. Bytes can be left over only where ``budget`` is ``bytes``.
+    Raises UsageError where not even one image per class fits.
     """
     match budget:
         case BaselineBudget.images:
@@ -31,7 +32,7 @@ def random_images(
 
 
 def _nominal_ipc(context: Context, images: TrainingSet) -> int:
-    """``ipc`` as typed; where K decides on the size instead, what it is charged as, rounded."""
+    """The setting ``ipc``; where K is given instead, the nominal charge of ``images``, rounded."""
     return context.config.ipc if context.config.K is None else max(1, round(images.ipc_charged))
 
 
@@ -52,10 +53,10 @@ def _at_equal_bytes(context: Context, total_bytes: int, mode: LabelMode) -> tupl
 
 
 def _at_equal_bytes_with_fkd(context: Context, total_bytes: int, steps: int) -> tuple[RandomSet, int]:
-    """The most random images that the bytes pay for with their fkd labels.
+    """The largest set of random images that fits into ``total_bytes`` with its fkd labels.
 
-    Labels are stored per epoch, and fewer images make more epochs of the same updates, so the cost of an image depends
-    on their number.
+    Labels are stored per epoch, and with fewer images the same number of updates takes more epochs, so the bytes per
+    image depend on the number of images.
     """
     data, labeling = context.data, context.config.labeling
     most, _ = random_images_for(total_bytes, image_bytes(data.image_size), data.num_classes, min(data.train_counts))

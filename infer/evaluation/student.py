@@ -1,4 +1,4 @@
-"""Students: networks trained on a labelled set and tested on real images, several seeds per architecture."""
+"""Students: networks trained on a labelled set and tested on real images, with several seeds per architecture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from infer.work import Work
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Images with labels, protocol and length of training: everything that determines a student but its seed."""
+    """Images with labels, protocol and length of training, which determine a student up to architecture and seed."""
 
     name: str
     images: TrainingSet
@@ -37,13 +37,14 @@ class LabelledSet:
     protocol: str
     """Name of the protocol, for records."""
     steps: int | None = None
-    """Updates, where they are those of another set's students; None: the protocol's own length."""
+    """Number of updates in place of the protocol's length, for a set that is compared with another; None: the
+    protocol's length."""
     leftover_bytes: int = 0
-    """Bytes of a given storage budget that the set leaves unused."""
+    """Bytes of the storage budget that the set does not use."""
 
 
 class Student(TrainedNetwork):
-    """One architecture trained from one seed on one labelled set. Its scores are kept, its weights are not."""
+    """A network of one architecture, trained on a labelled set with one seed. Its weights are not kept."""
 
     kind = "evals"
     stage = Stage.evaluate
@@ -74,12 +75,12 @@ class Student(TrainedNetwork):
     @property
     def settings(self) -> Mapping[str, Any]:
         context, plan = self._context, self.plan
-        # what is not used is not named, so that students older than these settings keep their signatures
+        # settings that are not used are left out, so that students that are older than them keep their signatures
         later = {"test_from": plan.settings.test_from, "cutmix": plan.cutmix}
         return {
             **signature_settings(self.arch),
             "data": context.data.fingerprint,
-            "training": plan.settings.recipe() | {"label_smoothing": None},  # the labels say whether they use it
+            "training": plan.settings.recipe() | {"label_smoothing": None},  # named by the labels that use it
             "test_every": plan.settings.test_every,
             "mix_alpha": plan.mix_alpha,
             "steps": plan.steps,
@@ -104,7 +105,7 @@ class Student(TrainedNetwork):
         return self._trained(workspace)[1]
 
     def _trained(self, workspace: Workspace) -> tuple[nn.Module, dict[str, Any]]:
-        """The trained network, and the facts for the record."""
+        """The trained network, and facts for its record."""
         network, result = self.train(
             workspace,
             task=f"evaluate {self._labelled.name}, {self.arch} #{self.repeat + 1}",
@@ -129,10 +130,9 @@ class Student(TrainedNetwork):
 
 
 class KeptStudent(Student):
-    """A student whose weights after the last epoch are kept beside its scores.
+    """A student whose weights after the last epoch are kept.
 
-    The streams of random numbers are those of the plain student, and so are its weights and scores; the signature has
-    one key more.
+    Its random numbers, weights and scores are those of the ``Student``; its signature has an additional key.
     """
 
     @property
@@ -160,16 +160,16 @@ def _predictions(tests: Mapping[str, TestOutcome]) -> dict[str, Tensor]:
 
 
 def students_of(context: Context, labelled: LabelledSet) -> dict[str, list[Student]]:
-    """The students of one labelled set, by architecture; nothing is trained yet."""
+    """The students of a labelled set by architecture, not trained yet."""
     repeats = range(context.config.evaluate.repeats)
     return {arch: [Student(context, labelled, arch, r) for r in repeats] for arch in context.config.student.archs}
 
 
 def metrics_of(students: list[Student], reported: Reported) -> dict[str, Summary]:
-    """Mean, spread and values of every score over the students of one architecture.
+    """Mean, standard deviation and values of every score over the students of one architecture.
 
-    ``test/top1`` is of the last epoch, beside ``test/top1_best_epoch``; where the best is reported it is of the best
-    epoch, and ``test/top1_last_epoch`` is added.
+    With ``reported=last``, ``test/top1`` is that of the last epoch, beside ``test/top1_best_epoch``. With
+    ``reported=best`` it is that of the best epoch, and ``test/top1_last_epoch`` is added.
     """
     facts = [student.facts for student in students]
     last = {key: summarise([fact["scores"][key] for fact in facts]) for key in facts[0]["scores"]}

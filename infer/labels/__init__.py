@@ -1,1 +1,1 @@
-"""Labels that students are taught: hard, static, dynamic or stored-ahead (fkd) labels."""
+"""Labels that students are trained with: hard, static, dynamic, or dynamic labels stored before training (fkd)."""

@@ -1,4 +1,4 @@
-"""The contract of a labeling, and the loss that all soft labels share."""
+"""Base class of the labels of a training set, and the loss that all soft labels share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,37 +20,37 @@ from infer.work import Passes
 
 
 class Labels(ABC):
-    """The targets of a training set, as an objective for the training loop."""
+    """Labels of a training set, which provide the objective for the training loop."""
 
     mode: ClassVar[str]
-    """hard, static, dynamic or fkd."""
+    """Kind of the labels: hard, static, dynamic or fkd."""
     label_bytes: int
-    """Bytes of storage."""
+    """Bytes that the labels take in storage."""
     overrides: Mapping[str, Any] = MappingProxyType({})
-    """Settings of the protocol that the labels replace, where they are bound to batches that were made with others."""
+    """Settings that replace those of the protocol, where the labels belong to batches that were made with them."""
 
     @property
     @abstractmethod
     def student_settings(self) -> Mapping[str, Any]:
-        """Settings that the targets depend on, besides ``parents``, for a student's signature."""
+        """Settings that the labels depend on, besides ``parents``, for the signatures of students."""
 
     @property
     @abstractmethod
     def parents(self) -> Mapping[str, Artefact]:
-        """Artefacts that hold the targets, or that make them."""
+        """Artefacts that hold the labels, or with which they are made."""
 
     @property
     def draws(self) -> Draws | None:
-        """The random numbers that a student has to use, where the targets are bound to them."""
+        """Random numbers that students must use because the labels belong to them; None: no restriction."""
         return None
 
     def passes(self, plan: Plan) -> list[Passes]:
-        """Passes through teachers while a student with ``plan`` trains."""
+        """Passes of images through teachers during the training of a student with ``plan``."""
         return []
 
     @abstractmethod
     def objective(self, device: torch.device, normalisation: Normalisation) -> Objective:
-        """The loss of a student's logits, with everything it needs on ``device``.
+        """Loss of a student's logits; all tensors that it needs are on ``device``.
 
         ``normalisation`` is that of the images that the student sees.
         """
@@ -60,8 +60,8 @@ class Labels(ABC):
 class SoftLabelLoss:
     """KL(softmax(teacher/T) ‖ softmax(student/T)) of logits [B, C], averaged over the batch.
 
-    Multiplied by T² only on demand, as UFC's val_static.py and val_dyn.py do not. A class to which the teacher gives a
-    logit of -inf has no part in it.
+    It is multiplied by T² only with ``times_t2``; UFC's val_static.py and val_dyn.py do not multiply. A class for which
+    the teacher's logit is -inf does not contribute.
     """
 
     temperature: float
@@ -69,7 +69,7 @@ class SoftLabelLoss:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """For a student's signature."""
+        """Settings of the loss, for the signatures of students."""
         return {"temperature": self.temperature} | ({"times_t2": True} if self.times_t2 else {})
 
     def __call__(self, student: Tensor, teacher: Tensor) -> Tensor:
@@ -82,5 +82,5 @@ class SoftLabelLoss:
 
 
 def artefacts_of(role: str, source: TrainingSet | Labels) -> dict[str, Artefact]:
-    """``source`` itself where it is an artefact, else the artefacts that it is made from."""
+    """``source``, named by its ``role``, where it is an artefact; otherwise the artefacts that it is made from."""
     return {role: source} if isinstance(source, Artefact) else dict(source.parents)

@@ -1,4 +1,4 @@
-"""Dynamic labels: the teachers label every augmented and mixed batch while the student trains."""
+"""Dynamic labels: the teachers label every augmented and mixed batch during the student's training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from infer.work import Passes
 
 
 class DynamicLabels(Labels):
-    """The mean of the teachers' logits on each batch; nothing is stored, but the teachers must be there."""
+    """Mean of the teachers' logits on each batch. No labels are stored, but training needs the teachers."""
 
     mode = "dynamic"
     label_bytes = 0

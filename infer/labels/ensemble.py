@@ -1,4 +1,4 @@
-"""The ensemble of teachers that labels batches: the mean of their logits on augmented, mixed images."""
+"""Ensemble of teachers that labels batches by the mean of their logits on augmented and mixed images."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from infer.work import Pass, Passes
 
 
 class Ensemble:
-    """The mean of the teachers' logits on images that are normalised for a student."""
+    """Teachers whose logits are averaged."""
 
     def __init__(self, context: Context, teachers: list[Teacher]) -> None:
         self._context = context
@@ -26,7 +26,7 @@ class Ensemble:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Settings that the logits depend on besides images and teachers, where they differ from the defaults."""
+        """Settings, besides images and teachers, that the logits depend on; those at their defaults are left out."""
         return {} if self._teacher_bn is TeacherBn.eval else {"teacher_bn": self._teacher_bn.value}
 
     @property
@@ -35,12 +35,14 @@ class Ensemble:
         return {f"teacher/{number}": teacher for number, teacher in enumerate(self._teachers)}
 
     def passes(self, images: int, at_once: int) -> list[Passes]:
-        """Passes of ``images``, so many ``at_once``, through every teacher."""
+        """Passes of ``images`` images through every teacher, ``at_once`` together."""
         return [self._context.passes(Pass.forward, teacher.arch, images, at_once) for teacher in self._teachers]
 
     def labeller(self, normalisation: Normalisation) -> Callable[[Tensor], Tensor]:
-        """A function from float32 images [B, 3, H, W] with ``normalisation`` to float32 logits [B, C], on the run's
-        device."""
+        """Function from float32 images [B, 3, H, W] with ``normalisation`` to float32 logits [B, C].
+
+        Images and logits are on the run's device.
+        """
         device = self._context.device
         networks = [teacher.network(normalisation).to(device) for teacher in self._teachers]
         networks = [network.to(memory_format=torch.channels_last) for network in networks]
@@ -55,7 +57,7 @@ class Ensemble:
 
 
 def with_batch_statistics(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose batch-norm layers have no running statistics and so use those of the batch."""
+    """A copy in evaluation mode whose batch-norm layers have no running statistics, so they use those of the batch."""
     network = copy.deepcopy(network).eval()
     for module in network.modules():
         if isinstance(module, _BatchNorm):

@@ -1,8 +1,8 @@
-"""FKD labels: dynamic labels stored ahead (Shen and Xing, 2022), by the run's teachers or by somebody else.
+"""FKD labels: dynamic labels that are stored before training (Shen and Xing, 2022), made here or elsewhere.
 
-For every stored epoch there are the crops, flips and mixing of each batch and the teachers' logits on it. So all
-students of a set, of whatever architecture, see the same batches in the same order; repeats differ in their first
-weights (and dropout) alone, and their spread is smaller than that of dynamic labels for that reason.
+Every stored epoch has the crops, flips and mixing of each batch and the teachers' logits on it. So all students of a
+set, whatever their architecture, see the same batches in the same order. Repeats differ only in their initial weights
+(and dropout), so their spread is smaller than with dynamic labels.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from infer.training.objectives import Objective
 
 
 class FkdChunk(Artefact):
-    """The batches of ten consecutive epochs, or of those that are left, with their logits."""
+    """Batches of up to ten consecutive epochs, with their logits."""
 
     kind = "labels"
     stage = Stage.relabel
@@ -44,9 +44,9 @@ class FkdChunk(Artefact):
 
     @abstractmethod
     def labelled_epochs(self, on_images: Callable[[int], None]) -> Iterator[list[FkdBatch]]:
-        """The batches of one epoch after the other, with the images counted as in the set.
+        """The batches of each epoch in turn, which refer to images by their position in the set.
 
-        ``on_images`` is told how many images are labelled so far.
+        ``on_images`` is called with the number of images labelled so far.
         """
 
     @property
@@ -66,7 +66,7 @@ class FkdChunk(Artefact):
 
 
 class FkdLabels(Labels):
-    """Stored batches that students are trained on, whoever made them."""
+    """Stored batches that students are trained on, made by the run's teachers or elsewhere."""
 
     mode = "fkd"
 
@@ -88,12 +88,12 @@ class FkdLabels(Labels):
 
     @property
     def folders(self) -> list[Path]:
-        """Folder of the files of each chunk."""
+        """Folder of each chunk."""
         return [self._context.folder(chunk) for chunk in self.chunks]
 
     @property
     def draws(self) -> Draws:
-        """The stored batches; those of the first epoch follow those of the last."""
+        """The random numbers of the stored batches; after the last epoch those of the first follow."""
         return StoredDraws((self._context.config.seed, "fkd"), self.num_epochs, tuple(map(str, self.folders)))
 
     @property
@@ -114,7 +114,7 @@ class FkdLabels(Labels):
         return objective
 
     def write_into(self, folder: Path) -> dict[str, Any]:
-        """Put the files into ``folder``; gives what its manifest says of them."""
+        """Put the files into ``folder``; returns their description for its manifest."""
         for chunk in self.chunks:
             for name in self._context.obtain(chunk)["files"]:
                 _link_or_copy(self._context.folder(chunk) / name, folder / name)
@@ -122,7 +122,7 @@ class FkdLabels(Labels):
 
 
 def dense_logits(logits: Tensor, classes: Tensor | None, num_classes: int) -> Tensor:
-    """Float32 logits of all classes [B, C]: -inf, which softmax makes zero, where none was stored."""
+    """Float32 logits of all classes, [B, C]: -inf, whose softmax is zero, where no logit was stored."""
     if classes is None:
         return logits.float()
     dense = torch.full((len(logits), num_classes), -torch.inf, device=logits.device)
@@ -130,12 +130,12 @@ def dense_logits(logits: Tensor, classes: Tensor | None, num_classes: int) -> Te
 
 
 def in_chunks(num_epochs: int) -> list[range]:
-    """``num_epochs`` in consecutive chunks."""
+    """``num_epochs`` epochs, divided into consecutive chunks."""
     return consecutive(num_epochs, EPOCHS_PER_FILE)
 
 
 def _link_or_copy(source: Path, to: Path) -> None:
-    """``source`` under another name: large files are not doubled where the file system can link them."""
+    """Make ``source`` available as ``to``, by a hard link where the file system allows it, else by a copy."""
     with contextlib.suppress(OSError):
         os.link(source, to)
         return

@@ -1,4 +1,4 @@
-"""FKD labels that the run's teachers make: batches drawn from its seed, and the teachers' logits on them."""
+"""FKD labels made by the run's teachers: batches drawn from the run's seed, and the teachers' logits on them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ from infer.work import Work
 
 
 class TeachersFkdChunk(FkdChunk):
-    """Batches that are drawn from the run's seed, labelled by its teachers."""
+    """Batches that are drawn from the run's seed and labelled by its teachers."""
 
     sharing = Sharing.together
 
@@ -86,7 +86,7 @@ class TeachersFkdChunk(FkdChunk):
             yield self._batches(draws.of(self._plan, epoch, (size, size)), values, classes)
 
     def _pruned(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
-        """``logits`` as they are stored, and their classes."""
+        """Logits as they are stored, and their classes where only the highest are stored (``topk``)."""
         if self._form.topk is None:
             return logits.half().cpu(), None
         highest = logits.topk(self._form.topk, dim=1)
@@ -115,7 +115,7 @@ class TeachersFkdChunk(FkdChunk):
 def teachers_labels(
     context: Context, images: TrainingSet, teachers: list[Teacher], plan: Plan, loss: SoftLabelLoss
 ) -> FkdLabels:
-    """The labels that the run's teachers make."""
+    """FKD labels made by the run's teachers. Raises UsageError where ``topk`` exceeds the number of classes."""
     labeling, num_classes = context.config.labeling, context.data.num_classes
     if labeling.topk is not None and labeling.topk > num_classes:
         raise UsageError(
@@ -127,12 +127,12 @@ def teachers_labels(
 
 
 def fkd_bytes(plan: Plan, image_size: int, num_classes: int, labeling: LabelingConfig) -> int:
-    """Exact bytes of the labels that teachers make for ``plan``: logits, their classes where they are pruned, draws."""
+    """Exact bytes of the FKD labels for ``plan``: logits, their classes with ``topk``, and the random numbers."""
     return _epochs_stored(plan, labeling) * _form(plan, image_size, num_classes, labeling.topk).bytes_per_epoch
 
 
 def _labelled(part: Batch, teachers_logits: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
-    """Logits of this rank's images of ``part``, and the number of images that all ranks have labelled of it."""
+    """Logits of this rank's images of ``part``, and the number of its images that all ranks together have labelled."""
     if part.division is None:
         return teachers_logits(part.images), len(part.index)
     with part.division.as_one():
@@ -144,7 +144,7 @@ def _of_rows(values: Tensor | None, rows: slice) -> Tensor | None:
 
 
 def _in_order(rows: Tensor, sizes: list[int]) -> Tensor:
-    """The rows of all ranks, each of which has ``sizes`` rows of one part after the other."""
+    """The rows of all ranks in the order of the parts; ``sizes`` are the numbers of ``rows`` in each part."""
     of_ranks = zip(*ranks.gathered(rows.split(sizes)), strict=True)
     return torch.cat([rows for of_part in of_ranks for rows in of_part])
 
@@ -154,7 +154,7 @@ def _form_of(context: Context, plan: Plan) -> FkdForm:
 
 
 def _form(plan: Plan, image_size: int, num_classes: int, topk: int | None) -> FkdForm:
-    """The form of the batches that ``plan`` makes."""
+    """Form of the batches that ``plan`` makes."""
     settings = plan.settings
     return FkdForm(
         num_images=plan.num_images,
@@ -171,5 +171,5 @@ def _form(plan: Plan, image_size: int, num_classes: int, topk: int | None) -> Fk
 
 
 def _epochs_stored(plan: Plan, labeling: LabelingConfig) -> int:
-    """Epochs that teachers label: no more than students are trained for."""
+    """Number of epochs that teachers label, at most that of the students' training."""
     return min(labeling.epochs_stored or plan.epochs, plan.epochs)

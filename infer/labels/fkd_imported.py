@@ -1,6 +1,6 @@
-"""FKD labels that were made elsewhere: a folder of other tools' files or of our own format, for students to learn.
+"""FKD labels that were made elsewhere, in a folder of another tool's files or of this package's format.
 
-Their batches carry their own form; settings of the protocol that differ from it are overridden.
+The batches are stored with the settings that they were made with, which replace those of the protocol.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,21 +37,21 @@ class LabelFolder(Protocol):
 
     @property
     def num_epochs(self) -> int:
-        """Epochs stored."""
+        """Number of epochs stored."""
 
     @property
     def form(self) -> FkdForm:
-        """The form of the batches."""
+        """Form of the batches."""
 
     def epochs(self, targets: Tensor, epochs: range) -> Iterator[list[FkdBatch]]:
-        """The batches of each of ``epochs``. ``targets`` are the images' classes, class by class.
+        """The batches of each of ``epochs``. ``targets`` are the classes of the images, in ascending order.
 
-        Raises UsageError where the labels are not those of these images, or epochs differ in their batches.
+        Raises UsageError where the labels do not belong to these images, or the batches of epochs differ in size.
         """
 
 
 class ImportedFkdChunk(FkdChunk):
-    """Batches that a folder of labels holds, for the images of any set that has as many of them."""
+    """Batches from a folder of labels, for any set with as many images as they are made for."""
 
     def __init__(self, context: Context, images: TrainingSet, folder: LabelFolder, epochs: range) -> None:
         super().__init__(context, images, folder.form, epochs)
@@ -92,7 +92,7 @@ def imported_labels(
     loss: SoftLabelLoss,
     overrides: Mapping[str, Any],
 ) -> FkdLabels:
-    """The labels in ``folder``. ``plan`` is that of students, with ``overrides`` (``settings_overridden``)."""
+    """The labels in ``folder``, for students with ``plan``, which includes ``overrides`` (``settings_overridden``)."""
     epochs = in_chunks(_epochs_used(context, folder, plan))
     chunks = [ImportedFkdChunk(context, images, folder, each) for each in epochs]
     return FkdLabels(context, chunks, folder.form, loss, overrides)
@@ -115,9 +115,9 @@ def open_labels(path: Path, image_size: int) -> LabelFolder:
 def settings_overridden(
     context: Context, folder: LabelFolder, protocol: EvaluateConfig, num_images: int
 ) -> dict[str, Any]:
-    """The settings of ``protocol`` that differ from those that the labels in ``folder`` were made with, as the latter.
+    """Settings with which the labels in ``folder`` were made, as far as they differ from those of ``protocol``.
 
-    Raises UsageError where the labels are of other classes than the run's, or not of ``num_images`` images.
+    Raises UsageError where the labels have another number of classes, or are not made for ``num_images`` images.
     """
     form = folder.form
     if form.num_classes != context.data.num_classes:
@@ -131,7 +131,7 @@ def settings_overridden(
             f"{folder.path} labels {form.images_per_epoch} images per epoch, {form.batch_sizes[0]} in a batch, and the "
             f"set has {num_images}: they are labels of another set"
         )
-    padding = max(form.crop_padding, protocol.crop_padding)  # of a wider border nothing is seen
+    padding = max(form.crop_padding, protocol.crop_padding)  # stored crops do not reach into a wider border
     made_with = {
         **sizes,
         "mix": form.mix,
@@ -144,7 +144,7 @@ def settings_overridden(
 
 
 def _batch_settings(form: FkdForm, protocol: EvaluateConfig, num_images: int) -> dict[str, Any] | None:
-    """The settings under which batches have the sizes of ``form``; None where no settings do it."""
+    """Settings under which batches have the sizes in ``form``; None where there are none."""
     even = protocol.even_batches
     own: dict[str, Any] = {"batch_size": protocol.batch_size, "even_batches": even}
     stored = [{"batch_size": form.batch_sizes[0], "even_batches": either} for either in (even, not even)]
@@ -156,7 +156,7 @@ def _batch_settings(form: FkdForm, protocol: EvaluateConfig, num_images: int) ->
 
 
 def _epochs_used(context: Context, folder: LabelFolder, plan: Plan) -> int:
-    """Epochs of ``folder`` that are read: as many as asked for, or as students are trained for."""
+    """Number of epochs of ``folder`` that are used: ``labeling.epochs_stored``, or that of the students' training."""
     asked, stored = context.config.labeling.epochs_stored, folder.num_epochs
     if asked is not None and asked > stored:
         raise UsageError(
@@ -173,7 +173,7 @@ def _epochs_used(context: Context, folder: LabelFolder, plan: Plan) -> int:
 
 
 def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor) -> str | None:
-    """Note for a person where labels do not peak at the classes of their images, class by class."""
+    """Note for the user where the largest logits do not agree with the classes of the images; None where they do."""
     if batches[0].classes is not None:
         return None
     expected = torch.cat([of_leading(targets[batch.index], batch.partner, batch.weight) for batch in batches])

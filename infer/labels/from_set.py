@@ -1,4 +1,4 @@
-"""The soft labels that an imported set came with, used as static labels: one per image, mixed as the images are."""
+"""Soft labels that come with an imported set, used as static labels: one per image, mixed as the images are."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,9 +27,9 @@ _BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 
 
 class SetLabels(Labels, Artefact):
-    """Soft labels in the type in which they came, which also counts their bytes.
+    """Soft labels of an imported set, stored in the dtype in which they were imported.
 
-    Raises UsageError where the set has none, or none that fit its images.
+    Raises UsageError where the set has no soft labels, or none that fit its images.
     """
 
     mode = "static"
@@ -72,12 +72,12 @@ class SetLabels(Labels, Artefact):
         return {"images": len(soft_labels), "are": "probabilities" if probabilities else "logits"}
 
     def logits(self) -> Tensor:
-        """float32 [N, C]; of probabilities their logarithms."""
+        """The labels as logits, float32 [N, C]; probabilities are converted to their logarithms."""
         return as_logits(load_tensors(self._context.folder(self) / _FILE)["logits"])
 
     @property
     def kind_of_values(self) -> str:
-        """The word ``logits`` or ``probabilities``."""
+        """Kind of the stored values: ``logits`` or ``probabilities``."""
         return str(self._context.obtain(self)["facts"]["are"])
 
     @property
@@ -102,7 +102,7 @@ class SetLabels(Labels, Artefact):
         return soft_labels
 
     def _bytes_stored(self) -> int:
-        """Bytes of the tensor in the store, without reading it."""
+        """Bytes of the tensor in the store, from the file's header."""
         with safe_open(self._context.store.folder(self) / _FILE, framework="pt") as opened:
             stored = opened.get_slice("logits")
             rows, classes = stored.get_shape()

@@ -14,7 +14,7 @@ from infer.training.objectives import Objective, hard_label_objective
 
 
 class HardLabels(Labels):
-    """Cross-entropy with the class; a mixed image is charged for both classes in proportion."""
+    """Cross-entropy with the class of each image; the loss of a mixed image is weighted between both classes."""
 
     mode = "hard"
 

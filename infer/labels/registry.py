@@ -1,4 +1,4 @@
-"""The labels of a training set by mode: hard, static, dynamic or fkd; made by teachers, or elsewhere."""
+"""Choice of the labels of a training set: hard, static, dynamic or fkd, made by teachers or elsewhere."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,16 +22,16 @@ from infer.teachers.teacher import Teacher
 from infer.training.plan import Plan
 
 PlanWith = Callable[[Mapping[str, Any]], Plan]
-"""The plan of the students, from the settings of the protocol that their labels replace."""
+"""Function from settings that replace those of the protocol (``Labels.overrides``) to the plan of the students."""
 
 
 def labels_of(
     context: Context, images: TrainingSet, mode: LabelMode, teachers: list[Teacher], plan_with: PlanWith
 ) -> Labels:
-    """The labels of ``images``; nothing is made yet.
+    """Labels of ``images`` of kind ``mode``, not made yet.
 
-    ``teachers`` give the soft ones, unless ``labeling`` says that those of the run's own set were made elsewhere.
-    ``plan_with`` gives the batches that labels which are stored per epoch are made for.
+    ``teachers`` make soft labels, unless those of the run's distilled set were made elsewhere (``labeling``). FKD
+    labels are made for the batches of the plan that ``plan_with`` returns.
     """
     protocol = context.config.evaluate
     loss = SoftLabelLoss(protocol.temperature, protocol.loss_times_t2)
@@ -68,11 +68,11 @@ def _fkd_made_elsewhere(context: Context, images: TrainingSet, plan_with: PlanWi
 
 
 def _distilled(images: TrainingSet) -> DistilledArtefact:
-    """``images``, which must be stored: labels of single images are an artefact that names them."""
+    """``images``, which must be an artefact, since stored labels have their images as a parent."""
     assert isinstance(images, DistilledArtefact), f"{images.name} has no blocks to label"
     return images
 
 
 def _is_the_runs_own(context: Context, images: TrainingSet) -> bool:
-    """True if ``images`` are the distilled set that the settings ask for, and no baseline."""
+    """True if ``images`` are the run's distilled set and not a baseline."""
     return isinstance(images, DistilledArtefact) and images.signature == distilled_set(context).signature

@@ -1,7 +1,7 @@
 """Static labels: the mean of the teachers' logits on each un-augmented image, stored once as float16.
 
-Logits are made per teacher and block, so that sets with blocks in common share them; they belong to an image by its
-index in the set, never by a file's name.
+Logits are made per teacher and block, so that sets share the logits of common blocks. They are assigned to an image by
+its index in the set, never by a file name.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _LOGITS = "logits.safetensors"
 
 
 class BlockLogits(Artefact):
-    """One teacher's float32 logits on one block of images."""
+    """float32 logits of one teacher on one block of images."""
 
     kind = "labels"
     stage = Stage.relabel
@@ -74,12 +74,12 @@ class BlockLogits(Artefact):
         return {"images": len(images)}
 
     def logits(self) -> Tensor:
-        """float32 [n, C] in the order of the block's images."""
+        """Logits float32 [n, C], in the order of the block's images."""
         return load_tensors(self._context.folder(self) / _LOGITS)["logits"]
 
 
 class StaticLabels(Labels, Artefact):
-    """The teachers' mean logits for a distilled set, float16 [N, C] in the order of its images."""
+    """Mean logits of the teachers for a distilled set, float16 [N, C], in the order of its images."""
 
     mode = "static"
     kind = "labels"
@@ -138,7 +138,10 @@ class StaticLabels(Labels, Artefact):
 
 
 def static_label_objective(logits: Tensor, loss: SoftLabelLoss, device: torch.device) -> Objective:
-    """``loss`` with ``logits`` [N, C] mixed linearly, in logit space, as the images were; after CutMix by area."""
+    """``loss`` with the rows of ``logits`` [N, C], which are mixed linearly with the weights of the images.
+
+    Mixing is in logit space; for CutMix the weights are the shares of the area.
+    """
     logits = logits.float().to(device)
 
     def objective(student: Tensor, batch: Batch) -> Tensor:

@@ -1,1 +1,1 @@
-"""Distillation methods: one module declares each; ``sets`` and ``optimisation`` hold the implementations."""
+"""Distillation methods: each is declared in one module; ``sets`` and ``optimisation`` hold the implementations."""

@@ -18,14 +18,14 @@ class DwaMethod(SynthesisMethod):
     """Settings of DWA."""
 
     variance_weight: float = 11.0
-    """Weight of the variances in batch-norm matching, beside 1 for the means; r_var in the published code."""
+    """Weight of the variances in batch-norm matching, where the means have weight 1; r_var in the published code."""
     perturbation_steps: int = 12
-    """Steps of the teacher's weights up the cross-entropy of the real images; 0: none."""
+    """Number of gradient ascent steps of the teacher's weights on the cross-entropy of the real images; 0: none."""
     perturbation_radius: float = 0.015
-    """Length of all these steps together, in the Euclidean norm of all weights; rho in the published code."""
+    """Sum of the lengths of these steps, in the Euclidean norm over all weights; rho in the published code."""
     accumulate_ascent_gradient: bool = False
-    """Add to the first gradient of the images those of the cross-entropy at every step that the weights climb, as the
-    published code does, which clears the gradients of the weights after a step but not those of the images
+    """Add the gradients of the images from all ascent steps to the images' gradient in the first iteration, as in the
+    published code, which clears the gradients of the weights after each step but not those of the images
     (distillation_cifar.py, perterb.py)."""
 
     def __post_init__(self) -> None:

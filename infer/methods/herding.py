@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @register("herding")
 @dataclass
 class HerdingMethod(Method):
-    """``ipc`` training images per class, chosen by herding in the features of the first teacher."""
+    """Method that chooses ``ipc`` training images per class by herding in the feature space of the first teacher."""
 
     def teachers_with_features(self, ensemble: list[str]) -> list[str]:
         return ensemble[:1]

@@ -1,4 +1,4 @@
-"""Imported sets: distilled elsewhere, by any program whose format can be read, and labelled and evaluated here."""
+"""Imported sets: distilled by another program whose format can be read, then labelled and evaluated here."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @register("imported")
 @dataclass
 class ImportedMethod(Method):
-    """Settings that say where the set is."""
+    """Settings of the import of a set."""
 
     path: str = MISSING
-    """Folder or file of the set, or a folder or run of this program; ``~`` and ``$VARIABLES`` are expanded."""
+    """File or folder of the set, or a set or run of this framework; ``~`` and ``$VARIABLES`` are expanded."""
     format: str = AUTO
-    """One of the formats that ``infer import --help`` lists; ``auto``: found by looking."""
+    """Format of the set, one of those that ``infer import --help`` lists; ``auto``: detected from the files."""
 
     def __post_init__(self) -> None:
         allowed = f"use {AUTO}, {', '.join(FORMATS)}"

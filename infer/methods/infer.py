@@ -1,7 +1,8 @@
 """INFER: one compensator per teacher and natural subset, shared by the images of all classes (ICLR 2025).
 
-A natural subset P_k holds one real image per class. A compensator u is optimised so that teacher m recognises P_k + u
-and finds in it the feature statistics of its training data; composed images are P_k and clip(P_k + u).
+A natural subset P_k holds one real image per class. A compensator u is optimised so that teacher m classifies the
+images P_k + u correctly and their feature statistics match those of its training data. Students are trained on composed
+images: P_k and clip(P_k + u).
 """
 
 from bisect import bisect_right
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class CompensatorDtype(str, Enum):
-    """Storage format of a compensator: int8 has one scale per compensator and channel."""
+    """Number format in which compensators are stored; int8 has one scale per compensator and channel."""
 
     int8 = "int8"
     float16 = "float16"
@@ -30,33 +31,35 @@ class CompensatorDtype(str, Enum):
 
 
 class ChunkStatistics(str, Enum):
-    """Batch-norm statistics that are matched where classes pass in chunks: over all classes, or over each chunk."""
+    """Images over which the matched batch-norm statistics are computed where classes pass the teacher in chunks."""
 
     all = "all"
     each = "each"
 
 
 class ComposedCodec(str, Enum):
-    """Coding of composed images, of which only the parts are stored: none, or the published code's JPEG."""
+    """Compression that composed images go through before they are used: none, or the published code's JPEG."""
 
     exact = "exact"
     jpeg = "jpeg"
 
 
 class Ablation(str, Enum):
-    """Replacement of the optimised compensators, to study what they do."""
+    """Change of the optimised compensators, to study their effect."""
 
     none = "none"
     noise = "noise"
-    """Gaussian noise, each compensator with the norm of the one that it replaces."""
+    """Each compensator is replaced by Gaussian noise of the same norm."""
     shuffled = "shuffled"
-    """The compensator of the next subset of the group, the first for the last one."""
+    """Each compensator is replaced by that of the next subset in the group, the last one by the first."""
     low_passed = "low_passed"
-    """Averaged over 2x2 pixels and enlarged again."""
+    """Compensators are averaged over 2x2 pixels and enlarged to their size again."""
     halved = "halved"
+    """Compensators are divided by 2."""
     doubled = "doubled"
+    """Compensators are multiplied by 2."""
     per_class = "per_class"
-    """Compensators of their own for the image of every class, optimised and stored so, at C times the bytes."""
+    """The image of every class has a compensator of its own, at C times the bytes."""
 
 
 @register("infer")
@@ -65,21 +68,26 @@ class InferMethod(OptimisationSettings, Method):
     """Settings of INFER."""
 
     compensator_dtype: CompensatorDtype = CompensatorDtype.int8
+    """Number format in which compensators are stored."""
     compensator_scale: int = 1
-    """Compensators are optimised and stored at 1/compensator_scale of the edge of an image, which must be whole pixels,
-    and enlarged when composing (bilinear): they cost 1/scale² as much, so K grows at equal ipc."""
+    """Factor by which compensators are smaller than images along each edge; it must divide the image size. They are
+    optimised and stored at that size, and enlarged (bilinear) when images are composed. Since they cost 1/scale² of an
+    image, K grows at equal ipc."""
     composed_codec: ComposedCodec = ComposedCodec.exact
-    """jpeg: composed images, natural ones too, are labelled and seen as the published code stores them: truncated to
-    bytes, JPEG of quality 75, chroma halved. They are a function of the parts, which alone are charged."""
+    """Compression of composed images, natural ones included, before they are labelled and seen by students. ``exact``:
+    none. ``jpeg``: as the published code stores them, truncated to bytes and compressed as JPEG of quality 75 with
+    halved chroma. In either case only natural images and compensators are stored and charged."""
     ablation: Ablation = Ablation.none
+    """Change of the optimised compensators, to study their effect."""
     group: int = 1
-    """Consecutive subsets k optimised in one batch; a group is made whole or not at all."""
+    """Number of consecutive subsets k that are optimised in one batch. A group is always made as a whole."""
     class_chunk: int | None = None
-    """Classes whose images pass the teacher together, for data sets that do not fit into memory otherwise; null: all.
-    The compensator is one for all classes either way."""
+    """Number of classes whose images pass the teacher at a time, for data sets that do not fit into memory otherwise;
+    null: all. The compensator is shared by all classes either way."""
     chunk_statistics: ChunkStatistics = ChunkStatistics.all
-    """Batch-norm statistics that are matched where class_chunk is given: those over all classes, as without chunks, at
-    the cost of another forward pass; or those of each chunk alone, whose penalties are averaged."""
+    """Images over which the matched batch-norm statistics are computed where ``class_chunk`` is given. ``all``: the
+    images of all classes, as without chunks, at the cost of another forward pass. ``each``: the images of each chunk;
+    the penalties of the chunks are averaged."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,7 +109,7 @@ class InferMethod(OptimisationSettings, Method):
 
     @property
     def per_class(self) -> bool:
-        """True if every class has compensators of its own."""
+        """True if every class has its own compensators."""
         return self.ablation is Ablation.per_class
 
     def matched_teachers(self, ensemble: list[str]) -> list[str]:
@@ -109,15 +117,15 @@ class InferMethod(OptimisationSettings, Method):
 
     @property
     def is_exact_in_chunks(self) -> bool:
-        """True if classes may pass the teacher in chunks without a change of the result beyond rounding."""
+        """True if the result does not depend, up to rounding, on the size of the chunks."""
         return self.chunk_statistics is ChunkStatistics.all and not self.per_class
 
     def chunk_of(self, num_classes: int) -> int | None:
-        """``class_chunk``, or None where one chunk holds all of ``num_classes``."""
+        """``class_chunk``, or None where one chunk holds all ``num_classes`` classes."""
         return None if self.class_chunk is None or self.class_chunk >= num_classes else self.class_chunk
 
     def compensator_settings(self, num_classes: int) -> dict[str, Any]:
-        """Settings that a compensator depends on, for its signature."""
+        """Settings that compensators depend on, for their signatures."""
         settings = self.signature_settings
         if (class_chunk := self.chunk_of(num_classes)) is not None:
             settings |= {"class_chunk": class_chunk, "chunk_statistics": self.chunk_statistics}
@@ -153,7 +161,7 @@ class InferMethod(OptimisationSettings, Method):
         return InferSet(context, self, teachers, subsets)
 
     def _most_ipc(self, context: "Context", num_teachers: int, subsets: int) -> int:
-        """The greatest ipc, up to that of the run, that pays for at most ``subsets``."""
+        """The largest ipc, up to that of the run, that pays for at most ``subsets`` natural subsets."""
         below = range(context.config.ipc)
         return bisect_right(below, subsets, key=lambda ipc: self._subsets_at(ipc, context, num_teachers)) - 1
 

@@ -1,4 +1,4 @@
-"""k-center: real images that leave no image of their class far from the nearest one (Sener & Savarese, ICLR 2018)."""
+"""k-center: real images such that every image of their class is near one of them (Sener & Savarese, ICLR 2018)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @register("kcenter")
 @dataclass
 class KCenterMethod(Method):
-    """``ipc`` training images per class, chosen as k centers in the features of the first teacher."""
+    """Method that chooses ``ipc`` training images per class as k centers in the feature space of the first teacher."""
 
     def teachers_with_features(self, ensemble: list[str]) -> list[str]:
         return ensemble[:1]

@@ -1,4 +1,4 @@
-"""Base of every method: its settings and the distilled set that they ask for."""
+"""Base class of the methods: settings, and the distilled set that they describe."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,31 +15,34 @@ if TYPE_CHECKING:
 
 @dataclass
 class Method(MethodConfig, ABC):
-    """A method as its one declaring module ``infer/methods/<name>.py`` states it: settings, needs and distilled set.
+    """Declaration of a method in its module ``infer/methods/<name>.py``: settings, requirements and distilled set.
 
-    Hydra needs the settings of all methods before it composes any, also for ``--help``, and importing torch takes
-    seconds. So these modules import torch, and everything that rests on it, inside ``distilled_set`` only.
+    Hydra needs the settings of all methods before it composes a config, also for ``--help``, and importing torch takes
+    seconds. Therefore these modules import torch, and everything that needs it, only inside ``distilled_set``.
     """
 
     @abstractmethod
     def distilled_set(self, context: "Context") -> "DistilledArtefact":
-        """The distilled set of a run; nothing is computed yet. Raises UsageError for settings that cannot be met."""
+        """The distilled set of a run, not computed yet. Raises UsageError for settings that cannot be fulfilled."""
 
     def requested_ipc(self, context: "Context") -> int:
-        """``ipc``, for methods without natural subsets; raises UsageError where K is given."""
+        """The setting ``ipc``, for methods without natural subsets. Raises UsageError where K is given."""
         config = context.config
         if config.K is not None:
             raise UsageError(f"K={config.K} means nothing to method={self.name}. Type ipc=<images per class> instead")
         return config.ipc
 
     def requested_training_images(self, context: "Context") -> int:
-        """``ipc``, for methods that take as many images of each class; raises UsageError where a class has fewer."""
+        """The setting ``ipc``, for methods that take ``ipc`` real images of each class.
+
+        Raises UsageError where a class has fewer, and where K is given.
+        """
         per_class = self.requested_ipc(context)
         context.data.require_images(per_class, "ipc")
         return per_class
 
     def first_teacher(self, context: "Context") -> "Teacher":
-        """The teacher of methods that distil with one: the first of the ensemble."""
+        """The first teacher of the ensemble, for methods that distil with one teacher."""
         from infer.teachers.teacher import Teacher
 
         return Teacher(context, context.config.ensemble[0])

@@ -9,7 +9,7 @@ from infer.methods.method import Method
 
 
 class GenerationPrecision(str, Enum):
-    """Floating-point format of the optimisation; bf16 is that of convolutions and linear layers alone."""
+    """Floating-point format of the optimisation; bf16 is used by convolutions and linear layers only."""
 
     bf16 = "bf16"
     fp32 = "fp32"
@@ -18,23 +18,27 @@ class GenerationPrecision(str, Enum):
 
 @dataclass
 class OptimisationSettings:
-    """Settings of one optimisation by Adam."""
+    """Settings of the optimisation of images through a teacher by Adam."""
 
     iterations: int = 1000
+    """Number of steps of Adam."""
     lr: float = 0.25
-    """Peak learning rate of Adam, in normalised units; a cosine takes it to zero."""
+    """Initial learning rate of Adam, in normalised units of the images; it decays to zero along a cosine."""
     bn_weight: float = 1.0
-    """Weight of batch-norm matching beside cross-entropy; r_bn in the published codes."""
+    """Weight of batch-norm matching in the loss, where the cross-entropy has weight 1; r_bn in the published code."""
     first_bn_multiplier: float = 10.0
-    """Weight of the first BatchNorm layer in batch-norm matching; the others weigh 1."""
+    """Weight of the first BatchNorm layer in batch-norm matching; the other layers have weight 1."""
     jitter_px: int = 4
-    """Images are rolled by 0..jitter_px pixels along both axes, drawn anew in every iteration."""
+    """Largest roll of the images: in every iteration they are rolled by 0..jitter_px pixels along each axis."""
     crop_scale_min: float | None = None
-    """Before the roll, a crop of at least this share of the area is resized to the whole image and mirrored with
-    probability 1/2; one draw serves all images of a batch; null: neither crop nor mirror."""
+    """Smallest area of a random crop as a fraction of the image's area, in (0, 1]. Before the roll, the crop is resized
+    to the whole image and mirrored with probability 1/2. Images of different classes that are optimised together share
+    one draw. null: no crop and no mirroring."""
     precision: GenerationPrecision = GenerationPrecision.fp32
+    """Floating-point format of the optimisation."""
     compile: bool | None = None
-    """Compile the loss with torch.compile; null: when the planned work is long enough to repay the compilation."""
+    """Compile the loss with torch.compile; null: only where the number of iterations, images and pixels is large enough
+    to repay the compilation."""
 
     def __post_init__(self) -> None:
         require_count("method.iterations", self.iterations)
@@ -51,7 +55,7 @@ class OptimisationSettings:
 
     @property
     def signature_settings(self) -> dict[str, Any]:
-        """Settings that the optimised images depend on, for signatures; a setting that has no effect is left out."""
+        """Settings that the optimised images depend on, for signatures; settings without effect are left out."""
         settings: dict[str, Any] = {
             "iterations": self.iterations,
             "lr": self.lr,
@@ -67,11 +71,12 @@ class OptimisationSettings:
 
 @dataclass
 class SynthesisMethod(OptimisationSettings, Method):
-    """A method that optimises whole images, each of one class, through the first teacher."""
+    """Settings of a method that optimises whole images, each of one class, through the first teacher."""
 
     bn_weight: float = 0.01
     batch_size: int = 100
-    """Classes optimised together, one image each; the statistics that are matched are those of these images."""
+    """Number of classes of which one image each is optimised together; the matched batch-norm statistics are computed
+    over these images."""
 
     def matched_teachers(self, ensemble: list[str]) -> list[str]:
         return ensemble[:1]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @register("random")
 @dataclass
 class RandomMethod(Method):
-    """``ipc`` training images per class, drawn without replacement."""
+    """Method that draws ``ipc`` training images per class at random, without replacement."""
 
     def distilled_set(self, context: "Context") -> "RandomSet":
         from infer.methods.sets.real_images import RandomSet

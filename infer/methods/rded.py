@@ -1,4 +1,4 @@
-"""RDED: the crops of real images that a teacher finds most realistic, tiled (Sun et al., CVPR 2024)."""
+"""RDED: images tiled from the crops of real images that a teacher classifies best (Sun et al., CVPR 2024)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,14 @@ class RdedMethod(Method):
     """Settings of RDED."""
 
     factor: int = 1
-    """Patches along an edge of an image; a patch is a crop resized to 1/factor of it, which must be whole pixels."""
+    """Number of patches along each edge of an image; it must divide the image size. A patch is a crop that is resized
+    to 1/factor of the edge."""
     crops: int = 5
-    """Random crops tried of every image, of which the best is kept; ``num_crop`` in the published code."""
+    """Number of random crops per image, of which the best is kept; ``num_crop`` in the published code."""
     images_per_class: int = 300
-    """At most so many images of a class are scored, drawn at random; ``mipc`` in the published code."""
+    """Largest number of images per class that are scored, drawn at random; ``mipc`` in the published code."""
     scale_min: float = 0.08
-    """Smallest share of the image's area that a crop covers; the largest is 1."""
+    """Smallest area of a crop as a fraction of the image's area, in (0, 1]; the largest is 1."""
 
     def __post_init__(self) -> None:
         require_at_least(1, "method.factor", self.factor)
@@ -34,7 +35,7 @@ class RdedMethod(Method):
 
     @property
     def signature_settings(self) -> dict[str, Any]:
-        """Settings that the scores of crops depend on, for their signatures."""
+        """Settings that the scores of the crops depend on, for their signatures."""
         return {
             "factor": self.factor,
             "crops": self.crops,

@@ -1,4 +1,4 @@
-"""Registry of methods: their settings dataclasses by name, those of this package and of other packages."""
+"""Registry of methods: the settings dataclasses by name, of methods in this package and in other packages."""
 
 import pkgutil
 from collections.abc import Callable
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from infer.methods.sets.base import DistilledArtefact
 
 ENTRY_POINTS = "infer.methods"
-"""Entry-point group by which another package names the modules that declare its methods."""
+"""Entry-point group with which another package names the modules that declare its methods."""
 
 MethodClass = TypeVar("MethodClass", bound=type[Method])
 _classes: dict[str, type[Method]] = {}
 
 
 def register(name: str) -> Callable[[MethodClass], MethodClass]:
-    """Class decorator that declares a method: its settings become the schema ``/schema/method/<name>`` of its YAML."""
+    """Class decorator that declares a method.
+
+    The decorated class becomes the schema ``/schema/method/<name>``, on which the method's YAML file is based.
+    """
 
     def add(settings: MethodClass) -> MethodClass:
         _classes[name] = settings
@@ -37,7 +40,7 @@ def register(name: str) -> Callable[[MethodClass], MethodClass]:
 def method_classes() -> dict[str, type[Method]]:
     """The settings dataclass of every method by name, after importing the modules that declare them."""
     for module in pkgutil.iter_modules(methods.__path__):
-        if not module.ispkg:  # the packages beneath hold the implementations, which import torch
+        if not module.ispkg:  # subpackages hold the implementations, which import torch
             import_module(f"{methods.__name__}.{module.name}")
     for entry_point in entry_points(group=ENTRY_POINTS):
         _load(entry_point)
@@ -45,14 +48,14 @@ def method_classes() -> dict[str, type[Method]]:
 
 
 def register_all() -> None:
-    """Make the settings of a run known to Hydra, those of every method included."""
+    """Register all settings of a run with Hydra, including those of every method."""
     infer.config.register()
     for name, settings in method_classes().items():
         ConfigStore.instance().store(group="schema/method", name=name, node=settings)
 
 
 def _load(entry_point: EntryPoint) -> None:
-    """Import the module that another package names. Raises UsageError where that fails."""
+    """Import the module that another package's ``entry_point`` names. Raises UsageError where that fails."""
     try:
         entry_point.load()
     except Exception as error:
@@ -64,7 +67,7 @@ def _load(entry_point: EntryPoint) -> None:
 
 
 def distilled_set(context: "Context") -> "DistilledArtefact":
-    """The distilled set that the settings of a run ask for; nothing is computed yet."""
+    """The distilled set that the settings of a run describe, not computed yet."""
     method = context.config.method
     assert isinstance(method, Method), f"{type(method).__name__} is no registered method"
     return method.distilled_set(context)

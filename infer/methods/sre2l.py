@@ -1,6 +1,6 @@
 """SRe2L: images recovered from noise by matching a teacher's batch-norm statistics (NeurIPS 2023), and CDA.
 
-CDA (TMLR 2024) is the same method with crops that become smaller in the course of the optimisation.
+CDA (TMLR 2024) is the same method with crops that become smaller during the optimisation.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 @register("sre2l")
 @dataclass
 class Sre2lMethod(SynthesisMethod):
-    """Settings of SRe2L; with ``crop_milestone`` above 0 they are those of CDA."""
+    """Settings of SRe2L and, with ``crop_milestone`` above 0, of CDA."""
 
     two_sided_jitter: bool = False
-    """Images are rolled by -jitter_px..jitter_px pixels instead, as the published code does on Tiny-ImageNet."""
+    """Roll images by -jitter_px..jitter_px instead of 0..jitter_px pixels, as in the published code for
+    Tiny-ImageNet."""
     crop_milestone: float = 0.0
-    """CDA's curriculum: in this share of the iterations the smallest crop falls from the whole image to crop_scale_min
-    along a cosine. 0, the default of CDA's scripts, is no curriculum; its published commands say 1."""
+    """Fraction of the iterations, in [0, 1], over which CDA's curriculum lowers the smallest crop from the whole image
+    to ``crop_scale_min``, along a cosine. 0: no curriculum, the default of CDA's scripts; CDA's published commands use
+    1."""
     group: int = 1
-    """Consecutive image indices optimised in one batch, with statistics of their own; a group is made whole."""
+    """Number of consecutive image indices that are optimised in one batch. Each index has its own batch-norm
+    statistics. A group is always made as a whole."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

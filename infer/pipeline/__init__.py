@@ -1,1 +1,1 @@
-"""One run: planned, checked, made stage by stage, recorded."""
+"""One run: plan, checks, stages and record."""

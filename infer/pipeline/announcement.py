@@ -1,4 +1,4 @@
-"""The first lines of a run, before the work, and the one line that a sweep's job ends with."""
+"""The first lines that a run prints, before the work, and the line with which a job of a sweep ends."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ EMULATED_BF16 = (
     "(11 times was measured). Type precision=fp32"
 )
 _SMALL_BATCH = 8
-"""Ratio of batch sizes from which a small last batch is pointed out."""
+"""Ratio of the batch size to that of the last batch from which on the run prints a warning."""
 
 
 def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan, processes: int = 1) -> None:
-    """Print what will run, in how many processes, and what exists already."""
+    """Print what the run will make, in how many processes, and what exists already."""
     config, data, main = context.config, context.data, evaluations[0]
     say = context.console.say
     say(
@@ -50,18 +50,18 @@ def announce(context: Context, evaluations: list[Evaluation], plan: ArtefactPlan
 
 
 def _precisions(context: Context) -> str:
-    """Arithmetic of the trainings, told apart where that of students is another."""
+    """Floating-point format of the trainings; both formats where teachers and students differ."""
     teachers, students = map(joined, context.precisions)
     return teachers if teachers == students else f"teachers {teachers}, students {students}"
 
 
 def _typed(value: object) -> str:
-    """``value`` in the form typed after ``key=``."""
+    """``value`` as it is typed after ``key=``."""
     return canonical_json(value).strip('"')
 
 
 def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:
-    """Point out an epoch's last batch where it has few images and an update of its own."""
+    """Print a warning where the last batch of an epoch has few images."""
     name, plan = evaluation.labelled.name, evaluation.plan
     whole, last = max(plan.batch_sizes), plan.batch_sizes[-1]
     if _SMALL_BATCH * last <= whole:
@@ -72,7 +72,7 @@ def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:
 
 
 def summarise_job(context: Context, record: dict[str, Any]) -> None:
-    """Print the outcome of a sweep's job in one line."""
+    """Print the result of a sweep's job in one line."""
     split = context.config.evaluate.split.value
     top1 = or_dash(record["metrics"].get(f"{split}/top1"))
     stages = record["stages"].values()

@@ -1,4 +1,4 @@
-"""One run as all ranks but the first see it: they plan as rank 0 does, and take part in what it names."""
+"""A run on the ranks other than rank 0: they make the same plan and take part in the work that rank 0 names."""
 
 import logging
 import tempfile
@@ -23,20 +23,23 @@ from infer.store.artefact import with_ancestors
 
 
 def lead(context: Context, evaluations: list[Evaluation]) -> None:
-    """Have the other ranks, if there are any, plan the run of ``context``; called by rank 0 once it is sure to work."""
+    """Make the other ranks, if there are any, plan the run of ``context``.
+
+    To be called by rank 0 after its checks, when it is certain that there is work to do.
+    """
     if ranks.world > 1:
         context.store.known_to_ranks = known_artefacts(context, evaluations).keys()
         ranks.tell({"order": context.order, "in_sweep": context.in_comparing_sweep})
 
 
 def dismiss() -> None:
-    """Let the other ranks end, now that rank 0 has nothing left to share."""
+    """Let the other ranks end, since rank 0 has no more work to share."""
     ranks.tell(None)
 
 
 def follow(config: Config) -> None:
-    """Take part in the run until rank 0 dismisses the others."""
-    logging.getLogger("infer").addHandler(logging.NullHandler())  # rank 0 warns of the same
+    """Take part in the run until rank 0 calls ``dismiss``."""
+    logging.getLogger("infer").addHandler(logging.NullHandler())  # rank 0 prints the same warnings
     warnings.simplefilter("ignore")
     require_same(canonical_json(as_plain(config)))
     start = ranks.listen()
@@ -53,7 +56,7 @@ def follow(config: Config) -> None:
 
 
 def _take_part(artefact: Artefact) -> None:
-    """Run ``make`` with the other ranks; what this one writes is not kept."""
+    """Run ``make`` with the other ranks; the files that this rank writes are discarded."""
     with ranks.together(), tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder), Path(folder) / "scratch")
         workspace.scratch.mkdir()
@@ -61,13 +64,13 @@ def _take_part(artefact: Artefact) -> None:
 
 
 def known_artefacts(context: Context, evaluations: list[Evaluation]) -> dict[str, Artefact]:
-    """The artefacts that a run may make, as far as ranks share their work, by signature."""
+    """The artefacts that a run may make and whose work ranks can share, by signature."""
     students: Iterable[Artefact] = (student for each in evaluations for student in each.all_students)
     return {each.signature: each for each in with_ancestors([*students, *_analyses(context, evaluations[0])])}
 
 
 def _analyses(context: Context, evaluation: Evaluation) -> list[Artefact]:
-    """Analyses through one teacher each, for the outputs of networks that they rest on: those are what ranks share."""
+    """Analyses with one teacher each; ranks share the network outputs that are their parents."""
     images = evaluation.labelled.images
     if Stage.report not in context.config.stages or not isinstance(images, DistilledArtefact):
         return []

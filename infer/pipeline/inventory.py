@@ -1,4 +1,4 @@
-"""Count of the artefacts to make, before the work, for one run or for all jobs of a sweep together."""
+"""Number of artefacts to make, counted before the work, for one run or for all jobs of a sweep together."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ COLUMNS = ("stage", "artefacts", "there", "to make")
 
 
 class Inventory:
-    """The artefacts of one or more runs, each counted once."""
+    """Artefacts of one or more runs, each counted once."""
 
     def __init__(self) -> None:
         self._planned: dict[Stage, set[str]] = defaultdict(set)
@@ -20,7 +20,7 @@ class Inventory:
         self._asked: set[Stage] = set()
 
     def add(self, context: Context, plan: Mapping[Stage, Sequence[Artefact]]) -> None:
-        """Count the artefacts of one more run, which are given by stage."""
+        """Add the artefacts of a run, given by stage."""
         self._asked |= set(context.config.stages)
         for stage, artefacts in plan.items():
             signatures = {artefact.signature for artefact in artefacts}

@@ -1,7 +1,7 @@
-"""Processes beside this one that share the work of its runs, artefact by artefact, through the locks of the store.
+"""Worker processes that share the work of this process's runs, artefact by artefact, through the locks of the store.
 
-They are started once, for the first run that has something to share, and serve the jobs of a sweep one after another.
-None of them prints: whatever fails in one is tried again here, where its maker was asked for, and fails with a message.
+Workers are started once, for the first run that has work to share, and serve the jobs of a sweep one after another.
+They do not print. Work that fails in a worker is repeated in this process, which reports the error.
 """
 
 import contextlib
@@ -33,25 +33,26 @@ from infer.stages.make_artefacts import make_in_turn
 from infer.store import Artefact
 
 _PATIENCE_S = 20.0
-"""Seconds that a worker may take to keep its work after a signal."""
+"""Seconds that a worker may take to write a checkpoint after a signal."""
 
 
 @dataclass(frozen=True)
 class SharedRun:
-    """A run as its workers are told of it."""
+    """Description of a run that is sent to the workers."""
 
     config: Config
     folder: Path
     order: str
     in_sweep: bool
-    """``Context.in_comparing_sweep``."""
+    """Value of ``Context.in_comparing_sweep``."""
 
 
 def allot_processes(context: Context, plan: ArtefactPlan) -> int:
-    """Processes that are to share what is left to make of ``plan``, this one counted; ``context`` is told of others.
+    """Number of processes that will share the missing artefacts of ``plan``, this one included.
 
-    ``processes=auto`` are as many as there are threads where each computes with one, see ``Context.threads``. A number
-    that was typed is lowered, and that is said, where memory does not suffice, or where work is not shared so.
+    ``processes=auto`` is the number of threads where each process computes with one thread (see ``Context.threads``),
+    else 1. Where memory does not suffice, or the work cannot be shared, the number is lower than the setting, and a
+    message says so. With several processes, ``context`` is set up accordingly.
     """
     left = to_make(context, plan)
     processes = _num_processes(context, left)
@@ -81,7 +82,7 @@ def _num_processes(context: Context, left: Sequence[Artefact]) -> int:
 
 
 def _reason_for_one(context: Context) -> str | None:
-    """The reason why other processes cannot share the run's work; None where they can."""
+    """Reason why other processes cannot share the run's work; None where they can."""
     if ranks.world > 1:
         return f"{ranks.world} ranks share every piece of work. Leave it out, or start one rank"
     if context.device.type != "cpu":
@@ -92,16 +93,16 @@ def _reason_for_one(context: Context) -> str | None:
 
 
 class LocalWorkers:
-    """The workers of this process."""
+    """The worker processes of this process."""
 
     def __init__(self) -> None:
         self._members: list[tuple[SpawnProcess, Connection]] = []
 
     @contextlib.contextmanager
     def sharing(self, context: Context, processes: int) -> Iterator[None]:
-        """While the work inside lasts, ``processes`` - 1 others make artefacts of the run of ``context``, too.
+        """Context in which ``processes`` - 1 workers also make artefacts of the run of ``context``.
 
-        An error ends them; work that can be kept is kept.
+        An error in this process ends the workers, after they have written their checkpoints.
         """
         run = SharedRun(context.config, context.run_folder, context.order, context.in_comparing_sweep)
         self._members = [member for member in self._members if member[0].is_alive()]
@@ -109,7 +110,7 @@ class LocalWorkers:
             self._members.append(_started())
         try:
             for _, pipe in self._members[: processes - 1]:
-                with contextlib.suppress(OSError):  # it was killed; the others do its work
+                with contextlib.suppress(OSError):  # a worker that was killed; the others do its work
                     pipe.send(run)
             yield
         except BaseException:
@@ -117,7 +118,7 @@ class LocalWorkers:
             raise
 
     def end(self) -> None:
-        """End them and wait until they have kept their work."""
+        """End the workers and wait until they have written their checkpoints."""
         for process, pipe in self._members:
             pipe.close()
             process.terminate()
@@ -127,14 +128,14 @@ class LocalWorkers:
 
 
 local_workers = LocalWorkers()
-"""The workers of this process."""
+"""The worker processes of this process."""
 
 
 def _started() -> tuple[SpawnProcess, Connection]:
-    spawning = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
+    spawning = multiprocessing.get_context("spawn")  # a forked copy of a process with threads can hang
     ours, theirs = spawning.Pipe()
     process = spawning.Process(target=_work, args=(theirs,), daemon=True)
-    # Ctrl-C is for this process, which ends the others
+    # workers ignore Ctrl-C, since this process ends them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     process.start()
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -143,8 +144,8 @@ def _started() -> tuple[SpawnProcess, Connection]:
 
 
 def _work(pipe: Connection) -> None:
-    """Make artefacts of the runs that arrive through ``pipe`` until that is closed or a signal comes."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    """Make artefacts of the runs that arrive through ``pipe`` until it is closed or a signal arrives."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
     with contextlib.suppress(KeyboardInterrupt, EOFError):
         interruption.handle_signals()
         threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -160,7 +161,7 @@ def _end_with_parent() -> None:
 
 
 def _share(run: SharedRun) -> None:
-    with contextlib.suppress(Exception):  # see the module's docstring
+    with contextlib.suppress(Exception):  # repeated and reported by the parent process
         enter_job(run.config.cluster)
         context = prepare(run.config, run.folder, Console(brief=True), [], torch.device("cpu"), run.order)
         for stage, artefacts in by_stage(plan_evaluations(context, run.in_sweep)).items():

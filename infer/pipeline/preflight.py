@@ -1,5 +1,5 @@
-"""Checks before the work: the tracker can start, networks can be built, weights fit, and the artefacts of stages that
-will not run exist."""
+"""Checks before the work: the tracker can start, networks can be built, published weights fit the networks, and
+artefacts of stages that will not run exist."""
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ from infer.teachers.teacher import Teacher
 
 
 def check(context: Context, plan: ArtefactPlan) -> None:
-    """Raise UsageError, one line, where the requested stages would fail later."""
+    """Raise UsageError where the requested stages would fail later."""
     check_tracker(context.config.tracker)
     _check_networks(context)
     _check_weights(context, plan.get(Stage.squeeze, []))
@@ -55,7 +55,7 @@ def _check_networks(context: Context) -> None:
 
 
 def _probes(config: Config) -> set[tuple[str, str]]:
-    """Architectures that the run's analyses look through, with their role."""
+    """Architectures, each with its role, whose features or outputs the run's analyses use."""
     found = set()
     if AnalysisName.boundary in config.analyses:
         found.add((config.student.archs[0], "student"))
@@ -71,7 +71,7 @@ def _check_weights(context: Context, teachers: list[Artefact]) -> None:
 
 
 def check_growth(context: Context, teachers: list[Artefact]) -> None:
-    """Refuse images that are to begin larger than they are, or smaller than a network can take."""
+    """Refuse a ``start_size`` that exceeds the size of the images, or that is too small for a network."""
     size, start = context.data.image_size, context.config.teachers.start_size
     if start is None:
         return
@@ -93,17 +93,17 @@ def check_growth(context: Context, teachers: list[Artefact]) -> None:
 
 
 def _takes(network: nn.Module, images: int, size: int) -> bool:
-    """True if the outline ``network`` can be trained on so many images of ``size`` x ``size`` pixels together."""
+    """True if the outline ``network`` accepts a batch of ``images`` images of ``size`` x ``size`` pixels."""
     try:
         with torch.no_grad():
             network(torch.empty(images, 3, size, size, device="meta"))
-    except Exception:  # networks of libraries find words of their own
+    except Exception:  # libraries raise errors of various types
         return False
     return True
 
 
 def _check_ranks(context: Context, plan: ArtefactPlan) -> None:
-    """Refuse more ranks than images that pass a network together in a training that is to be."""
+    """Refuse more ranks than images that pass a network together in one of the trainings to come."""
     group = {Stage.squeeze: "teachers", Stage.evaluate: "evaluate"}
     for stage in context.config.stages:
         for network in plan.get(stage, []):
@@ -118,5 +118,5 @@ def _check_ranks(context: Context, plan: ArtefactPlan) -> None:
 
 
 def _outline(context: Context, arch: str) -> nn.Module:
-    """The network without memory for its weights; raises UsageError where it cannot be built."""
+    """The network on the meta device, without memory for its weights. Raises UsageError where it cannot be built."""
     return outline(arch, context.data.num_classes, context.data.image_size)

@@ -1,4 +1,4 @@
-"""The preparation of a run: device, data set and store for its settings."""
+"""Preparation of a run: device, data set and store for its settings."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from infer.records.names import CACHE
 from infer.store import Store
 
 _SMALL_IMAGES = 16
-"""Pixels along the edge of images up to which networks are too small for several threads."""
+"""Largest edge in pixels of images whose networks are too small for several threads."""
 _in_memory: dict[str, ImageDataset] = {}
 
 
@@ -34,9 +34,10 @@ def prepare(
     device: torch.device | None = None,
     order: str | None = None,
 ) -> Context:
-    """Device (that of the settings, unless given), data and store for ``config``.
+    """The context of a run with the settings ``config``: device, data and store.
 
-    ``order`` names the start of the run, by default by the present time.
+    ``device`` replaces that of the settings. ``order`` identifies the start of the run (``Context.order``), by default
+    by the current time.
     """
     order = order or datetime.now(UTC).isoformat()
     device = device or environment.pick_device(config.device)
@@ -64,9 +65,10 @@ def prepare(
 
 
 def _threads(config: Config, image_size: int, device: torch.device) -> int:
-    """Threads that each process of the run computes with: one for small images, whatever the machine has.
+    """Number of threads in each process of the run: one for small images, whatever the number of cores.
 
-    There a second thread costs more than it brings, and with one the same settings give the same bits everywhere.
+    For small images a second thread costs more than it gains, and with one thread the same settings give the same bits
+    whatever the number of cores.
     """
     given = torch.get_num_threads()
     if device.type != "cpu":
@@ -77,7 +79,7 @@ def _threads(config: Config, image_size: int, device: torch.device) -> int:
 
 
 def own_device(config: Config) -> torch.device | None:
-    """The GPU that the cluster gives this process for itself, or that of its rank; None: what the settings name."""
+    """The GPU that the cluster assigns to this process, or that of its rank; None: the device in the settings."""
     own_gpu = enter_job(config.cluster)
     if ranks.world > 1 and config.device != "cpu":
         return ranks.device(config.device)
@@ -85,14 +87,14 @@ def own_device(config: Config) -> torch.device | None:
 
 
 def _describe(device: torch.device) -> dict[str, Any]:
-    """Entries of an artefact's record on its making, which is over now."""
+    """Entries of an artefact's record about the process that has made it, at the end of the work."""
     return environment.describe(device) | {"peak_memory_bytes": environment.peak_since_last(device)}
 
 
 def _loaded_once(dataset: DatasetConfig, cache_dir: Path) -> ImageDataset:
-    """The data set; the jobs of a sweep that run in one process share it."""
+    """The data set, which is loaded once for all jobs of a sweep in this process."""
     key = repr(dataset)
     if key not in _in_memory:
-        _in_memory.clear()  # two large data sets do not fit
+        _in_memory.clear()  # two large data sets may not fit in memory
         _in_memory[key] = load(dataset, cache_dir=cache_dir, threads=torch.get_num_threads())
     return _in_memory[key]

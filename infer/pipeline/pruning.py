@@ -1,4 +1,4 @@
-"""Early ends of a search's hopeless jobs, by the validation curve of their leading student."""
+"""Pruning of the jobs of a search, by the validation accuracy of their first student during its training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from infer.store import Artefact
 
 OBJECTIVE = "val/top1"
-"""The score that a search maximises; of the leading student, the mean over its repeats."""
+"""The score that a search maximises: that of the first architecture, as the mean over its repeats."""
 STUDY_NAME = "infer"
-"""Name of the only study in a file of ours."""
+"""Name of the study in the file of a search."""
 OnEpoch = Callable[["Artefact", dict[str, float]], None]
 
 
 class Pruned(InferError):
-    """A job of a search was ended because the others had come further by then."""
+    """A job of a search was ended because its score was below the median of the other jobs at the same epoch."""
 
 
 def study_of(sweep_folder: Path) -> "optuna.Study":
-    """The study of the search in ``sweep_folder``; raises what Optuna raises where there is none."""
+    """The study of the search in ``sweep_folder``. Raises Optuna's errors where there is none."""
     import optuna
 
     storage = f"sqlite:///{(sweep_folder / STUDY).absolute()}"
@@ -34,9 +34,9 @@ def study_of(sweep_folder: Path) -> "optuna.Study":
 
 
 def pruning(sweep_folder: Path, job: int, leading: "Artefact") -> OnEpoch:
-    """A function that tells the study of each test of ``leading`` on the validation split, with the epoch.
+    """A function that reports each test of ``leading`` on the validation split to the study, with its epoch.
 
-    It raises Pruned where the job's best score so far is below the median of what the other jobs had at that epoch.
+    It raises Pruned where the job's best score so far is below the median of the other jobs' scores at that epoch.
     """
     import optuna
 

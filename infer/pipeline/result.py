@@ -1,4 +1,4 @@
-"""``result.json``: the record of one run, complete and up to date from its first second."""
+"""``result.json``: the record of a run, which is written at its start and kept up to date."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from infer.teachers.teacher import Teacher
 
 
 class RunResult:
-    """Record of a run, written whenever something is added."""
+    """Record of a run, which is written again after every addition."""
 
     def __init__(self, folder: Path, config: Config, choices: dict[str, str | None]) -> None:
         self._path = folder / RESULT
@@ -40,7 +40,7 @@ class RunResult:
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the end of the work inside: done, failed, interrupted or pruned."""
+        """Context whose end is recorded as the end of the run: done, failed, interrupted or pruned."""
         try:
             yield
         except Pruned as reason:
@@ -58,19 +58,19 @@ class RunResult:
         self._update(status=DONE)
 
     def _end_early(self, status: str, error: str | None) -> None:
-        with contextlib.suppress(OSError):  # a full disk must not hide the error that it caused
+        with contextlib.suppress(OSError):  # an error caused by a full disk must not be hidden by another one
             self._update(status=status, error=error)
 
     def begin(self) -> None:
-        """Keep the record from now on, whatever happens: before that, a run that is refused leaves none."""
+        """Keep the record from now on, whatever happens; a run that is refused earlier leaves no record."""
         self._has_begun = True
 
     def skip(self, reason: str) -> None:
-        """Record that the run is not to be, for ``reason``."""
+        """Record that the run is skipped, with the ``reason``."""
         self._update(status=SKIPPED, error=reason)
 
     def _remove(self) -> None:
-        """Delete the files of a run that did not begin, and its folder where nothing else is in it."""
+        """Delete the files of a run that did not begin, and its folder if it is then empty."""
         folder = self._path.parent
         files = [self._path, folder / LOG, *(folder / Path(OVERRIDES).parent).glob("*.yaml")]
         with contextlib.suppress(OSError):
@@ -86,7 +86,7 @@ class RunResult:
         self._update(environment=self.content["environment"] | described)
 
     def add_plan(self, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:
-        """Add the facts known before the work: bytes, protocol, updates, and every artefact that it depends on."""
+        """Add what is known before the work: bytes, protocol, updates, and the artefacts that the run depends on."""
         main = evaluations[0]
         known = {
             **main.protocol_facts,
@@ -103,23 +103,23 @@ class RunResult:
 
     @property
     def planned_signatures(self) -> set[str]:
-        """Signatures of every artefact that ``add_plan`` was told of."""
+        """Signatures of all artefacts that were given to ``add_plan``."""
         return {signature for several in self.content["planned"].values() for signature in several}
 
     def add_analyses(self, signatures: dict[str, str]) -> None:
-        """Add the signatures of analyses by name."""
+        """Add the signatures of the analyses, by name."""
         self._update(analyses=signatures)
 
     def add_stages(self, context: Context) -> None:
-        """Add the counts of artefacts that each stage has made and reused so far."""
+        """Add the numbers of artefacts that each stage has made and reused so far."""
         self._update(stages={stage.value: vars(account) for stage, account in context.account.items()})
 
     def add_costs(self, costs: dict[str, Any]) -> None:
-        """Add costs, as ``infer.records.scale`` reads them."""
+        """Add costs, in the form that ``infer.records.scale`` reads."""
         self._update(costs=costs)
 
     def add_outcome(self, context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
-        """Add every score that exists and says something: those on a stand-in for the data do not."""
+        """Add all scores that exist, except those on a stand-in for the data set, which mean nothing."""
         main, baselines = evaluations[0], evaluations[1:]
         metrics = {f"teacher/{teacher.arch}/top1": summarise([teacher.top1]) for teacher in teachers}
         outcome = main.outcome() if main.is_done else {}
@@ -147,7 +147,7 @@ class RunResult:
 
 
 def _machines_of(context: Context, evaluations: list[Evaluation]) -> list[dict[str, Any]]:
-    """The machines on which what the evaluations rest on was made, each once."""
+    """The machines on which the artefacts of the evaluations were made, each listed once."""
     found: list[dict[str, Any]] = []
     for artefact in artefacts_under(evaluations):
         if context.store.exists(artefact) and (machine := machine_of(context.store.record(artefact))) not in found:
@@ -156,8 +156,8 @@ def _machines_of(context: Context, evaluations: list[Evaluation]) -> list[dict[s
 
 
 def _outline_of(evaluation: Evaluation) -> dict[str, Any]:
-    """A set's size in words and in images as a student sees them, the signatures of its students, and its
-    optimisation."""
+    """Description of an evaluated set: its size in words, the number of images that students see, the signatures of
+    its students, and its optimisation."""
     images = evaluation.labelled.images
     return {
         "size": images.size_text,

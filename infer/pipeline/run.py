@@ -1,4 +1,4 @@
-"""One run, from settings to a record on disk: plan, check, make, report."""
+"""A run, from its settings to its record on the disk: plan, check, make, report."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,9 +42,9 @@ _MAKING = {
 
 
 def run(config: Config) -> None:
-    """Run the stages that the settings name and leave a record of them in the run's folder.
+    """Run the stages that the settings name and write a record into the run's folder.
 
-    Of several ranks the first does; the others take part in its work.
+    With several ranks, rank 0 does this, and the other ranks take part in its work.
     """
     enter_ranks(config.cluster)
     if not ranks.first:
@@ -58,7 +58,7 @@ def run(config: Config) -> None:
 
 
 def _run(config: Config) -> None:
-    """Open the folder and the record of a run, do its work, and close them."""
+    """Prepare the folder and the record of a run, and do its work."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     sweep = read_sweep(folder.parent)
@@ -67,7 +67,7 @@ def _run(config: Config) -> None:
     console = Console(brief=sweep is not None and (len(sweep.jobs) > 1 or config.sweep.trials is not None))
     console.log_to(folder / LOG)
     if sweep and was_started_before() and Run(folder.name, folder).state == DONE:
-        return  # queued again for the sake of another job of its element
+        return  # its element of the array was queued again because of another job
     result = RunResult(folder, config, _choices(hydra.runtime.choices))
     if sweep and not _begins(config, folder, console, result, config.sweep.trials or len(sweep.jobs)):
         return
@@ -80,12 +80,12 @@ def _run(config: Config) -> None:
         was_made = _work(context, result)
         if was_made and sweep:
             announcement.summarise_job(context, result.content)
-    if was_made and Stage.report in config.stages:  # now that the record says how it ended
+    if was_made and Stage.report in config.stages:  # after the end of the run was recorded
         report.write_page(folder, context.store.root)
 
 
 def _work(context: Context, result: RunResult) -> bool:
-    """Plan, check, make and report; False where nothing is made, as the costs that are expected are too high."""
+    """Plan, check, make and report; False where nothing is made because the expected costs are too high."""
     evaluations, plan = _planned(context, result)
     processes = allot_processes(context, plan)
     announcement.announce(context, evaluations, plan, processes)
@@ -111,9 +111,9 @@ def _work(context: Context, result: RunResult) -> bool:
 
 
 def _begins(config: Config, folder: Path, console: Console, result: RunResult, num_jobs: int) -> bool:
-    """Record that a job of a sweep begins, or that it is skipped: then False."""
+    """Record that a job of a sweep begins, and return True, or that it is skipped, and return False."""
     console.headline(f"job {folder.name} begins, of {num_jobs}", style="bold")
-    result.begin()  # a sweep has a record of each of its jobs
+    result.begin()  # every job of a sweep has a record, also where it is refused
     if reason := _reason_to_skip(config, folder.parent):
         result.skip(reason)
         console.headline(f"job {folder.name} is skipped: {reason}")
@@ -121,7 +121,7 @@ def _begins(config: Config, folder: Path, console: Console, result: RunResult, n
 
 
 def _planned(context: Context, result: RunResult) -> tuple[list[Evaluation], ArtefactPlan]:
-    """The comparison and its artefacts, checked as far as that is possible before the work, and recorded."""
+    """The evaluations and their artefacts, recorded, and checked as far as possible before the work."""
     result.add_environment(context)
     evaluations = plan_evaluations(context, in_sweep=context.in_comparing_sweep)
     plan = by_stage(evaluations)
@@ -132,7 +132,7 @@ def _planned(context: Context, result: RunResult) -> tuple[list[Evaluation], Art
 
 
 def _report(context: Context, result: RunResult, evaluations: list[Evaluation], plan: ArtefactPlan) -> None:
-    """Write the run's own copy of its set, its scores and, if that was asked for, analyses and pictures."""
+    """Write the run's copy of the set, the scores and, where the stage report was requested, analyses and pictures."""
     write_distilled_folder(context, evaluations[0])
     teachers = squeeze.existing_teachers(context, plan[Stage.squeeze])
     result.add_outcome(context, evaluations, teachers)
@@ -144,9 +144,9 @@ def _report(context: Context, result: RunResult, evaluations: list[Evaluation], 
 
 
 def with_retries(config: Config, work: Callable[[Config], None]) -> None:
-    """Do ``work``, again where it fails as the job of a sweep, as often as the settings allow.
+    """Do ``work``; where it fails in a job of a sweep, repeat it up to ``sweep.retry`` times.
 
-    A request that cannot be met is not tried again. On SLURM a job is queued again instead (infer/sweep/aftermath.py).
+    A UsageError is not repeated. On SLURM a job is queued again instead (infer/sweep/aftermath.py).
     """
     is_of_sweep = HydraConfig.get().mode is RunMode.MULTIRUN and not isinstance(config.cluster, SlurmCluster)
     for left in reversed(range(1 + config.sweep.retry * is_of_sweep)):
@@ -168,12 +168,12 @@ def make_all(context: Context, plan: ArtefactPlan, on_stage_done: Callable[[], N
 
 
 def _reason_to_skip(config: Config, sweep: Path) -> str | None:
-    """The reason why no further job of ``sweep`` is to start; None where it may."""
+    """Reason why no further job of ``sweep`` may start; None where it may."""
     most = config.sweep.stop_on_failure
     failed = sum(job.state == FAILED for job in sweep_jobs(sweep)) if most else 0
     return f"{failed} failed before it (sweep.stop_on_failure={most})" if most and failed >= most else None
 
 
 def _choices(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The chosen option of every config group."""
+    """The chosen option of every config group, without those of Hydra and of the schemas."""
     return {group: option for group, option in chosen.items() if not group.startswith(("hydra/", "schema"))}

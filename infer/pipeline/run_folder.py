@@ -1,4 +1,4 @@
-"""A run's own copy of its distilled set, with its labels: one folder that ``infer.load`` opens anywhere."""
+"""A run's copy of its distilled set with labels, in one folder that ``infer.load`` can open on any machine."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ from infer.store import Artefact
 
 
 def require_own_folder(folder: Path, outputs: Path) -> None:
-    """Raise UsageError where a run in ``folder`` would replace files of others; an earlier run's may be replaced."""
+    """Raise UsageError where a run in ``folder`` could replace files that do not belong to an earlier run."""
     if folder.resolve() == outputs.resolve():
         raise UsageError(f"hydra.run.dir={folder} is the folder of all artefacts. Leave it out, or give one of its own")
     others = sorted(path.name for path in folder.iterdir() if path.name not in (".hydra", LOG, PROGRESS))
@@ -32,7 +32,7 @@ def require_own_folder(folder: Path, outputs: Path) -> None:
 
 
 def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | None:
-    """Write ``<run>/distilled``, with stored labels once they exist; None when the set does not exist."""
+    """Write ``<run>/distilled``, with the labels if they are stored and exist; None where the set does not exist."""
     images, labels = evaluation.labelled.images, evaluation.labelled.labels
     if not isinstance(images, DistilledArtefact) or not context.store.exists(images):
         return None
@@ -54,14 +54,14 @@ def write_distilled_folder(context: Context, evaluation: Evaluation) -> Path | N
 
 
 def _stored_parts(labels: Labels) -> list[Artefact]:
-    """The artefacts that hold the labels; none where they are not stored."""
+    """The artefacts that hold the labels; empty where labels are not stored."""
     if isinstance(labels, FkdLabels):
         return list(labels.chunks)
     return [labels] if isinstance(labels, Artefact) else []
 
 
 def _write_labels(context: Context, labels: Labels, folder: Path) -> dict[str, Any]:
-    """Write the stored part of ``labels`` into ``folder``; returns the manifest's entry."""
+    """Write the stored part of ``labels`` into ``folder``; returns the entry for the manifest."""
     match labels:
         case StaticLabels():
             write_labels(folder, labels.logits())

@@ -1,4 +1,4 @@
-"""Costs of a run in its record: those that the cost model expects, and those that its artefacts had."""
+"""Costs of a run for its record: those that the cost model expects, and those that were measured."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +13,10 @@ from infer.store import Artefact
 
 
 def expected_costs(context: Context, plan: ArtefactPlan) -> dict[str, Any]:
-    """Costs of all that the stages asked for make, also where it is there already, and the reason why they are left
-    unmade, null where they are not; JSON-ready."""
+    """Expected costs of all artefacts of the requested stages, including those that exist already; JSON-ready.
+
+    ``unmade`` is the reason why the run makes nothing (``scale.most_minutes``); null where it does its work.
+    """
     cost = estimate(context, plan, from_nothing=True)
     sizes = {
         "classes": context.data.num_classes,
@@ -23,7 +25,7 @@ def expected_costs(context: Context, plan: ArtefactPlan) -> dict[str, Any]:
         "train_per_class": context.data.train_counts[0],
     }
     source = in_words(rate for stage in cost.stages for rate in stage.rates)
-    peak_since_last(context.device)  # timed steps are no part of what is made next
+    peak_since_last(context.device)  # so that timed steps do not count towards the first artefact
     return {
         "sizes": sizes,
         "expected": {"seconds": cost.seconds, "peak_memory_bytes": cost.peak_bytes, "source": source},
@@ -32,8 +34,11 @@ def expected_costs(context: Context, plan: ArtefactPlan) -> dict[str, Any]:
 
 
 def measured_costs(context: Context, plan: ArtefactPlan) -> dict[str, Any]:
-    """Seconds and peak memory of the artefacts of the stages asked for, whichever run made them; null for a number
-    that a record lacks: an interrupted work's time, memory on systems that do not tell it piece by piece."""
+    """Measured seconds and peak memory of the artefacts of the requested stages, whichever run made them; JSON-ready.
+
+    A number is null where a record lacks it: the time of work that was interrupted, and memory on systems that cannot
+    reset its peak.
+    """
     made: Sequence[Artefact] = [each for stage in context.config.stages for each in plan.get(stage, [])]
     records = [context.store.record(artefact) for artefact in made]
     peaks: list[int | None] = [record.get("peak_memory_bytes") for record in records]
@@ -51,5 +56,5 @@ def _reason_against(context: Context, seconds: float | None, peak: int) -> str |
     if peak > memory:
         return f"it takes {size(peak)} of memory, and there are {size(memory)}"
     if seconds is None:
-        return "it takes a time that cannot be foretold"
+        return "its time cannot be estimated"
     return f"it takes {duration(seconds)}, more than scale.most_minutes={minutes:g}" if seconds > 60 * minutes else None

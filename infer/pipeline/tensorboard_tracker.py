@@ -1,4 +1,4 @@
-"""TensorBoard: event files in the run's subfolder ``tensorboard``."""
+"""Tracker for TensorBoard: event files in the run's subfolder ``tensorboard``."""
 
 import importlib.util
 import json
@@ -17,7 +17,7 @@ from infer.tables import is_number, shown
 
 
 class TensorBoard(Tracker):
-    """Scalars, pictures and the settings as hyper-parameters; a run that goes on adds a file to the same folder."""
+    """Writer of scalars, pictures and hyper-parameters; a resumed run adds a file to the same folder."""
 
     def __init__(self, settings: TrackerConfig, run: TrackedRun) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -27,7 +27,7 @@ class TensorBoard(Tracker):
 
     @classmethod
     def check(cls, settings: TrackerConfig) -> None:
-        """Require the package."""
+        """Raise UsageError where the package is not installed."""
         if importlib.util.find_spec("tensorboard") is None:
             raise UsageError(
                 "tracker=tensorboard needs the package tensorboard, which is not installed. "
@@ -38,7 +38,7 @@ class TensorBoard(Tracker):
         for row in rows:
             for key in row.keys() - {step}:
                 self._writer.add_scalar(f"{name}/{key}", row[key], int(row[step]))
-        self._writer.flush()  # what was tracked is not tracked again, also when this process is killed now
+        self._writer.flush()  # curves are not tracked again, even if this process is killed now
 
     def log_scores(self, scores: Mapping[str, float]) -> None:
         settings = {key: _as_parameter(value) for key, value in flatten(self._config).items()}

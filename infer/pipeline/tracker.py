@@ -1,4 +1,4 @@
-"""The interface of experiment trackers: everything that one is told of a run, by ``infer.pipeline.tracking``."""
+"""Interface of experiment trackers, which ``infer.pipeline.tracking`` calls with the results of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,25 +14,28 @@ class TrackedRun:
 
     folder: Path
     name: str
-    """The name of its folder; a sweep's job has the sweep's in front."""
+    """Name of the run's folder; for a job of a sweep, after the name of the sweep and a slash."""
     group: str | None
-    """The name of the sweep that it is a job of."""
+    """Name of the sweep that the run is a job of; None for a single run."""
     config: Mapping[str, Any]
     """All settings, JSON-ready."""
 
 
 class Tracker:
-    """Tracks nothing. A tracker overrides what it has a place for; whatever one of them raises, the run goes on."""
+    """Base class of trackers, which tracks nothing.
+
+    A tracker overrides the methods for which it has a use. Its exceptions do not end the run.
+    """
 
     def __init__(self, settings: TrackerConfig, run: TrackedRun) -> None:
-        """Start to track ``run``, or go on where it was tracked before it was interrupted."""
+        """Start to track ``run``, or continue to track a run that was interrupted."""
 
     @classmethod
     def check(cls, settings: TrackerConfig) -> None:
-        """Raise UsageError where a person has to do something first: install a package, log in."""
+        """Raise UsageError where the user must do something first, such as install a package or log in."""
 
     def log_curves(self, name: str, step: str, rows: Sequence[Mapping[str, float]]) -> None:
-        """Receive the curves of one training or optimisation: every key of ``rows`` over the key ``step``."""
+        """Receive the curves of a training or optimisation: every key of ``rows`` over the key ``step``."""
 
     def log_scores(self, scores: Mapping[str, float]) -> None:
         """Receive the scores and costs of the run, at its end."""
@@ -41,10 +44,11 @@ class Tracker:
         """Receive the run's pictures, PNG files."""
 
     def log_set(self, name: str, folder: Path, facts: Mapping[str, Any], lineage: Mapping[str, Sequence[str]]) -> None:
-        """Receive the distilled set in ``folder``, facts about it, and what it was made from and what of it.
+        """Receive the distilled set in ``folder``, with facts about it and its lineage.
 
-        ``lineage`` has ``<name> <signature>`` of artefacts by kind: teachers first, students last.
+        ``lineage`` lists ``<name> <signature>`` of the set's ancestors and of its students, by kind of artefact, from
+        teachers to students.
         """
 
     def close(self, succeeded: bool) -> None:
-        """Write what is not written yet."""
+        """Write everything that is not written yet."""

@@ -1,6 +1,6 @@
-"""Experiment tracking: what a run's tracker is told, and when. The files of the run stay the truth.
+"""Experiment tracking: the calls of a run's tracker. The files of the run remain the primary record.
 
-A tracker that fails is reported in one line and told nothing more; the run goes on.
+A tracker that fails is reported in one line and not called again; the run continues.
 """
 
 import contextlib
@@ -28,24 +28,24 @@ from infer.tables import is_number
 
 log = logging.getLogger(__name__)
 TRACKERS: dict[str, type[Tracker]] = {"none": Tracker, "wandb": Wandb, "tensorboard": TensorBoard}
-"""By the name in the settings; each imports its library when it starts."""
+"""Trackers by their name in the settings; each imports its library when it starts."""
 
 
 def check_tracker(settings: TrackerConfig) -> None:
-    """Raise UsageError where there is no such tracker, or a person has to do something before it can start."""
+    """Raise UsageError where there is no such tracker, or the user must do something before it can start."""
     if settings.name not in TRACKERS:
         raise UsageError(f"tracker.name={settings.name} is not possible: there are {', '.join(TRACKERS)}")
     try:
         TRACKERS[settings.name].check(settings)
     except UsageError:
         raise
-    except Exception as error:  # a broken library will be reported when the tracker starts, and not end the run
+    except Exception as error:  # a broken library is reported when the tracker starts, and does not end the run
         log.debug("tracker=%s cannot be checked: %s", settings.name, error)
 
 
 @contextlib.contextmanager
 def tracking(context: Context, evaluations: Sequence[Evaluation]) -> Iterator["Tracking"]:
-    """The tracking of a run by the tracker of its settings, which hears of every artefact as it is there."""
+    """Context in which the tracker of the settings tracks a run; it receives every artefact as soon as it exists."""
     tracking = Tracking(context, evaluations)
     context.on_obtained = tracking.add_curves
     succeeded = False
@@ -58,7 +58,7 @@ def tracking(context: Context, evaluations: Sequence[Evaluation]) -> Iterator["T
 
 
 class Tracking:
-    """A tracker as the pipeline sees it: it is told a run's results and raises nothing."""
+    """Wrapper of a tracker that passes a run's results to it and raises no exceptions."""
 
     def __init__(self, context: Context, evaluations: Sequence[Evaluation]) -> None:
         self._context, self._evaluations = context, evaluations
@@ -66,7 +66,7 @@ class Tracking:
         self._tracker = Tracker(self._settings, self._run)
         self._told_file = context.run_folder / f"tracked-{self._settings.name}.json"
         self._told: list[str] = []
-        """Signatures of what has curves that were told, also before an interruption: none are told twice."""
+        """Signatures of artefacts whose curves were tracked, also before an interruption, so that none is repeated."""
         self._curve_names = {
             student.signature: f"students/{evaluation.labelled.name}/{arch}/{student.repeat}"
             for evaluation in evaluations
@@ -81,7 +81,7 @@ class Tracking:
         self._tracker = TRACKERS[self._settings.name](self._settings, self._run)
 
     def add_curves(self, artefact: Artefact) -> None:
-        """Tell the curves of an artefact in the store, if it has some: a teacher, a student, an optimisation."""
+        """Track the curves of an artefact in the store, if it has curves: a teacher, a student, an optimisation."""
         if type(self._tracker) is not Tracker and artefact.signature not in self._told:
             self._attempt(lambda: self._tell_curves(artefact))
 
@@ -98,7 +98,7 @@ class Tracking:
         write_json(self._told_file, self._told)
 
     def add_result(self, record: Mapping[str, Any]) -> None:
-        """Tell scores, pictures and the distilled set of a run with its ``record``."""
+        """Track scores, pictures and the distilled set of a run with its ``record``."""
         pictures = sorted(self._context.run_folder.glob("*.png"))
         self._attempt(lambda: self._tracker.log_scores(scores_of(record)))
         self._attempt(lambda: self._tracker.log_pictures(pictures))
@@ -111,7 +111,7 @@ class Tracking:
             self._tracker.log_set(images.name, folder, facts | record["storage"], self._lineage())
 
     def _lineage(self) -> dict[str, list[str]]:
-        """All artefacts of the set and its students that are in the store, as ``Tracker.log_set`` takes them."""
+        """The set's ancestors and students that are in the store, in the form that ``Tracker.log_set`` takes."""
         lineage = defaultdict(list)
         for artefact in artefacts_under(self._evaluations[:1]):
             if self._context.store.exists(artefact):
@@ -119,11 +119,11 @@ class Tracking:
         return dict(lineage)
 
     def close(self, succeeded: bool) -> None:
-        """Close the tracker, at the end of the run."""
+        """Close the tracker at the end of the run."""
         self._attempt(lambda: self._tracker.close(succeeded))
 
     def _attempt(self, tell: Callable[[], None]) -> None:
-        """Do ``tell``; when it fails, say so and track nothing from here on."""
+        """Call ``tell``; where it fails, log a warning and track nothing more."""
         try:
             tell()
         except Exception as error:
@@ -140,7 +140,7 @@ def _tracked(context: Context) -> TrackedRun:
 
 
 def medians(curves: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
-    """The points of an optimisation's curves: their iteration, and the median of every curve over what it optimised."""
+    """Points of an optimisation's curves: the iteration, and the median of every curve over the groups."""
     iterations = curves["iteration"]
     over_all = {key: np.median(values, axis=1) for key, values in curves.items() if key != "iteration"}
     return [
@@ -150,8 +150,10 @@ def medians(curves: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
 
 
 def scores_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """Every mean and standard deviation of a record, by set and student where they are not the leading ones, and the
-    bytes."""
+    """All means and standard deviations of a record, and its numbers of bytes.
+
+    Names of scores begin with the set or the student, except for the distilled set and the first student.
+    """
     leading = next(iter(record["per_student"]), None)
     scores = _flat("", record["metrics"])
     for arch, metrics in record["per_student"].items():
@@ -163,7 +165,7 @@ def scores_of(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _flat(prefix: str, metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """``mean`` under its own name, ``std`` beside it where there is one."""
+    """The ``mean`` of every metric under its name and, where there is one, ``std`` under ``<name>/std``."""
     means = {f"{prefix}{key}": summary["mean"] for key, summary in metrics.items()}
     spreads = {f"{prefix}{key}/std": s["std"] for key, s in metrics.items() if s["std"] is not None}
     return means | spreads

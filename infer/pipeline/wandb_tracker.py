@@ -1,4 +1,4 @@
-"""Weights & Biases: offline unless ``tracker.mode=online``, never a login prompt."""
+"""Tracker for Weights & Biases: offline unless ``tracker.mode=online``, and without a login prompt."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _LONGEST_ID, _LONGEST_NAME = 64, 128
 
 
 class Wandb(Tracker):
-    """A run of wandb whose id follows from the run's name, so that a run that is queued again goes on as the same."""
+    """A run of wandb, whose id is derived from the run's name, so that a resumed run continues the same one."""
 
     def __init__(self, settings: TrackerConfig, run: TrackedRun) -> None:
         import wandb  # takes seconds
@@ -35,7 +35,7 @@ class Wandb(Tracker):
 
     @classmethod
     def check(cls, settings: TrackerConfig) -> None:
-        """Require a key where a run is to be uploaded at once."""
+        """Raise UsageError where the run is to be uploaded and there is no API key."""
         assert isinstance(settings, WandbTracker)
         if settings.mode is not WandbMode.online:
             return
@@ -61,13 +61,16 @@ class Wandb(Tracker):
         self._run.log({picture.stem: wandb.Image(str(picture)) for picture in pictures})
 
     def log_set(self, name: str, folder: Path, facts: Mapping[str, Any], lineage: Mapping[str, Sequence[str]]) -> None:
-        """Log an artefact of type ``dataset``; its metadata hold the lineage, since offline no artefact can be used."""
+        """Log an artefact of type ``dataset``, with the lineage in its metadata.
+
+        The lineage cannot be given as used artefacts, which do not work offline.
+        """
         import wandb
 
         metadata = {**facts, "lineage": {kind: list(artefacts) for kind, artefacts in lineage.items()}}
         artefact = wandb.Artifact(_plain(name)[:_LONGEST_NAME], type="dataset", metadata=metadata)
         for file in sorted(folder.iterdir()):
-            artefact.add_file(str(file), skip_cache=True, policy="immutable")  # else it is copied into the home folder
+            artefact.add_file(str(file), skip_cache=True, policy="immutable")  # otherwise wandb copies it into ~
         self._run.log_artifact(artefact)
 
     def close(self, succeeded: bool) -> None:
@@ -75,7 +78,7 @@ class Wandb(Tracker):
 
 
 def _id_of(name: str) -> str:
-    """The name in letters that an id may have; a digest in place of the middle of a long one."""
+    """``name`` with only the characters that are allowed in an id; the middle of a long one becomes a digest."""
     plain = _plain(name)
     if len(plain) <= _LONGEST_ID and plain == name:
         return plain

@@ -1,4 +1,4 @@
-"""The check that all ranks were started with the same settings and the same code."""
+"""Check that all ranks were started with the same settings and the same code."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def require_same(settings: str, ranks: Ranks = own_ranks) -> None:
-    """Raise UsageError, one line, that names the ranks whose ``settings``, code or version of torch is not rank 0's."""
+    """Raise UsageError, with the ranks' numbers, where ``settings``, code or torch version differ from rank 0's."""
     if ranks.world == 1:
         return
     import torch
@@ -23,7 +23,7 @@ def require_same(settings: str, ranks: Ranks = own_ranks) -> None:
 
 
 def difference(facts: Mapping[int, Mapping[str, str]]) -> str | None:
-    """The line that names the ranks whose ``facts`` differ from those of rank 0; None where none do."""
+    """Message that names the ranks whose ``facts`` differ from those of rank 0; None where all agree."""
     for name, value in facts[0].items():
         others = [rank for rank, each in facts.items() if each[name] != value]
         if others:
@@ -37,7 +37,7 @@ def difference(facts: Mapping[int, Mapping[str, str]]) -> str | None:
 
 
 def code_digest(package: Path) -> str:
-    """SHA-256 over the Python files of ``package`` and their names."""
+    """SHA-256 of the names and contents of the Python files of ``package``."""
     files = sorted(package.rglob("*.py"))
     return _digest(b"".join(str(file.relative_to(package)).encode() + file.read_bytes() for file in files))
 

@@ -1,7 +1,7 @@
-"""The end of one rank as the end of all: one line, whoever failed, and however.
+"""End of all ranks when one rank ends, with one printed line, whichever rank failed and in whatever way.
 
-Every rank that ends leaves its last words where all can read them; those of a rank that was killed are missing. Nobody
-waits long for them, as they only decide on what is printed.
+Every rank that ends stores a last message that all ranks can read; that of a rank that was killed is missing. Ranks
+wait only a short time for these messages, since they only determine what is printed.
 """
 
 import json
@@ -22,20 +22,20 @@ _LOOK_EVERY_S = 0.02
 
 @dataclass(frozen=True)
 class Words:
-    """Last words of one rank."""
+    """Last message of one rank."""
 
     line: str
-    """The line that it would print were it alone."""
+    """The line that the rank would print if it were the only one."""
     failed: bool = False
-    """True for an error of its own, False for a signal and for the loss of another rank."""
+    """True for an error in this rank; False for a signal, and where another rank has ended."""
     lost: bool = False
-    """True where it ends because another rank has ended."""
+    """True where the rank ends because another rank has ended."""
 
 
 def last_words(line: str, failed: bool = False, lost: bool = False, ranks: Ranks = own_ranks) -> str | None:
-    """The line to print as this process ends with ``line``; None where another rank prints.
+    """The line to print when this process ends with ``line``; None where another rank prints.
 
-    ``failed`` and ``lost`` as in ``Words``. The exchanges of other ranks with this one end.
+    ``failed`` and ``lost`` are those of ``Words``. Exchanges of other ranks with this one fail from now on.
     """
     if ranks.world == 1:
         return line
@@ -43,15 +43,15 @@ def last_words(line: str, failed: bool = False, lost: bool = False, ranks: Ranks
         return line if ranks.first else None
     try:
         return _agreed_line(ranks, Words(line, failed, lost))
-    except RuntimeError:  # rank 0 kept the words, and is gone
+    except RuntimeError:  # rank 0, which holds the messages, has ended
         return _died([0], ranks.world) if ranks.rank == 1 else None
 
 
 def line_for(words: dict[int, Words], world: int) -> str:
-    """The line for the end of ``world`` ranks, of which some have left ``words``.
+    """The line to print at the end of ``world`` ranks, given the messages ``words`` of some of them.
 
-    An error comes before a rank that says nothing, which may be busy, and that before a signal: torchrun sends one to
-    all when a rank has died.
+    An error takes precedence over a silent rank, which may be busy, and a silent rank over a signal, since torchrun
+    sends a signal to all ranks when one has died.
     """
     for rank in sorted(words):
         if words[rank].failed:
@@ -77,13 +77,13 @@ def _agreed_line(ranks: Ranks, own: Words) -> str | None:
     words = {ranks.rank: own} | {rank: Words(**json.loads(said)) for rank, said in _read(store, "words", heard)}
     is_first_to_speak = store.add("spoken", 1) == 1
     store.set(_key("left", ranks.rank), "")
-    if ranks.first:  # it may hold the store, which the others still read
+    if ranks.first:  # its process may hold the store, which other ranks still read
         list(_read(store, "left", range(ranks.world) if own.failed else words))
     return line_for(words, ranks.world) if is_first_to_speak else None
 
 
 def _read(store: "Store", name: str, wanted: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-    """Values that the ``wanted`` ranks have left under ``name``, of those that do so before patience ends."""
+    """Pairs (rank, value) for the ``wanted`` ranks that store a value under ``name`` within ``_PATIENCE_S``."""
     end = time.monotonic() + _PATIENCE_S
     for rank in wanted:
         while not (there := store.check([_key(name, rank)])) and time.monotonic() < end:

@@ -1,7 +1,7 @@
-"""The group of ranks that a process belongs to: its start, and everything that ranks tell each other.
+"""Group of ranks that a process belongs to: its start, and the communication between ranks.
 
-Rank 0 runs the program as a process alone does. The others wait for its word, and take part in what it names
-(`infer.pipeline.follow`): only then, ``together``, are there several ranks for the code that computes.
+Rank 0 runs the program like a single process. The other ranks wait for its messages, and take part in the work that a
+message names (`infer.pipeline.follow`). Only within ``together`` does code that computes see more than one rank.
 """
 
 import contextlib
@@ -17,70 +17,70 @@ if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""Variables of the environment by which torchrun names a rank, its group and the place where they meet."""
-_TO_MEET = timedelta(minutes=5)
-_TO_WAIT = timedelta(days=7)
-"""Longest time in an exchange: rank 0 may wait so long for another run that is making the same."""
+"""Environment variables with which torchrun names a rank, the number of ranks, and the address where they meet."""
+_MEETING_TIMEOUT = timedelta(minutes=5)
+_EXCHANGE_TIMEOUT = timedelta(days=7)
+"""Timeout of an exchange; it is long since rank 0 may be waiting for another run that makes the same artefact."""
 
 
 class LostRank(RunError):
-    """An exchange that another rank did not take part in, because it has ended."""
+    """An exchange failed because another rank has ended."""
 
 
 class Ranks:
-    """The processes that share one piece of work, seen from one of them."""
+    """The processes that share one piece of work, as seen from one of them."""
 
     def __init__(self) -> None:
         self.rank = 0
-        """Number of this process among them."""
+        """Number of this process among all ranks."""
         self.world = 1
-        """Number of processes."""
+        """Number of ranks."""
         self.local_rank = 0
-        """Number of this process among those of its machine."""
+        """Number of this process among the ranks on its machine."""
         self.store: Store | None = None
-        """Keys and values that all ranks see, also of ranks that have ended."""
+        """Key-value store of all ranks, which keeps the values of ranks that have ended."""
         self.end_together = False
-        """True once the ranks have agreed to obey a signal."""
+        """True once all ranks have agreed to obey a signal."""
         self._together = False
 
     @property
     def first(self) -> bool:
-        """True in the process that prints and writes."""
+        """True for rank 0, which prints and writes."""
         return self.rank == 0
 
     @property
     def count(self) -> int:
-        """Number of ranks that compute together at this moment; 1 while rank 0 works alone."""
+        """Number of ranks that compute together at the moment; 1 while rank 0 works alone."""
         return self.world if self._together else 1
 
     @property
     def follows(self) -> bool:
-        """True where another rank reads and writes the store for this one."""
+        """True where rank 0 reads and writes the artefact store for this rank."""
         return self._together and not self.first
 
     @staticmethod
     def are_asked_for() -> bool:
-        """True if the environment says that this process is one of several."""
+        """True if the environment variables describe this process as one of several ranks."""
         return os.environ.get("WORLD_SIZE", "1") != "1" and all(name in os.environ for name in _VARIABLES)
 
     def start(self) -> None:
-        """Meet the other ranks, if there are any and they have not met yet.
+        """Join the process group, if there are other ranks and this one has not joined yet.
 
-        The CPU's tensors go through gloo, a GPU's through NCCL. Raises UsageError where the place to meet is taken or
-        the others do not come.
+        Tensors on the CPU are exchanged with gloo, those on GPUs with NCCL. Raises UsageError where the port is in use
+        or other ranks do not join in time.
         """
         if self.world > 1 or not self.are_asked_for():
             return
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else torch logs a page where a rank is lost
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # otherwise torch logs a page where a rank is lost
         import torch
         from torch import distributed
         from torch.distributed.rendezvous import rendezvous
 
         place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         try:
-            store, rank, world = next(rendezvous("env://", timeout=_TO_MEET))
+            store, rank, world = next(rendezvous("env://", timeout=_MEETING_TIMEOUT))
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-            distributed.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=_TO_WAIT)
+            distributed.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=_EXCHANGE_TIMEOUT)
         except (RuntimeError, ValueError) as error:
             taken = "EADDRINUSE" in str(error) or "already in use" in str(error)
             reason = f"port {os.environ['MASTER_PORT']} is in use" if taken else "not all of them came"
@@ -92,9 +92,10 @@ class Ranks:
         self.local_rank = int(os.environ.get("LOCAL_RANK", rank))
 
     def device(self, asked: str) -> "device | None":
-        """The GPU of this rank, ``asked`` being the setting ``device``; None without GPUs.
+        """The GPU of this rank; None where there are no GPUs.
 
-        Raises UsageError where ranks outnumber them, or one was named for all ranks.
+        Raises UsageError where the machine has more ranks than GPUs, or where ``asked``, the setting ``device``, names
+        one GPU for all ranks.
         """
         import torch
 
@@ -113,7 +114,7 @@ class Ranks:
 
     @contextlib.contextmanager
     def together(self, yes: bool = True) -> Iterator[None]:
-        """Compute with all ranks while the work inside lasts; all of them do the same. Alone, where not ``yes``."""
+        """Context in which all ranks compute together; all of them must enter it. Unless ``yes``, each works alone."""
         before, self._together = self._together, yes and self.world > 1
         try:
             yield
@@ -121,12 +122,12 @@ class Ranks:
             self._together = before
 
     def rows(self, total: int) -> slice:
-        """This rank's share of ``total`` rows, images or classes; shares differ by at most one."""
+        """This rank's slice of ``total`` rows, images or classes; slices differ in size by at most one."""
         bounds = (total * rank // self.count for rank in (self._own, self._own + 1))
         return slice(*bounds)
 
     def shares(self, total: int) -> list[int]:
-        """Sizes of every rank's ``rows``."""
+        """Sizes of the slices ``rows`` of all ranks."""
         return [total * (rank + 1) // self.count - total * rank // self.count for rank in range(self.count)]
 
     @property
@@ -134,11 +135,11 @@ class Ranks:
         return self.rank if self._together else 0
 
     def tell(self, word: Any) -> Any:
-        """Give ``word``, anything that can be pickled, to the ranks that ``listen``; returns it."""
+        """Send ``word``, which may be any object that can be pickled, to the ranks that ``listen``; returns it."""
         return self._send(word)
 
     def listen(self) -> Any:
-        """The next word of rank 0."""
+        """The next object that rank 0 sends."""
         return self._send(None)
 
     def _send(self, word: Any) -> Any:
@@ -152,7 +153,7 @@ class Ranks:
         return held[0]
 
     def gathered(self, value: Any) -> list[Any]:
-        """Every rank's ``value``, in the order of ranks."""
+        """The ``value`` of every rank, in the order of the ranks."""
         from torch import distributed
 
         if self.world == 1:
@@ -163,13 +164,13 @@ class Ranks:
         return values
 
     def joined(self, rows: "Tensor") -> "Tensor":
-        """The tensor on the CPU of which each rank holds its ``rows``."""
+        """Concatenation, on the CPU, of the ``rows`` of all ranks."""
         import torch
 
         return rows.cpu() if self.count == 1 else torch.cat(self.gathered(rows.cpu()))
 
     def any(self, yes: bool) -> bool:
-        """True if it is true of any of the ranks that compute together."""
+        """True if ``yes`` is true in any of the ranks that compute together."""
         import torch
         from torch import distributed
 
@@ -181,7 +182,7 @@ class Ranks:
         return bool(answer)
 
     def stacked(self, tensor: "Tensor") -> "Tensor":
-        """Every rank's ``tensor``, of one shape and on one kind of device: [ranks, ...]."""
+        """The ``tensor`` of every rank, stacked: [ranks, ...]. Shapes and kinds of device must be equal."""
         import torch
         from torch import distributed
 
@@ -193,7 +194,7 @@ class Ranks:
         return torch.stack(found)
 
     def add_up(self, *tensors: "Tensor") -> None:
-        """Replace every tensor by its sum over the ranks, all of them in one exchange."""
+        """Replace every tensor by its sum over the ranks, with one exchange for all tensors."""
         import torch
         from torch import distributed
 
@@ -206,7 +207,7 @@ class Ranks:
             tensor.detach().copy_(total.view_as(tensor))
 
     def take_from_first(self, *tensors: "Tensor") -> None:
-        """Replace every tensor by that of rank 0."""
+        """Replace every tensor by the tensor of rank 0."""
         from torch import distributed
 
         if self.count == 1:
@@ -216,7 +217,7 @@ class Ranks:
                 distributed.broadcast(tensor.detach(), src=0)
 
     def close(self) -> None:
-        """Leave the group: what others have begun with this rank fails."""
+        """Leave the process group; exchanges that other ranks have begun with this one fail."""
         from torch import distributed
 
         if self.world > 1 and distributed.is_initialized():
@@ -225,7 +226,7 @@ class Ranks:
 
 @contextlib.contextmanager
 def _noticing_losses() -> Iterator[None]:
-    """Raise LostRank for the errors by which torch says that a rank does not answer."""
+    """Context that converts torch's errors about a rank that does not answer to LostRank."""
     try:
         yield
     except RuntimeError as error:
@@ -233,4 +234,4 @@ def _noticing_losses() -> Iterator[None]:
 
 
 ranks = Ranks()
-"""The ranks of this process."""
+"""The ranks, as seen from this process."""

@@ -1,4 +1,4 @@
-"""Store of artefacts: each is made once, named by its signature, verified when read and never half-written."""
+"""Store of artefacts: each is made once, named by its signature, written as a whole, and verified when it is read."""
 
 from infer.store.artefact import Artefact, Sharing, Workspace
 from infer.store.reuse import BusyArtefact, MissingArtefact, Store

@@ -1,4 +1,4 @@
-"""Artefact: the base class of everything in the store, with its settings, parents and signature."""
+"""Base class of all artefacts in the store: settings, parents and signature."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from infer.work import Work
 class Workspace:
     """Folders in which an artefact is made.
 
-    ``folder`` is deleted unless the work succeeds; ``scratch`` outlives an interruption.
+    ``folder`` is deleted unless the work succeeds; ``scratch`` is kept after an interruption.
     """
 
     folder: Path
@@ -30,47 +30,48 @@ class Sharing(Enum):
     first = "first"
     """Rank 0 alone makes it."""
     together = "together"
-    """All ranks run ``make``, which divides the work; rank 0 keeps what it has written."""
+    """All ranks run ``make``, which divides the work; the files of rank 0 are stored."""
     apart = "apart"
-    """Artefacts of one kind are made side by side, each whole by one rank, which keeps it itself."""
+    """Each artefact is made and stored by one rank, while other ranks make other artefacts of the same kind."""
 
 
 class Artefact(ABC):
-    """A piece of work whose result is kept in a folder named after everything that determines it.
+    """A piece of work whose result is stored in a folder that is named after everything that determines it.
 
-    ``settings`` is a positive list: what is not in it (workers, device, paths, progress) does not change the result.
+    ``settings`` lists all settings that the result depends on; those left out (workers, device, paths, progress) do not
+    change it.
     """
 
     kind: ClassVar[str]
-    """The folder of ``outputs/`` that holds it."""
+    """Name of the folder in ``outputs/`` for artefacts of this kind."""
     stage: ClassVar[Stage]
     sharing: ClassVar[Sharing] = Sharing.first
     version: ClassVar[int] = 1
-    """Version of the content; raise it when the same settings no longer give the same content."""
+    """Version of the content, to be increased when the same settings no longer give the same content."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """A readable name, the first part of the folder's."""
+        """Readable name, the first part of the name of the folder."""
 
     @property
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
-        """Every resolved setting that the content depends on, JSON-ready."""
+        """All resolved settings that the content depends on, JSON-ready."""
 
     @property
     def parents(self) -> Mapping[str, "Artefact"]:
-        """The artefacts that the content is made from, by role."""
+        """Artefacts that the content is made from, by role."""
         return {}
 
     @property
     def work(self) -> Work:
-        """Work of making it, for estimates; like work is told by the kind of artefact alone unless a subclass says."""
+        """Work of making the artefact, for estimates. By default all artefacts of the same kind are similar work."""
         return Work(name=self.kind)
 
     @property
     def expected_bytes(self) -> int:
-        """Bytes that it will take on the disk beside its record, about."""
+        """Approximate bytes on the disk, without the record."""
         return 0
 
     @abstractmethod
@@ -79,7 +80,7 @@ class Artefact(ABC):
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """The content of the signature."""
+        """Everything that the signature is computed from."""
         return {
             "kind": self.kind,
             "version": self.version,
@@ -89,7 +90,7 @@ class Artefact(ABC):
 
     @cached_property
     def signature(self) -> str:
-        """SHA-256 over the canonical JSON of ``identity``."""
+        """SHA-256 of the canonical JSON of ``identity``."""
         return digest_of(self.identity)
 
     @property

@@ -1,4 +1,4 @@
-"""Files of an artefact: safetensors, and flushing to the disk."""
+"""Files of artefacts: reading and writing safetensors, and flushing to the disk."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write ``tensors`` as safetensors, contiguous and on the CPU."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    path.write_bytes(save(plain))  # save_file would hide a full disk behind an error of its own
+    path.write_bytes(save(plain))  # save_file would replace the error of a full disk by another one
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -20,7 +20,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Force a file or a folder's listing out of the operating system's cache."""
+    """Write a file, or the listing of a folder, from the operating system's cache to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

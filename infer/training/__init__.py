@@ -1,1 +1,1 @@
-"""The one training loop that teachers (squeeze) and students (evaluate) share, and the scoring of networks."""
+"""The training loop that teachers (squeeze) and students (evaluate) share, and the scoring of networks."""

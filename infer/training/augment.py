@@ -1,4 +1,4 @@
-"""Random crops and flips of a whole batch: cut out of padded images in one gather, or enlarged in one step."""
+"""Random crops and flips of a whole batch at once: a gather from padded images, or one step of resampling."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch.nn.functional import grid_sample
 def pad_with_black(pixels: Tensor, black: Tensor, padding: int) -> Tensor:
     """``pixels`` [N, 3, H, W] with a border of ``padding`` black pixels, as [N, H + 2·padding, W + 2·padding, 3].
 
-    ``black`` [3] is `Images.black`: zero would be the mean colour of normalised images.
+    ``black`` [3] is `Images.black`, since zero is the mean colour of normalised images.
     """
     count, channels, height, width = pixels.shape
     shape = (count, height + 2 * padding, width + 2 * padding, channels)
@@ -26,11 +26,11 @@ def crop_and_flip(
     size: tuple[int, int],
     lines: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """Crops of ``size`` (H, W) from images ``index`` of ``canvas``, mirrored left to right where ``flip``.
+    """Crops of ``size`` (H, W) from images ``index`` of ``canvas``, mirrored left to right where ``flip`` is true.
 
-    ``index``, ``top`` and ``left`` (the crop's corner in the padded image) and ``flip`` have shape [B]. ``lines`` are
-    the rows and the columns of the canvas in another order (`shuffled_lines`), in which the crop is cut. The result is
-    [B, 3, H, W] in the channels_last layout, with the canvas's type.
+    ``index``, ``top`` and ``left`` (the crop's corner in the padded image) and ``flip`` have shape [B]. ``lines``, the
+    order of rows and of columns from `shuffled_lines`, is applied to the canvas before the crop. The result is
+    [B, 3, H, W] in the channels_last layout and has the dtype of the canvas.
     """
     rows = torch.arange(size[0], device=canvas.device) + top[:, None]
     columns = torch.arange(size[1], device=canvas.device)
@@ -53,9 +53,10 @@ def pick(canvas: Tensor, index: Tensor, rows: Tensor, columns: Tensor) -> Tensor
 
 
 def shuffled_lines(patches: Tensor, length: int, padding: int) -> Tensor:
-    """The rows (or columns) of a padded image in the order of ``patches``, int64 [B, n].
+    """Order of the rows (or columns) of padded images whose n patches along that axis are ordered as ``patches`` says.
 
-    ``length`` is the image's, a multiple of n; the result is int64 [B, length + 2·padding], where the border stays.
+    ``patches`` is int64 [B, n]; ``length``, that of the image without its border, is a multiple of n. The result is
+    int64 [B, length + 2·padding]; the border keeps its place.
     """
     size = length // patches.shape[1]
     lines = torch.arange(length + 2 * padding, device=patches.device).repeat(len(patches), 1)
@@ -67,10 +68,11 @@ def shuffled_lines(patches: Tensor, length: int, padding: int) -> Tensor:
 def resized_crop_and_flip(
     images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, flip: Tensor
 ) -> Tensor:
-    """The boxes of ``images`` (float [B, 3, H, W]) enlarged to [B, 3, H, W], mirrored left to right where ``flip``.
+    """Boxes of ``images`` (float [B, 3, H, W]) enlarged to [B, 3, H, W], mirrored left to right where ``flip`` is true.
 
-    Bilinear, as torchvision's ``resized_crop`` of each image: nothing outside a box is looked at, and pixels stand for
-    squares (align_corners=False). Boxes, int64 [B] each, lie inside the images. The result is channels_last.
+    The interpolation is bilinear with align_corners=False and uses no pixels outside of a box, as torchvision's
+    ``resized_crop`` of each image. Boxes are given as int64 [B] each and lie inside the images. The result is
+    channels_last.
     """
     rows = _sampled(top, height, images.shape[2])
     columns = _sampled(left, width, images.shape[3])
@@ -81,8 +83,10 @@ def resized_crop_and_flip(
 
 
 def _sampled(start: Tensor, extent: Tensor, length: int) -> Tensor:
-    """Sampling positions that stretch ``extent`` pixels from ``start`` to ``length`` pixels: [B, length], from -1 to 1
-    over the whole image."""
+    """Sampling positions [B, length] that enlarge ``extent`` pixels from ``start`` on to ``length`` pixels.
+
+    Positions are those of ``grid_sample``, from -1 to 1 over the whole image.
+    """
     middles = (torch.arange(length, device=start.device, dtype=torch.float32) + 0.5) * (extent / length)[:, None] - 0.5
     within = torch.minimum(middles.clamp(min=0), (extent - 1)[:, None])
     return (2 * (within + start[:, None]) + 1) / length - 1

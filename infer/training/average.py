@@ -1,4 +1,4 @@
-"""The exponential moving average of a network's weights, tested and kept instead of the last weights."""
+"""Exponential moving average of a network's weights, which is tested and kept in place of the last weights."""
 
 import copy
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
-    """average <- decay · average + (1 - decay) · model, for weights and buffers, starting from the model's.
+    """Moving average of weights and buffers: average <- decay · average + (1 - decay) · model.
 
-    ``torch.optim.swa_utils.AveragedModel`` computes the same, but waits for the device at every update to
-    read a counter. Integer buffers (counts, index tables) are not averaged.
+    It starts from the model's values. ``torch.optim.swa_utils.AveragedModel`` computes the same, but waits for the
+    device at every update to read a counter. Integer buffers (counts, index tables) are not averaged.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -22,7 +22,7 @@ class WeightAverage:
         self._average: Callable[[list[Tensor], list[Tensor], None], None] = get_ema_multi_avg_fn(decay)
 
     def update(self) -> None:
-        """Take in the model's present weights."""
+        """Update the average with the model's current weights."""
         self._average(self._averages, self._values, None)
 
     @torch.no_grad()

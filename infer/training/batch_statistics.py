@@ -1,4 +1,4 @@
-"""Mean and variance of a layer's input over images that pass together, in groups, in parts or on several ranks."""
+"""Mean and variance of a layer's input over images that pass together, in groups, in parts, or on several ranks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,17 +8,17 @@ from torch import Tensor
 
 
 class Statistics(NamedTuple):
-    """Mean and variance of each channel over images and all pixels, perhaps in groups."""
+    """Mean and variance of each channel over images and pixels, or over those of each group."""
 
     mean: Tensor
-    """[channels], or [G, channels] of groups."""
+    """[channels] or, for G groups, [G, channels]."""
     var: Tensor
-    """The same shape, biased."""
+    """Biased variance, in the same shape."""
 
 
 def batch_statistics(x: Tensor) -> Statistics:
     """Statistics of ``x`` [B, channels, ...]."""
-    if x.device.type == "cpu":  # where torch.var_mean is scalar code, 7 to 30 times slower than batch norm's own
+    if x.device.type == "cpu":  # torch.var_mean is scalar code there, 7 to 30 times slower than batch norm's own
         mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
     else:
         var, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
@@ -35,10 +35,10 @@ def group_statistics(x: Tensor, groups: int) -> Statistics:
 
 
 def pooled(parts: Sequence[Statistics], shares: Tensor) -> Statistics:
-    """Statistics of a whole from those of its ``parts``, which hold ``shares`` [parts] of its images.
+    """Statistics of all images from those of ``parts``, which hold the fractions ``shares`` [parts] of the images.
 
-    The variance is the mean variance within the parts plus the variance between their means: no large numbers cancel,
-    so it is as exact as theirs.
+    The variance is the mean variance within the parts plus the variance between their means, which avoids cancellation
+    of large numbers, so it is as exact as the variances of the parts.
     """
     means = torch.stack([part.mean for part in parts])
     variances = torch.stack([part.var for part in parts])

@@ -1,4 +1,4 @@
-"""The batches of an epoch, formed on the device from the random numbers of the whole epoch."""
+"""Batches of an epoch, formed on the device from random numbers that are drawn for the whole epoch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,27 +27,29 @@ class Batch:
     """Images of one update of the weights, or a part of them."""
 
     images: Tensor
-    """float32 [B, 3, H, W], normalised, augmented and mixed, channels_last; smaller than their own size where images
-    grow."""
+    """float32 [B, 3, H, W], normalised, augmented, mixed, channels_last; reduced in size under progressive resizing."""
     index: Tensor
-    """int64 [B]: each image's row in the training set."""
+    """int64 [B]: row of each image in the training set."""
     partner: Tensor | None
-    """int64 [B]: the row in the training set of the image mixed in; None without mixing."""
+    """int64 [B]: row in the training set of the image that is mixed in; None without mixing."""
     weight: float
-    """Share of the image ``index``; the partner's is 1 - weight. 1.0 without mixing. CutMix: its remaining share of the
-    area, which exceeds the random weight where the box reached over the edge."""
+    """Weight of the images ``index``; those of ``partner`` have 1 - weight. It is 1.0 without mixing. With CutMix it is
+    the remaining share of the area, which exceeds the random weight where the box was cut off at an edge."""
     epoch: int = 0
-    """Epoch whose draws it uses."""
+    """Epoch whose random numbers the batch uses."""
     first: int = 0
-    """Position of its first image in that epoch's order."""
+    """Position of the first image in that epoch's order."""
     division: Division | None = None
-    """Division over the ranks of the images that pass the network with these; None with one rank."""
+    """Division over the ranks of all images that pass the network together with these; None with one rank."""
     pieces: "tuple[Batch, ...]" = ()
-    """This rank's images of every part of the batch; none with one rank."""
+    """This rank's images of every part of the batch; empty with one rank."""
 
     def parts(self, size: int) -> Iterator["Batch"]:
-        """The batch in parts of ``size`` images, the last of what is left; a single image left joins the part before
-        it, as batch norm cannot use it alone."""
+        """The batch in parts of ``size`` images.
+
+        The last part holds the remaining images. A single remaining image joins the part before it, since batch norm
+        cannot use it alone.
+        """
         if self.pieces:
             yield from self.pieces
             return
@@ -59,19 +61,19 @@ class Batch:
             yield self.rows(rows, self.first + rows.start)
 
     def rows(self, rows: slice, first: int) -> "Batch":
-        """The images ``rows``, the first of which is number ``first`` of the epoch."""
+        """The images ``rows`` of the batch; ``first`` is the position of the first of them in the epoch's order."""
         partner = None if self.partner is None else self.partner[rows]
         return replace(self, images=self.images[rows], index=self.index[rows], partner=partner, first=first)
 
     def at_size(self, size: int) -> "Batch":
-        """The batch with images of ``size`` x ``size`` pixels."""
+        """The batch with its images resized to ``size`` x ``size`` pixels."""
         if size == self.images.shape[-1]:
             return self
         return replace(self, images=interpolate(self.images, (size, size), mode="bilinear", antialias=True))
 
 
 def _parts_of(count: int, size: int) -> list[slice]:
-    """Rows of the parts of ``count`` images in which ``Batch.parts`` divides them."""
+    """Slices of the parts into which ``Batch.parts`` divides ``count`` images."""
     bounds = [*range(0, count, size), count]
     if count > size and bounds[-1] - bounds[-2] == 1 < size:
         bounds.pop(-2)
@@ -79,19 +81,22 @@ def _parts_of(count: int, size: int) -> list[slice]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shown:
-    """Images of a batch that this rank forms: those that it shows, then others that are mixed into them."""
+class _ImagesOfRank:
+    """Images of a batch that this rank needs: those that it passes through the network, then their partners in mixing.
+
+    Partners that this rank passes as well are not repeated.
+    """
 
     needed: Tensor
-    """int64 [n]: their positions in the epoch's order."""
+    """int64 [n]: positions of the needed images in the epoch's order."""
     partner: Tensor | None
-    """int64 [n]: place among them of the image mixed into each; itself for those that are not shown."""
+    """int64 [n]: index into ``needed`` of each image's partner; partners that do not pass have themselves."""
     pieces: list[tuple[slice, int, Division]]
-    """Rows, first position in the epoch and division of every part."""
+    """For every part of the batch: rows of ``needed``, position of the first in the epoch's order, and division."""
 
     @classmethod
-    def of(cls, draws: EpochDraws, rows: slice, part_size: int) -> "_Shown":
-        """This rank's images of the batch ``rows``, which passes in parts of ``part_size``."""
+    def of(cls, draws: EpochDraws, rows: slice, part_size: int) -> "_ImagesOfRank":
+        """This rank's images of the batch ``rows``, which passes the network in parts of ``part_size``."""
         pieces, positions, count = [], [], 0
         for part in _parts_of(rows.stop - rows.start, part_size):
             division = Division.of(part.stop - part.start)
@@ -110,19 +115,19 @@ class _Shown:
 
 
 class _Canvas(NamedTuple):
-    """Padded images that contain those of a batch."""
+    """Padded images, which contain those of a batch."""
 
     images: Tensor
-    """Padded with black: [n, H', W', 3], on the device."""
+    """[n, H', W', 3], padded with black, on the device."""
     rows: Tensor
-    """int64 [B]: the row of each image of the batch."""
+    """int64 [B]: row in ``images`` of each image of the batch."""
 
 
 class BatchSource:
-    """The batches of any epoch, from a padded copy of the training set on its device, or from images on demand, which
-    are loaded one batch ahead.
+    """Source of the batches of any epoch.
 
-    Raises UsageError when the images cannot be divided into the patches that are to be shuffled.
+    It holds a padded copy of the training set on the images' device; images on demand are loaded ahead of their batch
+    instead. Raises UsageError where the images cannot be divided into the patches that are to be shuffled.
     """
 
     def __init__(self, images: Images, plan: Plan, draws: Draws) -> None:
@@ -141,7 +146,7 @@ class BatchSource:
         self._held = None if isinstance(images.pixels, OnDemand) else self._padded(images.pixels)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of ``epoch`` from batch ``first`` on, as many of them as the plan takes."""
+        """The batches of ``epoch`` from batch ``first`` on; the last epoch ends where the plan does."""
         host_draws = self._draws.of(self._plan, epoch, self._size)
         draws = host_draws.to(self._images.pixels.device)
         batches = self._plan.batches[first : len(self._plan.steps_of(epoch))]
@@ -157,8 +162,8 @@ class BatchSource:
     def _divided(
         self, host_draws: EpochDraws, draws: EpochDraws, batches: Sequence[slice], source: int, first: int, size: int
     ) -> Iterator[Batch]:
-        """``batches`` as this rank shows them: its rows of every part of every batch, mixed with images of all rows."""
-        shown = [_Shown.of(host_draws, rows, self._plan.part_size) for rows in batches]
+        """This rank's images of every part of ``batches``, mixed with partners from the whole batch."""
+        shown = [_ImagesOfRank.of(host_draws, rows, self._plan.part_size) for rows in batches]
         canvases = self._canvases(host_draws, draws, [each.needed for each in shown])
         for number, (each, canvas) in enumerate(zip(shown, canvases, strict=True), start=first):
             whole = self._batch(draws, each.needed, canvas, number, source, each.partner).at_size(size)
@@ -168,14 +173,14 @@ class BatchSource:
     def _canvases(
         self, host_draws: EpochDraws, draws: EpochDraws, batches: Sequence[slice | Tensor]
     ) -> Iterator[_Canvas]:
-        """The canvas of the images in each of ``batches``, places in the epoch's order."""
+        """The canvas of each of ``batches``, which are positions in the epoch's order."""
         if self._held is None:
             return prefetched(self._load, [host_draws.order[rows] for rows in batches])
         held = self._held
         return (_Canvas(held, draws.order[rows]) for rows in batches)
 
     def _load(self, index: Tensor) -> _Canvas:
-        """A canvas of the images ``index`` alone, of a set on demand."""
+        """A canvas with only the images ``index``, loaded on demand."""
         images = self._images.pixels[index]
         return _Canvas(self._padded(images), torch.arange(len(index), device=images.device))
 
@@ -191,7 +196,10 @@ class BatchSource:
         epoch: int,
         partner: Tensor | None = None,
     ) -> Batch:
-        """Images ``rows`` of the epoch's order, mixed with those in the places ``partner`` among them; None: drawn."""
+        """Batch ``number`` of ``epoch``: the images ``rows`` of the epoch's order, mixed.
+
+        ``partner`` are indices into ``rows`` of the images to mix with; None: the partners in ``draws``.
+        """
         first = rows.start if isinstance(rows, slice) else 0
         index, images = draws.order[rows], self._augmented(draws, rows, canvas)
         if draws.partner is None:
@@ -206,7 +214,7 @@ class BatchSource:
         return Batch(images, index, index[partner], weight, epoch, first)
 
     def _augmented(self, draws: EpochDraws, rows: slice | Tensor, canvas: _Canvas) -> Tensor:
-        """Cropped and flipped images, not mixed yet: float32, normalised."""
+        """Cropped and flipped images before mixing: float32, normalised."""
         top, left, flip = draws.top[rows], draws.left[rows], draws.flip[rows]
         lines = self._lines(draws, rows)
         if draws.height is None or draws.width is None:
@@ -216,7 +224,7 @@ class BatchSource:
         return resized_crop_and_flip(self._images.normalised(whole), top, left, height, width, flip)
 
     def _lines(self, draws: EpochDraws, rows: slice | Tensor) -> tuple[Tensor, Tensor] | None:
-        """Rows and columns of the canvas in the order that shuffled patches give them; None where they stay."""
+        """Order of the canvas's rows and columns where patches are shuffled; None where they are not."""
         if draws.patch_rows is None or draws.patch_columns is None:
             return None
         height, width = self._size

@@ -1,4 +1,4 @@
-"""Checkpoints of interrupted work: its state on disk, used only if it is whole, of this version and of this work."""
+"""Checkpoints of long work: its state on disk, which is used only if it is complete, of this version and work."""
 
 import contextlib
 import hashlib
@@ -22,32 +22,32 @@ log = logging.getLogger(__name__)
 
 _DESCRIPTION = "checkpoint.json"
 _FORMAT = 2
-"""Raise it when the state of the same work is stored in another way."""
+"""Version of the format of checkpoints, to be increased when the state of the same work is stored differently."""
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
-"""The tensors, and the progress beside them, which is JSON-ready."""
+"""Tensors by name, and further JSON-ready values of the progress."""
 
 
 class Checkpoint:
-    """A folder with ``checkpoint.json`` and the safetensors file that it names and whose checksum it holds.
+    """Checkpoint in a folder: ``checkpoint.json``, and a safetensors file whose name and checksum it holds.
 
-    The tensors are written first and under a name of their own, so the description always belongs to a whole
-    file. ``key`` names the work (settings, randomness, model); a checkpoint with another key is not read.
+    The tensors are written first, under a new name, so ``checkpoint.json`` always describes a complete file. ``key``
+    identifies the work (settings, randomness, model); a checkpoint with another key is not read.
     """
 
     def __init__(self, folder: Path, key: str, seconds_between: float) -> None:
-        """``seconds_between``: time between two writes, the most work that is lost where no signal comes before."""
+        """``seconds_between`` is the time between two writes; at most this much work is lost without a signal."""
         self._folder = folder
         self._key = key
         self._seconds_between = seconds_between
         self._last_write = time.monotonic()
 
     def after_step(self, state: Callable[[], State]) -> None:
-        """Write ``state()`` if the time has come, or before a signal that has come is obeyed.
+        """Write ``state()`` if a checkpoint is due, and before a pending signal is obeyed.
 
-        Called between two steps, within ``kept_on_signals``, of several ranks by all after the same step: the first
-        writes, and a signal to one counts for all. Raises RunError when the folder cannot be written, and
-        KeyboardInterrupt as ``Interruption.obey``.
+        To be called between two steps, within ``kept_on_signals``. With several ranks, all call it after the same step;
+        rank 0 writes, and a signal to one rank counts for all. Raises RunError where the folder cannot be written, and
+        KeyboardInterrupt as ``Interruption.obey`` does.
         """
         if ranks.any(interruption.has_come):
             ranks.end_together = ranks.count > 1
@@ -70,10 +70,10 @@ class Checkpoint:
             log.warning("%s", error)
 
     def read(self) -> State | None:
-        """Tensors (on the CPU) and progress of the last write, or None; of several ranks the first reads for all.
+        """Tensors (on the CPU) and progress of the last write; None where there is none that can be used.
 
-        A checkpoint that is damaged, incomplete, of other work or of another version is reported in the log and left
-        unused.
+        A checkpoint that is damaged, incomplete, of other work or of another version is reported in the log and not
+        used. With several ranks, rank 0 reads for all.
         """
         if ranks.count > 1:
             stored: State | None = ranks.tell(self._read_if_there()) if ranks.first else ranks.listen()
@@ -90,7 +90,7 @@ class Checkpoint:
             return None
 
     def discard(self) -> None:
-        """Remove the checkpoint's files; the folder and what else is in it stay."""
+        """Remove the checkpoint's files; the folder and its other files stay."""
         for path in [self._folder / _DESCRIPTION, *self._folder.glob("checkpoint-*.safetensors")]:
             path.unlink(missing_ok=True)
 
@@ -131,7 +131,10 @@ class Checkpoint:
 
 
 def _follow_the_first() -> None:
-    """End after the first of several ranks, or return where it goes on: whoever handles its signal asks for no end."""
+    """Wait for the decision of rank 0 after a signal: raise KeyboardInterrupt where it ends, return where it goes on.
+
+    It goes on where the handler of its signal does not end the process.
+    """
     if ranks.count == 1:
         return
     try:
@@ -142,16 +145,16 @@ def _follow_the_first() -> None:
 
 @contextlib.contextmanager
 def kept_on_signals(checkpoint: Checkpoint | None) -> Iterator[None]:
-    """Let signals wait for ``checkpoint.after_step`` while the work inside lasts; not where there is no checkpoint."""
+    """Within this context, signals wait for ``checkpoint.after_step``; without a checkpoint they act at once."""
     with interruption.deferred() if checkpoint else contextlib.nullcontext():
         yield
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The ``tensors`` whose names begin with ``prefix``, by the rest of their names."""
+    """The ``tensors`` whose names begin with ``prefix``, under their names without the prefix."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _plain(value: Tensor) -> Tensor:
-    """A copy as safetensors wants it: on the CPU, contiguous, memory of its own."""
+    """A copy as safetensors requires it: on the CPU, contiguous, not shared with another tensor."""
     return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)

@@ -1,8 +1,8 @@
-"""Images that pass a network in parts, one part on each rank, as if they passed together.
+"""Division of a batch over the ranks with the results of a single process.
 
-The statistics of batch norm are those of all of them, and dropout draws for all of them and keeps its own rows, so that
-the numbers are those of one process up to rounding, whatever the number of ranks. Torch's SyncBatchNorm is for GPUs
-only, and its layers would have to be put into a network in place of others; here the calls are replaced instead.
+Batch norm computes its statistics over the images of all ranks, and dropout draws for all images and keeps the rows of
+this rank, so that results equal those of one process up to rounding, whatever the number of ranks. SyncBatchNorm of
+torch works on GPUs only and would have to replace layers of the network; here the function calls are replaced instead.
 """
 
 import contextlib
@@ -24,47 +24,48 @@ _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
 
 @dataclass(frozen=True)
 class Division:
-    """Division of images that pass a network together over the ranks."""
+    """Division over the ranks of images that pass a network together."""
 
     counts: tuple[int, ...]
-    """Images of every rank; one with none passes an image that counts nowhere, as networks want one."""
+    """Number of images of every rank. A rank without images passes one that is not counted, since networks do not take
+    an empty batch."""
 
     @classmethod
     def of(cls, count: int) -> "Division":
-        """``count`` images over the ranks of this moment."""
+        """Division of ``count`` images over the ranks that compute together now."""
         return cls(tuple(ranks.shares(count)))
 
     @property
     def own(self) -> int:
-        """Images of this rank."""
+        """Number of images of this rank."""
         return self.counts[ranks.rank]
 
     @property
     def total(self) -> int:
-        """Images of all ranks."""
+        """Number of images of all ranks."""
         return sum(self.counts)
 
     @property
     def share(self) -> float:
-        """Share of this rank's images."""
+        """This rank's fraction of all images."""
         return self.own / self.total
 
     @property
     def shown(self) -> slice:
-        """Positions of the images that this rank passes, its own or the one that stands in for none."""
+        """Positions of the images that this rank passes: its own, or one in place of none."""
         start = sum(self.counts[: ranks.rank])
         return slice(start, start + self.own) if self.own else slice(0, 1)
 
     def as_one(self, norm_together: bool = True) -> contextlib.AbstractContextManager[object]:
-        """Context in which networks in training mode treat the images as one batch.
+        """Context in which networks in training mode treat the images of all ranks as one batch.
 
-        Not ``norm_together``: batch norm takes the statistics of this rank's own.
+        Unless ``norm_together``, batch norm uses the statistics of this rank's images.
         """
         return _AsOneBatch(self, norm_together)
 
 
 class _AsOneBatch(TorchFunctionMode):
-    """Replaces the calls whose result for one image depends on the others, or on their number."""
+    """Mode that replaces the functions whose result for one image depends on the other images or on their number."""
 
     def __init__(self, division: Division, norm_together: bool) -> None:
         super().__init__()
@@ -88,12 +89,12 @@ class _AsOneBatch(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _is_divided(self, x: Tensor) -> bool:
-        """True if the rows of ``x`` are the images of this rank."""
+        """True if the first dimension of ``x`` is that of this rank's images."""
         shown = self._division.shown
         return x.dim() > 0 and len(x) == shown.stop - shown.start
 
     def _whole(self, x: Tensor) -> Tensor:
-        """Ones in the shape and layout of ``x`` for the images of all ranks."""
+        """Ones in the layout of ``x``, with a row for each image of all ranks."""
         ones = torch.ones(self._division.total, *x.shape[1:], dtype=x.dtype, device=x.device)
         is_channels_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
         return ones.contiguous(memory_format=torch.channels_last) if is_channels_last else ones
@@ -109,7 +110,7 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``F.batch_norm`` in training mode of [B, channels, ...] with the statistics of all ranks' images."""
+    """``F.batch_norm`` in training mode, for [B, channels, ...], with the statistics of all ranks' images."""
     own = torch.stack(batch_statistics(x.detach().to(torch.promote_types(x.dtype, torch.float32))))
     of_ranks = [Statistics(mean, var) for mean, var in ranks.stacked(own)]
     mean, var = pooled(of_ranks, own.new_tensor(division.counts) / division.total)
@@ -124,8 +125,8 @@ def _batch_norm(
 class _Normalised(torch.autograd.Function):
     """(x - mean) · deviation⁻¹ · weight + bias, with the gradient through the statistics of all ranks' images.
 
-    For xhat = (x - mean) · deviation⁻¹ and n values per channel it is
-    weight · deviation⁻¹ · (dy - sum(dy) / n - xhat · sum(dy · xhat) / n), the sums being those over all ranks.
+    With xhat = (x - mean) · deviation⁻¹ and n values per channel, the gradient is
+    weight · deviation⁻¹ · (dy - sum(dy) / n - xhat · sum(dy · xhat) / n), with sums over all ranks.
     """
 
     @staticmethod
@@ -162,5 +163,5 @@ class _Normalised(torch.autograd.Function):
 
 
 def _channels(values: Tensor, x: Tensor) -> Tensor:
-    """``values`` [channels] in a shape that goes with ``x`` [B, channels, ...]."""
+    """``values`` [channels], reshaped to broadcast with ``x`` [B, channels, ...]."""
     return values.view(1, -1, *[1] * (x.dim() - 2))

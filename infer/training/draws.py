@@ -1,4 +1,4 @@
-"""The random numbers of an epoch, generated at once on the CPU, or read from stored FKD batches."""
+"""Random numbers of an epoch, which are drawn together on the CPU or read from stored FKD batches."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,33 +18,33 @@ from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
 
 @dataclass(frozen=True, eq=False)
 class EpochDraws:
-    """Every random number of an epoch; the tensors have one entry per image shown."""
+    """All random numbers of an epoch; tensors have one entry per image shown."""
 
     order: Tensor
     """int64: rows of the training set in the order in which they are shown."""
     top: Tensor
-    """int64: the crop's first row, in the padded image where there is a border."""
+    """int64: first row of the crop, in the padded image where there is a border."""
     left: Tensor
-    """int64: its first column."""
+    """int64: first column of the crop, likewise."""
     height: Tensor | None
-    """int64: rows of a crop that is resized; None: as many as the image has."""
+    """int64: number of rows of a crop that is resized; None: crops have the size of the image."""
     width: Tensor | None
-    """int64: its columns."""
+    """int64: number of columns of a crop that is resized; None likewise."""
     flip: Tensor
-    """bool: True where the crop is mirrored."""
+    """bool: True where the crop is mirrored left to right."""
     patch_rows: Tensor | None
-    """int64 [shown, patches]: the row of patches of the image that each row of patches shows; None: unshuffled."""
+    """int64 [shown, patches]: for each row of patches, the row of the original image shown there; None: no shuffle."""
     patch_columns: Tensor | None
-    """int64 [shown, patches]: the same for columns."""
+    """int64 [shown, patches]: the same for columns of patches."""
     partner: Tensor | None
-    """int64: position, within its batch, of the image mixed in."""
+    """int64: position within the batch of the image that is mixed in; None without mixing."""
     weights: list[float]
-    """One mixing weight per batch."""
+    """Mixing weight of each batch."""
     boxes: list[Box] | None
     """CutMix's box of each batch; None without CutMix."""
 
     def to(self, device: torch.device) -> "EpochDraws":
-        """The same draws with the tensors on ``device``."""
+        """The same random numbers with the tensors on ``device``."""
         moved: dict[str, Any] = {
             name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
@@ -53,7 +53,7 @@ class EpochDraws:
     def crop_boxes(self, padding: int, size: tuple[int, int]) -> Tensor:
         """Top, left, height and width of every crop in pixels of the image without its border: int64 [shown, 4].
 
-        ``padding`` is the border that crops of the images' own ``size`` (H, W) are cut from.
+        ``padding`` is the width of the border around images of ``size`` (H, W) from which crops of that size are cut.
         """
         if self.height is not None and self.width is not None:
             return torch.stack([self.top, self.left, self.height, self.width], dim=1)
@@ -63,30 +63,30 @@ class EpochDraws:
 
 @dataclass(frozen=True)
 class Draws:
-    """The source of a training's draws: their stream, and the epochs after which they begin again."""
+    """Source of a training's random numbers: their stream, and the number of epochs after which they repeat."""
 
     stream: StreamKey
     cycle: int | None = None
-    """Epochs after which the draws of the first come again; None: never."""
+    """Number of epochs after which the random numbers of the first epoch are used again; None: never."""
 
     def of(self, plan: Plan, epoch: int, size: tuple[int, int]) -> EpochDraws:
-        """The draws of ``epoch`` for images of ``size`` (H, W)."""
+        """The random numbers of ``epoch`` for images of ``size`` (H, W)."""
         return draw_epoch(plan, self.stream, self.stored_epoch(epoch), size)
 
     def stored_epoch(self, epoch: int) -> int:
-        """The epoch whose draws ``epoch`` uses."""
+        """The epoch whose random numbers ``epoch`` uses."""
         return epoch if self.cycle is None else epoch % self.cycle
 
 
 @dataclass(frozen=True)
 class StoredDraws(Draws):
-    """Draws that are read from stored FKD batches instead of being drawn from a seed."""
+    """Random numbers that are read from stored FKD batches instead of being drawn from a seed."""
 
     folders: tuple[str, ...] = ()
-    """Folder of the files of the first ten epochs, of the next ten, ..."""
+    """Folders of the files, one for each ten epochs, in order."""
 
     def of(self, plan: Plan, epoch: int, size: tuple[int, int]) -> EpochDraws:
-        """The draws of ``epoch``; the plan says from which border crops are cut, or that they are resized."""
+        """The random numbers of ``epoch``; ``plan`` determines the border, or that crops are resized."""
         epoch = self.stored_epoch(epoch)
         stored = read_draws(Path(self.folders[epoch // EPOCHS_PER_FILE]), epoch)
         height: Tensor | None
@@ -110,10 +110,10 @@ class StoredDraws(Draws):
 
 
 def draw_epoch(plan: Plan, stream: StreamKey, epoch: int, size: tuple[int, int]) -> EpochDraws:
-    """The random numbers of ``epoch`` (from 0), which depend on nothing else than the arguments.
+    """The random numbers of ``epoch`` (from 0), which depend on the arguments only.
 
-    ``size`` is the images' (H, W). An image that joins a single one in the last batch (`Plan.batch_sizes`) is the first
-    of the epoch's order, with a crop of its own.
+    ``size`` is that of the images, (H, W). The image that is repeated where the last batch would hold a single one
+    (`Plan.batch_sizes`) is the first in the epoch's order; it gets another crop.
     """
     rng, settings = generator(*stream, epoch), plan.settings
     shown = plan.images_per_epoch
@@ -149,7 +149,7 @@ def draw_epoch(plan: Plan, stream: StreamKey, epoch: int, size: tuple[int, int])
 
 
 def _patch_orders(rng: np.random.Generator, shown: int, patches: int) -> tuple[Tensor | None, Tensor | None]:
-    """An order of ``patches`` rows and one of as many columns for every image, int64 [shown, patches]."""
+    """Random orders of the ``patches`` rows and columns of patches of every image, int64 [shown, patches] each."""
     if patches == 1:
         return None, None
     unshuffled = np.broadcast_to(np.arange(patches), (2, shown, patches))
@@ -160,7 +160,7 @@ def _patch_orders(rng: np.random.Generator, shown: int, patches: int) -> tuple[T
 def _resized_crops(
     rng: np.random.Generator, shown: int, settings: Training, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Top, left, height and width of ``shown`` crops, int64 each, distributed as torchvision's RandomResizedCrop."""
+    """Top, left, height and width of ``shown`` crops, int64 each, distributed as in torchvision's RandomResizedCrop."""
     share = rng.uniform(settings.crop_scale_min, 1, (ATTEMPTS, shown))
     limit = np.log(settings.crop_ratio_max)
     ratio = np.exp(rng.uniform(-limit, limit, (ATTEMPTS, shown)))

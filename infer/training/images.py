@@ -1,4 +1,4 @@
-"""Images in their stored form, and their conversion to the input of a network."""
+"""Images as they are stored, and their conversion to the input of a network."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,31 +14,31 @@ from infer.normalisation import Normalisation, Renormalise
 from infer.training.prefetch import prefetched
 
 _DEVICE_SHARE = 1 / 8
-"""Share of a GPU's memory that images may take; training adds a padded copy, and the network needs the rest."""
+"""Largest share of a GPU's memory for images; training adds a padded copy, and the network needs the rest."""
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """N images, on one device or on demand.
+    """N images, held on one device or loaded on demand.
 
-    uint8 pixels are real images, normalised batch by batch when they are used. float32 pixels are normalised already
-    (composed images: clipped to the valid range, not quantised) and used as they are.
+    uint8 pixels are real images, which are normalised batch by batch when they are used. float32 pixels are already
+    normalised (composed images: clipped to the valid range, not quantised) and used as they are.
     """
 
     pixels: Pixels
     """uint8 or float32 [N, 3, H, W]."""
     normalisation: Normalisation
-    """Normalisation to apply to pixels that are stored as bytes; the one already applied to others."""
+    """Normalisation that uint8 pixels need, or that float32 pixels already have."""
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def to(self, device: torch.device | str) -> Self:
-        """The same images on ``device``, or batch by batch on their way to it where they would fill it."""
+        """The same images on ``device``; where they would fill its memory, each batch is moved when it is used."""
         return replace(self, pixels=_sent(self.pixels, torch.device(device)))
 
     def renormalised(self, normalisation: Normalisation) -> Self:
-        """The same images for a network that was trained on pixels with ``normalisation``."""
+        """The same images for a network that expects pixels with ``normalisation``."""
         if normalisation == self.normalisation:
             return self
         pixels = self.pixels
@@ -52,7 +52,7 @@ class Images:
         return self.pixels[rows]
 
     def chunks(self, rows: Iterable[slice]) -> Iterator[Tensor]:
-        """``chunk`` of each of ``rows``; images that are made on demand are made ahead."""
+        """``chunk`` of each of ``rows``; images on demand are loaded ahead of use."""
         return prefetched(self.chunk, rows) if isinstance(self.pixels, OnDemand) else map(self.chunk, rows)
 
     @property
@@ -62,12 +62,12 @@ class Images:
 
     @property
     def black(self) -> Tensor:
-        """A black pixel as ``pixels`` hold it, [3]: 0 as uint8, (0 - mean) / std when normalised."""
+        """Value [3] of a black pixel in ``pixels``: 0 for uint8, (0 - mean) / std for normalised images."""
         shift = self._scale_and_shift[1].flatten()
         return torch.zeros_like(shift) if self.stored_as_bytes else shift
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """``pixels`` [B, 3, H, W] of this set as the float32 that a network sees, in the same layout."""
+        """``pixels`` [B, 3, H, W] of this set as float32 input of a network, in the same memory layout."""
         if not self.stored_as_bytes:
             return pixels
         scale, shift = (values.to(pixels.device) for values in self._scale_and_shift)
@@ -81,16 +81,16 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages(Images):
-    """Images to test a network on, with the class of each."""
+    """Images to test a network on, with their classes."""
 
     targets: Tensor
-    """int64 [N]."""
+    """int64 [N]: class of each image."""
     enlarged_to: int | None = None
-    """Pixels of the shorter side that an image is enlarged to before a centre crop of its own size; None: not
-    enlarged."""
+    """Length in pixels to which the shorter side is enlarged before a centre crop of the image's own size; None: images
+    are not enlarged."""
 
     def chunk(self, rows: slice) -> Tensor:
-        """The pixels of the images in ``rows`` as they are shown."""
+        """The pixels of the images in ``rows``, enlarged and cropped as ``enlarged_to`` says."""
         pixels = self.pixels[rows]
         if self.enlarged_to is None:
             return pixels
@@ -98,7 +98,7 @@ class LabelledImages(Images):
         return enlarged
 
     def to(self, device: torch.device | str) -> Self:
-        """The images as by ``Images.to``, and the targets on ``device``."""
+        """The images moved as by ``Images.to``, and the targets on ``device``."""
         return replace(super().to(device), targets=self.targets.to(device))
 
 

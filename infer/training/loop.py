@@ -1,4 +1,4 @@
-"""The training loop: epochs of updates, tests, checkpoints and a record of each epoch."""
+"""Training loop: epochs of updates, tests, checkpoints and a record of each epoch."""
 
 import hashlib
 import json
@@ -33,9 +33,9 @@ from infer.training.state import TrainingState
 from infer.training.update import Update
 
 OnCount = Callable[[int], None]
-"""Function that is told the number of images done so far."""
+"""Function that is called with the number of images done so far."""
 Testing = Callable[[str, int], AbstractContextManager[OnCount | None]]
-"""Context of a test, from the name and the number of its images; it gives what is told how many are done."""
+"""Function from the name of a test and its number of images to a context for the test, which returns an ``OnCount``."""
 
 
 def fit(
@@ -55,17 +55,20 @@ def fit(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     testing: Testing | None = None,
 ) -> FitResult:
-    """Train ``model`` in place; it ends with the weights to keep, in eval mode, on ``device``.
+    """Train ``model`` in place. Afterwards it has the weights to keep and is in eval mode on ``device``.
 
-    Every random number comes from ``stream`` and the epoch's number, except that those of the batches come from
-    ``draws`` where it is given; the caller's random state stays as it is.
-    ``on_images`` is told after every update how many images were shown so far, and ``on_epoch`` receives each new
-    record of the history; ``testing`` is entered with the name and the number of the images of a test, and what it
-    gives is told how many are done. None of them makes the host wait for the device.
-    With ``checkpoint_dir``, a folder for this training alone, an interrupted call made again goes on after the last
-    stored update and ends with the same weights, bit for bit on the same device and number of threads; the folder is
-    the caller's to remove.
-    Raises RunError when the loss or a weight is no longer finite.
+    All random numbers are derived from ``stream`` and the number of the epoch, except that those of the batches come
+    from ``draws`` where it is given. The caller's random state is not changed.
+
+    ``on_images`` is called after every update with the number of images shown so far, and ``on_epoch`` with each new
+    record of the history. ``testing`` is called with the name and the number of images of each test, and returns the
+    context of the test. None of them makes the host wait for the device.
+
+    With ``checkpoint_dir``, a folder for this training only, repeating an interrupted call continues after the last
+    stored update and ends with the same weights, bit for bit on the same device with the same number of threads. The
+    caller removes the folder.
+
+    Raises RunError where the loss or a weight is not finite.
     """
     device = torch.device(device)
     layout = memory_format_of(model)
@@ -88,14 +91,14 @@ def fit(
     history, start = place.history, time.perf_counter() - place.seconds
 
     def keep() -> None:
-        """Between two steps: write a checkpoint if one is due, and end if a signal has come."""
+        """Write a checkpoint if one is due, and end if a signal is pending; called between two steps."""
         if checkpoint:
             checkpoint.after_step(lambda: place.state(training.state, time.perf_counter() - start))
 
     @contextmanager
     def tested(name: str, num_images: int) -> Iterator[OnCount | None]:
         with testing(name, num_images) if testing else nullcontext() as on_tested:
-            # ranks test as many parts, and can keep their state after each, only where images divide evenly
+            # with several ranks, the numbers of parts they test may differ, so they cannot all write after each part
             yield _followed(on_tested, keep) if ranks.count == 1 else on_tested
 
     with kept_on_signals(checkpoint):
@@ -110,14 +113,14 @@ def fit(
             keep()
             if on_epoch:
                 on_epoch(dict(history[-1]))
-    last = training.last_test or training.test(tested)  # there is none yet where only the end was to be made again
+    last = training.last_test or training.test(tested)  # none yet where the last checkpoint was after the last epoch
     training.state.finish()
     return FitResult(history, time.perf_counter() - start, plan.samples_seen, last)
 
 
 @dataclass(frozen=True, eq=False)
 class _Training:
-    """Everything that stays the same from epoch to epoch, and the last test."""
+    """The parts of a training that stay the same from epoch to epoch, and the last test."""
 
     state: TrainingState
     update: Update
@@ -131,7 +134,7 @@ class _Training:
     last_test: dict[str, TestOutcome] = field(default_factory=dict, init=False)
 
     def key(self) -> str:
-        """A key of this training: two with the same key, images and objective give the same weights."""
+        """Key of this training. Trainings with the same key, images and objective give the same weights."""
         shapes = {name: list(tensor.shape) for name, tensor in self.state.model.state_dict().items()}
         plan = [self.plan.settings.recipe(), self.plan.steps, self.plan.draws_recipe()]
         plan += [vars(self.plan.growth)] if self.plan.growth else []
@@ -139,10 +142,10 @@ class _Training:
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
     def run_epoch(self, place: Place, on_images: OnCount) -> float:
-        """The updates of one epoch that are left at ``place``. Returns the mean loss over the images that the epoch has
-        shown, NaN if a weight is not finite.
+        """Make the remaining updates of the epoch at ``place``.
 
-        The host reads from the device once, after the last update.
+        Returns the mean loss over all images of the epoch, or NaN if a weight is not finite. The host reads from the
+        device once, after the last update.
         """
         model, epoch, before = self.state.model.train(), place.epoch, place.steps
         sizes = self.plan.batch_sizes[: len(self.plan.steps_of(epoch))]
@@ -163,7 +166,7 @@ class _Training:
         return loss if math.isfinite(weights) else math.nan
 
     def record(self, epoch: int, loss: float, tested: Testing) -> dict[str, float]:
-        """The history's record of ``epoch``; tests the network where that is planned."""
+        """Record of ``epoch`` for the history; tests the network if the plan says so."""
         steps = self.plan.steps_of(epoch)
         record = {"epoch": epoch + 1, "step": steps.stop, "lr": self.plan.lr_at(steps[-1]), "train_loss": loss}
         if self.plan.is_tested(epoch):
@@ -173,7 +176,7 @@ class _Training:
         return record
 
     def test(self, tested: Testing) -> dict[str, TestOutcome]:
-        """Test the network, or the average of its weights, on every set of images, each in the context ``tested``."""
+        """Test the network, or the average of its weights, on every set of test images, in the context ``tested``."""
         outcomes = {}
         if ranks.count > 1 and self.plan.settings.batch_norm is not BatchNorm.sync:
             ranks.take_from_first(*self.state.tested.buffers())
@@ -184,7 +187,7 @@ class _Training:
         return outcomes
 
     def not_finite(self, epoch: int) -> str:
-        """The message when ``epoch`` ends with a loss or a weight that is not finite."""
+        """Message of the error for an ``epoch`` that ends with a loss or a weight that is not finite."""
         seed, *name = self.stream
         lr = self.plan.lr_at(self.plan.steps_of(epoch)[-1])
         advice = " or precision=fp32" if self.precision == "bf16" else ""
@@ -195,7 +198,7 @@ class _Training:
 
 
 def _followed(on_images: OnCount | None, keep: Callable[[], None]) -> OnCount:
-    """``on_images``, and ``keep`` after each call of it."""
+    """A function that calls ``on_images`` and then ``keep``."""
 
     def shown(count: int) -> None:
         if on_images:

@@ -1,4 +1,4 @@
-"""Work in parts that fit into the device's memory: halved, and said, whenever they do not."""
+"""Work in parts that fit into the device's memory; where they do not, their size is halved, with a message."""
 
 import logging
 from collections.abc import Callable
@@ -11,18 +11,18 @@ Result = TypeVar("Result")
 
 
 class AsManyAsFit:
-    """The number of things that are done at once: halved whenever the device runs out of memory, for good."""
+    """Number of items that are processed together, halved permanently whenever the device runs out of memory."""
 
     def __init__(self, at_once: int, what: str) -> None:
-        """``what`` names the things in the line that says so: ``images of a batch``."""
+        """``what`` names the items in the message about it, for example ``images of a batch``."""
         self.at_once = at_once
         self._what = what
 
     def run(self, attempt: Callable[[int], Result]) -> Result:
-        """The result of ``attempt``, which is given the number at once and called again with half of it as often as the
-        memory does not suffice.
+        """The result of ``attempt``, which is called with the number of items to process together.
 
-        Raises torch.OutOfMemoryError where one at a time is too much.
+        Where memory does not suffice it is called again with half the number. Raises torch.OutOfMemoryError where a
+        single item does not fit.
         """
         while True:
             try:
@@ -30,7 +30,7 @@ class AsManyAsFit:
             except torch.OutOfMemoryError:
                 if self.at_once == 1:
                     raise
-            self._halve()  # out of the handler, whose traceback holds the tensors of the attempt
+            self._halve()  # outside of the handler, whose traceback keeps the tensors of the attempt alive
             torch.cuda.empty_cache()
 
     def _halve(self) -> None:

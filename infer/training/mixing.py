@@ -1,4 +1,4 @@
-"""MixUp (Zhang et al., 2018) and CutMix (Yun et al., 2019): a batch blended with one permutation of itself."""
+"""MixUp (Zhang et al., 2018) and CutMix (Yun et al., 2019): a batch mixed with a permutation of itself."""
 
 import math
 
@@ -17,14 +17,14 @@ def draw_weights(rng: np.random.Generator, batches: int, alpha: float) -> list[f
 
 
 def draw_partners(rng: np.random.Generator, batch_sizes: list[int]) -> np.ndarray:
-    """The row to mix with, of the same batch, for every row of every batch; an image may meet itself."""
+    """Partner of every image, as its position within the same batch; an image may be its own partner."""
     return np.concatenate([rng.permutation(size) for size in batch_sizes])
 
 
 def draw_boxes(rng: np.random.Generator, weights: list[float], size: tuple[int, int]) -> list[Box]:
-    """CutMix's box for each weight, in images of ``size`` (H, W): 1 - weight of the area, around any pixel.
+    """CutMix's box for each weight, with 1 - weight of the area of an image of ``size`` (H, W), around a random pixel.
 
-    Boxes are cut off at the edge, and so may be smaller than their weight says, as in the published code.
+    As in the published code, boxes are cut off at the edge and may then be smaller.
     """
     height, width = size
     rows, columns = rng.integers(0, height, len(weights)), rng.integers(0, width, len(weights))
@@ -36,7 +36,7 @@ def draw_boxes(rng: np.random.Generator, weights: list[float], size: tuple[int, 
 
 
 def share_kept(box: Box, size: tuple[int, int]) -> float:
-    """The share of an image's area that lies outside ``box``."""
+    """Share of the area of an image of ``size`` (H, W) that lies outside ``box``."""
     top, left, bottom, right = box
     return 1 - (bottom - top) * (right - left) / (size[0] * size[1])
 
@@ -47,16 +47,16 @@ def mix(images: Tensor, partner: Tensor, weight: float) -> Tensor:
 
 
 def mix_labels(labels: Tensor, index: Tensor, partner: Tensor | None, weight: float) -> Tensor:
-    """Rows ``index`` of ``labels`` [N, C], mixed as their images were with those of ``partner``: [B, C].
+    """Rows ``index`` of ``labels`` [N, C], mixed with the rows ``partner`` as their images are: [B, C].
 
-    Linear in what the labels are, logits where they are logits. After CutMix ``weight`` is the share of the area.
+    The labels are mixed linearly, as logits where they are logits. For CutMix ``weight`` is the share of the area.
     """
     own = labels[index]
     return own if partner is None else weight * own + (1 - weight) * labels[partner]
 
 
 def cut_and_paste(images: Tensor, partner: Tensor, box: Box) -> Tensor:
-    """``images`` [B, 3, H, W] with ``box`` taken from ``images[partner]``; writes into ``images``."""
+    """``images`` [B, 3, H, W] with ``box`` replaced by that of ``images[partner]``, in place."""
     top, left, bottom, right = box
     images[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
     return images

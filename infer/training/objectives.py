@@ -1,4 +1,4 @@
-"""Training with hard labels; objectives for soft labels belong to `infer.labels`."""
+"""Objective of training with hard labels; those for soft labels are in `infer.labels`."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,16 @@ from torch.nn.functional import cross_entropy
 from infer.training.batches import Batch
 
 Objective = Callable[[Tensor, Batch], Tensor]
-"""From float32 logits [B, classes] and their batch to the mean loss over the batch (a scalar)."""
+"""Function from float32 logits [B, classes] and their batch to the mean loss over the batch (a scalar)."""
 
 
 def hard_label_objective(
     targets: Tensor, label_smoothing: float = 0.0, device: torch.device | str = "cpu"
 ) -> Objective:
-    """Cross-entropy with the classes ``targets`` (int64 [N], row = image of the training set).
+    """Cross-entropy with the classes ``targets``, int64 [N], of the images of the training set.
 
-    The loss of a mixed image is that of both of its classes, weighted by their shares. ``device`` is where the
-    training runs.
+    The loss of a mixed image is the sum of the losses for both classes, weighted by their shares. ``device`` is that of
+    the training.
     """
     targets = targets.to(device)
 

@@ -1,4 +1,4 @@
-"""The optimisers of the field's protocols, built from training settings."""
+"""Optimisers of published protocols, built from training settings."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,11 +11,10 @@ from infer.config.training import Optimizer, Training
 
 
 def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """SGD with momentum, perhaps Nesterov's, or AdamW with betas (0.9, 0.999).
+    """SGD with momentum, optionally Nesterov's, or AdamW with betas (0.9, 0.999), as ``settings`` say.
 
-    Weight decay acts on every parameter, or on all but biases and normalisation's.
-
-    The fused kernels update in one pass: on a CPU six times faster than the default for AdamW on ResNet-18.
+    Weight decay applies to all parameters, or to all except biases and those of normalisation layers. Fused kernels
+    update in one pass, on a CPU six times faster than the default for AdamW on ResNet-18.
     """
     parameters: Iterable[nn.Parameter] | list[dict[str, Any]] = model.parameters()
     if not settings.decay_norm_and_bias:
@@ -28,6 +27,6 @@ def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimiz
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Use ``lr`` from the next update on."""
+    """Set the learning rate to ``lr``, from the next update on."""
     for group in optimizer.param_groups:
         group["lr"] = lr

@@ -1,4 +1,4 @@
-"""The place that a training has reached, from which it goes on bit for bit."""
+"""Position that a training has reached, from which it can be resumed bit for bit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,22 +13,22 @@ from infer.training.state import TrainingState
 
 @dataclass(eq=False)
 class Place:
-    """Place that a training has reached, between two updates."""
+    """Position that a training has reached, between two updates."""
 
     loss_sum: Tensor
-    """Sum of the losses of the images that the epoch has shown."""
+    """Sum of the losses of the images shown so far in this epoch."""
     epoch: int = 0
     steps: int = 0
-    """Updates that the epoch has made."""
+    """Number of updates made so far in this epoch."""
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
-    """Seconds of the attempts before this one."""
+    """Seconds that earlier, interrupted attempts took."""
     random: dict[str, Tensor] = field(default_factory=dict)
-    """State of torch's random numbers (dropout) in the middle of the epoch, by device type; empty at its beginning."""
+    """State of torch's random generators (dropout) within the epoch, by device type; empty at its beginning."""
 
     @classmethod
     def resumed(cls, state: TrainingState, checkpoint: Checkpoint | None, device: torch.device) -> "Place":
-        """The place of the last checkpoint, whose tensors are put into ``state``; without one the beginning."""
+        """The position of the last checkpoint, whose tensors are loaded into ``state``; without one, the beginning."""
         stored = checkpoint.read() if checkpoint else None
         if stored is None:
             return cls(torch.zeros((), device=device))
@@ -39,7 +39,7 @@ class Place:
     def state(self, training: TrainingState, seconds: float) -> State:
         """Tensors and progress for a checkpoint."""
         tensors = {**training.tensors(), "loss_sum": self.loss_sum}
-        if self.steps:  # an epoch begins with random numbers of its own
+        if self.steps:  # at the beginning of an epoch the generators are seeded anew
             tensors["random.cpu"] = torch.get_rng_state()
             if self.loss_sum.device.type == "cuda":
                 tensors["random.cuda"] = torch.cuda.get_rng_state(self.loss_sum.device)
@@ -53,8 +53,10 @@ class Place:
 
     @contextmanager
     def random_numbers(self, seed: int, device: torch.device) -> Iterator[None]:
-        """Torch's random numbers (dropout) of the epoch, from ``seed``, as they go on from here; the previous state is
-        restored."""
+        """Within this context, torch's random generators (dropout) are those of the epoch, seeded by ``seed``.
+
+        They continue from this position. Their previous state is restored afterwards.
+        """
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             if "cpu" in self.random:

@@ -20,20 +20,21 @@ class Plan:
     settings: Training
     num_images: int
     steps: int | None = None
-    """Updates in place of the length in ``settings``: those of the set that a baseline is compared with."""
+    """Number of updates in place of the length in ``settings``, for a baseline that is trained as long as another set;
+    None: the length in ``settings``."""
     mix_alpha: float | None = None
-    """Both parameters of the Beta distribution of mixing weights; None leaves images unmixed."""
+    """Both parameters of the Beta distribution of mixing weights; None: images are not mixed."""
     cutmix: bool = False
-    """Mix by CutMix, a box of the partner, instead of MixUp."""
+    """Mix by CutMix instead of MixUp."""
     growth: Growth | None = None
-    """Sizes of images that grow; None: all epochs show their own size."""
+    """Sizes of the images under progressive resizing; None: images always have their own size."""
 
     @property
     def batch_sizes(self) -> list[int]:
         """Sizes of the batches of one epoch.
 
-        Batch normalisation cannot use a batch of one image, so a single image left over is joined by a second
-        one, which that epoch then shows twice. Sets of one image and ``batch_size=1`` are left as asked.
+        Batch norm cannot use a batch of one image, so a second image is added to a single one that is left over; it is
+        then shown twice in that epoch. Sets of one image and ``batch_size=1`` are not changed.
         """
         if self.settings.even_batches:
             size, larger = divmod(self.num_images, self.steps_per_epoch)
@@ -45,32 +46,32 @@ class Plan:
 
     @property
     def batches(self) -> list[slice]:
-        """Places of the images of each batch in the order of an epoch."""
+        """Positions of the images of each batch in the order of an epoch."""
         return list(starmap(slice, pairwise(accumulate(self.batch_sizes, initial=0))))
 
     @property
     def images_per_epoch(self) -> int:
-        """Images shown in a whole epoch."""
+        """Number of images shown in a whole epoch."""
         return sum(self.batch_sizes)
 
     @property
     def part_size(self) -> int:
-        """Images that go through the network together."""
+        """Number of images that pass the network together."""
         return self.settings.batch_size // self.settings.accumulate
 
     @property
     def largest_part(self) -> int:
-        """Images that go through the network together at most: ``part_size``, but of a smaller set all."""
+        """Largest number of images that pass the network together: ``part_size``, or all images of a smaller set."""
         return min(self.part_size, self.num_images)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in a whole epoch."""
+        """Number of updates in a whole epoch."""
         return math.ceil(self.num_images / self.settings.batch_size)
 
     @property
     def total_steps(self) -> int:
-        """Updates in the whole training."""
+        """Number of updates in the whole training."""
         if self.steps is not None:
             return self.steps
         if self.settings.steps is not None:
@@ -79,26 +80,28 @@ class Plan:
 
     @property
     def epochs(self) -> int:
-        """Epochs begun; a length in steps may end inside the last of them."""
+        """Number of epochs; with a length in steps, training may end within the last one."""
         return math.ceil(self.total_steps / self.steps_per_epoch)
 
     @property
     def samples_seen(self) -> int:
-        """Images shown in the whole training, each time counted."""
+        """Number of images shown in the whole training, with repetitions."""
         whole_epochs, rest = divmod(self.total_steps, self.steps_per_epoch)
         return whole_epochs * self.images_per_epoch + sum(self.batch_sizes[:rest])
 
     def size_in(self, epoch: int, size: int) -> int:
-        """Height and width of the images in ``epoch``, of whole ones of ``size`` x ``size`` pixels."""
+        """Height and width of the images in ``epoch``, where their own size is ``size`` x ``size`` pixels."""
         return size if self.growth is None else self.growth.size_in(epoch, self.epochs, size)
 
     def sizes(self, size: int) -> list[int]:
-        """``size_in`` each epoch."""
+        """``size_in`` for each epoch."""
         return [self.size_in(epoch, size) for epoch in range(self.epochs)]
 
     def whole_images(self, shown: int, size: int) -> int:
-        """The first ``shown`` images of the training counted by their pixels, in images of ``size`` x ``size``: what
-        takes the time, where images grow."""
+        """Number of images of ``size`` x ``size`` pixels with as many pixels as the first ``shown`` images.
+
+        The progress of a training with progressive resizing is counted by it.
+        """
         if self.growth is None:
             return shown
         per_epoch, epochs, pixels = self.images_per_epoch, self.epochs, 0
@@ -112,10 +115,11 @@ class Plan:
         return range(first, min(first + self.steps_per_epoch, self.total_steps))
 
     def is_tested(self, epoch: int) -> bool:
-        """True if a test follows ``epoch``: after the last, and where an interval of ``test_every`` ends past the share
-        ``test_from`` of the training.
+        """True if a test follows ``epoch``.
 
-        A replaced length is divided as the settings' own would be, so that compared trainings are tested as often.
+        A test follows the last epoch, and every epoch in which an interval of ``test_every`` ends after the fraction
+        ``test_from`` of the training. Where ``steps`` replaces the length in the settings, intervals are scaled to it,
+        so that compared trainings are tested equally often.
         """
         own_length = self.settings.steps or self._own_epochs
         steps = self.steps_of(epoch)
@@ -127,17 +131,17 @@ class Plan:
 
     @property
     def num_tests(self) -> int:
-        """Epochs that a test follows."""
+        """Number of epochs that a test follows."""
         return sum(map(self.is_tested, range(self.epochs)))
 
     def lr_at(self, step: int) -> float:
         """Learning rate of update ``step``: a linear warm-up, then half a cosine from the peak towards zero.
 
-        Without warm-up it is lr/2 · (1 + cos(pi · t/T)), t counting epochs or steps, as given by
-        ``torch.optim.lr_scheduler.CosineAnnealingLR``; a length in steps always counts in steps. With
-        ``schedule=half_cosine`` T is doubled, so that the end is at lr/2. The warm-up rises evenly to the peak (the
-        cosine's first value) from ``warmup_start``, or from zero (left out); it lasts at least one epoch or step and
-        leaves at least one to the cosine.
+        Without warm-up it is lr/2 · (1 + cos(pi · t/T)), as in ``torch.optim.lr_scheduler.CosineAnnealingLR``, where t
+        counts epochs or steps (always steps where the length is given in steps). With ``schedule=half_cosine`` T is
+        doubled, so that it ends at lr/2. The warm-up rises linearly to the peak, the first value of the cosine, from
+        ``warmup_start`` or from zero, which itself is not used. It lasts at least one epoch or step and leaves at least
+        one to the cosine.
         """
         if self._moves_by_epoch:
             tick, ticks = step // self.steps_per_epoch, self.epochs
@@ -150,7 +154,7 @@ class Plan:
         return self.settings.lr / 2 * (1 + math.cos(math.pi * (tick - warm_up) / whole))
 
     def draws_recipe(self) -> dict[str, Any]:
-        """The settings that an epoch's random numbers depend on, besides stream and image size; JSON-ready."""
+        """Settings that an epoch's random numbers depend on, besides the stream and the image size; JSON-ready."""
         settings = self.settings
         crop: dict[str, int | list[float]]
         if settings.crop is Crop.resized:

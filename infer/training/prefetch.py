@@ -1,4 +1,4 @@
-"""Iteration with the next results computed ahead, in another thread."""
+"""Iteration over results that another thread computes ahead of their use."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,9 +13,9 @@ _AHEAD = 2
 
 
 def prefetched(make: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """``make`` of every item, in order; another thread makes the next two while the caller works with one.
+    """Results of ``make`` for every item, in order; another thread makes the next two while the caller uses one.
 
-    An exception of ``make`` is raised in place of its result.
+    An exception in ``make`` is raised in place of the result.
     """
     left = iter(items)
     with ThreadPoolExecutor(1) as thread:

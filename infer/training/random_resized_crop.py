@@ -1,23 +1,23 @@
-"""Distribution of torchvision's RandomResizedCrop: sizes of crops from shares of the area and aspect ratios.
+"""Sizes of crops, distributed as in torchvision's RandomResizedCrop, from shares of the area and aspect ratios.
 
-torchvision draws a share and a ratio up to ten times and takes the first crop that lies within the image, else the
-largest crop in the middle of it whose ratio is allowed. Random numbers are drawn by the caller, from a stream of its
-own, so that they stay the same however many crops are drawn together.
+torchvision draws a share and a ratio up to ten times and takes the first crop that lies within the image, or else the
+largest crop of an allowed ratio in the centre. The caller draws the random numbers, so that they do not depend on the
+number of crops that are drawn together.
 """
 
 import numpy as np
 
 ATTEMPTS = 10
-"""Attempts before the middle of the image is taken."""
+"""Number of attempts before the centre of the image is taken."""
 
 
 def crop_sizes(
     share: np.ndarray, ratio: np.ndarray, size: tuple[int, int], ratio_max: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Height and width, int64 [n], of the first crop that fits; False in the third array [n] where none does.
+    """Height and width, int64 [n], of the first crop that fits, and bool [n], which is False where none does.
 
-    ``share`` and ``ratio`` are float [ATTEMPTS, n]: of the image's area, and width / height. ``size`` is the image's
-    (H, W). Where none fits, the size is that of the largest crop with a ratio between 1 / ``ratio_max`` and
+    ``share`` (of the image's area) and ``ratio`` (width / height) are float [ATTEMPTS, n]; ``size`` is that of the
+    image, (H, W). Where no crop fits, the size is that of the largest crop with a ratio between 1 / ``ratio_max`` and
     ``ratio_max``.
     """
     image_height, image_width = size
@@ -31,7 +31,7 @@ def crop_sizes(
 
 
 def _largest(ratio_max: float, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the largest crop of an allowed ratio."""
+    """Height and width of the largest crop with an allowed ratio."""
     height, width = size
     if width / height < 1 / ratio_max:
         return round(width * ratio_max), width

@@ -1,7 +1,7 @@
-"""Resampling of random crops of a whole batch at once: every crop its own square, all of them by two matrix products.
+"""Resampling of different square crops of a whole batch at once, by two matrix products.
 
 Resampling with antialiasing is linear in the image and separable: crop = rows · image · columnsᵀ, with one small matrix
-of weights per crop and axis. The result is that of torchvision's ``resized_crop(antialias=True)`` on float images,
+of weights per crop and axis. The result equals that of torchvision's ``resized_crop(antialias=True)`` on float images,
 which takes one crop at a time.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor
 def resized_crops(images: Tensor, squares: Tensor, size: int) -> Tensor:
     """The crops ``squares`` int64 [B, n, 3] of floating-point ``images`` [B, 3, S, S]: [B, n, 3, size, size].
 
-    Bilinear with antialiasing; pixels outside a square do not contribute to its crop.
+    The interpolation is bilinear with antialiasing; pixels outside a square do not contribute to its crop.
     """
     top, left, side = squares.unbind(-1)
     height, width = images.shape[-2:]
@@ -23,11 +23,11 @@ def resized_crops(images: Tensor, squares: Tensor, size: int) -> Tensor:
 
 
 def resampling_weights(start: Tensor, side: Tensor, length: int, size: int, dtype: torch.dtype) -> Tensor:
-    """Weights of the ``length`` pixels of an axis in each of ``size`` resampled ones: [..., size, length].
+    """Weights of the ``length`` pixels of an axis in each of ``size`` resampled pixels: [..., size, length].
 
-    ``start`` and ``side`` [...] are the first and the number of the pixels that are resampled. The weights of a
-    resampled pixel are a triangle around its centre, as wide as that pixel where the crop is reduced and as a pixel of
-    the image where it is enlarged.
+    ``start`` [...] is the first pixel that is resampled and ``side`` [...] the number of pixels. The weights of a
+    resampled pixel are a triangle around its centre, whose half-width is one resampled pixel where the crop is reduced,
+    and one pixel of the image where it is enlarged.
     """
     start, side = start[..., None, None], side[..., None, None].to(dtype)
     pixel = torch.arange(length, device=start.device) - start

@@ -1,4 +1,4 @@
-"""Results of a training, beside its weights."""
+"""Results of a training, in addition to its weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,33 +8,33 @@ from infer.training.scoring import TestOutcome
 
 @dataclass(frozen=True)
 class FitResult:
-    """Result of a training, beside the weights; accuracies are percentages."""
+    """Result of a training, in addition to its weights; accuracies are in percent."""
 
     history: list[dict[str, float]]
-    """One record per epoch: ``epoch`` and ``step`` (completed, so from 1), ``lr`` (of the last update),
-    ``train_loss`` and, where a test followed, ``<test>/top1`` and perhaps ``<test>/top5``."""
+    """One record per epoch: ``epoch`` and ``step`` (numbers completed, so from 1), ``lr`` (of the last update),
+    ``train_loss`` and, where a test followed, ``<test>/top1`` and, with more than five classes, ``<test>/top5``."""
     seconds: float
-    """Seconds in the loop, tests included, over all attempts of a resumed training."""
+    """Seconds in the loop, tests included, summed over all attempts of a resumed training."""
     samples_seen: int
-    """Images shown to the network, each time counted."""
+    """Number of images shown to the network, with repetitions."""
     tests: Mapping[str, TestOutcome]
-    """The last test on each set of images; its scores are those of the last row of the history."""
+    """Last test on each set of images, with the scores of the last record of the history."""
 
     @property
     def steps(self) -> int:
-        """Updates made."""
+        """Number of updates made."""
         return int(self.history[-1]["step"])
 
     @property
     def scores(self) -> dict[str, float]:
-        """The accuracies after the last epoch, e.g. ``test/top1``."""
+        """Accuracies after the last epoch, by name, e.g. ``test/top1``."""
         return _accuracies(self.history[-1])
 
     @property
     def best(self) -> dict[str, dict[str, float]]:
-        """Per accuracy, e.g. ``test/top1_best_epoch``: the highest ``value`` and the first ``epoch`` with it.
+        """Highest ``value`` of each accuracy and the first ``epoch`` with it, by name, e.g. ``test/top1_best_epoch``.
 
-        Choosing an epoch by the split that it is tested on flatters; ``scores`` is the result.
+        The choice of an epoch by the split on which it is tested is biased upwards; ``scores`` is the result.
         """
         best = {}
         for name in self.scores:

@@ -17,9 +17,10 @@ from infer.training.memory import AsManyAsFit
 
 _MOST_IMAGES = 256
 _MOST_PIXELS = _MOST_IMAGES * 224**2
-"""Largest batch where its size is not given. More is no faster, and can be slower on a CPU, whose caches the
-activations leave: of 1,024 images of 32x32 pixels each takes 1.45 times as long as of 256 in MobileNetV2, 1.0 to 1.07
-times in four other networks (``tests/benchmarks/together.py``)."""
+"""Largest number of images and of pixels in a batch whose size is not given. Larger batches are not faster, and can be
+slower on a CPU, where the activations no longer fit into the caches: with 1,024 images of 32x32 pixels in a batch, an
+image takes 1.45 times as long as with 256 in MobileNetV2, and 1.0 to 1.07 times as long in four other networks
+(``tests/benchmarks/together.py``)."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class TestOutcome:
     scores: dict[str, float]
     """``top1`` and, with more than five classes, ``top5``: accuracies in percent."""
     targets: Tensor
-    """int64 [N]."""
+    """int64 [N]: class of each image."""
     predicted: Tensor
-    """int64 [N]: the class with the largest logit."""
+    """int64 [N]: class with the largest logit."""
     confidence: Tensor
-    """float32 [N]: its softmax probability."""
+    """float32 [N]: softmax probability of the predicted class."""
 
 
 def run_test(
@@ -44,7 +45,8 @@ def run_test(
     batch_size: int | None = None,
     on_images: Callable[[int], None] | None = None,
 ) -> TestOutcome:
-    """Classify ``images``, un-augmented; ``on_images`` is told after every part of them how many are done."""
+    """Classify ``images`` without augmentation; ``on_images`` is called after every batch with the number of images
+    done."""
     hits, predicted, confidence = [], [], []
     with _evaluating(model):
         for rows, logits in _chunks(model, images, device, precision, batch_size, on_images):
@@ -69,14 +71,14 @@ def predict_logits(
     batch_size: int | None = None,
     on_images: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Logits of all images, un-augmented: float32 [N, classes] on the CPU; ``on_images`` as for ``score``."""
+    """Logits of all images without augmentation: float32 [N, classes] on the CPU; ``on_images`` as in ``run_test``."""
     with _evaluating(model):
         chunks = _chunks(model, images, device, precision, batch_size, on_images)
         return _of_all_ranks([logits.cpu() for _, logits in chunks])
 
 
 def images_together(pixels: int) -> int:
-    """Images of so many ``pixels`` that pass a network together where nobody says how many."""
+    """Default batch size for images of ``pixels`` pixels each."""
     return min(_MOST_IMAGES, _MOST_PIXELS // pixels) or 1
 
 
@@ -88,10 +90,11 @@ def _chunks(
     batch_size: int | None,
     on_images: Callable[[int], None] | None,
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Rows and their float32 logits on ``device``, ``batch_size`` images at a time; None: as many as fit everywhere.
+    """Slices of the images, and the float32 logits of each on ``device``.
 
-    Fewer pass together where the memory does not suffice, which changes nothing: the network is in evaluation mode.
-    Of several ranks each has rows of its own; ``on_images`` is told of theirs as if all were as fast.
+    A slice holds ``batch_size`` images; None: ``images_together``. Where memory does not suffice, it passes in smaller
+    parts, which gives the same logits since the network is in evaluation mode. With several ranks, each has its own
+    slices, and ``on_images`` is called with a number for all ranks, as if they were equally fast.
     """
     layout = memory_format_of(model)
     batch_size = batch_size or images_together(images.pixels.shape[2:].numel())
@@ -111,7 +114,7 @@ def _chunks(
 
 
 def _of_all_ranks(parts: list[Tensor]) -> Tensor:
-    """The rows of all ``parts`` in their order, of several ranks those of all of them, on the CPU."""
+    """The rows of all ``parts`` of all ranks, in order; with several ranks, on the CPU."""
     if ranks.count == 1:
         return torch.cat(parts)
     return torch.cat([part for of_rank in ranks.gathered([each.cpu() for each in parts]) for part in of_rank])
@@ -119,7 +122,7 @@ def _of_all_ranks(parts: list[Tensor]) -> Tensor:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; the model's mode is restored."""
+    """Context in which ``model`` is in evaluation mode without gradients; its mode is restored afterwards."""
     training = model.training
     model.eval()
     try:

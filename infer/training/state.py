@@ -1,4 +1,4 @@
-"""The tensors that training changes: weights, their average and the optimiser's moments."""
+"""Tensors that training changes: weights, their average and the moments of the optimiser."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from infer.training.optimizers import build_optimizer
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """A model in training, which can be taken apart into named tensors and put together again."""
+    """A model in training, whose state can be read and restored as named tensors."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -29,7 +29,7 @@ class TrainingState:
 
     @property
     def tested(self) -> nn.Module:
-        """The network to test and keep: the average where there is one."""
+        """The network to test and keep: the average of the weights where there is one."""
         return self.model if self.average is None else self.average.module
 
     def update(self, losses: Iterable[Tensor], *added_up: Tensor) -> None:
@@ -38,9 +38,9 @@ class TrainingState:
         self.step()
 
     def differentiate(self, losses: Iterable[Tensor], *added_up: Tensor) -> None:
-        """Set the gradient to that of the sum of ``losses``, each computed when its turn comes.
+        """Compute the gradient of the sum of ``losses``, which are evaluated one after another.
 
-        With several ranks it is the sum over all of them, in one exchange that also adds up the tensors ``added_up``.
+        With several ranks the gradient is summed over all of them, in one exchange that also sums ``added_up``.
         """
         self.optimizer.zero_grad()
         for loss in losses:
@@ -50,19 +50,19 @@ class TrainingState:
             ranks.add_up(*gradients, *added_up)
 
     def step(self) -> None:
-        """One update of the weights, and of their average, along the gradient."""
+        """Update the weights along the gradient, and then their average."""
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
 
     def finish(self) -> None:
-        """Leave in ``model`` the weights that were tested, in eval mode and without gradients."""
+        """Put the weights that were tested into ``model``, in eval mode and without gradients."""
         if self.average is not None:
             self.average.copy_to_model()
         self.model.eval().zero_grad()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor by name (not copied): ``model.*``, ``average.*`` and ``optimizer.<parameter>.*``."""
+        """All tensors by name, not copied: ``model.*``, ``average.*`` and ``optimizer.<parameter>.*``."""
         named = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         if self.average is not None:
             named |= {f"average.{name}": value for name, value in self.average.module.state_dict().items()}
@@ -84,7 +84,7 @@ class TrainingState:
             number, _, moment = name.partition(".")
             parameter = parameters[int(number)]
             if value.shape == parameter.shape:
-                # Fused kernels walk parameter and moment in memory order, so both need the same layout.
+                # Fused kernels read parameter and moment in memory order, so both need the same layout.
                 value = torch.empty_like(parameter, requires_grad=False).copy_(value)
             state.setdefault(int(number), {})[moment] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})

@@ -1,4 +1,4 @@
-"""One update of a network's weights by a batch, in as many parts as settings, memory and ranks want."""
+"""Update of a network's weights by a batch, in as many parts as settings, memory and ranks require."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Update:
     layout: torch.memory_format
 
     def __call__(self, batch: Batch, loss_sum: Tensor) -> None:
-        """Update the weights; the sum of the losses of all ranks' images of ``batch`` is added to ``loss_sum``."""
+        """Update the weights by ``batch``; the sum of the losses of its images is added to ``loss_sum``."""
         if ranks.count > 1:
             added = torch.zeros_like(loss_sum)
             self.state.update(self._losses_of_rank(batch, added), added)
@@ -42,15 +42,15 @@ class Update:
 
     @cached_property
     def _as_many_as_fit(self) -> AsManyAsFit | None:
-        """Number of images that pass the network together; None where batch norm makes it a part of the numbers."""
+        """Number of images that pass the network together; None where results depend on it because of batch norm."""
         norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
         if any(isinstance(module, norms) for module in self.state.model.modules()):
             return None
         return AsManyAsFit(self.plan.part_size, "images of a batch")
 
     def _in_parts_that_fit(self, batch: Batch, loss_sum: Tensor, together: AsManyAsFit) -> None:
-        """An update for which, where the memory does not suffice, images pass the network in more parts than the
-        settings say: the gradient is the same up to rounding."""
+        """Update the weights with images passing the network in more parts than the settings say where memory does not
+        suffice; the gradient is the same up to rounding."""
         before = loss_sum.clone()
 
         def attempt(at_once: int) -> None:
@@ -61,8 +61,10 @@ class Update:
         self.state.step()
 
     def _losses(self, batch: Batch, loss_sum: Tensor, at_once: int) -> Iterator[Tensor]:
-        """The contribution to the loss of each part of ``batch``, ``at_once`` images at a time; the sum over images is
-        added to ``loss_sum``."""
+        """Contributions to the loss, for at most ``at_once`` images at a time of each part of ``batch``.
+
+        The sum of the losses of all images is added to ``loss_sum``.
+        """
         for part in batch.parts(self.plan.part_size):
             for piece in part.parts(at_once):
                 loss = self._mean_loss(piece)
@@ -70,7 +72,7 @@ class Update:
                 yield loss * (len(piece.index) / len(part.index)) / self.plan.settings.accumulate
 
     def _losses_of_rank(self, batch: Batch, loss_sum: Tensor) -> Iterator[Tensor]:
-        """``_losses`` of this rank's images, weighted by their share, so that those of all ranks add up to it."""
+        """Contributions of this rank's images to the loss, weighted so that their sum over all ranks is the loss."""
         norms_together = self.plan.settings.batch_norm is BatchNorm.sync
         for part in batch.parts(self.plan.part_size):
             division = part.division
@@ -87,5 +89,5 @@ class Update:
 
 
 def _float32_or_more(logits: Tensor) -> Tensor:
-    """Logits as losses are computed from them: float64 stays, bf16 does not."""
+    """Logits in the precision in which losses are computed: float64 as they are, everything else as float32."""
     return logits if logits.dtype is torch.float64 else logits.float()

@@ -1,7 +1,7 @@
 """Augmentation of the images under optimisation: a random crop, mirroring and roll, drawn anew in every iteration.
 
-One draw serves all images of a group, as in the published codes, and comes from generators of the group's own, so that
-it depends neither on the batch that the group is optimised in nor on the number of iterations.
+All images of a group share one draw, as in the published code. Each group has its own random generators, so that its
+draws depend neither on the batch in which the group is optimised nor on the number of iterations.
 """
 
 import math
@@ -22,7 +22,7 @@ _RATIO_MAX = 4 / 3
 
 
 GroupKey = tuple[int | str, ...]
-"""Name of a group of images, for its random streams."""
+"""Key of a group of images, which selects its random streams."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Transform:
     """int64 [G, 2]: pixels down and right."""
     crops: Tensor | None = None
     """int64 [G, 5]: top, left, height and width of the crop that is resized to the whole image, and 1 where it is then
-    mirrored left to right; None: neither crop nor mirror."""
+    mirrored left to right; None: no crop and no mirroring."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """The transformed ``images`` [G, ..., H, W], in the same shape."""
@@ -46,14 +46,14 @@ class Transform:
         x = torch.where(mirrored.bool()[:, None], width - 1 - x, x)
         down = resampling_weights(top, rows, height, height, images.dtype).take_along_dim(y[:, :, None], dim=1)
         across = resampling_weights(left, columns, width, width, images.dtype).take_along_dim(x[:, :, None], dim=1)
-        # Matrix products have the same shapes for every crop, need no number from the device, and sum their gradients
-        # in the same order every time; the gradient of F.interpolate on a GPU does not.
+        # Matrix products have the same shapes for every crop, need no number from the device, and sum gradients in the
+        # same order every time. The gradient of F.interpolate on a GPU is summed in a varying order.
         return torch.stack([d @ (image @ a.T) for d, image, a in zip(down, images, across, strict=True)])
 
 
 @dataclass(frozen=True)
 class Transforms:
-    """Transforms of all iterations: item t is that of iteration t."""
+    """Transforms of all iterations; item t is the ``Transform`` of iteration t."""
 
     rolls: Tensor
     """int64 [iterations, G, 2], see ``Transform``."""
@@ -70,19 +70,19 @@ class Transforms:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Distribution of the transforms."""
+    """Distribution from which transforms are drawn."""
 
     jitter_px: int
-    """Rolls go 0..jitter_px pixels down and right."""
+    """Images are rolled by 0..jitter_px pixels down and right."""
     two_sided: bool = False
-    """Rolls go -jitter_px..jitter_px pixels instead."""
+    """Images are rolled by -jitter_px..jitter_px pixels instead."""
     crop_scale_min: float | None = None
-    """Crops keep this share of the image's area or more; None: neither crop nor mirror."""
+    """Smallest area of a crop as a fraction of the image's area; None: no crop and no mirroring."""
     crop_milestone: float = 0.0
-    """Share of the iterations during which the smallest crop falls to ``crop_scale_min``, see ``smallest_crops``."""
+    """Fraction of the iterations during which the smallest crop falls to ``crop_scale_min``, see ``smallest_crops``."""
 
     def draw(self, seed: int, groups: Iterable[GroupKey], iterations: int, size: int) -> Transforms:
-        """Transforms of images of ``size`` x ``size`` pixels, in ``groups`` with random numbers of their own."""
+        """Transforms for ``groups`` of images of ``size`` x ``size`` pixels, each from its own random numbers."""
         groups = list(groups)
         rolls = draw_rolls(seed, groups, iterations, -self.jitter_px if self.two_sided else 0, self.jitter_px)
         if self.crop_scale_min is None:
@@ -99,10 +99,10 @@ def draw_rolls(seed: int, groups: Iterable[GroupKey], iterations: int, least_px:
 
 
 def smallest_crops(iterations: int, scale_min: float, milestone: float) -> np.ndarray:
-    """Smallest share of the area that a crop may keep, by iteration: [iterations].
+    """Smallest area of a crop in each iteration, as a fraction of the image's area: [iterations].
 
-    During the first ``milestone``·iterations it follows a cosine from 1 to ``scale_min`` (CDA's curriculum), and is
-    ``scale_min`` afterwards; a milestone of 0, the published script's default, is no curriculum.
+    During the first ``milestone``·iterations it follows a cosine from 1 to ``scale_min`` (CDA's curriculum); afterwards
+    it is ``scale_min``. A milestone of 0, the default of the published script, means no curriculum.
     """
     if milestone == 0:
         return np.full(iterations, scale_min)
@@ -111,10 +111,10 @@ def smallest_crops(iterations: int, scale_min: float, milestone: float) -> np.nd
 
 
 def draw_crops(seed: int, groups: Iterable[GroupKey], smallest: np.ndarray, size: int) -> Tensor:
-    """Crops and mirrorings distributed as by torchvision's RandomResizedCrop and RandomHorizontalFlip.
+    """Random crops and mirrorings, distributed as in torchvision's RandomResizedCrop and RandomHorizontalFlip.
 
-    int64 [iterations, G, 5] as in ``Transform``. Iteration t's crop keeps ``smallest[t]`` to 1 of the area of an image
-    of ``size`` x ``size`` pixels.
+    Returns int64 [iterations, G, 5] as in ``Transform``. The crop of iteration t covers a fraction between
+    ``smallest[t]`` and 1 of the area of an image of ``size`` x ``size`` pixels.
     """
     crops = [_crops_of_group(generator(seed, "crop", *group), smallest, size) for group in groups]
     return torch.stack([torch.from_numpy(crop) for crop in crops], dim=1)
@@ -140,7 +140,7 @@ def rolled(images: Tensor, shifts: Tensor) -> Tensor:
 
 
 class _Roll(torch.autograd.Function):
-    """``rolled`` with a gradient that is rolled back, where that of a gather would be a scatter."""
+    """``rolled``, whose gradient is computed by the opposite roll in place of a scatter."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, shifts: Tensor) -> Tensor:

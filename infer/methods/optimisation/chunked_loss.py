@@ -1,12 +1,13 @@
 """Loss of more classes than can pass the teacher at once, computed in chunks of classes.
 
-The loss of a group is the mean over its chunks, weighted by their number of classes, and so is its gradient. With
-statistics of each chunk's own that is all. With those over all classes there are two passes: the first collects them,
-without a graph; in the second the penalty of a chunk is computed from them, with the chunk's part of its gradient.
-This is exact, because a teacher in evaluation mode treats every image independently: both passes compute the same
-activations, and only the statistics, which are fixed in between, join the images of a group.
+The loss of a group, and its gradient, are the mean over the chunks, weighted by their number of classes. Where each
+chunk is matched by its own statistics, nothing else is needed. Where the statistics are those over all classes, there
+are two passes: the first collects the statistics, without a graph; the second computes the penalty from them, and for
+each chunk that chunk's part of the gradient. This is exact: a teacher in evaluation mode treats every image
+independently, so both passes compute the same activations, and images of a group interact only through the statistics,
+which are fixed in the second pass.
 
-Several ranks have chunks of their own, and exchange statistics and gradients.
+With several ranks, each has its own chunks, and ranks exchange statistics and gradients.
 """
 
 import math
@@ -27,7 +28,7 @@ from infer.training.batch_statistics import Statistics, pooled
 
 
 class ChunkedMatchingLoss(MatchingLoss):
-    """``MatchingLoss`` of images ``base`` + x, with at most ``class_chunk`` of a group in the teacher at a time."""
+    """``MatchingLoss`` of images ``base`` + x, with at most ``class_chunk`` images per group passing at a time."""
 
     _base: Tensor
 
@@ -60,7 +61,7 @@ class ChunkedMatchingLoss(MatchingLoss):
 
     @torch.no_grad()
     def _statistics_over_all(self, transformed: Tensor, transform: Transform) -> list[Statistics]:
-        """Statistics of every layer's input over all classes, in the order in which the layers fire."""
+        """Statistics of every layer's input over all classes, in the order in which the layers are called."""
         chunks = [
             self._statistics(self.teacher, transform(self._base[:, chunk]), _of_chunk(transformed, chunk))
             for chunk in self._chunks
@@ -73,9 +74,10 @@ class ChunkedMatchingLoss(MatchingLoss):
 
 
 def _chunks_of_rank(total: int, size: int, over_all: bool) -> list[range]:
-    """Classes of the chunks of this rank, of ``total`` classes in chunks of at most ``size``; may be none.
+    """Ranges of classes that are the chunks of this rank; may be empty.
 
-    With statistics over all classes they are divided evenly; else the chunks are those of one process.
+    ``total`` classes are divided into chunks of at most ``size``. With statistics over all classes, each rank gets the
+    same number of classes; otherwise ranks share the chunks that a single process would have.
     """
     if not over_all:
         return consecutive(total, size)[ranks.rows(math.ceil(total / size))]
@@ -84,12 +86,12 @@ def _chunks_of_rank(total: int, size: int, over_all: bool) -> list[range]:
 
 
 def _of_chunk(x: Tensor, chunk: slice) -> Tensor:
-    """Tensor that is added to the images of ``chunk``: ``x`` [G, 1, ...] itself, or a part of ``x`` [G, C, ...]."""
+    """Part of ``x`` that is added to the images of ``chunk``: all of ``x`` [G, 1, ...], or a part of [G, C, ...]."""
     return x if x.shape[1] == 1 else x[:, chunk]
 
 
 def _pooled_over_ranks(layers: Sequence[Statistics], share: Tensor) -> list[Statistics]:
-    """Statistics of every layer over all ranks, of which this one has a ``share`` [] of the images."""
+    """Statistics of every layer over all ranks; this rank's ``layers`` are of a fraction ``share`` [] of the images."""
     own = torch.cat([values.flatten() for layer in layers for values in layer] + [share.view(1)])
     *values, shares = ranks.stacked(own).split([each.numel() for layer in layers for each in layer] + [1], dim=1)
     means, variances = (

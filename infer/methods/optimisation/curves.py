@@ -1,4 +1,4 @@
-"""Curves of an optimisation: values at about a hundred iterations, recorded without synchronising the device."""
+"""Curves of an optimisation: values at up to a hundred iterations, recorded without synchronising the device."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,12 @@ CURVE_POINTS = 100
 
 
 class Curves:
-    """Recorder of some iterations of an optimisation, which stops one that is not finite."""
+    """Recorder of the losses at some iterations of an optimisation, which it stops if they are not finite."""
 
     def __init__(
         self, iterations: int, remedy: str, teacher: str, measure: Callable[[Tensor], dict[str, Tensor]]
     ) -> None:
-        """``measure`` returns values [G] of further curves at x; ``remedy`` ends the message of a failure."""
+        """``measure`` returns further values [G] to record at x; ``remedy`` is the end of the message of an error."""
         self._iterations, self._remedy, self._teacher, self._measure = iterations, remedy, teacher, measure
         points = torch.linspace(0, iterations - 1, min(iterations, CURVE_POINTS))
         self._points = points.round().long()
@@ -24,7 +24,7 @@ class Curves:
         self._values: dict[str, list[Tensor]] = {}
 
     def record(self, iteration: int, x: Tensor, cross_entropy: Tensor, penalty: Tensor) -> None:
-        """Keep the values of ``iteration`` if it is one of the points. Raises RunError if they are not finite."""
+        """Record the values of ``iteration`` if it is one of the points. Raises RunError if they are not finite."""
         if iteration not in self._due:
             return
         values = {"cross_entropy": cross_entropy, "bn_penalty": penalty}
@@ -34,7 +34,7 @@ class Curves:
             self._values.setdefault(key, []).append(value.float())
 
     def tensors(self) -> dict[str, Tensor]:
-        """Values so far by the name of their curve, for a checkpoint: float32 [points, G]."""
+        """Values recorded so far by the name of their curve, for a checkpoint: float32 [points, G]."""
         return {key: torch.stack(values) for key, values in self._values.items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:

@@ -1,7 +1,7 @@
 """Optimisation loop of every method that optimises images through a frozen teacher.
 
-A tensor x of G groups is fitted by Adam to the loss in ``loss``, with a new random transform in every iteration.
-The images are x itself (SRe2L, DWA), or x is added to given ones (INFER, one x for all images of a group).
+Adam minimises the loss in ``loss`` over a tensor x of G groups, with a new random transform in every iteration. The
+images are x itself (SRe2L, DWA), or x is added to given images (INFER, with one x for all images of a group).
 """
 
 import math
@@ -27,10 +27,10 @@ class OptimisationResult:
     variable: Tensor
     """x after the last step: float32, in the shape of ``Problem.start``."""
     curves: dict[str, Tensor]
-    """About 100 points: ``iteration`` int64 [points], and float32 [points, G] of x before that iteration's step:
-    ``cross_entropy``, ``bn_penalty`` (without bn_weight) and the values of ``Problem.measure``."""
+    """Values at up to 100 iterations: ``iteration``, int64 [points]; ``cross_entropy``, ``bn_penalty`` (not multiplied
+    by bn_weight) and the values of ``Problem.measure``, float32 [points, G], all before the step of that iteration."""
     compiled: bool
-    """False also where compilation was asked for and failed."""
+    """True if the loss was compiled; false also where compilation failed."""
 
     @property
     def last_values(self) -> dict[str, list[float]]:
@@ -49,19 +49,19 @@ def optimise(
     """Solve ``problem``, all groups in one batch, on the device of its ``start``.
 
     ``on_progress`` is called with the number of finished iterations; ``name`` names the teacher in messages. With
-    ``checkpoint`` an interrupted call made again goes on after its last iteration. Raises UsageError for a teacher
-    without BatchNorm layers and RunError for a loss that is not finite.
+    ``checkpoint``, repeating an interrupted call continues from the last stored iteration. Raises UsageError for a
+    teacher without BatchNorm layers and RunError for a loss that is not finite.
     """
     in_parts = problem.class_chunk is not None or (ranks.count > 1 and problem.base is not None)
     kind = ChunkedMatchingLoss if in_parts else MatchingLoss
     loss = kind(teacher, problem, settings, name)
-    images = problem.start if problem.base is None else problem.base  # x may be smaller than what it is added to
+    images = problem.start if problem.base is None else problem.base  # x may be smaller than the images
     to_compile = is_to_be_compiled(settings, len(problem.start) * len(problem.classes), images.shape[-1])
     compiled = to_compile and loss.compile()
     remedy = f"try a smaller method.lr (now {settings.lr:g}) or method.bn_weight (now {settings.bn_weight:g})"
     curves = Curves(settings.iterations, remedy, loss.teacher.name, problem.measure)
     with kept_on_signals(checkpoint):
-        kept = _Kept(checkpoint, curves) if checkpoint else None
+        kept = _StoredState(checkpoint, curves) if checkpoint else None
         x = descend(loss, problem, settings, curves.record, on_progress, kept)
     curves.require_finite("result", x, "the end")
     return OptimisationResult(x.float().cpu(), curves.collected(), compiled)
@@ -73,11 +73,12 @@ def descend(
     settings: OptimisationSettings,
     observe: Callable[[int, Tensor, Tensor, Tensor], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
-    kept: "_Kept | None" = None,
+    kept: "_StoredState | None" = None,
 ) -> Tensor:
     """x after Adam's last step, in the precision of ``settings``, on the device of ``problem.start``.
 
-    ``observe`` is called in every iteration with its number, x before the step, the cross-entropy and the penalty.
+    ``observe`` is called in every iteration, before the step, with the iteration's number, x, the cross-entropy and the
+    penalty. ``kept`` writes checkpoints and restores the last one.
     """
     transforms = problem.transforms.to(problem.start.device)
     x = problem.start.to(torch_dtype(settings.precision), copy=True).requires_grad_()
@@ -103,14 +104,14 @@ def descend(
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """State of a descent on disk: x, the moments of Adam and the curves."""
+class _StoredState:
+    """Checkpoints of an optimisation: x, the moments of Adam and the curves."""
 
     checkpoint: Checkpoint
     curves: Curves
 
     def after(self, iterations: int, adam: torch.optim.Adam, x: Tensor) -> None:
-        """Keep the state after so many ``iterations``, if it is time, and obey a signal that has come."""
+        """Write the state after ``iterations`` iterations if a checkpoint is due, and obey a pending signal."""
 
         def state() -> State:
             curves = {f"curve.{name}": values for name, values in self.curves.tensors().items()}
@@ -120,7 +121,7 @@ class _Kept:
         self.checkpoint.after_step(state)
 
     def resume(self, adam: torch.optim.Adam, x: Tensor) -> int:
-        """Iterations of the last checkpoint, whose state is restored; 0 without one."""
+        """Restore the last checkpoint and return its number of iterations; 0 where there is none."""
         stored = self.checkpoint.read()
         if stored is None:
             return 0
@@ -134,10 +135,10 @@ class _Kept:
 
 
 def is_to_be_compiled(settings: OptimisationSettings, images_per_iteration: int, image_size: int) -> bool:
-    """``settings.compile`` or, where it is null, whether compiling pays.
+    """``settings.compile`` or, where it is null, the result of ``compile_pays``.
 
-    That is decided by values in the signature of the artefact alone, so that its numbers do not depend on the run that
-    makes it.
+    The decision depends only on values that are part of the artefact's signature, so that the artefact does not depend
+    on the run that makes it.
     """
     if settings.compile is not None:
         return settings.compile
@@ -147,13 +148,14 @@ def is_to_be_compiled(settings: OptimisationSettings, images_per_iteration: int,
 def compile_pays(iterations: int, images_per_iteration: int, image_size: int) -> bool:
     """True if compiling costs less time than it saves in two batches.
 
-    On two shared CPU cores, 10 classes at 32x32 in groups of 3: compiling took 67 to 92 s for three of the four CIFAR
-    teachers and saved about 1 microsecond per image, pixel and iteration on average over the four. That is repaid after
-    some 10^8 of them. A machine pays once: every later batch and process finds the compiled code in torch's cache on
-    its disk (TORCHINDUCTOR_CACHE_DIR, else a folder of the machine's temporary ones). MobileNetV2, 5 compensators of 10
-    classes, one thread: 113 s of processor time in the first process, 6 s in the second, for 92 s saved in every
-    batch of 1,000 iterations (2026-11-27). So a batch of half the size is enough.
+    Measured on two shared CPU cores with 10 classes at 32x32 in groups of 3: compiling took 67 to 92 s for three of the
+    four CIFAR teachers and saved about 1 microsecond per image, pixel and iteration on average over the four, so the
+    time is recovered after about 10^8 of them. A machine compiles only once: every later batch and process finds the
+    compiled code in torch's cache on the disk (TORCHINDUCTOR_CACHE_DIR, by default in the temporary folder). With
+    MobileNetV2, 5 compensators of 10 classes and one thread, the first process spent 113 s of processor time and the
+    second 6 s, and every batch of 1,000 iterations saved 92 s (2026-11-27). Therefore half the size is enough.
 
-    A rule and no timing, which would leave the bits to whatever else the machine does at that moment.
+    This is a fixed rule, since the result of a timing, and with it the bits of the artefact, would depend on the other
+    load of the machine.
     """
     return iterations * images_per_iteration * image_size**2 >= 5 * 10**7

@@ -1,6 +1,6 @@
 """Loss of the images under optimisation: a teacher's cross-entropy plus its batch-norm penalty.
 
-CE(teacher(augment(images)), class) + bn_weight * penalty (``bn_matching``) over the images of a group.
+For a group of images it is CE(teacher(augment(images)), class) + bn_weight * penalty, see ``bn_matching``.
 """
 
 import logging
@@ -29,34 +29,35 @@ def torch_dtype(precision: GenerationPrecision) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Problem:
-    """Optimisation problem of a tensor x: its start, its constraints, and the images that it makes."""
+    """Optimisation problem of a tensor x: its start, its constraints, and the images that are made from it."""
 
     start: Tensor
-    """x before the first step, normalised units: [G, C, 3, H, W], or [G, 1, 3, H, W] for all images of a group; smaller
-    where ``as_images`` enlarges it."""
+    """x before the first step, in normalised units: [G, C, 3, H, W], or [G, 1, 3, H, W] where all images of a group
+    share it; with smaller H and W where ``as_images`` enlarges it."""
     classes: Tensor
     """int64 [C]: classes of the images of every group."""
     transforms: Transforms
     base: Tensor | None = None
-    """[G, C, 3, H, W]: images that x is added to; None: x is the images."""
+    """[G, C, 3, H, W]: images that x is added to; None: x itself holds the images."""
     as_images: Callable[[Tensor], Tensor] = lambda x: x
-    """Linear map from x to what is added to ``base``, [G, C or 1, 3, H, W]."""
+    """Linear map from x to the tensor [G, C or 1, 3, H, W] that is added to ``base``."""
     variance_weight: float = 1.0
-    """Weight of the variances in the batch-norm penalty; the means weigh 1."""
+    """Weight of the variances in the batch-norm penalty, where the means have weight 1."""
     class_chunk: int | None = None
-    """Images of a group that pass the teacher together, where there is a ``base``; None: all."""
+    """Number of images per group that pass the teacher at a time, where there is a ``base``; None: all."""
     chunk_statistics: ChunkStatistics = ChunkStatistics.all
-    """Statistics that are matched where the images of a group pass in chunks."""
+    """Images over which the matched statistics are computed where the images of a group pass in chunks."""
     gradient_before: Tensor | None = None
-    """Gradient in the shape of x and the precision of the optimisation, added to that of the first iteration."""
+    """Gradient that is added to that of the first iteration, in the shape of x and the precision of the
+    optimisation."""
     project: Callable[[Tensor], object] | None = None
     """In-place projection of x onto its valid values, called after every step."""
     measure: Callable[[Tensor], dict[str, Tensor]] = lambda x: {}
-    """Function that returns values [G] of x, by name, that are recorded beside the losses."""
+    """Function from x to further values [G] by name, which are recorded beside the losses."""
 
 
 class MatchingLoss:
-    """Sum of the losses of the groups of a batch, so that the gradients of the groups are independent."""
+    """Sum of the losses of all groups in a batch; the gradients of the groups are independent of each other."""
 
     def __init__(self, teacher: nn.Module, problem: Problem, settings: OptimisationSettings, name: str = "") -> None:
         dtype = torch_dtype(settings.precision)
@@ -73,31 +74,31 @@ class MatchingLoss:
             in_bf16=settings.precision is GenerationPrecision.bf16,
         )
         self.teacher = matched.to(self._start.device)
-        # A tensor, because a number would be compiled in: every new bn_weight of a sweep would compile again.
+        # A tensor, because torch.compile would treat a number as a constant and compile again for every bn_weight.
         self._bn_weight = self._start.new_tensor(settings.bn_weight)
         self._prepare(_unchanged)
 
     def gradient(self, x: Tensor, transform: Transform) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradient at ``x``, in its shape, cross-entropy [G] and batch-norm penalty [G] under ``transform``.
+        """Gradient at ``x``, in the shape of x, cross-entropy [G] and batch-norm penalty [G] under ``transform``.
 
-        A transform is linear: the transformed base + x is the sum of the transformed base and the transformed x.
+        A transform is linear, so base and x can be transformed separately and added afterwards.
         """
         x = x.detach().requires_grad_()
         transformed = transform(self._as_images(x))
-        leaf = transformed.detach().requires_grad_()  # a compiled function takes no tensor in the middle of a graph
+        leaf = transformed.detach().requires_grad_()  # the input of a compiled function must be a leaf of the graph
         slope, cross_entropy, penalty = self._gradient_at(leaf, transform)
         (gradient,) = torch.autograd.grad(transformed, x, slope)
         return gradient, cross_entropy, penalty
 
     def compile(self) -> bool:
-        """Compile the loss; where that is impossible (no C++ compiler), log a warning and go on without."""
-        import torch._dynamo  # takes a second, and only here
+        """Compile the loss; where that fails (no C++ compiler), log a warning and keep the uncompiled one."""
+        import torch._dynamo  # takes a second and is needed only here
 
         if not torch.cuda.is_available():  # with an nvcc on the PATH torch warns that the GPU is missing
             logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         self._prepare(partial(torch.compile, fullgraph=True, dynamic=False))
         try:
-            # Each teacher and shape is compiled once per process: eight, the default limit, is two per teacher.
+            # Each teacher and shape is compiled once per process; the default limit of eight is two per teacher.
             with torch._dynamo.config.patch(recompile_limit=256):
                 self.gradient(self._start, Transform(self._classes.new_zeros(len(self._start), 2)))
         except torch._dynamo.exc.TorchDynamoException as error:
@@ -107,11 +108,11 @@ class MatchingLoss:
         return True
 
     def _prepare(self, compiler: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        """Pass the functions that do the work through ``compiler``."""
+        """Apply ``compiler`` to the functions that do the computation."""
         self._loss = compiler(loss)
 
     def _gradient_at(self, transformed: Tensor, transform: Transform) -> tuple[Tensor, Tensor, Tensor]:
-        """Values of ``gradient``, the gradient being that at the ``transformed`` x."""
+        """Values of ``gradient``, except that the gradient is with respect to the ``transformed`` x."""
         base = None if self._base is None else transform(self._base)
         total, cross_entropy, penalty = self._loss(self.teacher, base, transformed, self._classes, self._bn_weight)
         (slope,) = torch.autograd.grad(total, transformed)
@@ -126,9 +127,9 @@ def loss(
     bn_weight: Tensor,
     whole: Sequence[Statistics] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Cross-entropy plus batch-norm penalty of the images ``base`` + ``x``, or ``x``.
+    """Cross-entropy plus batch-norm penalty of the images ``base`` + ``x`` or, without a base, ``x``.
 
-    Returns the total [], the cross-entropy [G] and the penalty [G]; ``whole`` as for ``MatchedTeacher.forward``.
+    Returns the total [], the cross-entropy [G] and the penalty [G]. ``whole`` is passed to ``MatchedTeacher.forward``.
     """
     images = x if base is None else base + x
     groups, count = images.shape[:2]
@@ -145,5 +146,5 @@ def as_one_batch(images: Tensor) -> Tensor:
 
 
 def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function``: the compiler where nothing is compiled."""
+    """Compiler that returns ``function`` itself, where nothing is to be compiled."""
     return function

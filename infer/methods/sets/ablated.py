@@ -1,4 +1,4 @@
-"""Compensators changed on purpose, to study what they do (``method.ablation``)."""
+"""Compensators that are changed to study their effect (``method.ablation``)."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,10 @@ from infer.seeds import generator
 
 
 def ablated(compensators: Tensor, ablation: Ablation, seed: int, arch: str, subsets: range) -> Tensor:
-    """``compensators`` [G, ..., 3, h, w] of the ``subsets`` of one group and the teacher ``arch``, changed.
+    """``compensators`` [G, ..., 3, h, w], changed as ``ablation`` says.
 
-    Noise is drawn from (seed, arch, k), so it does not depend on the group.
+    They belong to one group of ``subsets`` and the teacher ``arch``. Noise is drawn from (seed, arch, k), so that it
+    does not depend on the group.
     """
     match ablation:
         case Ablation.noise:

@@ -1,4 +1,4 @@
-"""Contracts of the sets of images that students are trained on, and of those that a method distils."""
+"""Base classes of the sets of images that students are trained on, and of the distilled sets among them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from infer.training.images import Images
 
 @dataclass(frozen=True)
 class Bytes:
-    """Payload of a set's images in bytes, labels not included."""
+    """Size of a set's images in bytes, without labels and file headers."""
 
     natural: int
     compensators: int = 0
@@ -43,17 +43,17 @@ class TrainingSet(ABC):
     @property
     @abstractmethod
     def stored_images(self) -> int:
-        """Number of stored images that have a class of their own."""
+        """Number of stored images, without compensators."""
 
     @property
     @abstractmethod
     def ipc_charged(self) -> float:
-        """Nominal charge of the set in images per class."""
+        """Nominal size of the set in images per class, as papers count it."""
 
     @property
     @abstractmethod
     def size_text(self) -> str:
-        """Size of the set for a person, for example ``10 images per class``."""
+        """Size of the set in words, for example ``10 images per class``."""
 
     @property
     @abstractmethod
@@ -81,16 +81,16 @@ class TrainingSet(ABC):
 
 @dataclass(frozen=True)
 class Block:
-    """Images that are labelled together, so that sets which have them in common share their logits."""
+    """Images that are labelled together; sets that have a block in common share its logits."""
 
     name: str
     settings: Mapping[str, Any]
     """Settings that the images depend on, besides ``parents``."""
     parents: Mapping[str, Artefact]
     images: Callable[[], Tensor]
-    """Function that returns the images, float32 [n, 3, H, W], normalised; called only when logits have to be made."""
+    """Function that returns the normalised images, float32 [n, 3, H, W]; called only where logits are missing."""
     rows: Tensor
-    """int64 [r], r <= n: positions in the set of the first r images; the other images belong to larger sets."""
+    """int64 [r], r <= n: positions in the set of the first r images; the remaining images belong to larger sets."""
 
 
 class DistilledArtefact(Artefact, TrainingSet):
@@ -104,7 +104,7 @@ class DistilledArtefact(Artefact, TrainingSet):
 
     @property
     def student_settings(self) -> Mapping[str, Any]:
-        """Empty: a student's signature names the set itself as a parent."""
+        """No settings, since a student's signature contains the set itself as a parent."""
         return {}
 
     @property
@@ -117,21 +117,21 @@ class DistilledArtefact(Artefact, TrainingSet):
         """Partition of the set into parts that are labelled separately."""
 
     def as_one_block(self, name: str, images: Callable[[], Tensor]) -> list[Block]:
-        """Trivial partition: the whole set, labelled together; ``images`` as in ``Block``."""
+        """Trivial partition, in which one block ``name`` holds the whole set; ``images`` as in ``Block``."""
         return [Block(name, {}, {"images": self}, images, torch.arange(self.num_images))]
 
     @property
     def generation(self) -> dict[str, Any] | None:
-        """Words for the curves of the optimisation, JSON-ready; None where nothing is optimised.
+        """Description of the optimisation's curves for reports, JSON-ready; None where nothing is optimised.
 
-        ``optimised`` and ``each`` name what was optimised and what has a curve of its own, in the plural; ``count`` is
-        the number of a teacher's curves that belong to the set, None for all of them.
+        ``optimised`` names the optimised tensors and ``each`` the units that have a curve each, both in the plural.
+        ``count`` is the number of a teacher's curves that belong to the set; None: all of them.
         """
         return None
 
     @property
     def dataset_manifest(self) -> dict[str, Any]:
-        """Facts about the data set that every manifest holds."""
+        """Description of the data set, which is part of every manifest."""
         data = self.context.data
         return {
             "name": data.name,

@@ -1,7 +1,7 @@
 """Compensators: one image-sized tensor per teacher and natural subset, added to all images of the subset.
 
-For every subset P_k a compensator u_k, zero at first, minimises CE(teacher(augment(P_k + u_k)), class) + bn_weight *
-batch-norm penalty over the C images of the subset (INFER, ICLR 2025, eq. 5; zhangxin-xd/UFC,
+For every subset P_k a compensator u_k, which starts at zero, is optimised to minimise CE(teacher(augment(P_k + u_k)),
+class) + bn_weight * batch-norm penalty over the C images of the subset (INFER, ICLR 2025, eq. 5; zhangxin-xd/UFC,
 ufc_generation/ufc_cifar.py).
 """
 
@@ -70,7 +70,7 @@ class CompensatorGroup(Artefact):
         together = len(self.subsets) * (chunk or classes)
         ways = [Pass.optimise]
         if chunk is not None and method.chunk_statistics is ChunkStatistics.all:
-            ways.append(Pass.forward)  # which collects the statistics
+            ways.append(Pass.forward)  # the pass that collects the statistics
         total, precision = method.iterations * images, method.precision.value
         passes = partial(context.passes, of_step=images)
         return Work([passes(how, self.teacher.arch, total, together, precision, compiled) for how in ways])
@@ -97,7 +97,7 @@ class CompensatorGroup(Artefact):
                 )
 
             classes_at_once = method.chunk_of(context.data.num_classes) or context.data.num_classes
-            if method.is_exact_in_chunks:  # fewer classes at once give the same, up to rounding
+            if method.is_exact_in_chunks:  # smaller chunks give the same result up to rounding
                 result = AsManyAsFit(classes_at_once, "classes of a subset").run(optimised)
             else:
                 result = optimised(classes_at_once)
@@ -108,7 +108,7 @@ class CompensatorGroup(Artefact):
         return {"compiled": result.compiled, "final": result.last_values}
 
     def _require_sane(self, clipped: Sequence[float]) -> None:
-        """Raise RunError where compensators have outgrown images, ``clipped`` being the shares of clipped values."""
+        """Raise RunError for compensators that diverged; ``clipped`` holds each subset's share of clipped values."""
         for k, share in zip(self.subsets, clipped, strict=True):
             if share > MOST_CLIPPED:
                 raise RunError(
@@ -118,7 +118,10 @@ class CompensatorGroup(Artefact):
                 )
 
     def compensators(self) -> Tensor:
-        """float32 [subsets, 3, h, w], in normalised units, not clipped; [subsets, C, 3, h, w] with those per class."""
+        """The compensators in normalised units, not clipped: float32 [subsets, 3, h, w].
+
+        With ``method.ablation=per_class`` they are [subsets, C, 3, h, w].
+        """
         return load_tensors(self._context.folder(self) / _COMPENSATORS)["compensators"]
 
     def _problem(self, classes_at_once: int) -> Problem:
@@ -147,12 +150,12 @@ def compensation(
     per_class: bool = False,
     scale: int = 1,
 ) -> Problem:
-    """Optimisation problem whose solution [G, 1, 3, h, w] is the compensators of the subsets ``natural``.
+    """Optimisation problem whose solution [G, 1, 3, h, w] holds the compensators of the subsets ``natural``.
 
-    ``natural`` is float [G, C, 3, H, W], normalised, image c of a subset of class c; h = H / ``scale``. With
-    ``per_class`` the solution is [G, C, 3, h, w]. Recorded beside the losses:
-    ``norm`` (||u||_2) and, given ``bounds``, the lowest and highest valid value of each channel, ``clipped_share`` (of
-    the values of P + u), for which no more than ``class_chunk`` images of a subset are composed at once.
+    ``natural`` is float [G, C, 3, H, W], normalised, with the image of class c at position c of a subset; h = H /
+    ``scale``. With ``per_class`` the solution is [G, C, 3, h, w]. ``norm``, ||u||_2, is recorded beside the losses.
+    Given ``bounds``, the lowest and highest valid value of each channel, so is ``clipped_share``, the share of the
+    values of P + u outside of the bounds, for which at most ``class_chunk`` images of a subset are composed at a time.
     """
 
     size = natural.shape[-1]
@@ -177,7 +180,7 @@ def compensation(
 
 
 def clipped_share(chunks: Sequence[Tensor], u: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Share of the values of all ``chunks`` [G, c, 3, H, W] + ``u`` that are out of bounds: float32 [G]."""
+    """Share of the values of ``chunks`` [G, c, 3, H, W] + ``u`` below ``low`` or above ``high``: float32 [G]."""
     low, high = (bound.to(u).view(3, 1, 1) for bound in (low, high))
     clipped = torch.zeros(len(u), dtype=torch.int64, device=u.device)
     for chunk in chunks:

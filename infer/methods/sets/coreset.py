@@ -1,4 +1,4 @@
-"""Coresets: real images chosen one after another by their positions in the feature space of a teacher."""
+"""Coresets: real images that are chosen one after another by their positions in a teacher's feature space."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from infer.teachers.teacher import Teacher
 
 
 class Coreset(DistilledImages):
-    """``per_class`` training images of each class; a smaller set holds the first images of a larger one."""
+    """``per_class`` training images of each class; a smaller set consists of the first images of a larger one."""
 
     def __init__(self, context: Context, per_class: int, teacher: Teacher) -> None:
         super().__init__(context, per_class)
@@ -26,7 +26,7 @@ class Coreset(DistilledImages):
     @staticmethod
     @abstractmethod
     def choose(features: Tensor, count: int) -> Tensor:
-        """Rows of ``features`` [n, D], those of one class, in the order in which they are chosen: int64 [count]."""
+        """Indices int64 [count] of the chosen images, in order, given the ``features`` [n, D] of one class."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -69,18 +69,18 @@ class KCenterSet(Coreset):
 
 
 def herd(features: Tensor, count: int) -> Tensor:
-    """Rows of ``features`` [n, D], each the one that brings the mean of the chosen rows nearest to the mean of all.
+    """Indices of rows of ``features`` [n, D], chosen one after another by herding (iCaRL, algorithm 4).
 
-    int64 [count] in the order in which they are chosen; no row comes twice, and the first of equal rows is chosen
-    (iCaRL, algorithm 4).
+    Each is the row that brings the mean of the chosen rows nearest to the mean of all rows. Returns int64 [count] in
+    the order of the choice. No row is chosen twice; of equal rows the first is chosen.
     """
     centred = features - features.mean(0)
     squares = centred.square().sum(1)
-    chosen_sum = torch.zeros_like(centred[0])  # the next row is to cancel it
+    chosen_sum = torch.zeros_like(centred[0])  # the next row should bring it nearest to zero
     free = torch.ones_like(squares, dtype=torch.bool)
     order = []
     for _ in range(count):
-        distances = squares + 2 * (centred @ chosen_sum)  # ||chosen_sum + row||², less what is the same for all rows
+        distances = squares + 2 * (centred @ chosen_sum)  # ||chosen_sum + row||² without the constant ||chosen_sum||²
         best = distances.masked_fill(~free, torch.inf).argmin()
         order.append(best)
         chosen_sum = chosen_sum + centred[best]
@@ -89,17 +89,18 @@ def herd(features: Tensor, count: int) -> Tensor:
 
 
 def k_centers(features: Tensor, count: int) -> Tensor:
-    """Rows of ``features`` [n, D]: the one nearest to the mean, then always the one farthest from all chosen rows.
+    """Indices of rows of ``features`` [n, D], chosen one after another as k centers.
 
-    The greedy 2-approximation of the smallest covering radius (Gonzalez 1985). int64 [count] in the order in which
-    they are chosen; no row comes twice, and the first of equal rows is chosen.
+    The first is the row nearest to the mean, each later one the row farthest from all chosen rows: the greedy
+    2-approximation of the smallest covering radius (Gonzalez 1985). Returns int64 [count] in the order of the choice.
+    No row is chosen twice; of equal rows the first is chosen.
     """
     centre = (features - features.mean(0)).square().sum(1).argmin()
     order = [centre]
     to_nearest = torch.full_like(features[:, 0], torch.inf)
     for _ in range(count - 1):
         to_nearest = torch.minimum(to_nearest, (features - features[centre]).square().sum(1))
-        to_nearest[centre] = -torch.inf  # below that of its duplicates, which are at distance zero
+        to_nearest[centre] = -torch.inf  # so that its duplicates, at distance zero, are chosen before it
         centre = to_nearest.argmax()
         order.append(centre)
     return torch.stack(order)

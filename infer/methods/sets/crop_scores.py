@@ -1,6 +1,6 @@
-"""Cross-entropies of a teacher on random crops of real images, by which RDED chooses among them.
+"""Cross-entropies of a teacher on random crops of real images, by which RDED chooses crops.
 
-Where the images of a data set are squares made of larger files, crops are drawn on the files' own pixels.
+Where the images of a data set were resized from larger files, the crops are taken from the original files.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ _CROPS_PER_BATCH = 256
 
 
 class CropScores(TeacherOutputs):
-    """Best crop of each scored image, at most ``images_per_class`` of a class, and its cross-entropy."""
+    """Best crop, and its cross-entropy, of each of at most ``images_per_class`` images per class."""
 
     kind = "crops"
 
@@ -62,7 +62,7 @@ class CropScores(TeacherOutputs):
         }
 
     def best_patches(self, target: int, count: int) -> Tensor:
-        """The ``count`` best crops of class ``target``, best first: uint8 [count, 3, p, p], p the size of a patch."""
+        """The ``count`` best crops of class ``target``, best first, as patches: uint8 [count, 3, p, p]."""
         scores = self.of_class(target)
         best = scores["cross_entropy"].sort(stable=True).indices[:count]
         rows, squares = scores["index"][best], scores["square"][best].unsqueeze(1)
@@ -87,9 +87,9 @@ class CropScores(TeacherOutputs):
         return of_class[torch.from_numpy(order[: self._method.images_per_class])]
 
     def _uniform(self, target: int, images: int, numbers: int) -> np.ndarray:
-        """Random numbers in [0, 1), [images, crops, numbers].
+        """Random numbers in [0, 1): [images, crops, numbers].
 
-        Those of image i are row i of the class's random stream, so fewer images are the first of more.
+        Image i uses row i of the class's random stream, so its numbers do not depend on the number of images.
         """
         return generator(self.context.config.seed, "scored crops", target).random((images, self._method.crops, numbers))
 
@@ -106,7 +106,7 @@ class CropScores(TeacherOutputs):
     def _scored_files(
         self, network: nn.Module, target: int, index: Tensor, rows: slice, on_images: Callable[[int], None]
     ) -> tuple[Tensor, Tensor]:
-        """The same for crops of the pixels of the files of the images, each of which is decoded once."""
+        """The same for crops of the original files of the images; each file is decoded once."""
         data, device = self.context.data, self.context.device
         uniform = self._uniform(target, len(index), ATTEMPTS + 2)[rows]
         squares, losses = [], []
@@ -121,7 +121,7 @@ class CropScores(TeacherOutputs):
         return torch.stack(squares), torch.cat(losses).cpu()
 
     def _files(self, rows: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
-        """Originals of the training images ``rows``, uint8 [3, H, W], a batch at a time with its place in ``rows``."""
+        """Batches of the original files of the training images ``rows``, uint8 [3, H, W], with their slices of it."""
         originals = self.context.data.train.originals
         assert originals is not None, "the images are resized"
         parts = _batches(len(rows), self._method.crops)
@@ -141,9 +141,10 @@ def crop_losses(
     device: torch.device,
     on_images: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
-    """Cross-entropy of ``network`` with class ``target`` on each of ``squares`` [n, crops, 3]: [n, crops], on the CPU.
+    """Cross-entropies of ``network`` for class ``target`` on the crops ``squares`` [n, crops, 3] of ``images``.
 
-    A crop is resized to ``patch_size``; ``on_images`` is told how many images are done.
+    Returns [n, crops], on the CPU. A crop is resized to ``patch_size``; ``on_images`` is called with the number of
+    images done.
     """
     rows = _batches(len(images), squares.shape[1])
     losses = []
@@ -155,9 +156,9 @@ def crop_losses(
 
 
 def batch_losses(network: nn.Module, crops: Tensor, image_size: int, target: int) -> Tensor:
-    """Cross-entropy of ``network`` with class ``target`` on normalised ``crops`` [b, n, 3, p, p]: [b, n].
+    """Cross-entropies of ``network`` for class ``target`` on normalised ``crops`` [b, n, 3, p, p]: [b, n].
 
-    A crop is zero-padded to ``image_size``, so that its border has the mean colour.
+    Crops are padded to ``image_size`` with zeros, which are the mean colour.
     """
     margin = image_size - crops.shape[-1]
     border = [margin // 2, margin - margin // 2] * 2
@@ -168,10 +169,10 @@ def batch_losses(network: nn.Module, crops: Tensor, image_size: int, target: int
 
 
 def _batches(images: int, crops: int) -> list[slice]:
-    """Rows of ``images`` whose crops pass the network together."""
+    """Slices of ``images`` whose ``crops`` crops each pass the network together."""
     return [slice(part.start, part.stop) for part in consecutive(images, max(1, _CROPS_PER_BATCH // crops))]
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """``tensor`` on ``device``, copied without blocking the CPU where that is a GPU."""
+    """``tensor`` on ``device``; a copy to a GPU does not block the CPU."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -17,7 +17,7 @@ _ARCHS_OF = {"teacher": "teachers.archs", "student": "student.archs"}
 
 
 class Features(TeacherOutputs):
-    """float32 features of the un-augmented training images, with the teacher in eval mode."""
+    """float32 features of the un-augmented training images, from the teacher in eval mode."""
 
     kind = "features"
 
@@ -44,7 +44,7 @@ class Features(TeacherOutputs):
 
 
 def without_head(network: nn.Module, arch: str, image_size: int) -> nn.Module:
-    """A copy of ``network`` that returns its features [B, D] instead of logits. Raises UsageError as ``head_of``."""
+    """A copy of ``network`` that returns features [B, D] in place of logits. Raises UsageError as ``head_of`` does."""
     headless = copy.deepcopy(network)
     headless.set_submodule(head_of(network, arch, image_size), nn.Identity())
     return headless
@@ -57,11 +57,11 @@ def head_of(
     otherwise: str = "or a method without features: method=random",
     role: str = "teacher",
 ) -> str:
-    """Name of the linear layer whose output is that of ``network``, a network in eval mode on any device.
+    """Name of the linear layer whose output is the output of ``network``, which is in eval mode on any device.
 
     The layer is found by running one image, so the order in which layers are registered does not matter. Raises
-    UsageError, which begins with its ``role`` and ends in the advice ``otherwise``, for a network that ends
-    differently: in a convolution, or in the mean of two heads.
+    UsageError for a network that ends in anything else, such as a convolution or the mean of two heads; its message
+    begins with ``role`` and ends in the advice ``otherwise``.
     """
     outputs: dict[str, Tensor] = {}
 

@@ -1,4 +1,4 @@
-"""Distilled sets of finished images: the result of every method but INFER."""
+"""Distilled sets that consist of finished images: the result of every method except INFER."""
 
 from abc import abstractmethod
 from typing import Any
@@ -16,10 +16,10 @@ from infer.training.images import Images
 
 
 class DistilledImages(DistilledArtefact):
-    """``per_class`` images of each class, stored as bytes and labelled as one block.
+    """``per_class`` images of each class, stored as uint8 and labelled as one block.
 
     A method defines a subclass with its name (``method``), the settings and artefacts that the content depends on
-    (``settings``, ``parents``) and the images themselves (``finished_images``).
+    (``settings``, ``parents``) and the images (``finished_images``).
     """
 
     method: str
@@ -58,7 +58,7 @@ class DistilledImages(DistilledArtefact):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Facts that are stored beside the images."""
+        """Description of the set that is stored beside the images."""
         return {
             "method": self.method,
             "dataset": self.dataset_manifest,

@@ -28,7 +28,7 @@ from infer.teachers.teacher import Teacher
 from infer.training.images import Images
 
 _COMPOSED_AT_ONCE = 2 * 2**30
-"""Bytes of composed images that are held in memory; a larger set composes every batch when it is used."""
+"""Largest number of bytes of composed images that are kept in memory; a larger set composes each batch on use."""
 
 
 class InferSet(DistilledArtefact):
@@ -83,7 +83,7 @@ class InferSet(DistilledArtefact):
 
     @property
     def _changes(self) -> dict[str, Any]:
-        """Settings that came after the first sets, where they differ from the method's usual form."""
+        """Settings added in later versions, where they differ from the default, so that older signatures stay valid."""
         usual, own = InferMethod(), self._method
         keys = ("compensator_scale", "composed_codec", "ablation")
         changed = {key: getattr(own, key) for key in keys if getattr(own, key) != getattr(usual, key)}
@@ -129,7 +129,7 @@ class InferSet(DistilledArtefact):
 
     @property
     def blocks(self) -> list[Block]:
-        """For every range of subsets the natural images, then the images composed with each teacher's compensators."""
+        """For every range of subsets a block of natural images, then a block of composed images for each teacher."""
         columns: list[Sequence[CompensatorGroup | None]] = [[None] * len(self._ranges), *self.groups]
         return [
             self._block(number, groups[g], subsets.start, subsets.stop)
@@ -163,7 +163,7 @@ class InferSet(DistilledArtefact):
         )
 
     def _as_used(self, group: CompensatorGroup) -> Tensor:
-        """The compensators of ``group``, changed where the method says so, before they are rounded."""
+        """The compensators of ``group`` before rounding, changed as ``method.ablation`` says."""
         seed, ablation = self.context.config.seed, self._method.ablation
         return ablated(group.compensators(), ablation, seed, group.teacher.arch, group.subsets)
 
@@ -185,5 +185,5 @@ class InferSet(DistilledArtefact):
         return composed_targets(self.subsets, len(self.teachers) + 1, self.context.data.num_classes)
 
     def parts(self) -> tuple[Tensor, Tensor]:
-        """Natural images uint8 [K, C, 3, H, W] and float32 compensators as stored, shapes as in ``compose``."""
+        """Natural images, uint8 [K, C, 3, H, W], and stored compensators as float32, with shapes as in ``compose``."""
         return read_parts(self.context.folder(self))

@@ -1,8 +1,9 @@
-"""Real images optimised by DWA through a teacher whose weights were perturbed for them.
+"""Real images optimised by DWA through a teacher whose weights are perturbed for each batch.
 
-Before the first step the teacher's weights climb the cross-entropy of the images (AngusDujw/Diversity-Driven-Synthesis,
-distillation/perterb.py), a little differently for every batch, and stay there: so images of one class differ more. The
-batch-norm statistics to be matched are the trained ones throughout.
+Before the first step the teacher's weights take gradient ascent steps on the cross-entropy of the images
+(AngusDujw/Diversity-Driven-Synthesis, distillation/perterb.py) and then stay fixed. Every batch has a different
+perturbation, so images of one class become more diverse. The matched batch-norm statistics are those of the trained
+teacher.
 """
 
 import copy
@@ -22,7 +23,7 @@ from infer.teachers.teacher import Teacher
 
 
 class DiversifiedImages(SynthesisedBatch[DwaMethod]):
-    """A batch of images that begin as real ones, the i-th natural subset, with a perturbed teacher of its own."""
+    """A batch of images that start as real images of the i-th natural subset, with its own perturbed teacher."""
 
     method_name = "dwa"
 
@@ -32,7 +33,7 @@ class DiversifiedImages(SynthesisedBatch[DwaMethod]):
         return data.normalisation.normalise(natural[:, self.classes.start : self.classes.stop])
 
     def prepared(self, network: nn.Module, problem: Problem) -> tuple[nn.Module, Problem]:
-        """The teacher perturbed on the images as the first iteration transforms them."""
+        """The teacher, perturbed on the images under the transform of the first iteration, and the problem."""
         method, accumulates = self.method, self.method.accumulate_ascent_gradient
         start = problem.start.detach().to(torch_dtype(method.precision)).requires_grad_(accumulates)
         transformed = problem.transforms.to(start.device)[0](start).flatten(0, 1)
@@ -50,7 +51,7 @@ class DiversifiedImages(SynthesisedBatch[DwaMethod]):
 
 
 def diversified_set(context: Context, method: DwaMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
-    """``per_class`` diversified images of each class. Indices share no batch, for each has a teacher of its own."""
+    """``per_class`` diversified images of each class. Each index has its own teacher, so a batch holds one index."""
     chunks = consecutive(context.data.num_classes, method.batch_size)
     batches = [
         DiversifiedImages(context, method, teacher, range(i, i + 1), chunk)
@@ -63,18 +64,19 @@ def diversified_set(context: Context, method: DwaMethod, per_class: int, teacher
 def perturbed(network: nn.Module, images: Tensor, classes: Tensor, steps: int, radius: float) -> nn.Module:
     """A copy of ``network`` whose weights were moved up the cross-entropy of ``images`` [n, 3, H, W].
 
-    They make ``steps`` steps of length ``radius`` / ``steps``, in the Euclidean norm over all weights together, along
-    the gradient. The copy is in evaluation mode and has the dtype of ``images``. Where ``images`` require a gradient,
-    those of all steps are added up in ``images.grad``. In the published code the chunks of classes of an index climb in
-    one network, never undo it and never clear its gradients, so that each depends on those before
-    (distillation_imgnet.py:137-142).
+    The weights take ``steps`` steps of length ``radius`` / ``steps`` along the gradient, in the Euclidean norm over all
+    weights. The copy is in evaluation mode and has the dtype of ``images``. Where ``images`` require a gradient, the
+    gradients of all steps are added up in ``images.grad``.
+
+    In the published code all chunks of classes of an index perturb the same network, which is not restored and whose
+    gradients are not cleared, so that each chunk depends on the earlier ones (distillation_imgnet.py:137-142).
     """
     moved = copy.deepcopy(network).to(images.dtype).eval().requires_grad_(True)
     weights = list(moved.parameters())
     followed = [images] if images.requires_grad else []
     for _ in range(steps):
         loss = F.cross_entropy(moved(images), classes)
-        # Some layers of some networks never run (EfficientNet's first block).
+        # Some networks have layers that never run (EfficientNet's first block) and so no gradient.
         found = torch.autograd.grad(loss, [*weights, *followed], materialize_grads=True)
         gradients, of_images = found[: len(weights)], found[len(weights) :]
         step = radius / steps / (get_total_norm(gradients) + 1e-12)

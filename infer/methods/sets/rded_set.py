@@ -1,7 +1,7 @@
-"""The distilled set of RDED: the crops of real images that a teacher finds most realistic, and images tiled from them.
+"""The distilled set of RDED: images tiled from the crops of real images that a teacher classifies best.
 
-Of some random crops of every image the one with the lowest cross-entropy is kept, the best of a class are its patches,
-and factor² patches make an image (Sun et al., CVPR 2024). Nothing is optimised.
+Of the random crops of an image, the one with the lowest cross-entropy is kept. The best crops of a class become its
+patches, and factor² patches make an image (Sun et al., CVPR 2024). Nothing is optimised.
 """
 
 from collections.abc import Mapping
@@ -67,10 +67,10 @@ class RdedSet(DistilledImages):
 
 
 def tile(patches: Tensor, factor: int) -> Tensor:
-    """Images [n, 3, factor·p, factor·p] of factor² patches each, out of ``patches`` [factor²·n, 3, p, p], best first.
+    """Images [n, 3, factor·p, factor·p] of factor² patches each, from ``patches`` [factor²·n, 3, p, p], best first.
 
-    Position k of image i, counted row by row, holds patch k·n + i, as in the published code: every image has one of the
-    best n patches, one of the next n, and so on.
+    Position k of image i, counted row by row, holds patch k·n + i, as in the published code, so that every image has
+    one of the best n patches, one of the next n, and so on.
     """
     grid = torch.unflatten(patches, 0, (factor, factor, -1))
     return grid.permute(2, 3, 0, 4, 1, 5).flatten(4, 5).flatten(2, 3)

@@ -1,4 +1,4 @@
-"""Sets of real images as they are: a random sample, and the whole training data."""
+"""Sets of unchanged real images: a random sample, and the whole training data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ class RandomSet(DistilledImages):
 
 
 class FullSet(TrainingSet):
-    """The whole training data: the upper bound of the comparison. It is not stored a second time."""
+    """The whole training data, the upper bound of the comparison. It is not copied into the store."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

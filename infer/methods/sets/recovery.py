@@ -1,6 +1,6 @@
 """Images recovered from noise by SRe2L and CDA.
 
-An image of every class begins as N(0, 1) noise in normalised units and is clipped to the valid range after every step
+Every image starts as N(0, 1) noise in normalised units and is clipped to the valid range after every step
 (VILA-Lab/SRe2L, recover/data_synthesis.py; CDA/recover_cda_in1k.py).
 """
 
@@ -17,12 +17,12 @@ from infer.teachers.teacher import Teacher
 
 
 class RecoveredImages(SynthesisedBatch[Sre2lMethod]):
-    """A batch of images that begin as noise."""
+    """A batch of images that start as noise."""
 
     method_name = "sre2l"
 
     def start(self) -> Tensor:
-        """Noise from a generator for each image i of class c, so that it does not depend on the batch."""
+        """Noise from a separate generator for each image, so that it does not depend on the batch."""
         size, seed = self.context.data.image_size, self.context.config.seed
         noise = [
             generator(seed, "noise", target, index).standard_normal((3, size, size), dtype="float32")
@@ -39,8 +39,8 @@ class RecoveredImages(SynthesisedBatch[Sre2lMethod]):
 
 
 def recovered_set(context: Context, method: Sre2lMethod, per_class: int, teacher: Teacher) -> SynthesisedSet:
-    """``per_class`` recovered images of each class, named after CDA where the crops follow its curriculum."""
-    groups = [range(i, i + method.group) for i in range(0, per_class, method.group)]  # the last one whole, too
+    """``per_class`` recovered images of each class; the set is named ``cda`` where crops follow CDA's curriculum."""
+    groups = [range(i, i + method.group) for i in range(0, per_class, method.group)]  # the last group is whole as well
     chunks = consecutive(context.data.num_classes, method.batch_size)
     batches = [RecoveredImages(context, method, teacher, group, chunk) for group in groups for chunk in chunks]
     return SynthesisedSet(context, "cda" if method.crop_milestone else "sre2l", per_class, batches)

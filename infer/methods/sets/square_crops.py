@@ -11,8 +11,8 @@ from infer.training.random_resized_crop import ATTEMPTS, crop_sizes
 def square_crops(uniform: np.ndarray, image_size: int, scale_min: float) -> Tensor:
     """Random square crops (top, left, side) in pixels, int64 [..., 3], from numbers ``uniform`` [..., 3] in [0, 1).
 
-    RandomResizedCrop with ``scale=(scale_min, 1), ratio=(1, 1)`` on square images, with crops of at least one pixel.
-    Every square fits into the image, so one draw is enough.
+    The distribution is that of RandomResizedCrop with ``scale=(scale_min, 1), ratio=(1, 1)`` on square images, with
+    crops of at least one pixel. Every square fits into the image, so one draw is enough.
     """
     area, *corner = np.moveaxis(uniform, -1, 0)
     share = np.maximum(scale_min + (1 - scale_min) * area, 1 / image_size**2)
@@ -25,8 +25,9 @@ def square_crops(uniform: np.ndarray, image_size: int, scale_min: float) -> Tens
 def squares_within(uniform: np.ndarray, size: torch.Size, scale_min: float) -> Tensor:
     """Random square crops (top, left, side) in pixels of an image of ``size`` (H, W), int64 [n, 3].
 
-    RandomResizedCrop with ``scale=(scale_min, 1), ratio=(1, 1)`` from numbers ``uniform`` [n, ATTEMPTS + 2] in [0, 1):
-    the first of some squares that fits into the image, else the largest that does, in the middle.
+    The distribution is that of RandomResizedCrop with ``scale=(scale_min, 1), ratio=(1, 1)``: the first of ATTEMPTS
+    squares that fits into the image or, if none does, the largest square in the centre. ``uniform`` [n, ATTEMPTS + 2]
+    holds numbers in [0, 1).
     """
     height, width = size
     share = scale_min + (1 - scale_min) * uniform[:, :ATTEMPTS].T
@@ -41,7 +42,7 @@ def squares_within(uniform: np.ndarray, size: torch.Size, scale_min: float) -> T
 def crops_of(image: Tensor, squares: Tensor, size: int) -> Tensor:
     """The crops ``squares`` int64 [n, 3] of one floating-point ``image`` [3, H, W], resized: [n, 3, size, size].
 
-    One at a time: of a large image this is faster than the matrix products of ``resized_crops``.
+    Crops are resized one at a time, which is faster for a large image than the matrix products of ``resized_crops``.
     """
     boxes = squares.tolist()
     crops = [resized_crop(image, top, left, side, side, [size, size], antialias=True) for top, left, side in boxes]

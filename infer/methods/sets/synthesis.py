@@ -1,8 +1,8 @@
-"""Sets of images that were optimised whole, each for its class: the common part of SRe2L, CDA and DWA.
+"""Sets of optimised images, each of one class: the common part of SRe2L, CDA and DWA.
 
-Images are optimised batch by batch: for some consecutive image indices i, the i-th images of a chunk of consecutive
-classes, which share a transform and have their statistics in common. Batches belong to no set: a larger ipc only adds
-some.
+Images are optimised in batches. A batch holds, for some consecutive image indices i, the i-th images of a chunk of
+consecutive classes; those of the same index share a transform and their batch-norm statistics. Batches do not depend on
+the set: a set of a larger ipc has the same batches and some more.
 """
 
 from abc import abstractmethod
@@ -33,10 +33,10 @@ SettingsT = TypeVar("SettingsT", bound=SynthesisMethod)
 
 
 class SynthesisedBatch(Artefact, Generic[SettingsT]):
-    """Images of one batch: those of consecutive ``classes`` with consecutive ``indices`` within their class.
+    """Images of one batch: consecutive ``classes``, with consecutive ``indices`` within each class.
 
     A method defines a subclass that returns the images before the first step (``start``), the augmentation and, if it
-    perturbs the teacher first, the perturbed network (``prepared``).
+    perturbs the teacher, the perturbed network (``prepared``).
     """
 
     kind = "syntheses"
@@ -59,12 +59,14 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
 
     @property
     def variance_weight(self) -> float:
-        """Weight of the variances in the batch-norm penalty; the means weigh 1."""
+        """Weight of the variances in the batch-norm penalty, where the means have weight 1."""
         return 1.0
 
     def prepared(self, network: nn.Module, problem: Problem) -> tuple[nn.Module, Problem]:
-        """The network that the images are optimised through, and the problem that it leaves; ``network`` itself is not
-        changed."""
+        """The network through which the images are optimised, and the problem to solve.
+
+        Neither ``network`` nor ``problem`` is changed.
+        """
         return network, problem
 
     @property
@@ -112,7 +114,7 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
         return {"compiled": result.compiled, "final": result.last_values}
 
     def _require_sane(self, problem: Problem, saturated: Sequence[float]) -> None:
-        """Raise RunError where images became black and white; ``saturated`` holds the share of each."""
+        """Raise RunError for images that diverged; ``saturated`` holds the share of black or white values of each."""
         begun = problem.measure(problem.start)["saturated_share"].mean().item()
         share = sum(saturated) / len(saturated)
         if share > MOST_CLIPPED >= begun:
@@ -126,7 +128,7 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
         return load_tensors(self.context.folder(self) / tensor_file(IMAGES))[IMAGES]
 
     def _problem(self) -> Problem:
-        """Optimisation of the images, clipped to the valid range after every step, as in the published codes."""
+        """Optimisation problem of the images, clipped to the valid range after every step, as in the published code."""
         context, data = self.context, self.context.data
         start = self.start().to(context.device)
         low, high = (bound.to(context.device) for bound in data.normalisation.valid_range)
@@ -145,7 +147,7 @@ class SynthesisedBatch(Artefact, Generic[SettingsT]):
 
 
 class SynthesisedSet(DistilledImages):
-    """``per_class`` images of each class by ``method``, taken from ``batches``, which together hold all of them."""
+    """``per_class`` images of each class made by ``method``, taken from ``batches``, which together hold all images."""
 
     def __init__(self, context: Context, method: str, per_class: int, batches: Sequence[SynthesisedBatch[Any]]) -> None:
         super().__init__(context, per_class)
@@ -169,7 +171,7 @@ class SynthesisedSet(DistilledImages):
 
     @property
     def blocks(self) -> list[Block]:
-        """One block for each batch, so that a larger set labels only what it adds."""
+        """One block for each batch, so that a larger set only labels the images that it adds."""
         return [self._block(batch) for batch in self.batches]
 
     def _block(self, batch: SynthesisedBatch[Any]) -> Block:
@@ -183,7 +185,7 @@ class SynthesisedSet(DistilledImages):
         )
 
     def _rows(self, batch: SynthesisedBatch[Any]) -> Tensor:
-        """Positions in the set of the images of ``batch``, index by index, without indices beyond the set."""
+        """Positions in the set of the images of ``batch``, index by index; indices beyond the set are left out."""
         indices = torch.arange(batch.indices.start, min(batch.indices.stop, self.per_class))
         classes = torch.arange(batch.classes.start, batch.classes.stop)
         return (indices[:, None] + classes * self.per_class).flatten()

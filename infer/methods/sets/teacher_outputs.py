@@ -1,4 +1,4 @@
-"""Outputs of a teacher on real training images, by which methods choose among these images."""
+"""Outputs of a teacher on real training images, which methods use to choose images."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ from infer.store.files import load_tensors, save_tensors
 from infer.teachers.teacher import Teacher
 
 CLASSES_PER_ARTEFACT = 10
-"""Classes in one artefact: few enough for several processes to share a data set, enough to keep artefacts few."""
+"""Classes in one artefact: few enough that several processes can share a data set, and enough to have few artefacts."""
 
 
 class TeacherOutputs(Artefact):
     """Outputs of ``teacher`` on the training images of consecutive ``classes``, one file per class.
 
-    They depend neither on ipc nor on the other classes, so sets of all sizes share them.
+    They depend neither on ipc nor on other classes, so sets of all sizes share them.
     """
 
     stage = Stage.generate
@@ -35,7 +35,7 @@ class TeacherOutputs(Artefact):
 
     @property
     def counts(self) -> list[int]:
-        """Numbers of the training images of its classes."""
+        """Number of training images of each of its classes."""
         return self.context.data.train_counts[self.classes.start : self.classes.stop]
 
     @abstractmethod
@@ -48,7 +48,7 @@ class TeacherOutputs(Artefact):
     ) -> dict[str, Tensor]:
         """Outputs of ``network`` on the images ``index`` of class ``target``, by name.
 
-        ``on_images`` is told how many of them are done.
+        ``on_images`` is called with the number of images done.
         """
 
     @property
@@ -64,7 +64,7 @@ class TeacherOutputs(Artefact):
         return {"teacher": self.teacher}
 
     def network(self) -> nn.Module:
-        """The network whose outputs are kept, on the run's device, in eval mode."""
+        """The network whose outputs are stored, on the run's device, in eval mode."""
         return self.teacher.network()
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
@@ -85,12 +85,12 @@ class TeacherOutputs(Artefact):
 
 
 def class_groups(num_classes: int) -> list[range]:
-    """All classes in groups of consecutive ones, one for each artefact."""
+    """Groups of consecutive classes, one for each artefact."""
     return consecutive(num_classes, CLASSES_PER_ARTEFACT)
 
 
 def _advance(meter: Meter, before: int, count: int) -> None:
-    """Count ``count`` images of a class after those of the classes ``before`` it."""
+    """Advance ``meter`` to ``count`` images of a class, after ``before`` images of other classes."""
     meter.advance_to(before + count)
 
 
