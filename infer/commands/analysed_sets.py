@@ -26,7 +26,7 @@ from infer.methods.sets.imported_set import imported_set
 from infer.pipeline.prepare import prepare
 from infer.records.find import pick_run, require_store
 from infer.records.names import RESULT
-from infer.records.runs import RUNNING, Run
+from infer.records.run import RUNNING, Run
 from infer.records.settings import typed_words
 from infer.store import Artefact, Store
 from infer.teachers.teacher import Teacher

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import RunError, UsageError
 from infer.files import write_sealed
+from infer.records.folders import find_runs
 from infer.records.names import ROBUST_SCORES
-from infer.records.runs import Run, find_runs
+from infer.records.run import Run
 from infer.records.scores import Accuracies, scores_of
 from infer.records.statistics import Summary
 from infer.tables import Report, Section, count, summary_as_text

@@ -24,7 +24,7 @@ from infer.files import read_json, sealed, write_json, write_sealed
 from infer.methods.sets.imported_set import imported_set
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.records.artefacts import DamagedArtefact, stored_artefacts
-from infer.records.runs import UNREADABLE, Run
+from infer.records.run import UNREADABLE, Run
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 from infer.reports.run import write_page
 from infer.store.files import save_tensors
