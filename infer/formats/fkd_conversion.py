@@ -16,7 +16,8 @@ from torch import Tensor
 
 from infer.config.evaluate import Mix
 from infer.config.training import Crop
-from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
+from infer.distilled.fkd import FkdBatch, FkdForm
+from infer.distilled.fkd_folder import OwnLabelFolder
 from infer.errors import UsageError
 from infer.files import content_digest
 from infer.formats.fkd import FkdFolder, LabelledBatch, write_batches

@@ -14,7 +14,8 @@ from torch import Tensor
 from infer.config.evaluate import EvaluateConfig
 from infer.config.training import Crop
 from infer.context import Context
-from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
+from infer.distilled.fkd import FkdBatch, FkdForm
+from infer.distilled.fkd_folder import OwnLabelFolder
 from infer.distilled.manifest import infer_folder
 from infer.errors import UsageError
 from infer.formats.fkd_conversion import ForeignLabelFolder

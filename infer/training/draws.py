@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from infer.config.training import Crop, Training
-from infer.distilled.fkd import EPOCHS_PER_FILE, read_draws
+from infer.distilled.fkd_files import EPOCHS_PER_FILE, read_draws
 from infer.seeds import StreamKey, generator
 from infer.training.mixing import Box, draw_boxes, draw_partners, draw_weights
 from infer.training.plan import Plan

@@ -16,7 +16,8 @@ from infer.commands.launch_words import label_hint
 from infer.commands.main import run as infer_command
 from infer.config.dataset import FolderConfig
 from infer.data import load
-from infer.distilled.fkd import LOGITS, fkd_file
+from infer.distilled.fkd import LOGITS
+from infer.distilled.fkd_files import fkd_file
 from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
