@@ -20,9 +20,9 @@ from infer.evaluation.comparison import main_evaluation
 from infer.evaluation.student import KeptStudent
 from infer.files import read_json, write_sealed
 from infer.formats.names import AUTO
+from infer.methods.imported import imported_set
 from infer.methods.registry import distilled_set
 from infer.methods.sets.base import DistilledArtefact
-from infer.methods.sets.imported_set import imported_set
 from infer.pipeline.prepare import prepare
 from infer.records.find import pick_run, require_store
 from infer.records.names import RESULT

@@ -22,7 +22,7 @@ from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
 from infer.files import read_json, sealed, write_json, write_sealed
-from infer.methods.sets.imported_set import imported_set
+from infer.methods.imported import imported_set
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.records.artefacts import DamagedArtefact, stored_artefacts
 from infer.records.run import UNREADABLE, Run
