@@ -70,10 +70,9 @@ def fit(
 
     Raises RunError where the loss or a weight is not finite.
     """
-    device = torch.device(device)
+    device, draws = torch.device(device), draws or Draws(stream)
     layout = memory_format_of(model)
     model.to(device).to(memory_format=layout)
-    draws = draws or Draws(stream)
     state = TrainingState.start(model, plan.settings)
     training = _Training(
         state=state,
@@ -87,35 +86,24 @@ def fit(
         precision=precision,
     )
     checkpoint = Checkpoint(checkpoint_dir, training.key(), seconds_between_checkpoints) if checkpoint_dir else None
-    place = Place.resumed(training.state, checkpoint, device)
-    history, start = place.history, time.perf_counter() - place.seconds
-
-    def keep() -> None:
-        """Write a checkpoint if one is due, and end if a signal is pending; called between two steps."""
-        if checkpoint:
-            checkpoint.after_step(lambda: place.state(training.state, time.perf_counter() - start))
-
-    @contextmanager
-    def tested(name: str, num_images: int) -> Iterator[OnCount | None]:
-        with testing(name, num_images) if testing else nullcontext() as on_tested:
-            # with several ranks, the numbers of parts they test may differ, so they cannot all write after each part
-            yield _followed(on_tested, keep) if ranks.count == 1 else on_tested
-
+    place = Place.resumed(state, checkpoint, device)
+    checkpointing = _Checkpointing(state, place, checkpoint)
+    on_images, testing = checkpointing.after_each(on_images), checkpointing.within_tests(testing)
     with kept_on_signals(checkpoint):
         for epoch in range(place.epoch, plan.epochs):
-            loss = training.run_epoch(place, _followed(on_images, keep))
+            loss = training.run_epoch(place, on_images)
             if not math.isfinite(loss):
                 if checkpoint:
                     checkpoint.discard()
                 raise RunError(training.not_finite(epoch))
-            history.append(training.record(epoch, loss, tested))
+            place.history.append(training.record(epoch, loss, testing))
             place.next_epoch(device)
-            keep()
+            checkpointing.after_step()
             if on_epoch:
-                on_epoch(dict(history[-1]))
-    last = training.last_test or training.test(tested)  # none yet where the last checkpoint was after the last epoch
-    training.state.finish()
-    return FitResult(history, time.perf_counter() - start, plan.samples_seen, last)
+                on_epoch(dict(place.history[-1]))
+    last = training.last_test or training.test(testing)  # none yet where the last checkpoint was after the last epoch
+    state.finish()
+    return FitResult(place.history, checkpointing.seconds, plan.samples_seen, last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,12 +185,42 @@ class _Training:
         )
 
 
-def _followed(on_images: OnCount | None, keep: Callable[[], None]) -> OnCount:
-    """A function that calls ``on_images`` and then ``keep``."""
+class _Checkpointing:
+    """Checkpoints that a training writes between two steps, and the time that it has taken."""
 
-    def shown(count: int) -> None:
-        if on_images:
-            on_images(count)
-        keep()
+    def __init__(self, state: TrainingState, place: Place, checkpoint: Checkpoint | None) -> None:
+        self._state = state
+        self._place = place
+        self._checkpoint = checkpoint
+        self._start = time.perf_counter() - place.seconds
 
-    return shown
+    @property
+    def seconds(self) -> float:
+        """Seconds of the training, including those before it was resumed."""
+        return time.perf_counter() - self._start
+
+    def after_step(self) -> None:
+        """Write a checkpoint if one is due, and end if a signal is pending; called between two steps."""
+        if self._checkpoint:
+            self._checkpoint.after_step(lambda: self._place.state(self._state, self.seconds))
+
+    def after_each(self, on_images: OnCount | None) -> OnCount:
+        """A function that calls ``on_images`` and then ``after_step``."""
+
+        def shown(count: int) -> None:
+            if on_images:
+                on_images(count)
+            self.after_step()
+
+        return shown
+
+    def within_tests(self, testing: Testing | None) -> Testing:
+        """``testing``, whose counts are each followed by ``after_step``."""
+
+        @contextmanager
+        def tested(name: str, num_images: int) -> Iterator[OnCount | None]:
+            with testing(name, num_images) if testing else nullcontext() as on_tested:
+                # with several ranks, the numbers of parts they test may differ, so they cannot all write after each part
+                yield self.after_each(on_tested) if ranks.count == 1 else on_tested
+
+        return tested

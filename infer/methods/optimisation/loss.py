@@ -1,6 +1,6 @@
 """Loss of the images under optimisation: a teacher's cross-entropy plus its batch-norm penalty.
 
-For a group of images it is CE(teacher(augment(images)), class) + bn_weight * penalty, see ``bn_matching``.
+For a group of images it is CE(teacher(augment(images)), class) + bn_weight * penalty, see ``bn_penalty``.
 """
 
 import logging
