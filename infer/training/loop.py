@@ -220,7 +220,7 @@ class _Checkpointing:
         @contextmanager
         def tested(name: str, num_images: int) -> Iterator[OnCount | None]:
             with testing(name, num_images) if testing else nullcontext() as on_tested:
-                # with several ranks, the numbers of parts they test may differ, so they cannot all write after each part
+                # ranks may test different numbers of parts, so they cannot all write after each of them
                 yield self.after_each(on_tested) if ranks.count == 1 else on_tested
 
         return tested
