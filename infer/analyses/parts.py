@@ -10,7 +10,7 @@ from infer.distilled.folder import read_parts
 from infer.distilled.manifest import read_manifest
 from infer.errors import UsageError
 from infer.methods.sets.base import DistilledArtefact
-from infer.methods.sets.imported_set import ImportedComposition
+from infer.methods.sets.imported_composition import ImportedComposition
 from infer.methods.sets.infer_set import InferSet
 from infer.normalisation import Normalisation
 

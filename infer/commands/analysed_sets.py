@@ -20,13 +20,13 @@ from infer.evaluation.comparison import main_evaluation
 from infer.evaluation.student import KeptStudent
 from infer.files import read_json, write_sealed
 from infer.formats.names import AUTO
+from infer.methods.imported import imported_set
 from infer.methods.registry import distilled_set
 from infer.methods.sets.base import DistilledArtefact
-from infer.methods.sets.imported_set import imported_set
 from infer.pipeline.prepare import prepare
 from infer.records.find import pick_run, require_store
 from infer.records.names import RESULT
-from infer.records.runs import RUNNING, Run
+from infer.records.run import RUNNING, Run
 from infer.records.settings import typed_words
 from infer.store import Artefact, Store
 from infer.teachers.teacher import Teacher

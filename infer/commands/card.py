@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infer.config.labeling import LabelMode
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.sections import scores_section, storage_section
 from infer.records.settings import has_effect, settings_of, typed_words
 from infer.tables import Report, Section, as_markdown, shown

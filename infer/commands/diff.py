@@ -11,7 +11,7 @@ from infer.records.differences import Comparison, Score, compare, compare_settin
 from infer.records.find import last_finished, pick_run
 from infer.records.machines import PROMISE
 from infer.records.noise import LEVEL
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.tables import Report, Section, count, or_dash, shown
 
 _MOST_SIGNATURES = 3

@@ -74,7 +74,7 @@ def export_set(options: argparse.Namespace) -> Report:
 
 def export_labels(options: argparse.Namespace) -> Report:
     """Write the stored dynamic labels of a run, or of a folder with a set, as an FKD folder."""
-    from infer.formats.fkd import export_fkd
+    from infer.formats.fkd_conversion import export_fkd
 
     source = _folder_of(options)
     with new_folder(options.to) as new:

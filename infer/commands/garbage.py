@@ -16,8 +16,9 @@ from infer.records.artefacts import (
     read_record,
     short_signature,
 )
+from infer.records.folders import all_records
 from infer.records.names import LOCKS, MAKING, RECORD, SET_ASIDE
-from infer.records.runs import DONE, RUNNING, UNREADABLE, Run, all_records
+from infer.records.run import DONE, RUNNING, UNREADABLE, Run
 
 
 @dataclass(frozen=True)

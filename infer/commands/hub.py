@@ -11,9 +11,10 @@ from typing import Any
 
 from infer.commands.card import Contents, card
 from infer.formats.foreign_set import ForeignSet
-from infer.formats.parquet import files, soft_label_column
+from infer.formats.parquet import soft_label_column
+from infer.formats.parquet_files import files
 from infer.records.names import DISTILLED, MANIFEST, NATURAL, RESULT, tensor_file
-from infer.records.runs import Run
+from infer.records.run import Run
 
 
 def complete_hub_folder(

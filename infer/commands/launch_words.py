@@ -43,7 +43,7 @@ def label_hint(path: Path, words: list[str]) -> str | None:
 
 
 def _mode_of_stored_labels(folder: Path) -> str | None:
-    from infer.distilled.fkd import holds_fkd_labels  # torch takes seconds
+    from infer.distilled.fkd_folder import holds_fkd_labels  # torch takes seconds
 
     manifest = read_manifest(folder)
     if lists(manifest, LABELS):

@@ -8,8 +8,9 @@ from typing import Any
 from infer.commands.parsing import Commands, add_command
 from infer.console import size
 from infer.files import is_sealed, read_json, state_of, write_sealed
+from infer.records.folders import find_runs
 from infer.records.names import CACHE, DISTILLED, MANIFEST, RESULT
-from infer.records.runs import DONE, Run, find_runs
+from infer.records.run import DONE, Run
 from infer.tables import Report, Section, or_dash
 
 _KEPT = Path(CACHE) / "listing.json"

@@ -11,7 +11,7 @@ from infer.commands.composition import settings_of_words
 from infer.config import Baseline, Config
 from infer.errors import UsageError
 from infer.records.names import DISTILLED, OVERRIDES
-from infer.records.runs import DONE, Run
+from infer.records.run import DONE, Run
 from infer.records.settings import ABSENT, Settings, has_effect, resolved, typed_words
 from infer.records.statistics import Summary
 from infer.words import hydra_quoted, launch_command

@@ -8,8 +8,9 @@ from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import UsageError
 from infer.plots.style import drawing
 from infer.records.find import pick_run, pick_sweep, require_store
+from infer.records.folders import sweep_jobs
 from infer.records.names import ANALYSES, REPORT
-from infer.records.runs import DONE, UNREADABLE, Run, sweep_jobs
+from infer.records.run import DONE, UNREADABLE, Run
 from infer.sweep.collecting import collect_if_ended
 from infer.tables import Report, from_here
 

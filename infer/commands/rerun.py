@@ -12,7 +12,8 @@ from infer.errors import RunError
 from infer.records.artefacts import StoredArtefact, bytes_on_disk, stored_artefacts
 from infer.records.differences import compare
 from infer.records.find import pick_run
-from infer.records.runs import DONE, Run, find_runs
+from infer.records.folders import find_runs
+from infer.records.run import DONE, Run
 from infer.tables import Report
 from infer.words import hydra_quoted, launch_command, shell_line
 

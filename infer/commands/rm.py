@@ -12,8 +12,9 @@ from infer.console import size
 from infer.errors import UsageError
 from infer.records.artefacts import bytes_on_disk
 from infer.records.find import pick_run, pick_sweep
+from infer.records.folders import all_records, is_sweep
 from infer.records.names import RESULT
-from infer.records.runs import RUNNING, Run, all_records, is_sweep
+from infer.records.run import RUNNING, Run
 from infer.records.sweeps import read_sweep
 from infer.tables import Report, count
 from infer.words import shell_line

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.errors import RunError, UsageError
 from infer.files import write_sealed
+from infer.records.folders import find_runs
 from infer.records.names import ROBUST_SCORES
-from infer.records.runs import Run, find_runs
+from infer.records.run import Run
 from infer.records.scores import Accuracies, scores_of
 from infer.records.statistics import Summary
 from infer.tables import Report, Section, count, summary_as_text
@@ -140,11 +141,37 @@ def _missing(subject: "Subject", search: _Search) -> Report:
 
 
 def _scored(subject: "Subject", runs: Mapping["Part", Run], per_class: int) -> Report:
+    """The scores, which are also written beside the run of the set."""
     from infer.commands.score_runs import SOURCES, Part, fractions_of
 
     accuracies = {name: fractions_of(runs[part], baseline) for name, (part, baseline) in SOURCES.items()}
     scores = scores_of(Accuracies(**{name: summary["values"] for name, summary in accuracies.items()}))
+    names = {name: runs[part].name for name, (part, _) in SOURCES.items()}
     of_set = runs[Part.any]
+    sections = [_accuracy_section(of_set, accuracies, names, per_class), _score_section(scores)]
+    data = {
+        "set": subject.name,
+        "protocol": of_set.protocol,
+        "random_per_class": per_class,
+        "accuracies": {name: {"run": names[name]} | each for name, each in accuracies.items()},
+        "scores": scores,
+    }
+    write_sealed(of_set.folder / ROBUST_SCORES, data)  # for its report
+    return Report(data=data, lines=[_heading(of_set)], sections=sections)
+
+
+def _heading(of_set: Run) -> str:
+    return (
+        f"{of_set.name}: {of_set.setting('method.name')} on {of_set.setting('dataset.name')}, "
+        f"{of_set.setting('labeling.mode')} labels, protocol {of_set.protocol}, "
+        f"student {of_set.setting('student.archs')[0]}"
+    )
+
+
+def _accuracy_section(
+    of_set: Run, accuracies: Mapping[str, Summary], names: Mapping[str, str], per_class: int
+) -> Section:
+    """The accuracies that the scores are computed from, and the ``names`` of the runs that they come from."""
     method, labels = str(of_set.setting("method.name")), str(of_set.setting("labeling.mode"))
     shown_as = {
         "real_hard": ("all training images", "hard", "yes"),
@@ -154,29 +181,15 @@ def _scored(subject: "Subject", runs: Mapping["Part", Run], per_class: int) -> R
         "set_plain": (method, labels, "no"),
         "random_plain": (f"random, {per_class} per class", labels, "no"),
     }
-    rows = [[*shown_as[name], _as_text(accuracies[name]), runs[SOURCES[name][0]].name] for name in SOURCES]
     columns = ("students on", "labels", "augmented", f"{of_set.split} top-1", "of run")
-    used = Section(columns, rows, notes=[_on_random_images(of_set, per_class)])
+    rows = [[*shown_as[name], _as_text(accuracy), names[name]] for name, accuracy in accuracies.items()]
+    return Section(columns, rows, notes=[_on_random_images(of_set, per_class)])
+
+
+def _score_section(scores: Mapping[str, Summary]) -> Section:
+    note = "mean ± standard deviation (n) over repeats; accuracies are fractions; LRS = ARS = 0.2689 is no difference"
     rows = [[score, _as_text(summary), _MEANING[score]] for score, summary in scores.items()]
-    notes = [
-        "mean ± standard deviation (n) over repeats; accuracies are fractions; LRS = ARS = 0.2689 is no difference"
-    ]
-    data = {
-        "set": subject.name,
-        "protocol": of_set.protocol,
-        "random_per_class": per_class,
-        "accuracies": {name: {"run": runs[SOURCES[name][0]].name} | each for name, each in accuracies.items()},
-        "scores": scores,
-    }
-    write_sealed(of_set.folder / ROBUST_SCORES, data)  # for its report
-    return Report(
-        data=data,
-        lines=[
-            f"{of_set.name}: {method} on {of_set.setting('dataset.name')}, {labels} labels, protocol "
-            f"{of_set.protocol}, student {of_set.setting('student.archs')[0]}"
-        ],
-        sections=[used, Section(("score", "value", "is"), rows, notes=notes)],
-    )
+    return Section(("score", "value", "is"), rows, notes=[note])
 
 
 def _on_random_images(of_set: Run, per_class: int) -> str:

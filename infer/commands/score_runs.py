@@ -22,8 +22,9 @@ from infer.config import Baseline
 from infer.data.paths import expand
 from infer.errors import UsageError
 from infer.records.find import last_finished, pick_run
+from infer.records.folders import find_runs
 from infer.records.names import RESULT
-from infer.records.runs import DONE, Run, find_runs
+from infer.records.run import DONE, Run
 from infer.records.statistics import Summary, summarise
 from infer.words import launch_command, shell_line
 

@@ -4,7 +4,7 @@ import argparse
 
 from infer.commands.parsing import RUN, Commands, add_command
 from infer.records.find import pick_run
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.sections import sections_of
 from infer.tables import Report
 

@@ -11,7 +11,8 @@ from infer.commands.parsing import RUN, Commands, add_command
 from infer.console import Console, duration
 from infer.progress.views import speed
 from infer.records.find import pick_runs
-from infer.records.runs import LOST, NO_FAULTS, NOT_STARTED, RUNNING, Run, find_runs, is_sweep, sweep_jobs
+from infer.records.folders import find_runs, is_sweep, sweep_jobs
+from infer.records.run import LOST, NO_FAULTS, NOT_STARTED, RUNNING, Run
 from infer.sweep.collecting import collect_if_ended
 from infer.tables import Report, Section, aligned, count, print_report
 

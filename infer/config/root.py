@@ -128,6 +128,12 @@ class Config:
     def __post_init__(self) -> None:
         for key, named in (("dataset", self.dataset), ("method", self.method)):
             require_name(f"{key}.name", named.name)
+        self._check_folders()
+        self._check_numbers()
+        self._check_choices()
+        self._check_ensemble()
+
+    def _check_folders(self) -> None:
         allowed = "give the folder that everything goes to, e.g. outputs=outputs"
         require(bool(self.outputs.strip()), "outputs", f"'{self.outputs}'", allowed)
         require(
@@ -136,6 +142,8 @@ class Config:
             self.dataset_roots,
             "name a folder for each data set, e.g. dataset_roots: {cifar10: ~/data/cifar10}",
         )
+
+    def _check_numbers(self) -> None:
         require_at_least(1, "ipc", self.ipc)
         require_at_least(1, "M", self.M)
         require_at_least(1, "K", self.K)
@@ -147,6 +155,8 @@ class Config:
             self.processes,
             "give a number of processes, at least 1, or auto",
         )
+
+    def _check_choices(self) -> None:
         require(bool(self.stages), "stages", "[]", f"name at least one of {', '.join(s.value for s in Stage)}")
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
@@ -158,6 +168,8 @@ class Config:
         require(bool(self.baseline_budgets), "baseline_budgets", "[]", "name bytes, ipc or images, or baselines=[]")
         require_distinct("baseline_budgets", self.baseline_budgets)
         require_distinct("analyses", self.analyses)
+
+    def _check_ensemble(self) -> None:
         archs = self.teachers.archs
         require(
             self.M is None or self.M <= len(archs),

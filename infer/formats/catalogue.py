@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from infer.errors import UsageError
-from infer.formats import parquet, tensors, trees
+from infer.formats import parquet, parquet_files, tensors, trees
 from infer.formats.foreign_set import ForeignSet, Rounding
 from infer.formats.names import AUTO, FORMATS
 from infer.normalisation import Normalisation
@@ -116,7 +116,7 @@ _CATALOGUE = {
     "mtt": _triple(tensors.MTT),
     "initial": Format(tensors.recognises_initial, tensors.initial_files, tensors.read_initial, _write_initial),
     "dc": Format(tensors.recognises_dc, lambda path: [path], tensors.read_dc, _write_dc),
-    "parquet": Format(parquet.recognises, parquet.files, parquet.read, _write_parquet),
+    "parquet": Format(parquet_files.recognises, parquet_files.files, parquet.read, _write_parquet),
     "sre2l": _tree(trees.SRE2L),
     "rded": _tree(trees.RDED),
     "imagefolder": _tree(trees.IMAGEFOLDER),

@@ -11,15 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from infer.errors import UsageError
-
-if TYPE_CHECKING:  # which read the order that is found here
-    from infer.formats.fkd import FkdFolder, LabelledBatch
+from infer.formats.fkd import FkdFolder, LabelledBatch
 
 _SEED = 42  # fixed in the published code, whatever its --fkd-seed says
 _ROWS_COMPARED = 2000
@@ -31,8 +28,8 @@ Order = Callable[[int], list[int]]
 
 
 def indexed_batches(
-    folder: "FkdFolder", targets: Tensor, epochs: Iterable[int] | None = None
-) -> Iterator[tuple[int, "LabelledBatch"]]:
+    folder: FkdFolder, targets: Tensor, epochs: Iterable[int] | None = None
+) -> Iterator[tuple[int, LabelledBatch]]:
     """Every epoch's number and batch, in order, all with the rows of the images whose classes are ``targets``.
 
     ``epochs`` are those that are read; None: all. Raises UsageError where the labels are not those of these images.
@@ -49,7 +46,7 @@ def indexed_batches(
             yield epoch, batch
 
 
-def replayed_order(folder: "FkdFolder", targets: Tensor) -> Order:
+def replayed_order(folder: FkdFolder, targets: Tensor) -> Order:
     """The order in which ``folder`` goes through the images whose classes are ``targets``.
 
     Raises UsageError where the folder is not of as many images, or no order agrees with its labels.
@@ -99,7 +96,7 @@ def _order(num_images: int, drawn_per_epoch: int) -> Order:
     return order
 
 
-def _check_rows(batch: "LabelledBatch", num_images: int, path: Path) -> None:
+def _check_rows(batch: LabelledBatch, num_images: int, path: Path) -> None:
     index = batch.index
     if index is None or len(index) < len(batch):
         raise UsageError(f"{path} labels more images in one epoch than the {num_images} of the set")
@@ -107,12 +104,12 @@ def _check_rows(batch: "LabelledBatch", num_images: int, path: Path) -> None:
         raise UsageError(f"{path} labels image {int(index.max())}, and the set has {num_images} images")
 
 
-def _rows_of_epoch(folder: "FkdFolder", epoch: int) -> int:
+def _rows_of_epoch(folder: FkdFolder, epoch: int) -> int:
     last = folder.batches_per_epoch[epoch] - 1
     return last * len(folder.batch(epoch, 0)) + len(folder.batch(epoch, last))
 
 
-def _agreement(folder: "FkdFolder", epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
+def _agreement(folder: FkdFolder, epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
     """The share of images whose label peaks at their class, of how many, and the number of classes."""
     agreeing = compared = num_classes = 0
     for number in range(folder.batches_per_epoch[epoch]):

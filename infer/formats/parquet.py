@@ -2,17 +2,14 @@
 
 Columns: ``image`` struct<bytes: binary, path: string>, ``label`` int64 and, where there are soft labels, ``logits`` or,
 for probabilities, ``soft_label``, list<float>. The class names stand in the schema's metadata, as JSON under
-``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata. Files
-lie in the folder, in its ``data``, or as on the Hub in folders of a configuration and a split
-(``plain_text/train-00000-of-00001.parquet``, ``default/train/0000.parquet``).
+``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata.
 """
 
 import importlib.util
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,55 +21,29 @@ from infer.distilled.soft_labels import are_probabilities
 from infer.errors import UsageError
 from infer.formats.encode import encoded, ending
 from infer.formats.foreign_set import ForeignSet, as_classes, counted_by_class
+from infer.formats.parquet_files import files, note_of_other_splits
 from infer.formats.pixels import of_one_size
-from infer.tables import count
-from infer.words import some
 
 if TYPE_CHECKING:
     import pyarrow
 
 Features = dict[str, dict[str, Any]]
 """The entry of each column in the metadata that ``datasets`` writes."""
+Tables = Mapping[Path, "pyarrow.Table"]
+"""The content of each file of a set, in their order."""
 
 _ROWS_PER_GROUP = 1000  # what datasets' viewer expects to read at once
 _LABELS = ("label", "fine_label")  # of several columns of classes, the first of these
 _LOGITS, _PROBABILITIES = "logits", "soft_label"
-_TRAIN = "train"
-_SPLITS = {
-    word: split
-    for split, words in {
-        _TRAIN: ("train", "training"),
-        "test": ("test", "testing", "eval", "evaluation"),
-        "validation": ("validation", "valid", "dev", "val"),
-    }.items()
-    for word in words
-}
-"""The split that a word in a file's or a folder's name says; the words are those of ``datasets``."""
-_MOST_NAMED = 6
 
 
-def recognises(path: Path) -> bool:
-    """True if ``path`` is a Parquet file, or a folder with some in one of the layouts."""
-    return bool(_found(path))
+class _Columns(NamedTuple):
+    """Columns of a set, and the names of its classes where they have some."""
 
-
-def files(path: Path) -> list[Path]:
-    """The Parquet files of one split, by name: of the training split where there are several.
-
-    Raises UsageError where they are of several sets, or of several splits without one for training.
-    """
-    parts: dict[tuple[str, str | None], list[Path]] = {}
-    for file in _found(path):
-        parts.setdefault(_part_of(file, path), []).append(file)
-    places = {place for place, _ in parts}
-    chosen = [part for part in parts if part[1] == _TRAIN] or list(parts)
-    if len(places) > 1 or len(chosen) > 1:
-        first_files = [str(file.relative_to(path)) for several in parts.values() for file in several[:1]]
-        raise UsageError(
-            f"{path} holds {len(parts)} sets or splits in Parquet ({some(first_files, _MOST_NAMED)}). Give one file, "
-            "or a folder with the files of one"
-        )
-    return [file for part in chosen for file in parts[part]]
+    image: str
+    label: str
+    soft: str | None
+    class_names: list[str] | None
 
 
 def read(path: Path, num_classes: int | None) -> ForeignSet:
@@ -81,25 +52,16 @@ def read(path: Path, num_classes: int | None) -> ForeignSet:
     Raises UsageError where files are damaged, differ in their columns or classes, or hold no set.
     """
     _require_pyarrow()
-    found = files(path)
-    tables = [_table(file) for file in found]
-    schema, features = tables[0].schema, _features(tables[0].schema, found[0])
-    image, label = _column(path, schema, features, "Image"), _column(path, schema, features, "ClassLabel")
-    soft = next((name for name in (_LOGITS, _PROBABILITIES) if name in schema.names), None)
-    names = _class_names(features, label, found[0])
-    needed = [name for name in (image, label, soft) if name is not None]
-    for file, table in zip(found, tables, strict=True):
-        if absent := set(needed) - set(table.schema.names):
-            raise UsageError(f"{file} has no column {min(absent)!r}, and {found[0]} has: they are not of one set")
-        if _class_names(_features(table.schema, file), label, file) != names:
-            raise UsageError(f"{file} has other classes than {found[0]}: they are not of one set")
-    if not sum(map(len, tables)):
+    tables = {file: _table(file) for file in files(path)}
+    columns = _common_columns(path, tables)
+    num_rows = sum(map(len, tables.values()))
+    if not num_rows:
         raise UsageError(f"{path} holds no rows: a set has an image at least")
-    pixels = of_one_size(_decoded(found, tables, image), sum(map(len, tables)))
-    targets = as_classes(_tensor(_cells(found, tables, label), label, path), path)
-    soft_labels = None if soft is None else _tensor(_cells(found, tables, soft), soft, path)
-    notes = _passed_over(path, found)
-    return ForeignSet(pixels, targets, names, soft_labels, notes=notes).require_square(path)
+    pixels = of_one_size(_decoded(tables, columns.image), num_rows)
+    targets = as_classes(_tensor(tables, columns.label, path), path)
+    soft_labels = None if columns.soft is None else _tensor(tables, columns.soft, path)
+    notes = note_of_other_splits(path, tables)
+    return ForeignSet(pixels, targets, columns.class_names, soft_labels, notes=notes).require_square(path)
 
 
 def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[str], jpeg_quality: int | None) -> None:
@@ -157,41 +119,6 @@ def _schema(classes: Sequence[str], soft: str | None) -> "pyarrow.Schema":
     return pyarrow.schema(columns, metadata=metadata)
 
 
-def _found(path: Path) -> list[Path]:
-    """All Parquet files of the layouts; those of a subfolder count where its name or theirs says a split."""
-    if path.is_file():
-        return [path] if path.suffix == ".parquet" else []
-    here = sorted(path.glob("*.parquet"))
-    folders = ("*", *(f"*/{word}" for word in _SPLITS))  # not "*/*": a tree may hold a million files there
-    below = sorted(file for folder in folders for file in path.glob(f"{folder}/*.parquet"))
-    of_splits = [file for file in below if file.parent == path / "data" or _part_of(file, path)[1] is not None]
-    return [file for file in (*here, *of_splits) if file.is_file() and not _is_hidden(file.relative_to(path))]
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _part_of(file: Path, path: Path) -> tuple[str, str | None]:
-    """The folder of a file, less what says its split, and the split; None where nothing says it."""
-    *folders, stem = file.relative_to(path).with_suffix("").parts if file != path else (file.stem,)
-    said = [split for part in (*folders, stem) if (split := _split_in(part))]
-    return "/".join(folder for folder in folders if not _split_in(folder)), said[-1] if said else None
-
-
-def _split_in(name: str) -> str | None:
-    words = [_SPLITS[word] for word in re.split(r"[\W\d_]+", name.lower()) if word in _SPLITS]
-    return words[-1] if words else None
-
-
-def _passed_over(path: Path, found: Sequence[Path]) -> list[str]:
-    """Remark on the files of other splits."""
-    others = [file for file in _found(path) if file not in found]
-    return (
-        [f"{count(found, 'file')} of the training split read, {count(others, 'file')} of others not"] if others else []
-    )
-
-
 def _table(file: Path) -> "pyarrow.Table":
     import pyarrow
     from pyarrow import parquet
@@ -202,24 +129,20 @@ def _table(file: Path) -> "pyarrow.Table":
         raise _damaged(file, error) from error
 
 
-def _cells(found: Sequence[Path], tables: "Sequence[pyarrow.Table]", column: str) -> list[Any]:
-    """The values of a column, file by file."""
-    return [cell for file, table in zip(found, tables, strict=True) for cell in _cells_of(file, table, column)]
-
-
-def _cells_of(file: Path, table: "pyarrow.Table", column: str) -> list[Any]:
-    import pyarrow
-
-    try:
-        return table[column].to_pylist()
-    except (pyarrow.ArrowException, ValueError) as error:  # text that is not UTF-8
-        raise _damaged(file, error) from error
-
-
-def _damaged(file: Path, error: Exception) -> UsageError:
-    return UsageError(
-        f"{file} cannot be read as Parquet ({' '.join(str(error).split())}): it is damaged or another kind"
-    )
+def _common_columns(path: Path, tables: Tables) -> _Columns:
+    """The columns of the first file; raises UsageError where another lacks one of them or has other classes."""
+    first, *_ = tables
+    schema, features = tables[first].schema, _features(tables[first].schema, first)
+    image, label = _column(path, schema, features, "Image"), _column(path, schema, features, "ClassLabel")
+    soft = next((name for name in (_LOGITS, _PROBABILITIES) if name in schema.names), None)
+    names = _class_names(features, label, first)
+    needed = [name for name in (image, label, soft) if name is not None]
+    for file, table in tables.items():
+        if absent := set(needed) - set(table.schema.names):
+            raise UsageError(f"{file} has no column {min(absent)!r}, and {first} has: they are not of one set")
+        if _class_names(_features(table.schema, file), label, file) != names:
+            raise UsageError(f"{file} has other classes than {first}: they are not of one set")
+    return _Columns(image, label, soft, names)
 
 
 def _features(schema: "pyarrow.Schema", file: Path) -> Features:
@@ -261,7 +184,9 @@ def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str)
     )
 
 
-def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
+def _tensor(tables: Tables, column: str, path: Path) -> Tensor:
+    """The numbers in ``column`` of all files."""
+    cells = [cell for file, table in tables.items() for cell in _cells_of(file, table, column)]
     if None in cells:
         raise UsageError(f"the column {column!r} of {path} has an empty cell (row {cells.index(None)})")
     if cells and isinstance(cells[0], str):
@@ -278,11 +203,9 @@ def _tensor(cells: list[Any], column: str, path: Path) -> Tensor:
         ) from error
 
 
-def _decoded(
-    found: Sequence[Path], tables: "Sequence[pyarrow.Table]", column: str
-) -> Iterator[tuple[object, np.ndarray]]:
+def _decoded(tables: Tables, column: str) -> Iterator[tuple[object, np.ndarray]]:
     """The images uint8 [H, W, 3] of all files, each beside its place."""
-    for file, table in zip(found, tables, strict=True):
+    for file, table in tables.items():
         for row, cell in enumerate(_cells_of(file, table, column)):
             content = cell.get("bytes") if isinstance(cell, dict) else cell
             if not content:
@@ -292,3 +215,18 @@ def _decoded(
                 )
             place = f"row {row} of {file}"
             yield place, decode_content(content, place, None).pixels
+
+
+def _cells_of(file: Path, table: "pyarrow.Table", column: str) -> list[Any]:
+    import pyarrow
+
+    try:
+        return table[column].to_pylist()
+    except (pyarrow.ArrowException, ValueError) as error:  # text that is not UTF-8
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"{file} cannot be read as Parquet ({' '.join(str(error).split())}): it is damaged or another kind"
+    )

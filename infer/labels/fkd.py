@@ -18,7 +18,8 @@ from torch import Tensor
 
 from infer.config import Stage
 from infer.context import Context
-from infer.distilled.fkd import EPOCHS_PER_FILE, FkdBatch, FkdForm, LogitsReader, write_epochs
+from infer.distilled.fkd import FkdBatch, FkdForm
+from infer.distilled.fkd_files import EPOCHS_PER_FILE, LogitsReader, write_epochs
 from infer.labels.base import Labels, SoftLabelLoss
 from infer.methods.sets.base import TrainingSet
 from infer.normalisation import Normalisation

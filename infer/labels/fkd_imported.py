@@ -14,10 +14,11 @@ from torch import Tensor
 from infer.config.evaluate import EvaluateConfig
 from infer.config.training import Crop
 from infer.context import Context
-from infer.distilled.fkd import FkdBatch, FkdForm, OwnLabelFolder
+from infer.distilled.fkd import FkdBatch, FkdForm
+from infer.distilled.fkd_folder import OwnLabelFolder
 from infer.distilled.manifest import infer_folder
 from infer.errors import UsageError
-from infer.formats.fkd import ForeignLabelFolder
+from infer.formats.fkd_conversion import ForeignLabelFolder
 from infer.formats.fkd_order import agrees, of_leading
 from infer.labels.base import SoftLabelLoss, artefacts_of
 from infer.labels.fkd import FkdChunk, FkdLabels, in_chunks

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from omegaconf import MISSING
 
 from infer.config.checks import require
+from infer.data.paths import expand
+from infer.distilled.manifest import infer_folder, lists, read_manifest
 from infer.errors import UsageError
 from infer.formats.names import AUTO, FORMATS
 from infer.methods.method import Method
 from infer.methods.registry import register
+from infer.records.names import COMPENSATORS
 
 if TYPE_CHECKING:
     from infer.context import Context
@@ -31,9 +34,19 @@ class ImportedMethod(Method):
         require(self.format in (AUTO, *FORMATS), "method.format", self.format, allowed)
 
     def distilled_set(self, context: "Context") -> "ImportedSet":
-        from infer.methods.sets.imported_set import imported_set
-
         K = context.config.K
         if K is not None:
             raise UsageError(f"K={K} means nothing to method=imported: a set has its own size. Leave it out")
         return imported_set(context, self.path, self.format)
+
+
+def imported_set(context: "Context", given_path: str, given_format: str) -> "ImportedSet":
+    """The set at ``given_path``; raises UsageError where there is none, or none of the run's data set."""
+    from infer.methods.sets.imported_composition import ImportedComposition  # torch takes seconds
+    from infer.methods.sets.imported_images import ImportedImages
+
+    path = expand(given_path)
+    folder = infer_folder(path)
+    if folder is not None and lists(read_manifest(folder), COMPENSATORS):
+        return ImportedComposition(context, folder)
+    return ImportedImages(context, folder or path, given_format)

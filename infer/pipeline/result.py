@@ -17,7 +17,7 @@ from infer.pipeline.plan import ArtefactPlan
 from infer.pipeline.pruning import Pruned
 from infer.records.machines import joined, machine_of
 from infer.records.names import LOG, OVERRIDES, RESULT
-from infer.records.runs import BLANK_RECORD, DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, SKIPPED
+from infer.records.run import BLANK_RECORD, DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, SKIPPED
 from infer.records.statistics import summarise
 from infer.teachers.teacher import Teacher
 

@@ -27,8 +27,9 @@ from infer.pipeline.tracking import tracking
 from infer.progress import Progress
 from infer.ranks import ranks
 from infer.ranks.agreement import require_same
+from infer.records.folders import sweep_jobs
 from infer.records.names import LOG
-from infer.records.runs import DONE, FAILED, Run, sweep_jobs
+from infer.records.run import DONE, FAILED, Run
 from infer.records.sweeps import read_sweep
 from infer.stages import analyses, evaluate, generate, relabel, report, squeeze
 from infer.words import config_flags, visible

@@ -12,7 +12,7 @@ from infer.files import read_json
 from infer.plots.panels import Curve, Panel, Section, sheet
 from infer.records.artefacts import StoredArtefact, stored_artefacts
 from infer.records.names import CURVES, HISTORY
-from infer.records.runs import Run
+from infer.records.run import Run
 
 History = Sequence[Mapping[str, float]]
 """A row per epoch: ``epoch``, ``step``, ``train_loss`` and, if the network was tested, scores."""

@@ -13,7 +13,7 @@ from infer.plots.stored_images import class_names
 from infer.plots.style import save_in_all_forms
 from infer.records.names import FIGURES
 from infer.records.predictions import predictions_of
-from infer.records.runs import Run
+from infer.records.run import Run
 
 log = logging.getLogger(__name__)
 Painter = Callable[[], Figure | None]

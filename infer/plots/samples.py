@@ -14,7 +14,7 @@ from infer.plots.stored_images import (
     displayed_compensator,
     stored_images,
 )
-from infer.records.runs import Run
+from infer.records.run import Run
 
 _MAX_CLASSES = 10
 MOST_OF_A_CLASS = 6

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from infer.distilled.codec import EXACT, JPEG, through_jpeg
 from infer.records.artefacts import StoredArtefact
 from infer.records.names import COMPENSATORS, DISTILLED, IMAGES, LABELS, NATURAL, tensor_file
-from infer.records.runs import Run
+from infer.records.run import Run
 
 
 @dataclass(frozen=True)

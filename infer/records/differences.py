@@ -8,7 +8,7 @@ from infer.errors import UsageError
 from infer.records.machines import computed_with
 from infer.records.names import MANIFEST
 from infer.records.noise import Welch, welch
-from infer.records.runs import UNREADABLE, Run
+from infer.records.run import UNREADABLE, Run
 from infer.records.settings import Settings, Variation, flatten, settings_of, variation
 from infer.records.statistics import Summary
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from infer.errors import UsageError
+from infer.records.folders import find_runs, is_sweep, require_there, sweep_jobs
 from infer.records.names import LOCKS, RESULT, RUNS, SWEEPS
-from infer.records.runs import DONE, Run, find_runs, is_sweep, require_there, sweep_jobs
+from infer.records.run import DONE, Run
 from infer.words import shell_line
 
 _MOST_NAMED = 8

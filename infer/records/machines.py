@@ -7,7 +7,7 @@ on their order, which threads and devices decide. What was reused from the store
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from infer.records.runs import Run
+from infer.records.run import Run
 
 PROMISE = "the same settings and seed give the same bits only with the same device, number of threads and precision"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infer.records.rows import Rows
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.statistics import Summary, summarise
 from infer.tables import Section, count, or_dash, shown
 

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from infer.records.artefacts import StoredArtefact, stored_artefacts
 from infer.records.names import PREDICTIONS
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.statistics import Summary, summarise
 
 NUM_BINS = 15

@@ -13,7 +13,7 @@ from infer.records.measurements import Measurement, measurements_of
 from infer.records.names import RESULT
 from infer.records.results import Result
 from infer.records.rows import side_by_side
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.settings import has_effect, typed_values, typed_words
 from infer.tables import count, shown
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from infer.records.runs import DONE, Run
+from infer.records.run import DONE, Run
 from infer.records.settings import (
     ABSENT,
     Settings,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.tables import count
 
 MEASURED, ESTIMATE = "measured", "estimate"

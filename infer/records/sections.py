@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infer.console import duration, size
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.settings import flatten, settings_of
 from infer.tables import Section, or_dash, shown
 

@@ -8,7 +8,7 @@ from omegaconf import ListConfig, OmegaConf
 from yaml import YAMLError
 
 from infer.records.names import OVERRIDES
-from infer.records.runs import Run
+from infer.records.run import Run
 
 ABSENT = "-"
 """Stands for the value of a setting that a run does not have."""

@@ -10,7 +10,7 @@ from infer.errors import UsageError
 from infer.records.machines import PROMISE, differing
 from infer.records.measurements import best_of, measurements_of, over_seeds
 from infer.records.rows import Rows, side_by_side
-from infer.records.runs import DONE, Run
+from infer.records.run import DONE, Run
 from infer.records.scale import AXES, costs_of
 from infer.records.settings import ABSENT, Variation, has_effect
 from infer.tables import Report, Section, count, from_here, is_number, is_summary, or_dash, shown

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infer.records.noise import judgement, welch
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.statistics import Summary
 from infer.tables import summary_as_text
 

@@ -17,7 +17,7 @@ from infer.plots.stored_images import (
     stored_images,
     stored_logits,
 )
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.reports.page import data_uri
 
 _MOST_SUBSETS = 4

@@ -10,7 +10,7 @@ from infer.plots.analyses import facts_of, sentence_of
 from infer.plots.run import title_of
 from infer.records.names import ANALYSES, FIGURES, REPORT, ROBUST_SCORES
 from infer.records.noise import LEVEL
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.sections import (
     environment_section,
     scores_section,

@@ -8,10 +8,11 @@ from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.plots.style import drawing
 from infer.records.effects import EFFECTS_HEAD, EFFECTS_NOTE, effects_of
+from infer.records.folders import sweep_jobs
 from infer.records.measurements import best_of
 from infer.records.names import FIGURES, REPORT, TABLE_CSV, TABLE_MD
 from infer.records.rows import Rows, side_by_side, swept_keys
-from infer.records.runs import NO_FAULTS, sweep_jobs
+from infer.records.run import NO_FAULTS
 from infer.records.scale import costs_in_words
 from infer.records.sweeps import read_sweep
 from infer.records.table import tabulate_rows

@@ -9,7 +9,7 @@ from infer.context import Context
 from infer.evaluation.comparison import Evaluation, artefacts_under
 from infer.methods.sets.base import DistilledArtefact
 from infer.plots.style import drawing
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.store import Artefact, Workspace
 from infer.teachers.network import TrainedNetwork
 

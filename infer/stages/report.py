@@ -9,7 +9,7 @@ from infer.console import size
 from infer.context import Context
 from infer.evaluation.comparison import Evaluation
 from infer.records.names import FIGURES, REPORT
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.stages.pictures import Pictures
 from infer.store import Artefact
 from infer.tables import or_dash

@@ -6,36 +6,27 @@ tasks are pickled jobs, of which several may start at once, and its maps, whose 
 keep tensors as memory maps behind an index; neither has checksums, and SLURM alone tells it that a worker on another
 machine has died. Here an artefact is a folder of safetensors and JSON that anyone can open, it is checked when it is
 read, and its maker holds a lock that dies with it.
-
-The locks are ``flock``: on a shared file system it has to hold across machines (NFS with its lock service, Lustre
-mounted with ``flock``).
 """
 
 import contextlib
 import errno
 import logging
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Set
-from datetime import UTC, datetime
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from infer.errors import RunError, UsageError
-from infer.files import listing, write_sealed
 from infer.ranks import ranks
-from infer.records.artefacts import DamagedArtefact, is_whole, read_verified_record
-from infer.records.names import LOCKS, MAKING, RECORD, SET_ASIDE
-from infer.store.artefact import Artefact, Sharing, Workspace
-from infer.store.files import flush_to_disk
+from infer.records.artefacts import DamagedArtefact, read_verified_record
+from infer.records.names import RECORD, SET_ASIDE
+from infer.store.artefact import Artefact
+from infer.store.lock import locked
+from infer.store.making import Making
 
 log = logging.getLogger(__name__)
-SCRATCH = "scratch"
 _LOOK_EVERY_S = 0.5
-_LOCKS_DO_NOT_WORK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EIO)
 
 
 class MissingArtefact(UsageError):
@@ -46,10 +37,6 @@ class MissingArtefact(UsageError):
         super().__init__(f"{folder} is damaged: {damage}" if damage else absent)
         self.artefact = artefact
         self.damage = damage
-
-
-class BusyArtefact(Exception):
-    """Another process is making the artefact at this moment."""
 
 
 class Store:
@@ -126,7 +113,7 @@ class Store:
         if ranks.follows:
             return
         with self._lock(artefact), contextlib.suppress(MissingArtefact):
-            (self._making_folder(artefact) / RECORD).unlink(missing_ok=True)  # finished, but before this order
+            Making(artefact, self.folder(artefact)).discard_record()  # complete, but before this order
             self._verified.pop(artefact.signature, None)  # another process may have made it again meanwhile
             if self.record(artefact).get("order") != but_not_of:
                 self._set_aside(artefact)
@@ -139,116 +126,20 @@ class Store:
             aside.mkdir(parents=True, exist_ok=True)
             os.rename(folder, aside / f"{folder.name}-{time.time_ns()}")
 
-    @contextlib.contextmanager
-    def _lock(self, artefact: Artefact, wait: bool = True) -> Iterator[None]:
-        """Hold a lock that the operating system releases when its holder dies."""
-        locks = self.root / LOCKS
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{artefact.signature[:16]}.lock", fallback_to_soft=False)
-        try:
-            self._acquire(lock, artefact, wait)
-        except (OSError, NotImplementedError) as error:
-            if isinstance(error, OSError) and error.errno not in _LOCKS_DO_NOT_WORK:
-                raise
-            raise UsageError(
-                f"files cannot be locked on the disk of {self.root} ({error}), which keeps two processes from making "
-                "the same. Mount it with locks (NFS: its lock service; Lustre: -o flock), or give another folder: "
-                "outputs=<folder>"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _acquire(self, lock: FileLock, artefact: Artefact, wait: bool) -> None:
-        """Acquire ``lock``; raises BusyArtefact where another process has it and ``wait`` is false."""
-        try:
-            lock.acquire(timeout=1 if wait else 0)
-        except Timeout:
-            if not wait:
-                raise BusyArtefact(artefact.name) from None
-            if self.says_waiting:
-                log.info("waiting for another process that is making %s", artefact.name)
-            lock.acquire()
+    def _lock(self, artefact: Artefact, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+        return locked(self.root, artefact, wait, self.says_waiting)
 
     def _make(self, artefact: Artefact) -> None:
-        making = self._making_folder(artefact)
+        making = Making(artefact, self.folder(artefact))
         try:
-            if not is_whole(making, artefact.signature):  # else its maker was killed just before the commit
-                self._fill(making, artefact)
-            self._commit(making, artefact)
+            if not making.is_complete:
+                making.fill(self._describe_maker, artefact.signature in self.known_to_ranks)
+            making.commit()
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                _empty_but_for_scratch(making)
+                making.clear()
                 raise RunError(
                     f"no space left on the disk of {self.root} while making {artefact.name}. "
                     "Free some space, or give another folder: outputs=<folder>"
                 ) from error
             raise
-
-    def _making_folder(self, artefact: Artefact) -> Path:
-        return self.root / artefact.kind / f"{MAKING}{artefact.folder_name}"
-
-    def _fill(self, making: Path, artefact: Artefact) -> None:
-        """Make ``artefact`` in the folder ``making``; its record comes last."""
-        _empty_but_for_scratch(making)
-        goes_on = any((making / SCRATCH).iterdir())
-        started = time.monotonic()
-        facts = self._made(artefact, Workspace(folder=making, scratch=making / SCRATCH))
-        seconds = time.monotonic() - started
-        record = self._new_record(artefact, making, facts, seconds)
-        if not goes_on and (ranks.world == 1 or artefact.sharing is not Sharing.together):  # else time is missing
-            record["work"] = {"kind": artefact.work.kind, "units": artefact.work.units, "seconds": seconds}
-        write_sealed(making / RECORD, record)  # scores stand in it and nowhere else
-
-    def _made(self, artefact: Artefact, workspace: Workspace) -> dict[str, Any]:
-        """Facts of ``artefact``, made with all ranks where that is its way and they do nothing else."""
-        all_take_part = artefact.sharing is Sharing.together and artefact.signature in self.known_to_ranks
-        if not all_take_part or ranks.count > 1:
-            with ranks.together(False):
-                return artefact.make(workspace)
-        ranks.tell(artefact.signature)
-        with ranks.together():
-            return artefact.make(workspace)
-
-    def _new_record(self, artefact: Artefact, folder: Path, facts: dict[str, Any], seconds: float) -> dict[str, Any]:
-        files = listing(path for path in folder.iterdir() if path.name != SCRATCH)
-        return {
-            "status": "done",
-            "signature": artefact.signature,
-            "name": artefact.name,
-            **artefact.identity,
-            "facts": facts,
-            "files": files,
-            "bytes": sum(file["bytes"] for file in files.values()),
-            "seconds": round(seconds, 3),
-            "made_at": datetime.now(UTC).isoformat(),
-            **self._describe_maker(),
-        }
-
-    def _commit(self, making: Path, artefact: Artefact) -> None:
-        """Give the finished folder its name, all of it on the disk before."""
-        folder = self.folder(artefact)
-        shutil.rmtree(making / SCRATCH, ignore_errors=True)  # may be gone: a maker was killed after this line
-        for path in making.iterdir():
-            flush_to_disk(path)
-        flush_to_disk(making)
-        try:
-            os.rename(making, folder)
-        except OSError:
-            if not is_whole(folder, artefact.signature):
-                raise
-            shutil.rmtree(making, ignore_errors=True)  # locks do not hold here: another process was faster
-        flush_to_disk(folder.parent)
-
-
-def _empty_but_for_scratch(making: Path) -> None:
-    """Clear what an interrupted maker left, except for what it can go on from."""
-    (making / SCRATCH).mkdir(parents=True, exist_ok=True)
-    for path in making.iterdir():
-        if path.name == SCRATCH:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

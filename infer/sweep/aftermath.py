@@ -13,7 +13,8 @@ from infer.cluster.element import Element
 from infer.cluster.marks import mark
 from infer.config import Config
 from infer.config.cluster import SlurmCluster
-from infer.records.runs import FAILED, sweep_jobs
+from infer.records.folders import sweep_jobs
+from infer.records.run import FAILED
 from infer.sweep.collecting import collect, collecting
 from infer.words import shell_line
 

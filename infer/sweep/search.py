@@ -12,8 +12,9 @@ from infer.config.sweep import SweepConfig
 from infer.errors import UsageError
 from infer.pipeline.pruning import OBJECTIVE, STUDY_NAME, study_of
 from infer.records.find import pick_sweep
+from infer.records.folders import sweep_jobs
 from infer.records.names import STUDY
-from infer.records.runs import DONE, PRUNED, SKIPPED, Run, sweep_jobs
+from infer.records.run import DONE, PRUNED, SKIPPED, Run
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 from infer.sweep.jobs import job_folder
 from infer.sweep.space import Space

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from infer.config.training import Crop, Training
-from infer.distilled.fkd import EPOCHS_PER_FILE, read_draws
+from infer.distilled.fkd_files import EPOCHS_PER_FILE, read_draws
 from infer.seeds import StreamKey, generator
 from infer.training.mixing import Box, draw_boxes, draw_partners, draw_weights
 from infer.training.plan import Plan
@@ -119,19 +119,9 @@ def draw_epoch(plan: Plan, stream: StreamKey, epoch: int, size: tuple[int, int])
     shown = plan.images_per_epoch
     order = rng.permutation(plan.num_images)
     order = np.append(order, order[: shown - plan.num_images])
-    height: Tensor | None
-    width: Tensor | None
-    if settings.crop is Crop.resized:
-        top, left, height, width = map(torch.from_numpy, _resized_crops(rng, shown, settings, size))
-    else:
-        top, left = torch.from_numpy(rng.integers(0, 2 * settings.crop_padding + 1, size=(2, shown)))
-        height, width = None, None
+    top, left, height, width = _crops(rng, shown, settings, size)
     flip = rng.random(shown) < 0.5 if settings.flip else np.zeros(shown, dtype=bool)
-    partner, weights, boxes = None, [1.0] * plan.steps_per_epoch, None
-    if plan.mix_alpha is not None:
-        partner = torch.from_numpy(draw_partners(rng, plan.batch_sizes))
-        weights = draw_weights(rng, plan.steps_per_epoch, plan.mix_alpha)
-        boxes = draw_boxes(rng, weights, size) if plan.cutmix else None
+    partner, weights, boxes = _mixing(rng, plan, size)
     patch_rows, patch_columns = _patch_orders(rng, shown, settings.shuffle_patches)
     return EpochDraws(
         order=torch.from_numpy(order),
@@ -146,6 +136,28 @@ def draw_epoch(plan: Plan, stream: StreamKey, epoch: int, size: tuple[int, int])
         weights=weights,
         boxes=boxes,
     )
+
+
+def _crops(
+    rng: np.random.Generator, shown: int, settings: Training, size: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Top, left, height and width of ``shown`` crops, as ``EpochDraws`` has them."""
+    if settings.crop is Crop.resized:
+        top, left, height, width = map(torch.from_numpy, _resized_crops(rng, shown, settings, size))
+        return top, left, height, width
+    top, left = torch.from_numpy(rng.integers(0, 2 * settings.crop_padding + 1, size=(2, shown)))
+    return top, left, None, None
+
+
+def _mixing(
+    rng: np.random.Generator, plan: Plan, size: tuple[int, int]
+) -> tuple[Tensor | None, list[float], list[Box] | None]:
+    """Partners, weights and boxes, as ``EpochDraws`` has them."""
+    if plan.mix_alpha is None:
+        return None, [1.0] * plan.steps_per_epoch, None
+    partner = torch.from_numpy(draw_partners(rng, plan.batch_sizes))
+    weights = draw_weights(rng, plan.steps_per_epoch, plan.mix_alpha)
+    return partner, weights, draw_boxes(rng, weights, size) if plan.cutmix else None
 
 
 def _patch_orders(rng: np.random.Generator, shown: int, patches: int) -> tuple[Tensor | None, Tensor | None]:

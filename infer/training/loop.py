@@ -67,10 +67,9 @@ def fit(
     the caller's to remove.
     Raises RunError when the loss or a weight is no longer finite.
     """
-    device = torch.device(device)
+    device, draws = torch.device(device), draws or Draws(stream)
     layout = memory_format_of(model)
     model.to(device).to(memory_format=layout)
-    draws = draws or Draws(stream)
     state = TrainingState.start(model, plan.settings)
     training = _Training(
         state=state,
@@ -84,35 +83,24 @@ def fit(
         precision=precision,
     )
     checkpoint = Checkpoint(checkpoint_dir, training.key(), seconds_between_checkpoints) if checkpoint_dir else None
-    place = Place.resumed(training.state, checkpoint, device)
-    history, start = place.history, time.perf_counter() - place.seconds
-
-    def keep() -> None:
-        """Between two steps: write a checkpoint if one is due, and end if a signal has come."""
-        if checkpoint:
-            checkpoint.after_step(lambda: place.state(training.state, time.perf_counter() - start))
-
-    @contextmanager
-    def tested(name: str, num_images: int) -> Iterator[OnCount | None]:
-        with testing(name, num_images) if testing else nullcontext() as on_tested:
-            # ranks test as many parts, and can keep their state after each, only where images divide evenly
-            yield _followed(on_tested, keep) if ranks.count == 1 else on_tested
-
+    place = Place.resumed(state, checkpoint, device)
+    checkpointing = _Checkpointing(state, place, checkpoint)
+    on_images, testing = checkpointing.after_each(on_images), checkpointing.within_tests(testing)
     with kept_on_signals(checkpoint):
         for epoch in range(place.epoch, plan.epochs):
-            loss = training.run_epoch(place, _followed(on_images, keep))
+            loss = training.run_epoch(place, on_images)
             if not math.isfinite(loss):
                 if checkpoint:
                     checkpoint.discard()
                 raise RunError(training.not_finite(epoch))
-            history.append(training.record(epoch, loss, tested))
+            place.history.append(training.record(epoch, loss, testing))
             place.next_epoch(device)
-            keep()
+            checkpointing.after_step()
             if on_epoch:
-                on_epoch(dict(history[-1]))
-    last = training.last_test or training.test(tested)  # there is none yet where only the end was to be made again
-    training.state.finish()
-    return FitResult(history, time.perf_counter() - start, plan.samples_seen, last)
+                on_epoch(dict(place.history[-1]))
+    last = training.last_test or training.test(testing)  # there is none yet where only the end was to be made again
+    state.finish()
+    return FitResult(place.history, checkpointing.seconds, plan.samples_seen, last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,12 +182,42 @@ class _Training:
         )
 
 
-def _followed(on_images: OnCount | None, keep: Callable[[], None]) -> OnCount:
-    """``on_images``, and ``keep`` after each call of it."""
+class _Checkpointing:
+    """Checkpoints of a training between two steps, and the time that it has taken."""
 
-    def shown(count: int) -> None:
-        if on_images:
-            on_images(count)
-        keep()
+    def __init__(self, state: TrainingState, place: Place, checkpoint: Checkpoint | None) -> None:
+        self._state = state
+        self._place = place
+        self._checkpoint = checkpoint
+        self._start = time.perf_counter() - place.seconds
 
-    return shown
+    @property
+    def seconds(self) -> float:
+        """Seconds of this attempt and of those before it."""
+        return time.perf_counter() - self._start
+
+    def after_step(self) -> None:
+        """Between two steps: write a checkpoint if one is due, and end if a signal has come."""
+        if self._checkpoint:
+            self._checkpoint.after_step(lambda: self._place.state(self._state, self.seconds))
+
+    def after_each(self, on_images: OnCount | None) -> OnCount:
+        """``on_images``, and ``after_step`` after each call of it."""
+
+        def shown(count: int) -> None:
+            if on_images:
+                on_images(count)
+            self.after_step()
+
+        return shown
+
+    def within_tests(self, testing: Testing | None) -> Testing:
+        """``testing``, with ``after_step`` after each count."""
+
+        @contextmanager
+        def tested(name: str, num_images: int) -> Iterator[OnCount | None]:
+            with testing(name, num_images) if testing else nullcontext() as on_tested:
+                # ranks test as many parts, and can keep their state after each, only where images divide evenly
+                yield self.after_each(on_tested) if ranks.count == 1 else on_tested
+
+        return tested

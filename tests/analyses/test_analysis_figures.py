@@ -10,7 +10,7 @@ from infer.analyses.registry import analysis_of
 from infer.config import AnalysisName
 from infer.plots import analyses
 from infer.plots.analyses import boundary
-from infer.records.runs import Run
+from infer.records.run import Run
 
 
 @pytest.fixture(scope="module")

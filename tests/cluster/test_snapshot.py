@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from infer.cluster import freeze, launcher_settings, prepare, snapshot
 from infer.config.cluster import ClusterConfig, SlurmCluster
 from infer.errors import UsageError
-from infer.records.runs import sweep_jobs
+from infer.records.folders import sweep_jobs
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from helpers.small_run import SMALL_RUN
 
 from infer.commands.composition import settings_of_words
 from infer.commands.repeated_runs import NeededRun, find_run
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.scores import label_robust_score
 from infer.records.statistics import summarise
 

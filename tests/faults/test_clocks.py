@@ -13,7 +13,7 @@ from infer.commands.main import run as run_command
 from infer.files import present_time, read_json
 from infer.interruption import SIGNALS, Terminated
 from infer.pipeline.result import RunResult
-from infer.records.runs import LOST, RUNNING, Run
+from infer.records.run import LOST, RUNNING, Run
 
 RUN = "20260101-090000-000001-digits-infer-ipc10"
 HOURS = [-5, 5]

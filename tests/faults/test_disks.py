@@ -11,7 +11,7 @@ import pytest
 from infer import files
 from infer.config import Stage
 from infer.errors import InferError, describe
-from infer.store import Artefact, Store, reuse
+from infer.store import Artefact, Store, making
 from infer.store import files as store_files
 
 
@@ -60,7 +60,7 @@ def test_locks_that_do_not_work_are_said(store, monkeypatch, number):
 @pytest.mark.parametrize("place", ["write", "flush", "commit"])
 def test_a_full_disk_is_one_line_wherever_it_fills_up(store, monkeypatch, number, place):
     """Without space, inodes or quota; the same command makes it afterwards."""
-    where, what = {"write": (files.os, "fsync"), "flush": (reuse, "flush_to_disk"), "commit": (reuse.os, "rename")}[
+    where, what = {"write": (files.os, "fsync"), "flush": (making, "flush_to_disk"), "commit": (making.os, "rename")}[
         place
     ]
     monkeypatch.setattr(where, what, failing(number))
@@ -86,8 +86,8 @@ def test_after_a_power_cut_nothing_counts_that_was_not_flushed(store, monkeypatc
     """Every file of an artefact and its folder are flushed before the name is given, and the name after it."""
     events: list[tuple[str, str]] = []
     flush, rename, fsync = store_files.flush_to_disk, os.rename, os.fsync
-    monkeypatch.setattr(reuse, "flush_to_disk", lambda path: (events.append(("flush", path.name)), flush(path)))
-    monkeypatch.setattr(reuse.os, "rename", lambda a, b: (events.append(("rename", Path(b).name)), rename(a, b)))
+    monkeypatch.setattr(making, "flush_to_disk", lambda path: (events.append(("flush", path.name)), flush(path)))
+    monkeypatch.setattr(making.os, "rename", lambda a, b: (events.append(("rename", Path(b).name)), rename(a, b)))
     monkeypatch.setattr(files.os, "fsync", lambda descriptor: (events.append(("fsync", "")), fsync(descriptor)))
     store.obtain(Small())
     folder = store.folder(Small())

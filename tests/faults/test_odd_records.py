@@ -12,7 +12,7 @@ import pytest
 from helpers.records import record_of, stages, write_json, write_run, write_sweep
 
 from infer.commands.main import run
-from infer.records.runs import Run
+from infer.records.run import Run
 
 GOOD, OTHER, ODD = "20260101-000000-1-good", "20260101-000000-2-other", "20260101-000000-3-odd"
 VALUES = (None, 3, "x", [], [1], {"a": 3}, {"a": None}, {"a": [1]}, {"a": {}}, True)

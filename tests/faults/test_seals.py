@@ -16,15 +16,16 @@ from infer.commands.launch_words import label_hint
 from infer.commands.main import run as infer_command
 from infer.config.dataset import FolderConfig
 from infer.data import load
-from infer.distilled.fkd import LOGITS, fkd_file
+from infer.distilled.fkd import LOGITS
+from infer.distilled.fkd_files import fkd_file
 from infer.distilled.folder import write_composable, write_images, write_labels
 from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
 from infer.files import read_json, sealed, write_json, write_sealed
-from infer.methods.sets.imported_set import imported_set
+from infer.methods.imported import imported_set
 from infer.pipeline.run_folder import write_distilled_folder
 from infer.records.artefacts import DamagedArtefact, stored_artefacts
-from infer.records.runs import UNREADABLE, Run
+from infer.records.run import UNREADABLE, Run
 from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 from infer.reports.run import write_page
 from infer.store.files import save_tensors

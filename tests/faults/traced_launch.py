@@ -5,11 +5,10 @@ A line of the trace, the file that ``INFER_TRACE`` names: time, process, what be
 
 import os
 import time
-from pathlib import Path
 
 from infer import cli
 from infer.stages import report
-from infer.store import Artefact, Store
+from infer.store.making import Making
 
 
 def _note(event: str, stage: str, name: str = "-") -> None:
@@ -19,9 +18,9 @@ def _note(event: str, stage: str, name: str = "-") -> None:
     os.close(trace)
 
 
-def _traced_fill(store: Store, making: Path, artefact: Artefact) -> None:
-    _note("make", artefact.stage.value, artefact.folder_name)
-    fill(store, making, artefact)
+def _traced_fill(making: Making, *arguments: object) -> None:
+    _note("make", making.artefact.stage.value, making.artefact.folder_name)
+    fill(making, *arguments)
 
 
 def _traced_report(*arguments: object) -> None:
@@ -29,8 +28,8 @@ def _traced_report(*arguments: object) -> None:
     run_report(*arguments)
 
 
-fill, run_report = Store._fill, report.run
-Store._fill, report.run = _traced_fill, _traced_report
+fill, run_report = Making.fill, report.run
+Making.fill, report.run = _traced_fill, _traced_report
 
 if __name__ == "__main__":
     cli.main()

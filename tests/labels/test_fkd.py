@@ -8,7 +8,8 @@ import torchvision.transforms.v2.functional as F
 
 from infer.config.labeling import LabelingConfig, LabelMode
 from infer.config.training import Training
-from infer.distilled.fkd import DRAWS, LOGITS, LogitsReader, fkd_file, read_epochs
+from infer.distilled.fkd import DRAWS, LOGITS
+from infer.distilled.fkd_files import LogitsReader, fkd_file, read_epochs
 from infer.errors import UsageError
 from infer.evaluation.comparison import baseline_evaluations, main_evaluation
 from infer.evaluation.protocol import student_normalisation, student_plan

@@ -13,7 +13,8 @@ from torch.nn.functional import kl_div, log_softmax
 import infer
 from infer.commands.main import run
 from infer.context import Context
-from infer.distilled.fkd import LOGITS, fkd_file
+from infer.distilled.fkd import LOGITS
+from infer.distilled.fkd_files import fkd_file
 from infer.errors import UsageError
 from infer.evaluation.comparison import Evaluation, main_evaluation
 from infer.evaluation.protocol import student_normalisation

@@ -16,7 +16,8 @@ from infer.errors import UsageError
 from infer.evaluation.comparison import main_evaluation
 from infer.labels.static import StaticLabels
 from infer.methods.registry import distilled_set
-from infer.methods.sets.imported_set import ImportedComposition, ImportedImages
+from infer.methods.sets.imported_composition import ImportedComposition
+from infer.methods.sets.imported_images import ImportedImages
 from infer.normalisation import Normalisation
 from infer.teachers.teacher import Teacher
 

@@ -36,7 +36,7 @@ from infer.plots.run import draw
 from infer.plots.samples import classes_shown, composition_rows, samples_of
 from infer.plots.stored_images import ComposableImages
 from infer.plots.style import drawing, save
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.stages.pictures import Pictures
 from infer.store import Store, Workspace
 from infer.store.artefact import with_ancestors
@@ -237,7 +237,7 @@ for room in (infer.plots, infer.records, infer.reports):
     for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
         import_module(module.name)
 folder = Path({str(run.folder)!r})
-run = infer.records.runs.Run("run", folder)
+run = infer.records.run.Run("run", folder)
 assert len(infer.plots.run.draw(run, folder.parent, folder)) == 2
 infer.reports.run.write_page(run, folder.parent)
 assert "torch" not in sys.modules

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from infer.plots.style import STYLE
 from infer.plots.sweep import draw, figures_of
+from infer.records.folders import sweep_jobs
 from infer.records.rows import Rows, side_by_side
-from infer.records.runs import sweep_jobs
 
 FAILED = {"status": "failed", "error": "loss is NaN", "metrics": {}}
 

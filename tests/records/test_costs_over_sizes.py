@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from helpers.records import write_sweep
 
-from infer.records.runs import sweep_jobs
+from infer.records.folders import sweep_jobs
 from infer.records.scale import cost_lines, costs_in_words
 from infer.reports.sweep import report_sweep
 

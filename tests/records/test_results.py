@@ -10,7 +10,7 @@ from infer.commands.composition import settings_of_line
 from infer.errors import UsageError
 from infer.records.results import COLUMNS, add_results, read_results, tabulate_results, with_tables
 from infer.records.results_of_runs import results_of
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.statistics import summarise
 from infer.tables import as_markdown
 

@@ -5,9 +5,10 @@ from helpers.records import record_of, write_json, write_run, write_sweep
 from scipy.stats import ttest_ind_from_stats
 
 from infer.records.effects import effects_of
+from infer.records.folders import sweep_jobs
 from infer.records.noise import welch_over_pairs
 from infer.records.rows import side_by_side
-from infer.records.runs import Run, sweep_jobs
+from infer.records.run import Run
 from infer.records.statistics import summarise
 from infer.records.verdict import verdict
 

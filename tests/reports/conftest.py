@@ -9,7 +9,7 @@ from helpers.records import write_run
 from PIL import Image
 
 from infer.distilled.folder import write_composable, write_images, write_labels
-from infer.records.runs import Run
+from infer.records.run import Run
 from infer.records.statistics import summarise
 
 CLASSES = ["cat", "<b>dog</b>", "ship & co"]

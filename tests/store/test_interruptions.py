@@ -8,6 +8,7 @@ from number import Number
 
 from infer.records.artefacts import DamagedArtefact, read_verified_record
 from infer.store import Store
+from infer.store.making import Making
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def store(tmp_path) -> Store:
 def test_a_finished_making_is_committed_although_its_maker_was_killed(store, monkeypatch):
     """Between the record and the rename: nothing is made a second time."""
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Store, "_commit", _interrupted)
+        patched.setattr(Making, "commit", _interrupted)
         store.obtain(Number(3))
     again = Number(3)
     record, made = store.obtain(again)
@@ -28,7 +29,7 @@ def test_a_finished_making_is_committed_although_its_maker_was_killed(store, mon
 
 def test_what_is_to_be_made_again_is_not_completed(store, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Store, "_commit", _interrupted)
+        patched.setattr(Making, "commit", _interrupted)
         store.obtain(Number(3))
     again = Number(3)
     store.set_aside(again, but_not_of="another order")
@@ -44,7 +45,7 @@ def test_an_unfinished_record_counts_for_nothing(store, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("infer.store.reuse.write_sealed", killed)
+        patched.setattr("infer.store.making.write_sealed", killed)
         store.obtain(Number(3))
     again = Number(3)
     record, _ = store.obtain(again)

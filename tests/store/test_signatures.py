@@ -25,7 +25,8 @@ from infer.methods.sets.compensators import CompensatorGroup
 from infer.methods.sets.coreset import HerdingSet, KCenterSet
 from infer.methods.sets.crop_scores import CropScores
 from infer.methods.sets.features import Features
-from infer.methods.sets.imported_set import ImportedComposition, ImportedImages
+from infer.methods.sets.imported_composition import ImportedComposition
+from infer.methods.sets.imported_images import ImportedImages
 from infer.methods.sets.infer_set import InferSet
 from infer.methods.sets.perturbation import DiversifiedImages
 from infer.methods.sets.rded_set import RdedSet

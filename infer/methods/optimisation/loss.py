@@ -1,6 +1,6 @@
 """Loss of the images under optimisation: a teacher's cross-entropy plus its batch-norm penalty.
 
-CE(teacher(augment(images)), class) + bn_weight * penalty (``bn_matching``) over the images of a group.
+CE(teacher(augment(images)), class) + bn_weight * penalty (``bn_penalty``) over the images of a group.
 """
 
 import logging

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from infer.plots.style import drawing, save_in_all_forms
 from infer.records.artefacts import stored_artefacts
-from infer.records.runs import Run
+from infer.records.run import Run
 
 if TYPE_CHECKING:
     from infer.plots.analyses.kind import Kind

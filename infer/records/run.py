@@ -1,19 +1,17 @@
-"""The records of runs and sweep jobs under ``outputs/``, found and read without importing torch."""
+"""One run, or one job of a sweep, as the files in its folder tell it; read without importing torch."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from infer.console import duration
-from infer.errors import UsageError
-from infer.files import has_broken_seal, present_time, read_json, walk_links
+from infer.files import has_broken_seal, present_time, read_json
 from infer.records import shape
-from infer.records.names import DISTILLED, LOCKS, LOG, MANIFEST, PROGRESS, RESULT, RUNS, SNAPSHOT, SWEEP, SWEEPS, TRASH
+from infer.records.names import DISTILLED, LOG, MANIFEST, PROGRESS, RESULT, SNAPSHOT
 from infer.records.statistics import Summary
-from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
+from infer.records.sweeps import PlannedJob
 
 DONE = "done"
 RUNNING = "running"
@@ -74,22 +72,7 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """The whole record; a file that cannot be read, or a part of it, gives the state ``unreadable`` and why."""
-        try:
-            record = read_json(self.folder / RESULT)
-        except FileNotFoundError:
-            return dict(BLANK_RECORD) | {"status": NOT_STARTED}
-        except (OSError, ValueError) as error:
-            return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: {error}"}
-        if not isinstance(record, dict):
-            return dict(BLANK_RECORD) | {"error": f"{RESULT} cannot be read: it is not a record"}
-        if has_broken_seal(record):
-            return dict(BLANK_RECORD) | {"error": f"{RESULT} is not what was written: somebody changed it"}
-        if faulty := shape.faulty_entries(record, shape.RECORD):
-            lost = {*faulty, *(_NEEDS if {*_NEEDS} & {*faulty} else ())}  # a part of what it needs would look like all
-            whole = {key: value for key, value in record.items() if key not in lost}
-            told = f"{RESULT} cannot be read: {', '.join(faulty)} is not what a run writes there"
-            return dict(BLANK_RECORD) | whole | {"status": UNREADABLE, "error": told}
-        return dict(BLANK_RECORD) | record
+        return dict(BLANK_RECORD) | _read_record(self.folder / RESULT)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -233,66 +216,27 @@ class Run:
         return metrics.get(key)
 
 
-def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
-    """Every run and sweep job under ``outputs``, by the time of their start, newest last.
-
-    With ``planned``, also the jobs that have not started yet. Raises UsageError when there is no such folder.
-    """
-    _require_folder(outputs)
-    runs = [Run(folder.relative_to(outputs / RUNS).as_posix(), folder) for folder in _run_folders(outputs / RUNS)]
-    for sweep in _sweep_folders(outputs / SWEEPS):
-        runs += [job for job in sweep_jobs(sweep) if planned or (job.folder / RESULT).is_file()]
-    return sorted(runs, key=lambda run: _in_order(run.name))
-
-
-def all_records(outputs: Path) -> tuple[list[Run], list[str]]:
-    """Every run and job with a record under ``outputs``, however deep, and what keeps this list from being whole.
-
-    Names are paths below ``outputs``. Links are followed; what was set aside is left out. Raises UsageError when there
-    is no such folder.
-    """
-    _require_folder(outputs)
-    runs, unseen = [], []
-    errors: list[OSError] = []
-    for here, folders, files in walk_links(outputs, lambda name: name not in (TRASH, LOCKS), errors):
-        if RESULT in files:
-            plan = _plan(here.parent)
-            has_ended = plan is not None and plan.ended is not None
-            runs.append(Run(here.relative_to(outputs).as_posix(), here, has_ended=has_ended))
-        else:
-            unseen += [f"{here / name} leads nowhere" for name in files if _leads_nowhere(here / name)]
-        if not folders and not files and here != outputs and (here.is_symlink() or here.is_mount()):
-            unseen.append(f"{here} is another disk and empty")
-    unseen += [f"{error.filename} cannot be read ({error.strerror})" for error in errors]
-    return sorted(runs, key=lambda run: _in_order(run.name)), unseen
-
-
-def sweep_jobs(sweep: Path) -> list[Run]:
-    """The jobs of the sweep in the folder ``sweep``, in their order: those with a record and those planned."""
-    plan = _plan(sweep)
-    planned = {job.folder: job for job in plan.jobs} if plan else {}
-    have_ended = plan is not None and plan.ended is not None
-    recorded = [folder.name for folder in _folders(sweep) if (folder / RESULT).is_file()]
-    name = sweep.resolve().name
-    misses_snapshot = plan is not None and plan.snapshot and not (sweep / SNAPSHOT).is_dir()
-    removed = plan.removed if plan else []
-    return [
-        Run(f"{name}/{job}", sweep / job, planned.get(job), have_ended, misses_snapshot, job in removed)
-        for job in sorted({*planned, *recorded}, key=_in_order)
-    ]
-
-
-def is_sweep(folder: Path) -> bool:
-    """True if ``folder`` is that of a sweep."""
-    return (folder / SWEEP).is_file() or (folder.is_dir() and folder.resolve().parent.name == SWEEPS)
-
-
-def _plan(sweep: Path) -> SweepRecord | None:
-    """None for a sweep of an earlier version, or one whose plan is damaged: its jobs' records remain."""
+def _read_record(path: Path) -> dict[str, Any]:
+    """The entries of a record that can be relied on, with the reason where these are not all."""
     try:
-        return read_sweep(sweep)
-    except (OSError, UsageError):
-        return None
+        record = read_json(path)
+    except FileNotFoundError:
+        return {"status": NOT_STARTED}
+    except (OSError, ValueError) as error:
+        return _unreadable(f"cannot be read: {error}")
+    if not isinstance(record, dict):
+        return _unreadable("cannot be read: it is not a record")
+    if has_broken_seal(record):
+        return _unreadable("is not what was written: somebody changed it")
+    if faulty := shape.faulty_entries(record, shape.RECORD):
+        lost = {*faulty, *(_NEEDS if {*_NEEDS} & {*faulty} else ())}  # a part of what it needs would look like all
+        whole = {key: value for key, value in record.items() if key not in lost}
+        return whole | _unreadable(f"cannot be read: {', '.join(faulty)} is not what a run writes there")
+    return record
+
+
+def _unreadable(reason: str) -> dict[str, Any]:
+    return {"status": UNREADABLE, "error": f"{RESULT} {reason}"}
 
 
 def _read_if_whole(path: Path, of_shape: Mapping[str, shape.Check]) -> dict[str, Any]:
@@ -304,51 +248,3 @@ def _read_if_whole(path: Path, of_shape: Mapping[str, shape.Check]) -> dict[str,
     if not isinstance(content, dict) or has_broken_seal(content) or shape.faulty_entries(content, of_shape):
         return {}
     return content
-
-
-def require_there(outputs: Path) -> None:
-    """Raise UsageError unless there is a folder ``outputs``."""
-    if not outputs.is_dir():
-        raise UsageError(f"there is no folder {outputs}; go to where launch.py was typed, or give --outputs DIR")
-
-
-def _require_folder(outputs: Path) -> None:
-    require_there(outputs)
-    is_inside = outputs.name in (RUNS, SWEEPS) and not any((outputs / name).is_dir() for name in (RUNS, SWEEPS))
-    if is_inside and any(outputs.glob(f"*/{RESULT}" if outputs.name == RUNS else f"*/{SWEEP}")):
-        raise UsageError(f"{outputs} lies inside the folder to give. Type --outputs {outputs.parent}")
-
-
-def _leads_nowhere(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()
-
-
-def _run_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The folders of runs below ``parent``, also of those that were grouped by hand; not those that a link back to one
-    ``above`` leads to."""
-    for folder in _folders(parent):
-        if (folder / RESULT).is_file():
-            yield folder
-        elif (here := folder.resolve()) not in above:
-            yield from _run_folders(folder, above | {here, parent.resolve()})
-
-
-def _sweep_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The folders of sweeps below ``parent``, as ``_run_folders`` finds those of runs."""
-    for folder in _folders(parent):
-        if (folder / SWEEP).is_file() or any((job / RESULT).is_file() for job in _folders(folder)):
-            yield folder
-        elif (here := folder.resolve()) not in above:
-            yield from _sweep_folders(folder, above | {here, parent.resolve()})
-
-
-def _folders(parent: Path) -> list[Path]:
-    try:
-        return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    except OSError:  # it is not there, or may not be read, which ``all_records`` says
-        return []
-
-
-def _in_order(name: str) -> list[Any]:
-    """A key that puts job 10 after job 9."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
