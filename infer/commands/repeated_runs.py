@@ -207,7 +207,7 @@ def _default(key: str, config: Config) -> Any:
 
 
 def repeated_words(words: Sequence[str]) -> list[str]:
-    """Those ``words`` of a run with which its repetition is started."""
+    """The subset of the ``words`` of a run with which its repetition is started."""
     return [word for word in words if not is_among(key_of(word), _NOT_REPEATED)]
 
 
