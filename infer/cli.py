@@ -1,4 +1,4 @@
-"""Command line of ``launch.py``: Hydra composes the config, the pipeline runs it, errors end in one line."""
+"""Command line of ``launch.py``: Hydra composes the config, the pipeline runs it, and errors become one line."""
 
 import argparse
 import contextlib
@@ -28,9 +28,9 @@ from infer.sweep import callback, jobs
 from infer.words import shell_line, with_home_quoted
 
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")
-"""Flags of Hydra of which one can be given."""
+"""Flags of Hydra of which only one can be given."""
 _COMPLETIONS = tuple(f"{command}={shell}" for command in ("install", "uninstall") for shell in ("bash", "fish", "zsh"))
-"""Words that a person types after --shell-completion; its third command, query, is for shells."""
+"""Words that users type after --shell-completion; its third command, query, is for shells."""
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
@@ -40,23 +40,23 @@ def _launch(composed: DictConfig) -> None:
 
 def _run(composed: DictConfig) -> None:
     interruption.handle_signals()
-    config = settings_of(composed)  # before torch is imported: a wrong setting is refused at once
+    config = settings_of(composed)  # before torch is imported, so that a wrong setting is refused without delay
     from infer.pipeline.run import run, with_retries
 
     with_retries(config, run)
 
 
 def main() -> None:
-    """Entry of ``launch.py`` and of the installed command."""
+    """Entry point of ``launch.py`` and of the installed command."""
     sys.argv[1:] = sorted(
         with_home_quoted(sys.argv[1:]), key=lambda word: word not in ("-m", "--multirun")
-    )  # wherever they were typed
+    )  # the flag of a sweep first, wherever it was typed
     jobs.register()
     sys.exit(callback.exit_code_after(exit_codes.exit_code_of(_answer)))
 
 
 def _answer() -> None:
-    """Print the help, or launch what was typed."""
+    """Print the help or a part of the settings, or launch a run or a sweep."""
     package = _checked_flags(sys.argv[1:]).package
     _join_ranks()
     register_all()
@@ -69,7 +69,7 @@ def _answer() -> None:
 
 
 def _join_ranks() -> None:
-    """Meet the other ranks where torchrun has started several; rank 0 alone prints and has a folder."""
+    """Connect with the other ranks where torchrun has started several; only rank 0 prints and has a folder."""
     ranks.start()
     if not ranks.first:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 # until the process ends
@@ -77,7 +77,7 @@ def _join_ranks() -> None:
 
 
 def _show(package: str) -> None:
-    """Let Hydra print a part of the settings; what it says of one that is not there is translated."""
+    """Let Hydra print a part of the settings; its message about a part that does not exist is replaced."""
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
@@ -92,7 +92,7 @@ def _show(package: str) -> None:
 
 
 def _checked_flags(words: list[str]) -> argparse.Namespace:
-    """Hydra's flags among ``words``; raises UsageError for words that Hydra answers with a traceback or its usage."""
+    """Hydra's flags among ``words``. Raises UsageError for words that Hydra answers with a traceback or its usage."""
     flags = _flags(words)
     _require_possible(flags)
     given = [Path(flags.config_dir)] if flags.config_dir else []
@@ -106,8 +106,8 @@ def _checked_flags(words: list[str]) -> argparse.Namespace:
 
 
 def _require_possible(flags: argparse.Namespace) -> None:
-    """Raise UsageError for flags that Hydra answers with an error of its own, passes over, or runs a pickle for."""
-    if flags.experimental_rerun is not None:  # a pickle, which may be any program
+    """Raise UsageError for flags that Hydra refuses with its own error or ignores, or for which it loads a pickle."""
+    if flags.experimental_rerun is not None:  # loading a pickle may run any program
         raise UsageError("--experimental-rerun is not taken: it runs whatever a file says. Type infer rerun <run>")
     for name in ("config_dir", "config_path", "config_name"):
         if (word := getattr(flags, name)) is not None and not word.strip():
@@ -132,7 +132,7 @@ def _require_possible(flags: argparse.Namespace) -> None:
 
 
 def _flags(words: list[str]) -> argparse.Namespace:
-    """Hydra's flags among ``words``; raises UsageError for those that it does not have."""
+    """Hydra's flags among ``words``. Raises UsageError for unknown flags."""
     parser = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
@@ -141,5 +141,5 @@ def _flags(words: list[str]) -> argparse.Namespace:
         setting = shell_line([f"{dashed[0][1]}{dashed[0][3] or '=<value>'}"]) if dashed else None
         raise UsageError(f"{message}. Type {setting or 'python launch.py --hydra-help'}")
 
-    parser.error = refuse  # type: ignore[method-assign] # it prints its usage and leaves
+    parser.error = refuse  # type: ignore[method-assign] # the original prints the usage and exits
     return parser.parse_args(words)

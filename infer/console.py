@@ -1,4 +1,4 @@
-"""Terminal output: lines and tables, with a copy in the run's log file."""
+"""Output of lines and tables to the terminal, with a copy in the run's log file."""
 
 import logging
 import os
@@ -13,15 +13,15 @@ _LOG_WIDTH = 140
 
 
 class Console:
-    """Writes to the terminal and, once ``log_to`` was called, to a log file as well."""
+    """Output to the terminal and, once ``log_to`` was called, to a log file."""
 
     def __init__(self, brief: bool = False) -> None:
-        """A ``brief`` one shows headlines, warnings and progress on the terminal; the rest is for its log file."""
+        """``brief``: show only headlines, warnings and progress on the terminal; the log file gets everything."""
         self._terminal = RichConsole(highlight=False, soft_wrap=True, width=_plain_width())
         self._sinks = [] if brief else [self._terminal]
 
     def log_to(self, path: Path) -> None:
-        """From now on write everything into ``path`` too, and route warnings of libraries through this console."""
+        """Write all further output to ``path`` too, and print log messages of this package on this console."""
         file = path.open("a", encoding="utf-8", buffering=1)
         self._sinks.append(RichConsole(file=file, width=_LOG_WIDTH, highlight=False, soft_wrap=True))
         handler = _ToConsole(self)
@@ -30,17 +30,17 @@ class Console:
         logger.setLevel(logging.INFO)
 
     def headline(self, text: str, style: str | None = None) -> None:
-        """Print one line that a brief console shows as well."""
+        """Print a line, also on a brief console."""
         for sink in dict.fromkeys([self._terminal, *self._sinks]):
             sink.print(text, style=style, markup=False)
 
     def say(self, text: str = "", style: str | None = None) -> None:
-        """Print one line."""
+        """Print a line; a brief console writes it to its log file only."""
         for sink in self._sinks:
             sink.print(text, style=style, markup=False)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
-        """Print a table; the first column is flushed left, the others right."""
+        """Print a table with the first column left-aligned and the others right-aligned."""
         table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
         for position, column in enumerate(columns):
             table.add_column(column, justify="right" if position else "left")
@@ -51,7 +51,7 @@ class Console:
 
     @property
     def interactive(self) -> RichConsole | None:
-        """The terminal that bars can be drawn on; None where the output goes elsewhere."""
+        """The terminal, if bars can be drawn on it; None where the output is redirected."""
         return self._terminal if self._terminal.is_terminal else None
 
 
@@ -68,7 +68,7 @@ class _ToConsole(logging.Handler):
 
 
 def printing(work: Callable[[], int | None]) -> int:
-    """Exit code of ``work``, whose output is out then; 0 when its reader, ``head`` for example, has seen enough."""
+    """Run ``work``, flush its output, and return its exit code; 0 where the reader, such as ``head``, has stopped."""
     try:
         code = work() or 0
         sys.stdout.flush()
@@ -79,12 +79,12 @@ def printing(work: Callable[[], int | None]) -> int:
 
 
 def _plain_width() -> int | None:
-    """Wide enough for every table where nobody's terminal sets a width; None: as wide as the terminal."""
+    """Width of output that does not go to a terminal, enough for every table; None for the width of the terminal."""
     return None if sys.stdout.isatty() else _LOG_WIDTH
 
 
 def duration(seconds: float) -> str:
-    """``seconds`` as a person says it: 8 s, 3 min 20 s, 2 h 5 min."""
+    """``seconds`` as text, such as "8.0 s", "3 min 20 s" or "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -94,7 +94,7 @@ def duration(seconds: float) -> str:
 
 
 def size(num_bytes: float) -> str:
-    """A number of bytes with a decimal unit, as in the plots: 812 B, 12.3 kB, 1.4 MB."""
+    """``num_bytes`` as text with a decimal unit, as in the plots, such as "812 B", "12.3 kB" or "1.4 MB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if num_bytes < 1000 or unit == "GB":
             return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Entries of the commands: quiet about Ctrl-C while their modules load, which takes a while."""
+"""Entry points of the commands. Ctrl-C ends them without a traceback while their modules load, which takes time."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from infer.errors import INTERRUPTED
 
 
 def launch() -> None:
-    """Entry of ``launch.py`` and of the installed ``infer-launch``."""
+    """Entry point of ``launch.py`` and of the installed ``infer-launch``."""
     _leave_on_interrupt()
     from infer.cli import main
 
@@ -16,7 +16,7 @@ def launch() -> None:
 
 
 def look() -> None:
-    """Entry of the installed ``infer``."""
+    """Entry point of the installed ``infer``."""
     _leave_on_interrupt()
     from infer.commands.main import main
 
@@ -25,7 +25,7 @@ def look() -> None:
 
 
 def _leave_on_interrupt() -> None:
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started this wants it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where the parent process ignores the signal
         signal.signal(signal.SIGINT, _leave)
 
 

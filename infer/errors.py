@@ -2,28 +2,29 @@
 
 import errno
 
-_SHOWN = 60  # characters of a path that is too long
+_SHOWN_CHARACTERS = 60
+"""Number of characters that a message shows of a path that is too long."""
 INTERRUPTED = 130
-"""Exit code after Ctrl-C; after another signal it is 128 + its number."""
+"""Exit code after Ctrl-C. After another signal it is 128 + the number of the signal."""
 
 
 class InferError(Exception):
-    """Base of every error that is shown to the user as one line."""
+    """Base class of errors that are shown to the user as one line."""
 
     exit_code = 1
 
 
 class UsageError(InferError):
-    """A wrong or incomplete request: a setting, a missing file, a missing earlier stage (exit code 2).
+    """Wrong or incomplete request, such as a wrong setting, a missing file or a missing earlier stage (exit code 2).
 
-    The message is one line that says what was given, what is allowed, where it came from and what to type.
+    The message is one line that contains what was given, what is allowed, where it came from, and what to type.
     """
 
     exit_code = 2
 
 
 class RunError(InferError):
-    """The work started and could not be finished: a loss that became NaN, a full disk (exit code 1)."""
+    """Failure of work that has started, such as a loss that became NaN or a full disk (exit code 1)."""
 
 
 def is_interruption(exit_code: int) -> bool:
@@ -39,7 +40,7 @@ def exit_code_for(error: Exception) -> int:
 
 
 def describe(error: Exception) -> str:
-    """``error`` in one line, in words for the errors that a full disk or a bug cause."""
+    """``error`` as one line, with advice for common errors such as a full disk or too little memory."""
     if isinstance(error, InferError):
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -47,7 +48,8 @@ def describe(error: Exception) -> str:
             f"no space left on the disk ({error.filename}). Free some space, or give another folder: outputs=<folder>"
         )
     if _is_too_long(error):
-        return f"{str(getattr(error, 'filename', ''))[:_SHOWN]}... is no path: it is too long. Give a shorter one"
+        shown = str(getattr(error, "filename", ""))[:_SHOWN_CHARACTERS]
+        return f"{shown}... is no path: it is too long. Give a shorter one"
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"the system says: {error.strerror}{where}"
@@ -60,10 +62,10 @@ def describe(error: Exception) -> str:
             "not enough memory. Type evaluate.accumulate=2 or teachers.accumulate=2, a smaller batch_size of theirs, a "
             "smaller method.batch_size or method.class_chunk, or use another device"
         )
-    text = " ".join(" ".join(str(error).splitlines()[:2]).split())  # submitit's go on with the whole log of a job
+    text = " ".join(" ".join(str(error).splitlines()[:2]).split())  # errors of submitit contain the whole log of a job
     return f"{type(error).__name__}: {text} (unexpected; HYDRA_FULL_ERROR=1 shows where)"
 
 
 def _is_too_long(error: Exception) -> bool:
-    """True of the system's error for a path that is too long, which only a person can have given."""
+    """True for the system's error about a path that is too long, which only the user can have given."""
     return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG

@@ -1,7 +1,7 @@
 """Exit codes: every error ends the program with one line on stderr and a code.
 
-2 for a usage error, 1 for a run that failed, 130 for Ctrl-C, 128 + its number for another signal; HYDRA_FULL_ERROR=1
-shows the traceback instead.
+The code is 2 for a usage error, 1 for a run that failed, 130 for Ctrl-C, and 128 + its number for another signal. With
+HYDRA_FULL_ERROR=1 the traceback is shown in place of the line.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ from infer.ranks import LostRank, last_words
 from infer.words import visible
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-_OURS = "INFER_SET_HYDRA_FULL_ERROR"
-"""Set when this program, not a person, has asked Hydra for its errors."""
-_wants_traceback = os.environ.get(FULL_ERROR) == "1" and _OURS not in os.environ
+_SET_HERE = "INFER_SET_HYDRA_FULL_ERROR"
+"""Environment variable that is set if HYDRA_FULL_ERROR was set by this program and not by the user."""
+_wants_traceback = os.environ.get(FULL_ERROR) == "1" and _SET_HERE not in os.environ
 
 
 def exit_code_of(launch: Callable[[], int | None]) -> int:
     """Run ``launch`` (a function decorated by Hydra, or one that returns a code) and return the process's exit code."""
     if not _wants_traceback:
-        os.environ[_OURS] = "1"  # processes that this one starts decide for themselves
-    os.environ[FULL_ERROR] = "1"  # Hydra then lets its own errors through instead of printing them and exiting
+        os.environ[_SET_HERE] = "1"  # for processes that this one starts, which would show tracebacks otherwise
+    os.environ[FULL_ERROR] = "1"  # Hydra then raises its own errors instead of printing them and exiting
     try:
         return printing(launch)
     except KeyboardInterrupt as interruption:
@@ -37,9 +37,9 @@ def exit_code_of(launch: Callable[[], int | None]) -> int:
 
 
 def leave_on_error(work: Callable[[], object], keep_going: bool = False) -> None:
-    """Run ``work`` inside Hydra's job; on an error print its line and leave the process with the right code.
+    """Run ``work`` inside a job of Hydra; on an error, print its line and exit with its code.
 
-    With ``keep_going``, as a sweep needs it, the process stays: the other jobs run.
+    With ``keep_going`` the process does not exit, so that the other jobs of a sweep run.
     """
     try:
         work()

@@ -1,4 +1,4 @@
-"""Errors of Hydra, OmegaConf and YAML in one line: what was given, what is allowed, what to type."""
+"""Errors of Hydra, OmegaConf and YAML as one line: what was given, what is allowed, and what to type."""
 
 import difflib
 import re
@@ -22,7 +22,7 @@ _IN_FILE = re.compile(r"In '([^']+)': ConfigKeyError raised while composing conf
 
 
 def explain(error: Exception) -> str:
-    """A Hydra, OmegaConf or YAML error in one line."""
+    """``error``, one of ``FOREIGN``, as one line."""
     text = str(error)
     if isinstance(error, OverrideParseException):
         return _grammar(error.override, text)
@@ -54,7 +54,7 @@ def explain(error: Exception) -> str:
 
 
 def _in_short(text: str) -> str:
-    """Another error of Hydra or OmegaConf: the setting and the file where these are known, and the reason."""
+    """Message for another error of Hydra or OmegaConf: the reason, with the setting and the file if they are known."""
     key = re.search(r"full_key: (\S+)", text)
     file = re.search(r"In '([^']+)': \w+ raised while composing config:\s+", text)
     lines = [line.strip() for line in text.replace(file[0] if file else "", "").splitlines() if line.strip()]
@@ -63,13 +63,13 @@ def _in_short(text: str) -> str:
     ]
     message = "; ".join(kept).replace("Error merging override ", "").replace("; Config search path:", "").rstrip(".")
     where = f"{file[1]}.yaml: " if file else ""
-    if key and "Error merging override" not in text:  # else the word that was typed stands there
+    if key and "Error merging override" not in text:  # that message contains the typed word, and so the setting
         where += f"{key[1]}: "
     return f"{where}{message}. {_remedy(text, key[1] if key else '<key>')}"
 
 
 def _remedy(text: str, key: str) -> str:
-    """The words to type instead, as far as the error tells them."""
+    """Advice on what to type, as specific as the error allows."""
     if found := re.search(r"Value '([-\d.]+)' of type 'float' could not be converted to Integer", text):
         if (number := float(found[1])).is_integer():
             return f"Type {key}={int(number)}"
@@ -91,13 +91,13 @@ def _choice_in_file(group: str, option: str) -> str:
 
 
 def _relative_group(file: str, group: str, option: str) -> str:
-    """A group that Hydra looks for below the file's own folder, since it does not begin with a slash."""
+    """Message for a group that Hydra searches below the folder of ``file``, since it does not begin with a slash."""
     wanted = "" if "@" in option or option == group else option
     return f"{file}: a group begins with a slash there. Write {_choice_in_file(group, wanted)}"
 
 
 def _grammar(word: str, reason: str) -> str:
-    """A word that Hydra cannot take apart; what it says itself is of no use."""
+    """Message for a word that Hydra cannot parse, since Hydra's own message does not help."""
     key, equals, value = word.partition("=")
     if word[:1] in "\u2013\u2014" and word:
         return f"{visible(word)} begins with a long dash, as some editors make of two short ones. Type -{word[1:]}"
@@ -172,7 +172,7 @@ def _unknown_key(key: str, error: Exception) -> str:
 
 
 def _methods_with(setting: str) -> list[str]:
-    """The methods that have the ``setting``, by the names of their schemas."""
+    """Names of the methods that have the ``setting``."""
     store, folder = ConfigStore.instance(), "schema/method"
     schemas = {file: OmegaConf.get_type(store.load(f"{folder}/{file}").node) for file in store.list(folder)}
     return [file.removesuffix(".yaml") for file, schema in schemas.items() if hasattr(schema, setting)]
@@ -206,7 +206,7 @@ def _wants_list(word: str) -> str:
 
 
 def _no_settings(method: str, option: str, options: list[str]) -> str:
-    """A method without settings for the run's family of data sets, whose options are ``<method>_<family>``."""
+    """Message for a method without settings for the run's family of data sets; options are ``<method>_<family>``."""
     own = f"{method}_"
     families = [each.removeprefix(own) for each in options if each.startswith(own)]
     return (

@@ -1,4 +1,4 @@
-"""Atomic writes of files, their checksums, and JSON with one spelling per content."""
+"""Atomic writing of files, their checksums, and canonical JSON."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from infer.errors import UsageError
 
 _SEAL = "sha256"
 _LONGEST_PATH = 4096 - 512
-"""Characters of a folder's path that leave room for the files below it: systems allow 4,096 bytes."""
+"""Largest number of bytes of a folder's path, which leaves room for names of files; systems allow 4,096 bytes."""
 
 
 @overload
@@ -27,9 +27,9 @@ def replaced_whole(path: Path, mode: Literal["wb"] = "wb") -> contextlib.Abstrac
 def replaced_whole(path: Path, mode: Literal["w"]) -> contextlib.AbstractContextManager[IO[str]]: ...
 @contextlib.contextmanager
 def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """A temporary file that replaces ``path`` when the context ends without an error; missing folders are created.
+    """Context with a temporary file that replaces ``path`` at the end, unless there is an error.
 
-    Another process that reads ``path`` sees the old content or the new one, never a part.
+    Missing folders are created. Another process that reads ``path`` sees the complete old or new content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -38,7 +38,7 @@ def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's files are private; a shared store's are not
+        os.chmod(temporary, 0o644)  # files of mkstemp are private, those of a shared store must not be
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -47,8 +47,10 @@ def replaced_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 def require_writable(folder: Path, key: str) -> None:
-    """Make ``folder`` where it is not there; UsageError, which names the setting ``key``, where that, or a file in it,
-    is impossible."""
+    """Create ``folder`` if it does not exist.
+
+    Raises UsageError, with the setting ``key``, where the folder or a file in it cannot be created.
+    """
     shown = f"{key}={folder if len(str(folder)) < 100 else f'{str(folder)[:60]}...'}"
     advice = f"Give a folder that you may write to: {key}=FOLDER"
     if len(os.fspath(folder.absolute()).encode()) > _LONGEST_PATH:
@@ -72,7 +74,10 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """The file at ``path``, opened for reading; OSError where it is no regular file: a pipe would be waited for."""
+    """The file at ``path``, opened for reading.
+
+    Raises OSError where it is not a regular file; reading a pipe, for example, would wait for its writer.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -81,13 +86,13 @@ def open_regular(path: Path) -> io.BufferedReader:
 
 
 def read_regular(path: Path) -> bytes:
-    """The content of a file; OSError as ``open_regular``."""
+    """The content of a file. Raises OSError as ``open_regular`` does."""
     with open_regular(path) as file:
         return file.read()
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; ValueError where it holds none, OSError as ``open_regular``."""
+    """The content of a JSON file. Raises ValueError where it is not JSON, and OSError as ``open_regular`` does."""
     try:
         return json.loads(read_regular(path).decode())
     except RecursionError as error:
@@ -95,25 +100,25 @@ def read_json(path: Path) -> Any:
 
 
 def canonical_json(content: Any) -> str:
-    """JSON with one spelling per content: sorted keys, no spaces, enums by value, no NaN."""
+    """Canonical JSON, the same text for the same content: sorted keys, no spaces, enums by value, no NaN."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_value)
 
 
 def digest_of(content: Any) -> str:
-    """Hex SHA-256 over the canonical JSON of ``content``."""
+    """Hex SHA-256 of the canonical JSON of ``content``."""
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Hex SHA-256 of the bytes of a file."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content_digest(files: Sequence[Path], root: Path) -> str:
-    """Hex SHA-256 over the names, below ``root``, and contents of ``files``, wherever they lie.
+    """Hex SHA-256 of the contents of ``files`` and of their paths relative to ``root``, independent of its location.
 
-    Raises UsageError where one of them is missing.
+    Raises UsageError where a file is missing.
     """
     absent = next((file for file in files if not file.is_file()), None)
     if absent:
@@ -123,9 +128,9 @@ def content_digest(files: Sequence[Path], root: Path) -> str:
 
 
 def present_time(folder: Path) -> float:
-    """Seconds since the epoch by the clock that stamps the files in ``folder``: of a shared disk, the server's.
+    """Seconds since the epoch by the clock that sets the times of files in ``folder``: on a shared disk, the server's.
 
-    It is asked with a file that is gone at once; where none can be made, it is this machine's time.
+    It is read from a temporary file. Where none can be created, the clock of this machine is used.
     """
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as probe:
         return os.fstat(probe.fileno()).st_mtime
@@ -135,10 +140,10 @@ def present_time(folder: Path) -> float:
 def walk_links(
     root: Path, enters: Callable[[str], bool], errors: list[OSError]
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Every folder from ``root`` down with the names of its folders and files, as ``os.walk``; links are followed.
+    """All folders from ``root`` down, with the names of their folders and files, as ``os.walk`` that follows links.
 
-    A folder is visited once, also where a link leads back to it. Only folders whose name ``enters`` accepts are named
-    and visited; ``errors`` receives those that cannot be read.
+    A folder is visited once, even if a link leads back to it. Only folders whose name ``enters`` accepts are listed and
+    visited. Errors of folders that cannot be read are added to ``errors``.
     """
     seen = set()
     for parent, folders, files in os.walk(root, onerror=errors.append, followlinks=True):
@@ -151,22 +156,22 @@ def walk_links(
 
 
 def listing(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Checksum and size of every file, by name, as records and manifests hold them."""
+    """Checksum and size of every file by name, as in records and manifests."""
     return {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in sorted(paths)}
 
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:
-    """``content`` with a checksum of itself under ``sha256``."""
+    """``content`` with its own checksum under the key ``sha256``."""
     return content | {_SEAL: _checksum(content)}
 
 
 def write_sealed(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` as JSON with a checksum of itself."""
-    write_json(path, sealed(json.loads(json.dumps(content))))  # of what will be read: keys are words there
+    """Write ``content`` as JSON with its own checksum."""
+    write_json(path, sealed(json.loads(json.dumps(content))))  # the checksum is that of the content as it will be read
 
 
 def is_sealed(content: dict[str, Any]) -> bool:
-    """True if no value of ``content`` was changed since ``sealed`` returned it."""
+    """True if ``content`` has its checksum and was not changed since ``sealed`` returned it."""
     try:
         return content.get(_SEAL) == _checksum(content)
     except ValueError:  # NaN, which this program never writes
@@ -174,27 +179,27 @@ def is_sealed(content: dict[str, Any]) -> bool:
 
 
 def has_broken_seal(content: dict[str, Any]) -> bool:
-    """True if ``content`` was sealed and changed since; files of versions that sealed nothing have no seal to break."""
+    """True if ``content`` has a checksum that is wrong. Files of versions that wrote no checksums have none."""
     return has_seal(content) and not is_sealed(content)
 
 
 def without_seal(content: dict[str, Any]) -> dict[str, Any]:
-    """``content`` as it was before it was sealed."""
+    """``content`` without its checksum."""
     return {key: value for key, value in content.items() if key != _SEAL}
 
 
 def has_seal(content: dict[str, Any]) -> bool:
-    """True if ``content`` carries a checksum of itself, right or wrong."""
+    """True if ``content`` has a checksum, right or wrong."""
     return _SEAL in content
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of everything but the checksum."""
+    """SHA-256 of the canonical JSON of ``content`` without its checksum."""
     return digest_of(without_seal(content))
 
 
 def state_of(status: os.stat_result) -> list[int]:
-    """Size, times of change and inode of a file: they differ once its content does, whatever time it was given."""
+    """Size, times of change and inode of a file. They change with its content, even if its time is set back."""
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 

@@ -1,4 +1,4 @@
-"""Text of ``launch.py --help``: every choice and setting, faster than Hydra's own, which lists its plug-ins."""
+"""Text of ``launch.py --help``: all choices and settings. Hydra's own help is slower, since it lists its plug-ins."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def is_asked(words: list[str]) -> bool:
 
 
 def text(conf: Path, words: list[str]) -> str:
-    """The help for a command line: choices, and the settings that its words add up to."""
+    """The help for a command line: the choices, and the settings that follow from ``words``."""
     with initialize_config_dir(config_dir=str(conf), version_base="1.3"):
         settings = compose("config", overrides=[word for word in words if not word.startswith("-")])
     parts = [
@@ -46,7 +46,7 @@ def text(conf: Path, words: list[str]) -> str:
 
 
 def _choices(conf: Path) -> list[str]:
-    """A line for each group of presets."""
+    """A line with the options of each group."""
     options: dict[str, list[str]] = {}
     for preset in sorted(conf.rglob("*.yaml")):
         options.setdefault(preset.parent.relative_to(conf).as_posix(), []).append(preset.stem)

@@ -1,4 +1,4 @@
-"""Signals that ask the program to end: obeyed at once, or after the step at hand where work can be kept first."""
+"""Signals that ask the program to end: obeyed immediately or, where work can be saved first, after the current step."""
 
 import contextlib
 import os
@@ -9,13 +9,13 @@ from types import FrameType
 from typing import Any
 
 PATIENCE_S = 10.0
-"""Seconds that a step may take after a signal; then the program ends in its middle."""
+"""Seconds that a step may take after a signal, before the program ends in the middle of the step."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end by a signal, as batch systems do; Ctrl-C is a plain KeyboardInterrupt."""
+    """Request to end by a signal, for example from a batch system."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -23,7 +23,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class Interruption:
-    """The signal that this process was asked to end by, from its arrival until it is obeyed."""
+    """Signal that asks this process to end, from its arrival until it is obeyed."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -34,14 +34,14 @@ class Interruption:
 
     @property
     def has_come(self) -> bool:
-        """True if a signal waits to be obeyed."""
+        """True if a signal is pending."""
         return self._number is not None
 
     def handle_signals(self) -> None:
-        """End on a signal like on Ctrl-C.
+        """Install handlers, by which signals end the program like Ctrl-C.
 
-        Signals that are ignored (``nohup``) stay ignored; handlers of whoever runs this process (submitit's, which puts
-        the job into SLURM's queue again) are called when the signal is obeyed.
+        Signals that are ignored (``nohup``) stay ignored. Handlers that were installed before (that of submitit, for
+        example, which queues the job again in SLURM) are called when the signal is obeyed.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -53,7 +53,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator["Interruption"]:
-        """Let a signal wait while the work inside goes on to a point where it asks ``has_come`` and calls ``obey``."""
+        """Context in which signals wait until the work inside checks ``has_come`` and calls ``obey``."""
         self._depth += 1
         try:
             yield self
@@ -63,7 +63,7 @@ class Interruption:
                 self.obey()
 
     def obey(self, frame: FrameType | None = None) -> None:
-        """End as the signal asks, if one has come: raises KeyboardInterrupt unless whoever handles it does not."""
+        """End as a pending signal asks: call its earlier handler, or raise KeyboardInterrupt where there is none."""
         if self._number is None:
             return
         number, self._number, self._patience_is_over = self._number, None, False
@@ -76,8 +76,10 @@ class Interruption:
             raise Terminated(number)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        """Handler of every signal. While one waits others are ignored (a closing terminal sends two), but for a second
-        Ctrl-C."""
+        """Handler of all signals.
+
+        While a signal is pending, others are ignored, since a closing terminal sends two; a second Ctrl-C is obeyed.
+        """
         is_first = self._number is None
         at_once = self._depth == 0 or self._patience_is_over or number == self._number == signal.SIGINT
         if is_first:
@@ -90,10 +92,10 @@ class Interruption:
             self._clock.start()
 
     def _lose_patience(self, number: int) -> None:
-        """Interrupt the main thread in its step; called in another thread."""
+        """Interrupt the main thread within its step. It is called in another thread."""
         self._patience_is_over = True
         os.kill(os.getpid(), number)
 
 
 interruption = Interruption()
-"""The one of this process."""
+"""The interruption of this process."""

@@ -1,6 +1,6 @@
 """Normalisation of pixel values by a mean and a standard deviation per channel, and its inverse.
 
-Networks see (pixel / 255 - mean) / std. Images of a float type are in these normalised units already.
+Inputs of networks are (pixel / 255 - mean) / std. Images with a floating-point type are in these normalised units.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 MOST_CLIPPED = 0.9
-"""Share of values that are clipped to black or white above which images no longer show what they are of."""
+"""Fraction of values clipped to black or full brightness above which images no longer show their content."""
 
 
 def channelwise(values: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -21,23 +21,23 @@ def channelwise(values: Sequence[float], dtype: torch.dtype = torch.float32) -> 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation per channel, of pixel values in [0, 1]."""
+    """Mean and standard deviation of each channel, for pixel values in [0, 1]."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     @classmethod
     def of(cls, mean: Sequence[float], std: Sequence[float]) -> Self:
-        """The normalisation by ``mean`` and ``std``, three values each, in any sequence."""
+        """The normalisation by ``mean`` and ``std``, sequences of three values."""
         return cls(tuple(mean), tuple(std))
 
     @property
     def as_lists(self) -> tuple[list[float], list[float]]:
-        """Mean and std as JSON holds them."""
+        """Mean and std as lists, for JSON."""
         return list(self.mean), list(self.std)
 
     def normalise(self, pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """uint8 ``pixels`` [..., 3, H, W] as (pixel / 255 - mean) / std on the CPU."""
+        """(pixel / 255 - mean) / std for uint8 ``pixels`` [..., 3, H, W] on the CPU."""
         return (pixels.to(dtype) / 255 - channelwise(self.mean, dtype)) / channelwise(self.std, dtype)
 
     def levels(self, images: Tensor) -> Tensor:
@@ -45,31 +45,32 @@ class Normalisation:
         return (images * channelwise(self.std, images.dtype) + channelwise(self.mean, images.dtype)) * 255
 
     def to_bytes(self, images: Tensor) -> Tensor:
-        """Normalised ``images`` [..., 3, H, W] as the nearest uint8 pixels; values outside of 0 to 255 are clipped."""
+        """Normalised ``images`` [..., 3, H, W] as the nearest uint8 pixels; values outside 0 to 255 are clipped."""
         return self.levels(images).round().clamp(0, 255).to(torch.uint8)
 
     @property
     def valid_range(self) -> tuple[Tensor, Tensor]:
-        """The normalised values of black and of full brightness, [3, 1, 1] each."""
+        """The normalised values of black and of full brightness, each [3, 1, 1]."""
         mean, std = channelwise(self.mean), channelwise(self.std)
         return (0 - mean) / std, (1 - mean) / std
 
     @property
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
-        """Factor and summand, [3, 1, 1] each, that normalise a pixel value 0 to 255 in one fused step.
+        """Factor and summand, each [3, 1, 1], that normalise a pixel value 0 to 255 in one fused step.
 
-        Equal to ``normalise`` up to rounding; networks are fed with this form, stored images are made with the other.
+        The result equals that of ``normalise`` up to rounding. Inputs of networks are computed in this way, stored
+        images by ``normalise``.
         """
         mean, std = channelwise(self.mean), channelwise(self.std)
         return 1 / (255 * std), -mean / std
 
     def settings_beside(self, own: "Normalisation") -> dict[str, list[list[float]]]:
-        """The entry of a signature where this is not ``own``, the data set's own normalisation; JSON-ready."""
+        """Entry of a signature, JSON-ready; empty where this is ``own``, the data set's own normalisation."""
         return {} if self == own else {"units": [list(self.mean), list(self.std)]}
 
 
 class Renormalise(nn.Module):
-    """Converts pixels normalised by ``old`` to the same pixels normalised by ``new``."""
+    """Layer that converts pixels normalised by ``old`` to the same pixels normalised by ``new``."""
 
     _scale: Tensor
     _shift: Tensor
@@ -86,8 +87,8 @@ class Renormalise(nn.Module):
 
 
 CIFAR10 = Normalisation((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
-"""CIFAR-10's values in the published INFER code, which its teachers were trained with."""
+"""Values for CIFAR-10 in the published INFER code, with which its teachers were trained."""
 CIFAR100 = Normalisation((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
-"""CIFAR-100's values in the published INFER code."""
+"""Values for CIFAR-100 in the published INFER code."""
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""The values that the published networks of torchvision and timm were trained with."""
+"""Values with which the published networks of torchvision and timm were trained."""

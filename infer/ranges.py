@@ -1,6 +1,6 @@
-"""Consecutive ranges, in which work is divided, shared and resumed."""
+"""Consecutive ranges, into which work is divided."""
 
 
 def consecutive(count: int, size: int) -> list[range]:
-    """``range(count)`` cut into consecutive ranges of ``size``; the last may be shorter."""
+    """``range(count)`` divided into consecutive ranges of ``size``; the last one may be shorter."""
     return [range(start, min(start + size, count)) for start in range(0, count, size)]

@@ -1,7 +1,7 @@
-"""Independent streams of random numbers; each depends on nothing but its name.
+"""Independent streams of random numbers, each of which depends on its name only.
 
-A stream is named by (seed, purpose, id ...), for example ``generator(0, "natural", 3)``: the order of class 3's images.
-Neither batching nor process nor resumption enters, and two purposes never share a stream.
+The name of a stream is (seed, purpose, id ...), for example ``generator(0, "natural", 3)`` for the order of the images
+of class 3. A stream does not depend on batches, processes or resumption, and two purposes never share a stream.
 """
 
 import hashlib
@@ -9,11 +9,11 @@ import hashlib
 import numpy as np
 
 StreamKey = tuple[int, str, *tuple[int | str, ...]]
-"""(seed, purpose, id ...): the name of a stream."""
+"""Name of a stream: (seed, purpose, id ...)."""
 
 
 def generator(seed: int, purpose: str, *key: int | str) -> np.random.Generator:
-    """A numpy generator for the stream ``(seed, purpose, *key)``."""
+    """A NumPy generator for the stream ``(seed, purpose, *key)``."""
     return np.random.Generator(np.random.PCG64(int.from_bytes(_digest(seed, purpose, key), "big")))
 
 

@@ -1,7 +1,7 @@
-"""One way to put results on paper: aligned text, Markdown, CSV or JSON.
+"""Output of results as aligned text, Markdown, CSV or JSON.
 
-Text is aligned here and not by rich, which takes more than a second for a thousand rows and breaks them where no
-terminal is; rich's part is the bold type.
+Text is aligned here and not by rich, which takes more than a second for a thousand rows and breaks lines where the
+output is not a terminal. Rich is used for bold type.
 """
 
 import csv
@@ -20,30 +20,31 @@ _PARTS = ("mean", "std", "n")
 
 @dataclass(frozen=True)
 class Section:
-    """A table; the title of its first column says what it is about."""
+    """A table; the title of its first column names its subject."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     numeric: Collection[str] = ()
-    """Columns flushed to the right."""
+    """Columns that are right-aligned."""
     notes: Sequence[str] = ()
-    """Sentences below it."""
+    """Sentences below the table."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Findings of a command: for a person ``warning``, ``lines`` and ``sections``, for a program ``data``."""
+    """Result of a command: text for users, and ``data`` for programs."""
 
     data: Any
     """JSON-ready; a list of flat dictionaries where the command offers CSV."""
     sections: Sequence[Section] = ()
     lines: Sequence[str] = ()
+    """Lines before the sections."""
     title: str | None = None
-    """A command that names the whole."""
+    """Title of the report, a command."""
     warning: str | None = None
-    """In capitals, before anything else is said."""
+    """Warning before the lines."""
     closing: Sequence[str] = ()
-    """The last lines."""
+    """Lines after the sections."""
     code: int = 0
     """Exit code."""
 
@@ -57,7 +58,7 @@ def print_report(report: Report, form: str) -> None:
 
 
 def shown(value: Any) -> str:
-    """A setting or fact as a person writes it: null, true, 0.001, [a,b], ``mean ± std (n)``."""
+    """``value`` as text in the notation of settings: null, true, 0.001, [a,b]; a summary as ``mean ± std (n)``."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -72,33 +73,33 @@ def shown(value: Any) -> str:
 
 
 def summary_as_text(summary: Mapping[str, Any], digits: int = 2) -> str:
-    """``mean ± std (n)`` with ``digits`` after the point."""
+    """``summary`` as text, ``mean ± std (n)``, with ``digits`` after the decimal point."""
     spread = "" if summary["std"] is None else f" ± {summary['std']:.{digits}f}"
     return f"{summary['mean']:.{digits}f}{spread} ({summary['n']})"
 
 
 def or_dash(value: Any) -> str:
-    """``shown``, with a dash for what is not there."""
+    """``value`` as text, a dash for None."""
     return "-" if value is None else shown(value)
 
 
 def is_summary(value: Any) -> bool:
-    """True if ``value`` is a number measured n times, as ``infer.records.statistics`` writes it."""
+    """True if ``value`` is a summary of n measurements, as returned by ``infer.records.statistics``."""
     return isinstance(value, Mapping) and value.keys() >= set(_PARTS)
 
 
 def is_number(value: Any) -> bool:
-    """True if ``value`` is a number; true and false are none."""
+    """True if ``value`` is a number; False for booleans."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def count(things: Collection[Any], noun: str) -> str:
-    """``1 run``, ``2 runs``."""
+    """Number of ``things`` with their ``noun``, such as "1 run" or "2 runs"."""
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def from_here(path: Path) -> Path:
-    """``path`` relative to the current folder where it lies inside, else absolute."""
+    """``path`` relative to the current folder if it is inside it, otherwise absolute."""
     absolute, here = path.resolve(), Path.cwd().resolve()
     return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
@@ -124,7 +125,7 @@ def _show_text(report: Report) -> None:
 
 
 def aligned(section: Section) -> list[str]:
-    """Lines of ``section`` as text, the heads first."""
+    """Lines of the table ``section`` as text, beginning with the titles of columns."""
     table = [section.columns, *section.rows]
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     right = [column in section.numeric for column in section.columns]
@@ -138,7 +139,7 @@ def aligned(section: Section) -> list[str]:
 
 
 def as_markdown(report: Report) -> str:
-    """``report`` as GitHub shows it."""
+    """``report`` as Markdown in GitHub's dialect."""
     parts = [f"# `{report.title}`"] if report.title else []
     parts += [f"**{_escaped(report.warning)}**"] if report.warning else []
     parts += map(_escaped, report.lines)
@@ -154,12 +155,12 @@ def as_markdown(report: Report) -> str:
 
 
 def _escaped(text: str) -> str:
-    """``text`` such that Markdown shows it as it is: a protocol's star, a <placeholder>."""
+    """``text`` with characters that are special in Markdown escaped, such as a star or a <placeholder>."""
     return re.sub(r"([\\`*<|])", r"\\\1", text)
 
 
 def as_csv(report: Report) -> str:
-    """The report's data; summaries take three columns, what is not there stays empty."""
+    """``report.data`` as CSV; a summary takes three columns, and missing values are empty."""
     keys = list(dict.fromkeys(key for row in report.data for key in row))
     summaries = {key for key in keys if any(is_summary(row.get(key)) for row in report.data)}
     text = io.StringIO()

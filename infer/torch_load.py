@@ -1,9 +1,9 @@
-"""Reading of other programs' ``torch.save`` files without running any code in them.
+"""Reading of ``torch.save`` files from other programs, without running any code in them.
 
-Everything goes through ``torch.load(..., weights_only=True)``. Beyond tensors and plain containers two inert things are
-read because published files are full of them: numpy's scalars (accuracies, the corners of a CutMix box) and the
-``argparse.Namespace`` in which training scripts keep their options. numpy's own reconstruction is not called either:
-the scalars come out as Python numbers.
+Files are read by ``torch.load(..., weights_only=True)``. In addition to tensors and plain containers, two harmless
+types are allowed, since they are common in published files: NumPy's scalars (accuracies, corners of a CutMix box) and
+``argparse.Namespace``, in which training scripts store their options. NumPy's own code for reading scalars is not
+called; they become Python numbers.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _ADVICE = re.compile(r"weights_only|torch\.load|safe_globals|trust", re.IGNORECA
 
 
 class _NumberType:
-    """Replacement of ``numpy.dtype`` while a scalar is read: the name of a number's type and its byte order."""
+    """Replacement for ``numpy.dtype`` while a scalar is read; it accepts types of numbers only, with a byte order."""
 
     def __init__(self, name: str, *_: object) -> None:
         if not isinstance(name, str) or not _NUMBER.fullmatch(name):
@@ -37,7 +37,7 @@ class _NumberType:
 
 
 def _number(kind: _NumberType, content: bytes) -> int | float | bool | complex:
-    """Replacement of numpy's ``scalar``."""
+    """Replacement for NumPy's ``scalar``."""
     if not isinstance(kind, _NumberType):
         raise TypeError(f"a numpy scalar of {type(kind).__name__}")
     value: int | float | bool | complex = np.frombuffer(content, kind.dtype).item()
@@ -46,33 +46,33 @@ def _number(kind: _NumberType, content: bytes) -> int | float | bool | complex:
 
 _INERT: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     argparse.Namespace,
-    (_number, "numpy._core.multiarray.scalar"),  # as numpy 2 writes it
-    (_number, "numpy.core.multiarray.scalar"),  # as numpy 1 did
+    (_number, "numpy._core.multiarray.scalar"),  # name in files of NumPy 2
+    (_number, "numpy.core.multiarray.scalar"),  # name in files of NumPy 1
     (_NumberType, "numpy.dtype"),
 ]
 
 
 def load_foreign(path: Path) -> Any:
-    """The content of a ``torch.save`` file, on the CPU; numpy scalars as Python numbers.
+    """The content of a ``torch.save`` file, with tensors on the CPU and NumPy scalars as Python numbers.
 
-    Raises UsageError, one line, when there is no such file, when it is damaged or of another kind, and when it asks for
-    code: a whole network, for example, which only the program that made it can open.
+    Raises UsageError where the file does not exist, is damaged or of another kind, and where it requires code, like the
+    file of a whole network, which only the program that wrote it can read.
     """
     if not path.is_file():
         raise UsageError(f"{path} is not a file. Give the path of a file that torch.save wrote")
     try:
         with torch.serialization.safe_globals(_INERT), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about old pickle protocols: what cannot be read fails
+            warnings.simplefilter("ignore")  # warnings about old pickle protocols; a file that cannot be read fails
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged pickles fail in many ways
-        raise UsageError(_refusal(path, str(error))) from None  # its advice is to run what the file names
+        raise UsageError(_refusal(path, str(error))) from None  # torch's message advises to run the code in the file
 
 
 def require_plain(value: Any, what: str, source: object) -> torch.Tensor:
-    """``value`` without its gradient; ``what`` begins a message about it, e.g. "its images are".
+    """``value``, detached from its gradient. ``what`` begins the messages about it, for example "its images are".
 
-    Raises UsageError unless it is a tensor of numbers in memory: not sparse, nested, quantised, or of a type that needs
-    a scale beside it (8-bit floats), and not complex.
+    Raises UsageError unless it is a dense tensor of real numbers in memory: not sparse, nested, quantised or complex,
+    and not of a type that needs a scale in addition (8-bit floats).
     """
     if not isinstance(value, torch.Tensor):
         raise UsageError(f"{source}: {what} a {type(value).__name__}, not a tensor")
@@ -96,6 +96,6 @@ def _refusal(path: Path, reason: str) -> str:
         )
     detail = re.search(r"error: (.+)", reason) or re.search(r"(.+)", reason)
     told = detail[1] if detail else "it is empty"
-    if _ADVICE.search(told):  # torch's, to run what the file names
+    if _ADVICE.search(told):  # torch's advice to run the code in the file
         told = "it is not one of plain tensors"
     return f"{path} cannot be read as a file of torch.save ({told}): it is damaged or another kind of file"

@@ -1,1 +1,1 @@
-"""Analyses of distilled sets: numbers about their images, kept in the store; ``infer.plots.analyses`` draws them."""
+"""Analyses of distilled sets: numbers about their images, kept in the store. ``infer.plots.analyses`` draws them."""

@@ -1,4 +1,4 @@
-"""Base of the analyses: an artefact whose numbers stand in its record."""
+"""Base classes of analyses, which are artefacts whose numbers are in their records."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from infer.teachers.teacher import Teacher
 
 
 class Analysis(Artefact):
-    """Numbers about a distilled set. They stand in the facts of its record, and its figure is drawn from them alone."""
+    """Numbers about a distilled set. They are the facts of the record, from which the figure is drawn."""
 
     kind = "analyses"
     stage = Stage.report
@@ -44,22 +44,19 @@ class Analysis(Artefact):
         """The numbers, JSON-ready."""
 
     def by_role(self, **outputs: Sequence[Outputs]) -> dict[str, Artefact]:
-        """``outputs`` of networks as parents, by role and position."""
+        """``outputs`` of networks as parents, with keys of role and position such as ``set/0``."""
         return {
             f"{role}/{position}": each for role, several in outputs.items() for position, each in enumerate(several)
         }
 
     def facts(self) -> dict[str, Any]:
-        """The recorded numbers, which are made now if they are absent."""
+        """The numbers in the record; the analysis is made first if it is missing."""
         facts: dict[str, Any] = self.images.context.obtain(self)["facts"]
         return facts
 
 
 class NetworkAnalysis(Analysis):
-    """An analysis that looks at images through trained networks, the probes.
-
-    Raises UsageError where there is none.
-    """
+    """An analysis of the outputs of trained networks, the probes. Raises UsageError without probes."""
 
     def __init__(self, images: DistilledArtefact, probes: Sequence[Teacher]) -> None:
         super().__init__(images)

@@ -1,16 +1,16 @@
-"""Boundary: t-SNE of penultimate features of some classes, and the classes that the network predicts there.
+"""Boundary: t-SNE of penultimate features of some classes, and the classes that the network predicts for them.
 
-``StudentBoundary`` has a panel for each student: the same images of the test split in all, which no student was trained
-on, and the distilled images of its own set. Each panel is embedded by itself, since two networks have no features in
-common. ``Boundary`` looks through one teacher, so real images and the sets are embedded together, and the same place
-means the same features in every panel. The embedding is t-SNE (van der Maaten and Hinton, 2008; scikit-learn, PCA as
-the start, a fixed seed).
+``StudentBoundary`` has a panel for each student, with images of the test split, on which no student was trained and
+which are the same in all panels, and with the distilled images of its own set. Panels are embedded separately, since
+two networks have no common features. ``Boundary`` uses one teacher, so real images and the sets are embedded together,
+and the same place means the same features in every panel. The embedding is t-SNE (van der Maaten and Hinton, 2008) of
+scikit-learn, initialised by PCA, with a fixed seed.
 
-What lies behind the points is drawn from them alone: every place has the predicted class of the nearest point, which is
-a picture of the decision regions and not the regions themselves, since t-SNE has no inverse that would tell what the
-network predicts between the points. Two numbers do not depend on the embedding: the share of images that the network
-puts into their class, and the silhouette of the classes (Rousseeuw, 1987) in the features, by cosine distance: 1 is far
-apart, 0 is no separation.
+The background of the points is computed from the points only: every place has the predicted class of the nearest point.
+This approximates the decision regions, which cannot be drawn themselves, since t-SNE has no inverse that would give the
+network's prediction between the points. Two numbers do not depend on the embedding: the fraction of images that the
+network classifies correctly, and the silhouette of the classes (Rousseeuw, 1987) in feature space by cosine distance,
+which is 1 for classes that are far apart and 0 without separation.
 """
 
 import warnings
@@ -36,22 +36,22 @@ from infer.words import some
 
 DEFAULT_CLASSES = 3
 _MOST_POINTS = 100
-"""Points of a class in a panel; more cover each other."""
+"""Largest number of points of a class in a panel; more would cover each other."""
 _MOST_DISTILLED = 20
-"""Distilled images of a class beside the test images of a student's panel."""
+"""Largest number of distilled images of a class in the panel of a student."""
 _PERPLEXITY, _SEED = 30, 0
 _MOST_NAMED = 10
 
 
 class StudentBoundary(Analysis):
-    """Features of ``classes`` in one student per panel: test images, and the distilled images of its set."""
+    """Features of ``classes`` in one student per panel, for test images and the distilled images of its set."""
 
     title = AnalysisName.boundary
 
     def __init__(
         self, shown: Sequence[tuple[DistilledArtefact, TrainedNetwork]], classes: Sequence[str] | None = None
     ) -> None:
-        """``shown`` are sets of the same data, each with a student that was trained on it."""
+        """``shown`` lists sets distilled from the same data set, each with a student that was trained on it."""
         super().__init__(shown[0][0])
         context = self.images.context
         self._shown = shown
@@ -99,7 +99,7 @@ class StudentBoundary(Analysis):
 
 
 class Boundary(NetworkAnalysis):
-    """Features of ``classes`` in the first probe: real images, the set, and the set ``beside``."""
+    """Features of ``classes`` in the first probe, for real images, the set, and the set ``beside`` if given."""
 
     title = AnalysisName.boundary
 
@@ -151,9 +151,9 @@ class Boundary(NetworkAnalysis):
 
 
 def chosen_classes(all_classes: Sequence[str], names: Sequence[str] | None) -> list[int]:
-    """Positions of the classes called ``names``, by default of the first three.
+    """Indices of the classes ``names``, by default of the first three classes.
 
-    Raises UsageError for a class that there is not, and for fewer than two.
+    Raises UsageError for an unknown class, and for fewer than two classes.
     """
     if names is None:
         return list(range(min(DEFAULT_CLASSES, len(all_classes))))
@@ -170,10 +170,10 @@ def chosen_classes(all_classes: Sequence[str], names: Sequence[str] | None) -> l
 
 
 def embedded(features: Tensor) -> Tensor:
-    """The t-SNE of ``features`` [n, D] in the plane: float32 [n, 2]."""
+    """Embedding of ``features`` [n, D] in the plane by t-SNE: float32 [n, 2]."""
     perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
     embedding = TSNE(init="pca", perplexity=perplexity, random_state=_SEED)
-    with warnings.catch_warnings():  # images that are equal make it divide by zero on the way
+    with warnings.catch_warnings():  # equal images cause divisions by zero, which do no harm
         warnings.simplefilter("ignore", RuntimeWarning)
         return torch.from_numpy(embedding.fit_transform(features.numpy()))
 

@@ -1,12 +1,13 @@
-"""Conflict: how the compensators of different teachers agree, and what every teacher makes of composed images.
+"""Conflict: agreement between the compensators of different teachers, and accuracy of the teachers on composed images.
 
-The cosine of the compensators u_ak and u_bk of teachers a and b for subset k is 1 where both change an image alike and
--1 where one takes back what the other adds. Beside it stands the accuracy of every network on every block of composed
-images (block 0: the natural images): off the diagonal, what the compensator of one teacher is worth to another.
+The cosine of the compensators u_ak and u_bk of teachers a and b for subset k is 1 where both change an image in the
+same direction, and -1 where they change it in opposite directions. The analysis also gives the accuracy of every
+network on every block of composed images (block 0: the natural images); off the diagonal it shows how well the
+compensator of one teacher works for another network.
 
-Warning: M vectors of equal length cancel where their mean cosine c over pairs is -1/(M-1), the least that is possible,
-for |sum|^2 = M + M (M-1) c. Compensators are in conflict where c < -1/(2 (M-1)): together they reach less than half of
-the |sum|^2 = M of directions that have nothing to do with each other.
+Warning: M vectors of equal length cancel if their mean cosine c over pairs is -1/(M-1), the smallest possible value,
+since |sum|^2 = M + M (M-1) c. Compensators are in conflict if c < -1/(2 (M-1)): |sum|^2 is then less than half of M,
+its value for orthogonal vectors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +53,11 @@ class Conflict(NetworkAnalysis):
 
 
 def agreement(parts: Parts) -> dict[str, Any]:
-    """``cosine`` [M, M], mean over subsets; ``cosine_by_subset`` [K, M, M]; ``mean_cosine`` over all pairs of teachers
-    and subsets, None for one teacher. Compensators of a class each count as one long vector.
+    """Cosines between compensators.
+
+    ``cosine`` [M, M] is the mean over subsets of ``cosine_by_subset`` [K, M, M]; ``mean_cosine`` is the mean over all
+    pairs of teachers and all subsets, None for one teacher. Where there is a compensator per class, those of all
+    classes are concatenated.
     """
     unit = normalize(parts.compensators.flatten(2).transpose(0, 1).double(), dim=2)
     by_subset = unit @ unit.transpose(1, 2)
@@ -68,13 +72,13 @@ def agreement(parts: Parts) -> dict[str, Any]:
 
 
 def accuracy_by_block(logits: Tensor, targets: Tensor, block_of: Tensor, blocks: int) -> list[float | None]:
-    """Top-1 in percent of ``logits`` [n, C] on the images of every block; ``block_of`` is int64 [n]."""
+    """Top-1 accuracy of ``logits`` [n, C] in percent, by block; ``block_of``, int64 [n], is the block of each image."""
     hits = (logits.argmax(dim=1) == targets).double()
     return [plain(100 * hits[block_of == block].mean()) for block in range(blocks)]
 
 
 def warning_of(facts: Mapping[str, Any]) -> str | None:
-    """The warning that ``agreement`` gives cause for; None where there is none."""
+    """Warning about the ``facts`` of ``agreement``; None where there is no conflict."""
     teachers, mean = len(facts["teachers"]), facts["mean_cosine"]
     if mean is None or mean >= (limit := -0.5 / (teachers - 1)):
         return None

@@ -1,18 +1,19 @@
-"""Dominance: how much compensators change the natural images that they are added to.
+"""Dominance: the amount by which compensators change the natural images that they are added to.
 
-For teacher m and subset k, in normalised units and over the C images of the subset,
+For teacher m and subset k, in normalised units and over the C images of the subset:
 
     norm ratio = rms |u_mk| / rms |P_kc|
-    clipped    = share of the values of P_k + u_mk that are out of the valid range of pixels
-    contrast   = variance of the values within a composed image, mean over images, over that of natural images
-    diversity  = variance of a value over the composed images of a subset, mean over values, over that of natural images
+    clipped    = fraction of the values of P_k + u_mk outside the valid range of pixels
+    contrast   = V(composed) / V(natural), V: variance of the values within an image, mean over images
+    diversity  = W(composed) / W(natural), W: variance of a value over the images of a subset, mean over values
 
-Composed images are those that a student sees, clipped and through the set's codec. One compensator for all classes
-leaves diversity at 1 but for clipping, so what is lost of it was drowned.
+Composed images are those that students see, after clipping and compression by the set's codec. Adding the same
+compensator to all classes does not change diversity, so a diversity below 1 is the effect of clipping.
 
-Warnings: norm ratio above 1, more compensator than image; clipped above 50 %, which a small compensator, as often above
-zero as below, does not reach even on images of nothing but black and full brightness. Both are means over teachers and
-subsets. The default run on digits has a norm ratio of 0.57 and 32 % of clipped values.
+There is a warning for a norm ratio above 1, where the compensator is larger than the image, and for clipped values
+above 50 %. A small compensator, which is as often positive as negative, does not reach this even on images of only
+black and full brightness. Both numbers are means over teachers and subsets. In the default run on digits the norm ratio
+is 0.57, and 32 % of the values are clipped.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ MOST_RATIO, MOST_CLIPPED = 1.0, 0.5
 
 
 class Dominance(Analysis):
-    """Norms, clipped values and variances of a set, by teacher and subset."""
+    """Norms of compensators, clipped values and variances of composed images, by teacher and subset."""
 
     title = AnalysisName.dominance
 
@@ -53,7 +54,7 @@ def weight_of(parts: Parts) -> dict[str, Any]:
 
 
 def _of_subset(parts: Parts, k: int) -> dict[str, Tensor]:
-    """The numbers of subset ``k``, [M] each."""
+    """The numbers for subset ``k``, each [M]."""
     pixels, added = parts.natural[k : k + 1], parts.compensators[:, k : k + 1]
     natural = parts.normalisation.normalise(pixels)
     low, high = (bound.flatten() for bound in parts.normalisation.valid_range)
@@ -70,12 +71,12 @@ def _of_subset(parts: Parts, k: int) -> dict[str, Tensor]:
 
 
 def _mean_square(images: Tensor) -> Tensor:
-    """Mean of |image|^2 over images [1, n, 3, H, W]."""
+    """Mean of |image|^2 over ``images`` [1, n, 3, H, W]."""
     return images.flatten(2).square().sum(dim=2).mean()
 
 
 def warnings_of(facts: Mapping[str, Any]) -> list[str]:
-    """The warnings that ``weight_of`` gives cause for."""
+    """Warnings about the ``facts`` of ``weight_of``."""
     ratio, clipped = (torch.tensor(facts[key]).mean().item() for key in ("norm_ratio", "clipped_share"))
     found = []
     if ratio > MOST_RATIO:

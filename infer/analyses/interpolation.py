@@ -1,13 +1,13 @@
-"""Interpolation: logits of mixed images against mixed logits, on a set and on real images.
+"""Interpolation: comparison of the logits of mixed images with mixed logits, on a set and on real images.
 
-Static labels are mixed as the images are: a student that sees w x_i + (1 - w) x_j learns w z(x_i) + (1 - w) z(x_j),
-with z the mean logits of the teachers on the un-mixed images. Over random pairs, for every weight w,
+Static labels are mixed like the images: a student that sees w x_i + (1 - w) x_j learns w z(x_i) + (1 - w) z(x_j),
+where z is the mean of the teachers' logits on the un-mixed images. Over random pairs, for every weight w:
 
     R2 = 1 - sum |z(mixed) - mixed z|^2 / sum |z(mixed) - mean z(mixed)|^2     (sums over pairs and classes)
     KL = mean over pairs of KL(softmax z(mixed) || softmax mixed z), in nats, at temperature 1.
 
-R2 = 1 and KL = 0 where labels interpolate exactly; R2 < 0 where the mean over pairs would be a better label. The
-idea to compare them on distilled images is INFER's (ICLR 2025): its static labels rest on it.
+If labels interpolate exactly, R2 = 1 and KL = 0; if the mean over pairs would be a better label, R2 < 0. The comparison
+on distilled images is from INFER (ICLR 2025), whose static labels are based on it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,13 +31,13 @@ from infer.training.scoring import predict_logits
 
 PAIRS = 500
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""Weights of the first image; those above 0.5 only swap the two."""
+"""Weights of the first image; weights above 0.5 would only exchange the two images."""
 ENSEMBLE = "mean of logits"
-"""The entry of the mean logits of several networks, which are what static labels hold."""
+"""Name of the entry for the mean of several networks' logits, which static labels store."""
 
 
 class Interpolation(NetworkAnalysis):
-    """R2 and KL of a set and of as many real images, by probe and for the mean of the probes' logits."""
+    """R2 and KL on a set and on real images, by probe and for the mean of the probes' logits."""
 
     title = AnalysisName.interpolation
 
@@ -91,7 +91,7 @@ class Interpolation(NetworkAnalysis):
 
 
 def drawn_pairs(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Positions of ``PAIRS`` random pairs of two different ones of ``count`` images: int64 [PAIRS] each."""
+    """Positions of ``PAIRS`` random pairs of different images among ``count`` images: two tensors int64 [PAIRS]."""
     random = generator(seed, "analyses", "pairs", count)
     first = random.integers(count, size=PAIRS)
     partner = (first + random.integers(1, max(count, 2), size=PAIRS)) % count
@@ -99,11 +99,11 @@ def drawn_pairs(count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def fit_of(true: Tensor, linear: Tensor) -> dict[str, Any]:
-    """R2 and KL of ``linear`` as a prediction of ``true``, both [weights, pairs, C]: over all, and by weight."""
+    """R2 and KL of ``linear`` as a prediction of ``true``, both [weights, pairs, C], over all weights and by weight."""
     true, linear = true.double(), linear.double()
     error = (true - linear).square().sum(dim=(1, 2))
     spread = (true - true.mean(dim=1, keepdim=True)).square().sum(dim=(1, 2))
-    # reduction "none" and not "batchmean", since the first dimension is that of the weights
+    # Reduction "none" and not "batchmean", since the first dimension is that of the weights.
     divergence = kl_div(log_softmax(linear, dim=-1), log_softmax(true, dim=-1), reduction="none", log_target=True)
     kl = divergence.sum(dim=-1).mean(dim=1)
     return {

@@ -1,4 +1,4 @@
-"""Numbers of analyses as JSON holds them."""
+"""Conversion of the numbers of analyses to JSON."""
 
 import math
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor
 
 _DIGITS = 7
-"""Significant digits that are kept: as many as a float32 has."""
+"""Number of significant digits that are kept, which is that of float32."""
 
 
 def plain(values: Tensor) -> Any:
-    """``values`` as a number or nested lists of numbers; None for those that are not finite."""
+    """``values`` as a number or nested lists of numbers; a value that is not finite becomes None."""
     return _rounded(values.detach().cpu().double().tolist())
 
 

@@ -19,11 +19,11 @@ from infer.training.scoring import predict_logits
 
 _OUTPUTS = "outputs.safetensors"
 NO_FEATURES = "or do without the analyses that look at networks"
-"""Advice for a network whose penultimate features cannot be found."""
+"""Advice in the error for a network whose penultimate features cannot be found."""
 
 
 class Outputs(Artefact):
-    """float32 penultimate features [n, D] and logits [n, C] of ``probe``, in eval mode, on un-augmented images."""
+    """Penultimate features [n, D] and logits [n, C], float32, of ``probe`` in eval mode on un-augmented images."""
 
     kind = "features"
     stage = Stage.report
@@ -78,14 +78,14 @@ class Outputs(Artefact):
 
     @property
     def logits(self) -> Tensor:
-        """float32 [n, C]."""
+        """Logits: float32 [n, C]."""
         return self._stored["logits"]
 
 
 class _FeaturesAndLogits(nn.Module):
-    """``probe``, with pixels as it sees them; the output is its penultimate features and its logits: [B, D + C].
+    """Network that returns the penultimate features and the logits of ``probe``, concatenated: [B, D + C].
 
-    Raises UsageError as ``head_of``.
+    It takes pixels with the normalisation of the probe. Raises UsageError as ``head_of`` does.
     """
 
     def __init__(self, probe: TrainedNetwork, image_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Parts of a set with compensators: natural images and compensators as they are stored."""
+"""Parts of a set with compensators: stored natural images and compensators."""
 
 from dataclasses import dataclass
 
@@ -15,22 +15,23 @@ from infer.methods.sets.infer_set import InferSet
 from infer.normalisation import Normalisation
 
 _MOST_CLASSES = 100
-"""Classes that are looked at, evenly spaced: enough for a mean, and 1000 classes of 224 pixels take minutes."""
+"""Largest number of classes that are used, evenly spaced: they suffice for a mean, and 1000 classes of 224 pixels would
+take minutes."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Natural subsets and compensators of M teachers; of many classes every n-th."""
+    """Natural subsets, and compensators of M teachers. Where there are many classes, only every n-th is included."""
 
     natural: Tensor
     """uint8 [K, C, 3, H, W]."""
     compensators: Tensor
-    """float32 [M, K, 3, h, w], or [M, K, C, 3, h, w] with one per class; in normalised units."""
+    """float32 [M, K, 3, h, w], or [M, K, C, 3, h, w] with a compensator per class, in normalised units."""
     teachers: list[str]
-    """The M architectures; numbers where the set does not name them."""
+    """The M architectures, or numbers where the set does not name them."""
     normalisation: Normalisation
     codec: str = EXACT
-    """Codec that composed images go through."""
+    """Codec by which composed images are compressed."""
 
 
 def has_compensators(images: DistilledArtefact) -> bool:
@@ -39,7 +40,7 @@ def has_compensators(images: DistilledArtefact) -> bool:
 
 
 def require_compensators(name: AnalysisName, images: DistilledArtefact) -> None:
-    """Raise UsageError for a set without compensators."""
+    """Raise UsageError where ``images`` have no compensators, which the analysis ``name`` requires."""
     if not has_compensators(images):
         raise UsageError(
             f"{name.value} is about compensators, and {images.name} has none. Leave {name.value} out, or give a set of "

@@ -1,4 +1,4 @@
-"""Analyses by name, the networks that they look through, and the signs of failure that every run looks for."""
+"""Analyses by name, the networks that they use, and the warnings about compensators that every run checks for."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,10 +24,11 @@ def analysis_of(
     beside: DistilledArtefact | None = None,
     students: Sequence[TrainedNetwork] = (),
 ) -> Analysis:
-    """The analysis ``name`` of ``images``; nothing is computed yet. ``classes`` and ``beside`` are as of ``Boundary``.
+    """The analysis ``name`` of ``images``, which is not computed yet.
 
-    ``students`` of ``images`` and of ``beside`` are what boundary looks through, where they are given.
-    Raises UsageError for a set, or for classes, that it does not fit.
+    ``classes``, ``beside`` and ``students`` are for boundary: it uses the students of ``images`` and of ``beside``
+    where they are given, and otherwise the first of ``probes``. Raises UsageError for a set or classes that do not fit
+    the analysis.
     """
     match name:
         case AnalysisName.similarity:
@@ -46,13 +47,13 @@ def analysis_of(
 
 
 def teachers_of(context: Context) -> list[Teacher]:
-    """Every teacher of a run, trained or not: the ensemble, then those that only label."""
+    """All teachers of a run, whether they are trained yet or not: the ensemble, then those used only for labels."""
     archs = dict.fromkeys([*context.config.ensemble, *context.config.teachers_that_label])
     return [Teacher(context, arch) for arch in archs]
 
 
 def warnings_of(facts: Mapping[str, Any]) -> list[str]:
-    """The signs of failure in the facts of an analysis, in words with a number and a setting to try."""
+    """Warnings about the facts of an analysis, each with a number and a setting to try."""
     match facts["analysis"]:
         case AnalysisName.conflict:
             found = conflict.warning_of(facts)
@@ -64,7 +65,7 @@ def warnings_of(facts: Mapping[str, Any]) -> list[str]:
 
 
 def signs_of_failure(images: DistilledArtefact) -> list[str]:
-    """Warnings about the compensators of ``images``, a set in the store, that take no network and seconds to find."""
+    """Warnings about the compensators of ``images``, a set in the store. No network is needed, and it takes seconds."""
     if not has_compensators(images):
         return []
     parts = parts_of(images)

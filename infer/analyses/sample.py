@@ -1,4 +1,4 @@
-"""Samples of images that networks are shown: the first of each class of a distilled set, and real ones beside them."""
+"""Samples of images for analyses: the first ones of each class of a distilled set, and real images to compare with."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,25 +16,26 @@ from infer.store import Artefact
 from infer.training.images import Images
 
 MOST_IMAGES = 10_000
-"""Images of a sample, up to a whole number per class: their features fit into memory whatever the set's size is."""
+"""Largest number of images of a sample, so that their features fit into memory. It is rounded down to the same number
+for each class, which is at least 2."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Images with their classes, and everything that they depend on."""
+    """Reference to images with their classes, and everything that they depend on."""
 
     name: str
     settings: Mapping[str, Any]
     """Settings that the images depend on, besides ``parents``."""
     parents: Mapping[str, Artefact]
     rows: Callable[[], Tensor]
-    """Function that returns the positions of the images in their set, ascending: int64 [n]."""
+    """Function that returns the positions of the images in their set in ascending order: int64 [n]."""
     read: Callable[[], tuple[Images, Tensor]]
     """Function that returns the images and their classes, int64 [n], in that order."""
 
 
 def sample_of(images: DistilledArtefact) -> Sample:
-    """The first images of every class of a distilled set; of a set of up to ``MOST_IMAGES`` all."""
+    """The first images of every class of a distilled set, about ``MOST_IMAGES`` in all."""
     most = _most_per_class(images.context.data.num_classes)
 
     def rows() -> Tensor:
@@ -48,7 +49,10 @@ def sample_of(images: DistilledArtefact) -> Sample:
 
 
 def real_beside(images: DistilledArtefact) -> Sample:
-    """Training images drawn at random, of each class as many as ``sample_of`` has on average, as far as there are."""
+    """Random training images to compare with ``sample_of(images)``.
+
+    Their number per class is the mean of the set's, limited like that of ``sample_of`` and by the smallest class.
+    """
     data, seed = images.context.data, images.context.config.seed
     average = max(1, round(images.num_images / data.num_classes))
     per_class = min(average, _most_per_class(data.num_classes), min(data.train_counts))
@@ -65,7 +69,7 @@ def real_beside(images: DistilledArtefact) -> Sample:
 
 
 def scored_images(context: Context, classes: Sequence[int], most: int) -> Sample:
-    """The first images of each of ``classes``, up to ``most``, of the split that the students' scores are read from."""
+    """The first ``most`` images, or fewer, of each of ``classes``, from the split on which students are scored."""
     data, name = context.data, context.config.evaluate.split
 
     def split() -> Split:
@@ -84,12 +88,12 @@ def scored_images(context: Context, classes: Sequence[int], most: int) -> Sample
 
 
 def first_of(targets: Tensor, classes: Iterable[int], most: int) -> Tensor:
-    """Positions of the first images of each of ``classes``, up to ``most``, ascending: int64 [n]."""
+    """Positions of the first ``most`` images, or fewer, of each of ``classes`` in ascending order: int64 [n]."""
     return torch.cat([torch.where(targets == c)[0][:most] for c in classes]).sort().values
 
 
 def network_inputs(images: Images, rows: Tensor) -> Tensor:
-    """The images ``rows`` as a network sees them: float32 [n, 3, H, W], normalised."""
+    """The images ``rows`` as inputs of a network: float32 [n, 3, H, W], normalised."""
     return images.normalised(images.pixels[rows])
 
 

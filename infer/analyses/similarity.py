@@ -1,9 +1,9 @@
 """Similarity: cosines of penultimate features within and between classes, of a set and of real images.
 
-With f the normalised features of image i and y its class, within = mean of f_i·f_j over pairs i != j with y_i = y_j,
-between = the same over pairs with y_i != y_j. A set whose images repeat each other has a higher cosine within classes
-than as many real images; INFER's paper (ICLR 2025) argues by this that its images are less alike than SRe2L's, whose
-images each repeat the features that their class has in the teacher.
+With f_i the normalised features of image i and y_i its class, "within" is the mean of f_i·f_j over pairs i != j with
+y_i = y_j, and "between" the mean over pairs with y_i != y_j. A set whose images repeat each other has a higher cosine
+within classes than the same number of real images. INFER's paper (ICLR 2025) uses this as an argument that its images
+are less alike than those of SRe2L, each of which repeats the features of its class in the teacher.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from infer.teachers.teacher import Teacher
 
 
 class Similarity(NetworkAnalysis):
-    """Cosines of a set and of as many real images, by probe."""
+    """Cosines on a set and on real images, by probe."""
 
     title = AnalysisName.similarity
 
@@ -49,12 +49,12 @@ class Similarity(NetworkAnalysis):
 
 
 def cosines(features: Tensor, targets: Tensor) -> dict[str, Any]:
-    """Mean cosines of ``features`` [n, D] of classes ``targets`` [n]: over all pairs, and by class.
+    """Mean cosines of ``features`` [n, D] of images with classes ``targets`` [n].
 
-    ``within`` and ``between`` are means over pairs; ``within_by_class`` and ``between_by_class`` of the pairs with an
-    image of that class, for the classes that have images. None where there is no pair.
+    ``within`` and ``between`` are means over all pairs; ``within_by_class`` and ``between_by_class`` are means over
+    the pairs with an image of a class, for each class that has images. A mean over no pairs is None.
     """
-    # The sum of all cosines of two groups is the product of the groups' sums, so no [n, n] matrix is needed.
+    # The sum of all cosines between two groups is the product of the groups' sums, so no [n, n] matrix is needed.
     unit = normalize(features.double(), dim=1)
     classes, which = targets.unique(return_inverse=True)
     sums = unit.new_zeros(len(classes), unit.shape[1]).index_add_(0, which, unit)

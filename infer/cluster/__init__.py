@@ -1,4 +1,4 @@
-"""Execution of a sweep's jobs, per ``cluster``: the steps before, around and after those of Hydra's launchers."""
+"""Execution of the jobs of a sweep as set by ``cluster``: the steps in addition to those of Hydra's launchers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,9 +26,9 @@ __all__ = [
 
 
 def launcher_settings(cluster: ClusterConfig, snapshot: Path, at_end: str | None) -> dict[str, Any]:
-    """Settings of Hydra's launcher that follow from those of ``cluster`` and the place of the sweep's snapshot.
+    """Settings of Hydra's launcher that follow from those of ``cluster`` and the folder of the sweep's snapshot.
 
-    ``at_end`` is a command that is to be run when an element has ended, with the exit code of its jobs.
+    ``at_end`` is a command to run at the end of an array element, with the exit code of its jobs as last argument.
     """
     if isinstance(cluster, SlurmCluster):
         from infer.cluster import slurm
@@ -38,9 +38,9 @@ def launcher_settings(cluster: ClusterConfig, snapshot: Path, at_end: str | None
 
 
 def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], num_jobs: int) -> None:
-    """Check, before any job starts, that jobs can run on ``cluster``; called once, in the launching process.
+    """Check that jobs can run on ``cluster``. It is called once, in the launching process, before any job starts.
 
-    ``launcher`` are the settings of Hydra's launcher. Raises UsageError, and SystemExit(0) after a dry run.
+    ``launcher`` contains the settings of Hydra's launcher. Raises UsageError, and SystemExit(0) after a dry run.
     """
     if isinstance(cluster, JoblibCluster):
         from infer.cluster.optional_packages import require_extra
@@ -53,9 +53,9 @@ def prepare(cluster: ClusterConfig, launcher: Mapping[str, Any], num_jobs: int) 
 
 
 def freeze(cluster: ClusterConfig, snapshot: Path, loader: "ConfigLoader") -> bool:
-    """Keep settings and code in ``snapshot`` for jobs that start later; ``loader`` then reads the copies.
+    """Copy settings and code into ``snapshot`` for jobs that start later; ``loader`` then reads the copies.
 
-    Returns False where jobs need none. Raises UsageError where they are too large.
+    Returns False where jobs need no copy. Raises UsageError where the files are too large.
     """
     if not isinstance(cluster, SlurmCluster) or not cluster.snapshot:
         return False
@@ -66,9 +66,10 @@ def freeze(cluster: ClusterConfig, snapshot: Path, loader: "ConfigLoader") -> bo
 
 
 def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:
-    """Return when no job of the sweep can be pending or running any more.
+    """Return when no job of the sweep is pending or running any more.
 
-    Hydra's launcher gives up waiting for SLURM's jobs at the first one that is lost; elsewhere its jobs end with it.
+    On SLURM, Hydra's launcher stops waiting at the first job that is lost, while others may still run. Other launchers
+    return after all jobs.
     """
     if isinstance(cluster, SlurmCluster):
         from infer.cluster import slurm
@@ -77,7 +78,7 @@ def wait_for_jobs(cluster: ClusterConfig, sweep_folder: Path) -> None:
 
 
 def enter_ranks(cluster: ClusterConfig) -> None:
-    """Meet the other ranks of this process's job, if there are any."""
+    """Connect this process with the other ranks of its job, if there are any."""
     if isinstance(cluster, SlurmCluster) and cluster.gpus_per_job > 1:
         from infer.cluster import slurm
 
@@ -86,16 +87,16 @@ def enter_ranks(cluster: ClusterConfig) -> None:
 
 
 def have_all_ended(sweep_folder: Path) -> bool:
-    """True if no job of a sweep on SLURM is pending or running any more, as far as SLURM tells here and now."""
+    """True if no job of a sweep on SLURM is pending or running any more; False also where SLURM cannot be asked."""
     from infer.cluster import slurm
 
     return slurm.have_all_ended(sweep_folder)
 
 
 def enter_job(cluster: ClusterConfig) -> "torch.device | None":
-    """Set the threads of the process that runs a job, before it computes anything; returns its own GPU, if any.
+    """Set the threads of the process that runs a job, before it computes anything, and return its own GPU, if any.
 
-    May be called once per job: a process that runs several keeps its GPU.
+    It may be called for every job of a process, which keeps its GPU.
     """
     if isinstance(cluster, JoblibCluster):
         from infer.cluster import workers

@@ -1,4 +1,4 @@
-"""The array element that this process belongs to, once its step has ended: queue it again, or with more memory."""
+"""The array element that this process belongs to, after its jobs have ended: queue it again, or with more memory."""
 
 import os
 import re
@@ -9,61 +9,67 @@ from pathlib import Path
 
 from infer.cluster.marks import SUBMITTED
 
-_GROWN = "INFER_MEMORY_GROWN"
-"""Variable of the environment of an element that was submitted anew with more memory."""
-_KILLED = 137
-"""Exit code of a step whose process got SIGKILL, as the kernel's memory killer sends it."""
-_SAID = re.compile(r"oom.?kill|out of memory|exceeded \w+ memory limit", re.IGNORECASE)
-"""Words of SLURM in the log of a job that it, or the kernel, has killed for its memory."""
+_GROWN_VARIABLE = "INFER_MEMORY_GROWN"
+"""Environment variable that is set for an element that was submitted again with more memory."""
+_SIGKILL_CODE = 137
+"""Exit code of a step whose process received SIGKILL, which the kernel sends when memory runs out."""
+_OUT_OF_MEMORY = re.compile(r"oom.?kill|out of memory|exceeded \w+ memory limit", re.IGNORECASE)
+"""Messages of SLURM in the log of a job that it, or the kernel, has killed for its memory."""
 _LAST_BYTES = 20_000
+"""Number of bytes at the end of the log that are searched."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """An element of the array of ``sweep``, or its only job; ``job_id`` is ``7_1`` or ``7``."""
+    """An element of the job array of a sweep, or its only job."""
 
     sweep: Path
+    """Folder of the sweep."""
     job_id: str
+    """SLURM's name of the job, such as ``7_1`` for an element of an array or ``7`` for a single job."""
 
     @classmethod
     def of_this_process(cls, sweep: Path) -> "Element":
-        """The element whose batch script runs this process; KeyError outside SLURM."""
-        array = os.environ.get("SLURM_ARRAY_JOB_ID")  # SLURM_JOB_ID is the whole array's in one of its elements
+        """The element whose batch script runs this process. Raises KeyError outside SLURM."""
+        array = os.environ.get("SLURM_ARRAY_JOB_ID")  # SLURM_JOB_ID of one element is that of the whole array
         return cls(sweep, f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"])
 
     @property
     def is_running(self) -> bool:
-        """True if SLURM calls it running, and has not been told to end it or to queue it again."""
+        """True if the state in SLURM is RUNNING: it was not told to end the element or to queue it again."""
         answer = _ask("squeue", "--noheader", f"--jobs={self.job_id}", "--array", "--format=%T")
         return answer.returncode == 0 and answer.stdout.split() == ["RUNNING"]
 
     def was_killed_for_memory(self, code: int) -> bool:
-        """True if its step, which ended with the exit ``code``, was killed and SLURM says that memory was the reason;
-        also where it says nothing, as the kernel kills with the same signal that a person may send."""
+        """True if the step, which ended with the exit ``code``, was killed and memory was or may have been the reason.
+
+        That is the case where SLURM gives it as the reason, and after every SIGKILL: the kernel sends that signal when
+        memory runs out, but users may send it too.
+        """
         if code == 0:
             return False
-        return code == _KILLED or _SAID.search(self._last_words()) is not None
+        return code == _SIGKILL_CODE or _OUT_OF_MEMORY.search(self._last_words()) is not None
 
     @property
     def tries_file(self) -> Path:
-        """The file that says how often it was started again after a failure."""
+        """File with the number of times that the element was queued again after a failure."""
         return self.sweep / SUBMITTED / f"{self.job_id}.tries"
 
     def queue_again(self) -> bool:
-        """Queue it again as it is; False where SLURM refuses, with a line that says why."""
+        """Queue the element again with the same resources; False, after a message, where SLURM refuses."""
         return self._succeeds(_ask("scontrol", "requeue", self.job_id))
 
     def submit_with_twice_the_memory(self) -> bool:
-        """Submit it once more, as an array of its own; False where that was done before, or SLURM refuses."""
-        if _GROWN in os.environ or not (megabytes := os.environ.get("SLURM_MEM_PER_NODE")):
+        """Submit the element again, as a new job; False where that was done before, or SLURM refuses."""
+        if _GROWN_VARIABLE in os.environ or not (megabytes := os.environ.get("SLURM_MEM_PER_NODE")):
             return False
         array, _, task = self.job_id.partition("_")
         script = self.sweep / SUBMITTED / array / f"{array}_submission.sh"
         as_array = [f"--array={task}"] if task else []
         memory = f"--mem={2 * int(megabytes)}M"
-        # what SLURM has set for this job would be handed on to the other
+        # sbatch would pass the variables that SLURM has set for this job on to the new one.
         kept = {key: value for key, value in os.environ.items() if key == "SLURM_CONF" or not _is_of_a_job(key)}
-        answer = _ask("sbatch", "--parsable", *as_array, memory, str(script), environment=kept | {_GROWN: "1"})
+        answer = _ask("sbatch", "--parsable", *as_array, memory, str(script), environment=kept | {_GROWN_VARIABLE: "1"})
         if not self._succeeds(answer):
             return False
         new = answer.stdout.strip().partition(";")[0]
@@ -86,15 +92,15 @@ class Element:
 
 
 def job_id() -> str | None:
-    """SLURM's name of the job that this process is a part of, as its logs are named after it; None elsewhere."""
+    """SLURM's name of the job that this process is part of, as in the names of its logs; None outside SLURM."""
     if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         return None
     return Element.of_this_process(Path()).job_id
 
 
 def was_started_before() -> bool:
-    """True if the job that runs this process has run before: SLURM queued it again, or it has grown."""
-    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" or _GROWN in os.environ
+    """True if the job of this process has run before: it was queued again, or submitted again with more memory."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" or _GROWN_VARIABLE in os.environ
 
 
 def _is_of_a_job(variable: str) -> bool:

@@ -1,4 +1,4 @@
-"""Hydra's launcher for SLURM, changed: one array element runs several jobs, and nobody need wait for them."""
+"""Hydra's launcher for SLURM, extended by array elements that run several jobs, and by detached sweeps."""
 
 from collections.abc import Sequence
 
@@ -19,14 +19,14 @@ _Numbered = tuple[int, Sequence[str]]
 
 
 class ArrayLauncher(SlurmLauncher):  # type: ignore[misc] # of a package without types
-    """Launcher whose array elements each run ``jobs_per_element`` jobs side by side, one per task of SLURM's, or
-    one job by all of its tasks (``cluster.gpus_per_job``).
+    """Launcher of job arrays with several jobs or several ranks per element.
 
-    With ``cluster.detach`` it returns as soon as the array is queued.
+    An element runs ``jobs_per_element`` jobs at the same time, each in a task of SLURM, or one job in all of its tasks
+    (``cluster.gpus_per_job``). With ``cluster.detach``, ``launch`` returns as soon as the array is queued.
     """
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Submit the jobs, and wait for them unless they are to be left alone; raises what submitit raises."""
+        """Submit the jobs, and wait for them unless ``cluster.detach``. Raises the errors of submitit."""
         cluster = OmegaConf.to_object(self.config.cluster)
         assert isinstance(cluster, SlurmCluster), "this is the launcher of cluster=slurm"
         size = cluster.jobs_per_element
@@ -41,7 +41,7 @@ class ArrayLauncher(SlurmLauncher):  # type: ignore[misc] # of a package without
         return [result for result in results if result is not None]
 
     def __call__(self, element: Sequence[_Numbered], singletons: dict[type, Singleton]) -> JobReturn | None:
-        """Run the job of this process's rank in ``element``; None where a last element has no job for it."""
+        """Run the job of this process's rank in ``element``; None where the last element has no job for it."""
         environment = JobEnvironment()
         unmark(self.config.hydra.sweep.dir, environment.job_id)
         place = 0 if self.config.cluster.gpus_per_job > 1 else environment.global_rank
@@ -53,8 +53,8 @@ class ArrayLauncher(SlurmLauncher):  # type: ignore[misc] # of a package without
 
 
 def use() -> None:
-    """Have Hydra launch with it what it would launch with its own launcher for SLURM.
+    """Let Hydra use ``ArrayLauncher`` in place of its launcher for SLURM.
 
-    Hydra takes a plugin by name, and only of its own packages, so the name stays.
+    Hydra selects plugins by name and only from its own packages, so it is registered under the name of the original.
     """
     Plugins.instance().class_name_to_class[SlurmQueueConf._target_] = ArrayLauncher

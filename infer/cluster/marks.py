@@ -1,23 +1,24 @@
-"""Marks of array elements that have ended, for elements that end side by side: SLURM still calls both running."""
+"""Marks of array elements that have ended. They are needed where elements end at the same time, since the state of
+both in SLURM is still RUNNING."""
 
 from pathlib import Path
 
 SUBMITTED = ".submitit"
-"""The folder in a sweep's that submitit writes to."""
+"""Name of the folder, in that of a sweep, to which submitit writes."""
 
 
 def mark(sweep_folder: Path, job_id: str) -> None:
-    """Note that no job of the element ``job_id`` runs any more."""
+    """Record that no job of the element ``job_id`` runs any more."""
     _path(sweep_folder, job_id).touch()
 
 
 def unmark(sweep_folder: Path | str, job_id: str) -> None:
-    """Take the mark of an element away, which was queued again."""
+    """Remove the mark of an element that was queued again."""
     _path(Path(sweep_folder), job_id).unlink(missing_ok=True)
 
 
 def is_marked(sweep_folder: Path, job_id: str) -> bool:
-    """True if the element has said that it has ended."""
+    """True if the element has recorded that it has ended."""
     return _path(sweep_folder, job_id).exists()
 
 

@@ -1,4 +1,4 @@
-"""States of jobs from SLURM's queue, for clusters that keep no accounts of ended jobs."""
+"""States of jobs from SLURM's queue, for clusters without accounting."""
 
 from submitit.slurm.slurm import SlurmInfoWatcher
 
@@ -15,25 +15,25 @@ _ENDS = {
     "TIMEOUT",
 }
 FORGOTTEN = "FORGOTTEN"
-"""State of a job that the queue no longer holds: it has ended."""
+"""State of a job that is no longer listed in the queue, and therefore has ended."""
 
 
 class QueueWatcher(SlurmInfoWatcher):
-    """Watcher that asks ``squeue`` instead of submitit's ``sacct``, whose answer is empty without accounting, so that
-    submitit would wait for a killed job without end.
+    """Watcher that calls ``squeue`` in place of submitit's ``sacct``.
 
-    SLURM shows a job that has ended for some minutes (``MinJobAge``), then forgets it. Neither an answer that fails nor
-    a state that is not known here ends a job.
+    Without accounting the output of ``sacct`` is empty, and submitit would wait for a killed job forever. ``squeue``
+    lists a job for some minutes after its end (``MinJobAge``). A job counts as running where the command fails, and
+    where its state is unknown to this class.
     """
 
     def _make_command(self) -> list[str] | None:
         if not self._registered - self._finished:
             return None
-        # All of a person's jobs, not --jobs=...: an error for a forgotten job could not be told from one of the network
+        # All jobs of the user, since with --jobs=... an error for a forgotten job would look like one of the network.
         return ["squeue", "--me", "--noheader", "--all", "--array", "--states=all", "--format=%i|%T|%N"]
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
-        """State and nodes of every job that was asked for."""
+        """State and nodes of all registered jobs that have not ended."""
         text = string if isinstance(string, str) else string.decode()
         found = super().read_info(f"{_COLUMNS}\n{text}")
         return {job: found.get(job, {"JobID": job, "State": FORGOTTEN}) for job in self._registered - self._finished}

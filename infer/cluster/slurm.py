@@ -1,4 +1,4 @@
-"""SLURM: checks before jobs are submitted, and the wait until the last of them has ended."""
+"""SLURM: checks before jobs are submitted, settings of jobs, and waiting for the last job to end."""
 
 import math
 import os
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from infer.cluster.queue import QueueWatcher
 
 _ASK_EVERY_S = 60
-"""The longest time between two questions about jobs; submitit's is 10 minutes."""
+"""Longest time in seconds between two queries of SLURM; that of submitit is 10 minutes."""
 _LOOK_EVERY_S = 1
 _SPEAK_AFTER_S = 10
 _SPEAK_EVERY_S = 300
-_NAMED_JOBS = 5
+_MOST_NAMED = 5
 
 
 def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -> None:
@@ -50,7 +50,7 @@ def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -
     _require_commands()
     if not cluster.snapshot:
         _require_package_in_jobs()
-    if cluster.gpus_per_job > 1:  # srun, in the job: the end of one rank is the end of all
+    if cluster.gpus_per_job > 1:  # read by srun in the job: if one rank fails, all are ended
         os.environ["SLURM_KILL_BAD_EXIT"] = "1"
     _watch_jobs()
     use()
@@ -77,16 +77,17 @@ def launcher_settings(cluster: SlurmCluster, snapshot: Path, at_end: str | None)
 
 
 def wait_for_jobs(sweep_folder: Path) -> None:
-    """See ``infer.cluster.wait_for_jobs``; prints the jobs it waits for now and then.
+    """See ``infer.cluster.wait_for_jobs``; the jobs that are waited for are printed every few minutes.
 
-    The queue decides, not a job's result file: one that ended well may have been queued again, as when its node failed.
+    The queue decides and not the result file of a job, since a job with a result may have been queued again, for
+    example when its node failed.
     """
     from infer.cluster.queue import QueueWatcher
 
     queue = QueueWatcher(delay_s=_ASK_EVERY_S)
     speak_at = time.monotonic() + _SPEAK_AFTER_S
     while True:
-        for job in _submitted_jobs(sweep_folder):  # also what was submitted anew, with more memory
+        for job in _submitted_jobs(sweep_folder):  # in every round, since jobs may be submitted again with more memory
             queue.register_job(job)
         if not (jobs := [job for job in _submitted_jobs(sweep_folder) if not queue.is_done(job)]):
             return
@@ -111,7 +112,7 @@ def have_all_ended(sweep_folder: Path) -> bool:
 
 
 def enter(cluster: SlurmCluster) -> "torch.device | None":
-    """Compute with as many threads as CPUs were asked for; returns the GPU of a job that shares its element."""
+    """Set the number of threads to that of the CPUs of a job, and return the GPU of a job that shares its element."""
     import torch
 
     cpus = int(os.environ.get("SLURM_CPUS_PER_TASK", 0))
@@ -126,20 +127,20 @@ def enter(cluster: SlurmCluster) -> "torch.device | None":
 
 
 def _stay_on_own_cores(rank: int, cpus: int, jobs: int) -> None:
-    """Keep to the cores of this job where SLURM has given its element cores of its own, without dividing them."""
+    """Restrict the process to this job's share of cores, if SLURM gave the element exactly the cores of its jobs."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if cpus and len(cores) == cpus * jobs:
         os.sched_setaffinity(0, cores[rank * cpus : (rank + 1) * cpus])
 
 
 def name_ranks() -> None:
-    """Put into the environment what torch asks for where ranks meet, from what SLURM says of the job's tasks."""
+    """Set the environment variables by which torch connects ranks, from those that SLURM sets for the job's tasks."""
     from submitit.helpers import TorchDistributedEnvironment
 
     named = TorchDistributedEnvironment()
     try:
         socket.gethostbyname(named.master_addr)
-    except OSError:  # the nodes' names are SLURM's own
+    except OSError:  # names of nodes may be known to SLURM only
         named.master_addr = os.environ.get("SLURM_LAUNCH_NODE_IPADDR", named.master_addr)
     named.export(set_cuda_visible_devices=False, overwrite=True)
 
@@ -154,7 +155,10 @@ def _require_commands() -> None:
 
 
 def _require_package_in_jobs() -> None:
-    """A job starts Python in the current folder, without the folder of ``launch.py`` on its path."""
+    """Raise UsageError unless Python imports this package in a job.
+
+    A job starts in the current folder, and the folder of ``launch.py`` is not on its path.
+    """
     look = "import importlib.util as u; spec = u.find_spec('infer'); print(spec.origin if spec else '')"
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.strip()
     if not found or not Path(found).samefile(infer.__file__):
@@ -165,7 +169,7 @@ def _require_package_in_jobs() -> None:
 
 
 def _watch_jobs() -> None:
-    """Set submitit's watcher: accounting where the cluster keeps it, else the queue."""
+    """Set the watcher of submitit: by accounting if the cluster has it, otherwise by the queue."""
     from submitit import SlurmJob
     from submitit.slurm.slurm import SlurmInfoWatcher
 
@@ -175,7 +179,7 @@ def _watch_jobs() -> None:
 
 
 def _keeps_accounts() -> bool:
-    """True if ``sacct`` knows the state of ended jobs."""
+    """True if the cluster has accounting, so that ``sacct`` knows the states of ended jobs."""
     answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True)
     if answer.returncode:
         reason = " ".join(answer.stderr.split())
@@ -185,12 +189,12 @@ def _keeps_accounts() -> bool:
 
 
 def _submitted_jobs(sweep_folder: Path) -> list[str]:
-    """The ids of the sweep's jobs, from submitit's files; the folder of an array itself is not a job's."""
+    """Ids of the sweep's jobs, from the files of submitit; the folder of an array itself has no such file."""
     return sorted(path.parent.name for path in sweep_folder.glob(f"{SUBMITTED}/*/*_submitted.pkl"))
 
 
 def _listed(jobs: list[str], queue: "QueueWatcher") -> str:
-    """The first jobs with their states, and how many more there are."""
-    first = [f"{job} {queue.get_state(job, mode='cache').lower()}" for job in jobs[:_NAMED_JOBS]]
+    """The first jobs with their states and the number of others, as text."""
+    first = [f"{job} {queue.get_state(job, mode='cache').lower()}" for job in jobs[:_MOST_NAMED]]
     more = len(jobs) - len(first)
     return ", ".join(first + [f"and {more} more"] * bool(more))

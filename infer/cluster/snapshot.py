@@ -1,4 +1,4 @@
-"""The settings and the code of a sweep as they were when it was submitted, for jobs that start hours later."""
+"""Snapshot of a sweep's settings and code when it was submitted, for jobs that may start hours later."""
 
 import shlex
 import shutil
@@ -14,14 +14,14 @@ from infer.errors import UsageError
 _MOST_BYTES = 20 * 10**6
 _LEFT_OUT = ("__pycache__", ".git")
 _MAIN, _TYPED = "main", "command-line"
-"""Hydra's names for who gave a folder of settings: the program, and ``--config-dir``."""
+"""Hydra's names for the origins of a folder of settings: the program, and ``--config-dir``."""
 
 
 def take(snapshot: Path, loader: ConfigLoader) -> None:
-    """Copy the package and the folders of settings to the folder ``snapshot``, and have ``loader`` read the copies.
+    """Copy the package and the folders of settings to the folder ``snapshot``, and let ``loader`` read the copies.
 
-    Hydra's launcher hands ``loader`` to the jobs, which compose their settings with it when they start. Raises
-    UsageError where the copies would take more disk than code and settings do, and where there are some already.
+    Hydra's launcher passes ``loader`` to the jobs, which compose their settings with it when they start. Raises
+    UsageError where the copies would be larger than code and settings can be, and where there is a snapshot already.
     """
     from infer.environment import COMMIT_FILE, git_commit  # imports torch
 
@@ -42,12 +42,12 @@ def take(snapshot: Path, loader: ConfigLoader) -> None:
 
 
 def setup_of_job(snapshot: Path) -> list[str]:
-    """Lines of the shell by which a job imports the package of the snapshot, or ends with one line without it."""
+    """Shell commands by which a job imports the package of the snapshot, or ends with a message where it is missing."""
     place = shlex.quote(str(snapshot.absolute()))
     gone = shlex.quote(f"infer: {snapshot} is gone, without which this job cannot run as it was submitted")
     return [
         f"if [ ! -f {place}/infer/__init__.py ]; then echo {gone} >&2; exit 1; fi",
-        f'export PYTHONPATH={place}$([ -z "$PYTHONPATH" ] || echo ":$PYTHONPATH")',  # braces would be Hydra's
+        f'export PYTHONPATH={place}$([ -z "$PYTHONPATH" ] || echo ":$PYTHONPATH")',  # Hydra would interpret braces
         "export PYTHONSAFEPATH=1  # else Python looks into the current folder first, which may be a checkout",
     ]
 
@@ -64,13 +64,13 @@ def _require_small(folders: list[Path]) -> None:
 
 
 def _originals(loader: ConfigLoader) -> list[Path]:
-    """The package, and the folders of settings outside it."""
+    """Folders to copy: the package, and the folders of settings that are not in it."""
     package, shipped = Path(infer.__file__).resolve().parent, conf_folder()
     return [package, *([] if shipped.is_relative_to(package) else [shipped]), *_typed_folders(loader)]
 
 
 def _places(snapshot: Path, loader: ConfigLoader) -> list[Path]:
-    """The copies of ``_originals``, which stand to each other as these do."""
+    """Folders of the copies of ``_originals``, in the same order; ``conf`` is beside the package."""
     shipped = [] if conf_folder().is_relative_to(Path(infer.__file__).resolve().parent) else [snapshot / "conf"]
     typed = [snapshot / f"config-dir-{number}" for number, _ in enumerate(_typed_folders(loader))]
     return [snapshot / "infer", *shipped, *typed]

@@ -1,4 +1,4 @@
-"""Processes that run jobs side by side on one machine: shares of its cores, and a GPU for each."""
+"""Processes that run jobs at the same time on one machine: each has a share of the cores, and a GPU."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def enter(cluster: JoblibCluster) -> "torch.device | None":
-    """Set this process's threads; returns its own GPU, if there are any."""
+    """Set the number of threads of this process, and return its GPU; None on a machine without GPUs."""
     import torch
 
     torch.set_num_threads(cluster.threads or min(share_of_cores(cluster.processes), torch.get_num_threads()))
@@ -27,7 +27,7 @@ def enter(cluster: JoblibCluster) -> "torch.device | None":
 
 
 def share_of_cores(processes: int) -> int:
-    """Cores that this process may use, divided by ``processes``; at least 1."""
+    """Number of cores that this process may use, divided by ``processes``; at least 1."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -37,20 +37,20 @@ def share_of_cores(processes: int) -> int:
 
 @dataclass(frozen=True)
 class Claim:
-    """A GPU that this process holds until it exits."""
+    """A GPU that this process has claimed until it exits."""
 
     number: int
     """Index of the device in torch."""
     lock: FileLock
-    """Released when nothing refers to it any more."""
+    """Lock on the file of the claim; it is released when there is no reference to it any more."""
 
 
-@functools.cache  # a process that runs several jobs claims once, and holds what it claimed
+@functools.cache  # a process claims once and keeps its GPU, even if it runs several jobs
 def claim_gpu(gpus: int, folder: Path | None = None) -> Claim:
-    """The first of ``gpus`` that the fewest processes of this user hold.
+    """Claim the GPU with the fewest claims of this user's processes; of several, the first.
 
-    A claim is a locked file in ``folder`` (by default one in the system's temporary folder), so it ends with its
-    process, however that ends, and sweeps that run at the same time respect each other's.
+    A claim is a locked file in ``folder`` (by default in the system's temporary folder). It therefore ends with its
+    process, even if that is killed, and it is seen by other sweeps that run at the same time.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"infer-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -64,7 +64,7 @@ def claim_gpu(gpus: int, folder: Path | None = None) -> Claim:
 
 
 def _is_held(claim: Path) -> bool:
-    """True if the process that made the file is alive; else the file is deleted."""
+    """True if the process that made the file is alive; otherwise the file is deleted."""
     try:
         with FileLock(claim, blocking=False):
             claim.unlink(missing_ok=True)
@@ -74,7 +74,7 @@ def _is_held(claim: Path) -> bool:
 
 
 def _names(gpus: int) -> list[str]:
-    """Names of torch's GPUs 0, 1, ... that are the same in every process of the machine."""
+    """Names of torch's GPUs 0, 1, ..., which are the same in all processes on the machine."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",")[:gpus] if visible else [str(number) for number in range(gpus)]
     return [re.sub(r"\W", "_", name.strip()) for name in names]

@@ -1,1 +1,1 @@
-"""The subcommands of ``infer``, one file each; ``main`` puts them together."""
+"""The subcommands of ``infer``, one module each; ``main`` combines them."""

@@ -1,4 +1,4 @@
-"""``infer analyse``: numbers and figures about distilled sets, beside the accuracy of their students."""
+"""``infer analyse``: numbers and figures about distilled sets, in addition to the accuracy of their students."""
 
 import argparse
 import contextlib
@@ -37,12 +37,12 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Make the analyses that are absent, and show all."""
+    """Make the analyses that are missing, and show all."""
     if options.classes and AnalysisName.boundary not in options.analyses:
         raise UsageError(f"--classes {','.join(options.classes)} is for boundary. Leave it out, or add boundary")
     from infer.commands.analysed_sets import analysed_sets  # torch takes seconds
 
-    with contextlib.redirect_stdout(sys.stderr):  # progress; stdout has the results alone
+    with contextlib.redirect_stdout(sys.stderr):  # progress goes to stderr, so that stdout has the results only
         sets = analysed_sets(options.sets, options.probe, options.outputs)
         planned = _plan(options.analyses, sets, options.classes)
         names = _figure_names([analysis for analysis, _ in planned])
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> Report:
 def _plan(
     names: Sequence[AnalysisName], sets: Sequence["AnalysedSet"], classes: Sequence[str] | None
 ) -> list[tuple["Analysis", Sequence["AnalysedSet"]]]:
-    """The analyses, each with the sets that it is about; all are checked before the first is made."""
+    """The analyses, each with its sets. All are checked before the first one is made."""
     planned: list[tuple[Analysis, Sequence[AnalysedSet]]] = []
     for name in names:
         if name is AnalysisName.boundary and len(sets) == 2:
@@ -64,7 +64,7 @@ def _plan(
 
 
 def _figure_names(analyses: Sequence["Analysis"]) -> list[str]:
-    """Names of the figures of ``analyses`` in one folder: those of sets that share a name end in their signatures."""
+    """Names of the figures of ``analyses`` in one folder. Where several would be the same, signatures are appended."""
     signatures: dict[str, set[str]] = {}
     for each in analyses:
         signatures.setdefault(each.name, set()).add(each.signature)
@@ -80,23 +80,25 @@ class _Result:
     numbers: Mapping[str, float | None]
     warnings: list[str]
     files: list[Path]
-    """The files of its figure."""
+    """Files of the figure."""
 
     @property
     def name(self) -> str:
-        """The analysis."""
+        """Name of the analysis."""
         return str(self.facts["analysis"])
 
     @property
     def data(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """The result, JSON-ready."""
         files = [str(file) for file in self.files]
         return {"sentence": self.sentence, "warnings": self.warnings, "figures": files, **self.facts}
 
 
 def _made(analysis: "Analysis", shown: Sequence["AnalysedSet"], figure: str, to: Path | None) -> _Result:
-    """The numbers of ``analysis``, recorded with the one set that it is about, and drawn into its run's folder or, as
-    ``figure``, into the folder ``to``."""
+    """Make ``analysis`` and draw it, into the folder of its run or, with the name ``figure``, into the folder ``to``.
+
+    If it is about one set only, it is also added to the record of the run.
+    """
     from infer.analyses.registry import warnings_of
     from infer.plots.analyses import draw, numbers_of, sentence_of
 

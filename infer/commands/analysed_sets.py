@@ -1,4 +1,4 @@
-"""Sets that ``infer analyse`` is asked about: those of runs, and those in folders and files, with their networks."""
+"""Sets for ``infer analyse``, of runs and from folders and files, with the networks that analyses use."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,26 +35,26 @@ from infer.words import launch_command, shell_line
 
 @dataclass(frozen=True)
 class AnalysedSet:
-    """A distilled set, and the networks through which it is looked at."""
+    """A distilled set, with the networks that analyses of it use."""
 
     images: DistilledArtefact
     probes: list[Teacher]
     run: Run | None
-    """The run that made it; None for a set from a folder or a file."""
+    """The run that made the set; None for a set from a folder or a file."""
     is_own: bool
-    """True if the networks are those of the run itself, as an analysis that is made in it has them."""
+    """True if the networks are those of the run itself, so that its analyses are the same as those made in the run."""
 
     @property
     def identity(self) -> Path | str:
-        """The run's folder or, without one, the signature of the set: two of one identity have the same analyses."""
+        """The folder of the run or, without a run, the signature of the set. Analyses of equal identities are equal."""
         return self.images.signature if self.run is None else self.run.folder.resolve()
 
     def analysis(
         self, name: AnalysisName, classes: Sequence[str] | None = None, beside: "AnalysedSet | None" = None
     ) -> Analysis:
-        """The analysis ``name``, with the arguments of ``Boundary``.
+        """The analysis ``name``; ``classes`` and ``beside`` are as for ``Boundary``.
 
-        Raises UsageError where the set does not fit, and where a student is to be trained and its labels are gone.
+        Raises UsageError where the set does not fit, and where a student has to be trained and its labels are missing.
         """
         other = beside.images if beside else None
         if other is not None and other.context.data.fingerprint != self.images.context.data.fingerprint:
@@ -74,17 +74,17 @@ class AnalysedSet:
 
     @cached_property
     def student(self) -> KeptStudent:
-        """The student of the set whose weights are kept, trained or not."""
+        """The student of the set whose weights are stored, whether it is trained yet or not."""
         return main_evaluation(self.images.context).kept_student
 
     def has_to_train_for(self, analysis: Analysis) -> bool:
-        """True if making ``analysis`` begins with training ``student``."""
+        """True if ``student`` has to be trained for ``analysis``."""
         if not isinstance(analysis, StudentBoundary):
             return False
         return self.student.signature in set(_absent(self.images.context.store, analysis))
 
     def announce_training(self) -> None:
-        """Say that the student is trained now, and the time that it will take."""
+        """Print that the student is trained now, and the time that this will take."""
         context = self.images.context
         cost = line_of(estimate(context, {Stage.evaluate: [self.student]}, hasty=True))
         context.console.say(
@@ -92,9 +92,9 @@ class AnalysedSet:
         )
 
     def record(self, analysis: Analysis) -> None:
-        """Name ``analysis`` in the record of the run, so that its report shows it and ``infer gc`` keeps it.
+        """Add ``analysis`` to the record of the run, so that its report shows it and ``infer gc`` keeps it.
 
-        Not in that of a run that goes on and writes its record itself.
+        This is not done while the run is running, since it writes its record itself.
         """
         if self.run is None or not self.is_own or self.run.state == RUNNING:
             return
@@ -105,10 +105,9 @@ class AnalysedSet:
 
 
 def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> list[AnalysedSet]:
-    """The sets that ``words`` name, each once, looked at through the teachers of the run ``probe``, or of each run
-    itself.
+    """The sets that ``words`` name, each once, with the teachers of the run ``probe`` or, without it, of their own run.
 
-    Raises UsageError where there is no such set or run, and where a set comes without networks.
+    Raises UsageError where there is no such set or run, and where there are no networks for a set.
     """
     of_probe = _context_of(pick_run(probe, outputs), outputs) if probe else None
     found = []
@@ -119,7 +118,7 @@ def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> lis
             found.append(_of_run(run, of_probe, outputs))
         elif of_probe is not None:
             images = imported_set(of_probe, str(path), AUTO)
-            of_probe.store.obtain(images)  # the context's own stages make no sets
+            of_probe.store.obtain(images)  # not by the context, whose stages do not include the making of sets
             found.append(AnalysedSet(images, _probes(of_probe, images), None, is_own=False))
         else:
             command = shell_line(["infer", "analyse", "...", word, "--probe", "RUN"])
@@ -131,7 +130,7 @@ def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> lis
 
 
 def _run_at(path: Path, outputs: Path) -> Run | None:
-    """The run whose folder, or whose distilled set, lies at ``path``."""
+    """The run whose folder, or whose distilled set, is at ``path``; None where there is none."""
     folder = next((each for each in (path, path.parent) if (each / RESULT).is_file()), None)
     return pick_run(str(folder), outputs) if folder else None
 
@@ -150,7 +149,7 @@ def _of_run(run: Run, of_probe: Context | None, outputs: Path) -> AnalysedSet:
 
 
 def _context_of(run: Run, outputs: Path) -> Context:
-    """The context of ``run``, in which what reports rest on is made, and a student that analyses look through."""
+    """The context of ``run`` with the stages that make analyses and students."""
     require_store(run.folder, outputs)
     words = [word for word in typed_words(run) if not word.startswith("outputs=")]
     _, config = settings_of_words([*words, *outputs_words(outputs)])
@@ -159,7 +158,7 @@ def _context_of(run: Run, outputs: Path) -> Context:
 
 
 def _absent(store: Store, artefact: Artefact) -> Iterator[str]:
-    """Signatures of what has to be made for ``artefact``."""
+    """Signatures of the artefacts that have to be made for ``artefact``, itself included."""
     if not store.exists(artefact):
         yield artefact.signature
         for parent in artefact.parents.values():
@@ -167,7 +166,10 @@ def _absent(store: Store, artefact: Artefact) -> Iterator[str]:
 
 
 def _probes(context: Context, images: DistilledArtefact) -> list[Teacher]:
-    """The teachers of ``context`` that are in the store; UsageError where they know other data than ``images``."""
+    """The teachers of ``context`` that are in the store.
+
+    Raises UsageError where their data set is not that of ``images``.
+    """
     data, own = context.data, images.context.data
     if data.fingerprint != own.fingerprint:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The data-set card of ``infer export --format hf``: a YAML header for the Hub, and text from the run's record."""
+"""Data-set card of ``infer export --format hf``: a YAML header for the Hub, and text from the run's record."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from infer.tables import Report, Section, as_markdown, shown
 from infer.words import launch_command, shell_line
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
-"""The Hub's words for numbers of examples, by their upper end."""
+"""The Hub's names of ranges of the number of examples, by their upper bound."""
 _MAKING = ("M", "K", "ipc", "seed", "method", "labeling")
 _PROTOCOL = ("student", "evaluate")
-"""Settings and groups that a card shows."""
-_PLACE = "NAME/DATASET"
-"""Stands for the name that a person gives the data set on the Hub."""
+"""Settings and groups that a card shows: of the making of the set, and of its evaluation."""
+_PLACEHOLDER = "NAME/DATASET"
+"""Placeholder for the name that the user chooses for the data set on the Hub."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A folder for Hugging Face's ``datasets``, as its card describes it."""
+    """Contents of a folder for Hugging Face's ``datasets``, for its card."""
 
     manifest: Mapping[str, Any]
     """The manifest of the set in the package's own format."""
@@ -31,12 +31,12 @@ class Contents:
     image_size: int
     """Height and width in pixels."""
     soft_labels: str | None
-    """The name of the column of soft labels; None without one."""
+    """Name of the column of soft labels; None where there is none."""
     are_composed: bool
-    """True if the images are composed of parts that take less than they do."""
+    """True if the images are composed of parts that take less space."""
     parquet_bytes: int
     notes: Sequence[str]
-    """Sentences on what the Parquet file loses."""
+    """Sentences on what the Parquet files lose."""
 
     @property
     def classes(self) -> int:
@@ -45,18 +45,18 @@ class Contents:
 
     @property
     def data(self) -> str:
-        """The data set's name."""
+        """Name of the data set."""
         return self.manifest["dataset"]["name"] or "an unnamed data set"
 
     @property
     def title(self) -> str:
-        """A name for the set."""
+        """Title of the card."""
         charged = f"{self.manifest['ipc_charged']:.4g} images per class"
         return f"{self.data} distilled by {self.manifest['method']}, {charged}"
 
 
 def card(contents: Contents, run: Run | None) -> str:
-    """The text of ``README.md``; without a ``run``, the set's scores and settings are not known."""
+    """The text of ``README.md``. Without ``run`` it has no scores and settings."""
     parts = [_header(contents), f"# {contents.title}", _about(contents), _columns(contents)]
     parts += [_made(run), _scores(run), _cost(contents, run)] if run else ["No record of its run was there."]
     parts += [_losses(contents), _training(contents, run), _exact(contents), _again(contents, run)]
@@ -119,7 +119,7 @@ def _made(run: Run) -> str:
 
 
 def _command(run: Run) -> str:
-    """The command that was typed, without what says only where it ran; a folder of data is for others to name."""
+    """The command of the run, without words that do not affect its result and with a placeholder for the data."""
     words = [(word, word.lstrip("+").partition("=")[0]) for word in typed_words(run)]
     kept = ["dataset.root=FOLDER" if key == "dataset.root" else word for word, key in words if _is_told(key)]
     return launch_command(kept).strip()
@@ -168,7 +168,7 @@ def _losses(contents: Contents) -> str:
 
 
 def _training(contents: Contents, run: Run | None) -> str:
-    """A loop in plain torch."""
+    """Section with a training loop in plain torch."""
     column = contents.soft_labels
     temperature = run.setting("evaluate.temperature") if run and column == "logits" else None
     divided = f" / {temperature:g}" if temperature not in (None, 1) else ""
@@ -182,7 +182,7 @@ import torch.nn.functional as F
 from datasets import load_dataset
 from torchvision.models import resnet18
 
-data = load_dataset("{_PLACE}", split="train").with_format("torch")  # or the path of this folder
+data = load_dataset("{_PLACEHOLDER}", split="train").with_format("torch")  # or the path of this folder
 mean, std = (torch.tensor(values).view(3, 1, 1) for values in ({mean}, {std}))
 network = resnet18(num_classes={contents.classes})
 optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
@@ -214,13 +214,13 @@ def _exact(contents: Contents) -> str:
 import infer
 from huggingface_hub import snapshot_download
 
-distilled = infer.load(snapshot_download("{_PLACE}", repo_type="dataset"))  # or infer.load of this folder
+distilled = infer.load(snapshot_download("{_PLACEHOLDER}", repo_type="dataset"))  # or infer.load of this folder
 image, target, *logits = distilled[0]  # float32 [3, {contents.image_size}, {contents.image_size}], {bytes_too}
 ```"""
 
 
 def _again(contents: Contents, run: Run | None) -> str:
-    """The command that trains students under the run's protocol."""
+    """Text with the command that trains students with the run's protocol; empty where there is none."""
     if run is None or contents.manifest["dataset"]["name"] is None:
         return ""
     mode = run.setting("labeling.mode")

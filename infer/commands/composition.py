@@ -1,4 +1,4 @@
-"""The settings that two command lines add up to, composed as a run composes them but without running anything."""
+"""Settings of command lines, composed in the same way as for a run, without running anything."""
 
 import shlex
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from infer.words import shell_line, with_home_quoted
 
 
 def settings_of_line(line: str, of_one_run: bool = False) -> tuple[Settings, Config]:
-    """The settings of ``python launch.py <line>``; raises UsageError as launch.py itself does.
+    """The settings of ``python launch.py <line>``. Raises UsageError as launch.py itself does.
 
-    With ``of_one_run`` also where the words make a sweep, which has settings for each of its jobs.
+    With ``of_one_run``, it is also raised for the words of a sweep, since each of its jobs has other settings.
     """
     try:
         words = shlex.split(line)
@@ -30,7 +30,7 @@ def settings_of_line(line: str, of_one_run: bool = False) -> tuple[Settings, Con
 
 
 def settings_of_words(words: Sequence[str], of_one_run: bool = False) -> tuple[Settings, Config]:
-    """The settings of ``launch.py`` with ``words``; raises UsageError as ``settings_of_line`` does."""
+    """The settings of ``launch.py`` with ``words``. Raises UsageError as ``settings_of_line`` does."""
     register_all()
     overrides = with_home_quoted(words)
     check_choices(overrides)
@@ -51,7 +51,7 @@ def settings_of_words(words: Sequence[str], of_one_run: bool = False) -> tuple[S
 
 
 def _refuse_sweep(composed: DictConfig) -> None:
-    """Raise UsageError: the words are those of several runs, and the settings of none of them."""
+    """Raise UsageError, with the words to type for a single run in place of a sweep."""
     swept = [f"{key}={values}" for key, values in (composed.hydra.sweeper.params or {}).items()]
     typed = shell_line([word for word in composed.hydra.overrides.task if word.startswith("sweep=")])
     instead = f" In place of {typed or 'the preset'} type one value of each: {shell_line(swept)}" if swept else ""

@@ -1,4 +1,4 @@
-"""``infer diff``: the differences between two runs or command lines; equal things only when they are asked for."""
+"""``infer diff``: the differences between two runs or command lines, and with ``--all`` what is equal."""
 
 import argparse
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def _diff_of_configs(options: argparse.Namespace) -> Report:
 
 
 def report_runs(a: Run, b: Run, comparison: Comparison, everything: bool) -> Report:
-    """The report on two runs; with ``everything`` equal settings and scores as well."""
+    """The report on two runs; with ``everything`` also equal settings and scores."""
     lines = [f"{side}  {run.name}  ({run.state})" for side, run in (("A", a), ("B", b))]
     named = {"a": {"run": a.name, "folder": str(a.folder)}, "b": {"run": b.name, "folder": str(b.folder)}}
     return _report(lines, named, comparison, everything)
@@ -87,7 +87,7 @@ def _report(lines: list[str], named: dict[str, Any], comparison: Comparison, eve
 
 
 def _settings(comparison: Comparison, everything: bool) -> Section:
-    """Choices first, each with what follows from it, then the settings that differ of their own accord."""
+    """Section of the choices, each with the settings that follow from it, and then of other settings that differ."""
     varying = comparison.settings
     rows: list[list[str]] = []
     for group, options in varying.choices.items():
@@ -121,7 +121,7 @@ def _inputs(comparison: Comparison) -> Section:
 
 
 def _signatures(signatures: set[str]) -> str:
-    """Number of signatures, and the first of them as their folders are named."""
+    """Number of signatures, and the first ones, shortened as in the names of folders."""
     if not signatures:
         return "-"
     first = " ".join(signature[:8] for signature in sorted(signatures)[:_MOST_SIGNATURES])
@@ -147,7 +147,7 @@ def _short(commit: str) -> str:
 
 
 def _scores(comparison: Comparison, everything: bool) -> Section:
-    """All scores of the leading student; of others, baselines and teachers the top-1 where both have it and differ."""
+    """Section of all scores of the leading student, and differing top-1 of other students, baselines and teachers."""
     chosen = {key: score for key, score in comparison.scores.items() if everything or _is_worth_a_row(key, score)}
     rows = [[key, or_dash(score.a), or_dash(score.b), *_verdict(score)] for key, score in chosen.items()]
     columns = ("scores in %, mean ± std (n)", "A", "B", "B - A", "p", "larger than noise")
@@ -161,7 +161,7 @@ def _is_worth_a_row(key: str, score: Score) -> bool:
 
 
 def _verdict(score: Score) -> tuple[str, str, str]:
-    """Difference, p and the answer; in words where there is nothing to judge by."""
+    """Difference, p, and whether it is larger than noise or why this cannot be tested."""
     if score.a is None or score.b is None:
         return "-", "-", "not measured in both"
     difference = f"{score.difference:+.2f}"

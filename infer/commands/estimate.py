@@ -1,4 +1,4 @@
-"""``infer estimate``: time, disk and memory that a run would take, without running it."""
+"""``infer estimate``: the time, disk space and memory that a run would take, without running it."""
 
 import argparse
 from pathlib import Path
@@ -27,14 +27,14 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Estimate what ``python launch.py <settings>`` has still to make, here or on other devices."""
+    """Estimate the costs of what ``python launch.py <settings>`` still has to make, here or on other devices."""
     from infer.commands.composition import settings_of_words  # Hydra takes half a second
 
     words = [*options.settings, *outputs_words(options.outputs)]
     if options.on is None and options.devices != 1:
         raise UsageError(f"--devices {options.devices} is for devices that are not here. Type --on DEVICE as well")
     _, config = settings_of_words(words, of_one_run=True)
-    from infer.costs import as_data, estimate, line_of, table_of  # torch, which a wrong setting need not wait for
+    from infer.costs import as_data, estimate, line_of, table_of  # imports torch, after settings are checked
     from infer.costs.roofline import several_of
     from infer.pipeline.plan import by_stage, plan_evaluations, with_report
     from infer.pipeline.preflight import check_growth

@@ -1,4 +1,4 @@
-"""``infer evaluate``: train students on a distilled set, whoever made it."""
+"""``infer evaluate``: train students on a distilled set, also on one of another program."""
 
 import argparse
 
@@ -22,7 +22,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Go on as ``launch.py method=imported`` with the set at ``options.path``."""
+    """Run ``launch.py method=imported`` with the set at ``options.path``."""
     from infer.commands.launching import evaluate_set  # Hydra takes half a second
 
     return evaluate_set(options)

@@ -1,4 +1,4 @@
-"""``infer import`` and ``infer export``: between an ``infer`` folder and the formats of other tools."""
+"""``infer import`` and ``infer export``: conversion between an ``infer`` folder and the formats of other programs."""
 
 import argparse
 import contextlib
@@ -55,7 +55,7 @@ def import_set(options: argparse.Namespace) -> Report:
 
 
 def export_set(options: argparse.Namespace) -> Report:
-    """Write the distilled set of a run, or of a folder, in another tool's format."""
+    """Write the distilled set of a run, or of a folder, in the format of another program."""
     folder = _folder_of(options)
     if options.jpeg is not None and options.format not in HOLD_IMAGE_FILES:
         raise UsageError(f"--jpeg means nothing to the format {options.format}, which holds numbers. Leave it out")
@@ -97,9 +97,9 @@ def _report(
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder that gets the name ``path`` when the work with it ends well, and else is gone.
+    """Context with a temporary folder that gets the name ``path`` at the end, or is deleted on an error.
 
-    Raises UsageError when there is something at ``path`` already.
+    Raises UsageError where there is something at ``path`` already, except an empty folder.
     """
     if path.name == ".." or (os.path.lexists(possible(path)) and not path.is_dir()):
         raise UsageError(f"--to {path} is the place of something else. Give a new folder: --to FOLDER")
@@ -116,7 +116,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts | None:
-    """Facts of the data set called ``dataset``; None where none was given."""
+    """Facts of the data set ``dataset``; None where none was given."""
     if dataset is None:
         if settings:
             raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
@@ -128,7 +128,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
 def _dataset(
     source: Path, finished: ForeignSet, facts: Facts | None, typed: list[str] | None, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """The manifest's entry for the data set, checked against the images."""
+    """The entry for the data set in the manifest, checked against the images."""
     classes = facts.classes if facts else typed or finished.classes
     if classes is None:
         raise UsageError(
@@ -154,7 +154,7 @@ def _dataset(
 
 
 def _names_in(file: Path) -> list[str]:
-    """Class names: a JSON list, or one per line."""
+    """Class names from ``file``: a JSON list, or one name per line. Raises UsageError where it holds none."""
     try:
         text = read_regular(file).decode()
         is_json = file.suffix == ".json"
@@ -171,7 +171,7 @@ def _names_in(file: Path) -> list[str]:
 
 
 def _folder_of(options: argparse.Namespace) -> Path:
-    """The folder with a set that ``options.set`` is, or that the run of that name holds."""
+    """The folder of the set ``options.set``, or of the set of the run with that name."""
     folder = infer_folder(expand(options.set))
     if folder is not None:
         return folder
@@ -183,7 +183,7 @@ def _folder_of(options: argparse.Namespace) -> Path:
 
 
 def _not_kept(options: argparse.Namespace, finished: ForeignSet) -> list[str]:
-    """Notes on the parts of the set that the format cannot hold."""
+    """Notes on what is lost in the format."""
     notes = []
     if options.jpeg is not None:
         notes.append(f"JPEG of quality {options.jpeg} changes the pixels; PNG, the default, keeps them")

@@ -1,4 +1,4 @@
-"""``infer export``: write a distilled set, or its stored labels, in another tool's format."""
+"""``infer export``: write a distilled set, or its stored labels, in the format of another program."""
 
 import argparse
 
@@ -31,7 +31,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Write the set, or for the format fkd the labels, of a run or a folder."""
+    """Write the set of a run or a folder, or its labels for the format fkd."""
     from infer.commands.exchange import export_labels, export_set  # torch takes seconds
 
     return export_labels(options) if options.format == FKD else export_set(options)

@@ -1,4 +1,4 @@
-"""Garbage of the store: what no run refers to, what was set aside, and the reasons to doubt that it is garbage."""
+"""Garbage of the store: artefacts that no run refers to, folders in the trash, and reasons why some may be needed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,42 +23,43 @@ from infer.records.run import DONE, RUNNING, UNREADABLE, Run
 
 @dataclass(frozen=True)
 class Garbage:
-    """A folder that nothing needs."""
+    """A folder that is not needed."""
 
     folder: Path
     reason: str
-    """The reason why nothing needs it, in words."""
+    """Description of the reason why it is not needed."""
     num_bytes: int
 
 
 @dataclass(frozen=True)
 class Trashed:
-    """Everything that was set aside at one time: its folder, the root that its paths are below, and its size."""
+    """A folder of the trash, with everything that was moved there at one time."""
 
     folder: Path
     root: Path
+    """Folder to which the paths in ``folder`` are relative."""
     num_bytes: int
 
     def artefacts(self) -> list[Path]:
-        """Folders of the committed artefacts in it."""
+        """Folders of the complete artefacts in it."""
         return sorted(record.parent for record in self.folder.rglob(RECORD) if short_signature(record.parent))
 
 
 @dataclass(frozen=True)
 class Survey:
-    """A store as ``infer gc`` finds it."""
+    """State of a store."""
 
     runs: list[Run]
     needed: set[str]
-    """Short signatures of the artefacts that runs rest on or plan."""
+    """Short signatures of the artefacts that runs use or plan."""
     garbage: list[Garbage]
     trashed: list[Trashed]
     doubts: list[str]
-    """Reasons why some of that may be needed after all; none where there is nothing to take away."""
+    """Reasons why some of the garbage may be needed after all; empty where there is nothing to remove."""
 
 
 def survey(outputs: Path) -> Survey:
-    """Look at everything under ``outputs``."""
+    """Find all runs, artefacts, garbage and trash under ``outputs``."""
     runs, unseen = all_records(outputs)
     trashed = trashed_in(outputs)
     stored = [*(folder for each in trashed for folder in each.artefacts()), *artefact_folders(outputs)]
@@ -69,9 +70,9 @@ def survey(outputs: Path) -> Survey:
 
 
 def take_away(found: Survey, outputs: Path, now: datetime) -> None:
-    """Set the garbage aside, after artefacts that a run needs again were put back out of the trash.
+    """Move the garbage to the trash, after moving artefacts that a run needs again back out of the trash.
 
-    Those are of a disk that was mounted again, for example.
+    Artefacts may be needed again after a disk with runs was mounted again, for example.
     """
     for each in found.trashed:
         for folder in each.artefacts():
@@ -82,7 +83,7 @@ def take_away(found: Survey, outputs: Path, now: datetime) -> None:
 
 
 def trashed_in(outputs: Path) -> list[Trashed]:
-    """Everything that was set aside under ``outputs``, by the time when it was."""
+    """Folders of the trash under ``outputs``, in the order of time for each root."""
     return [Trashed(folder, root, bytes_on_disk(folder)) for folder, root in trash.trash_folders(outputs)]
 
 
@@ -96,9 +97,9 @@ def _unplanned(runs: list[Run]) -> list[str]:
 
 
 def _needed(artefacts: list[Path], runs: list[Run]) -> tuple[set[str], list[str]]:
-    """Short signatures of what runs rest on or plan, directly or through one of ``artefacts``, and what is not known.
+    """Short signatures of the artefacts that runs use or plan, with their parents among ``artefacts``; and doubts.
 
-    Of two folders of one artefact the last counts.
+    Where two folders hold the same artefact, the last one is read.
     """
     there = {str(short_signature(folder)): folder for folder in artefacts}
     needed: set[str] = set()
@@ -118,19 +119,19 @@ def _needed(artefacts: list[Path], runs: list[Run]) -> tuple[set[str], list[str]
 
 
 def _parents(folder: Path) -> list[str]:
-    """Short signatures of what an artefact was made from."""
+    """Short signatures of the parents of the artefact in ``folder``."""
     return [signature[:8] for signature in read_record(folder)["parents"].values()]
 
 
 def _unreferenced(outputs: Path, needed: set[str]) -> Iterator[Garbage]:
-    """Committed artefacts that nothing needs; a folder without a record is not one, whatever it is called."""
+    """Complete artefacts that are not needed; a folder without a record is not an artefact, whatever its name."""
     for folder in artefact_folders(outputs):
         if short_signature(folder) not in needed and (folder / RECORD).is_file():
             yield Garbage(folder, "no run refers to it", bytes_on_disk(folder))
 
 
 def _leftovers(outputs: Path, runs: list[Run]) -> Iterator[Garbage]:
-    """Folders set aside as damaged or redone, and unfinished ones that no unfinished run goes on with."""
+    """Folders of artefacts that were damaged or made again, and unfinished ones that no unfinished run can resume."""
     resumable = {signature[:8] for run in runs if run.state != DONE for signature in run.needed}
     for kind in kind_folders(outputs):
         aside = kind / SET_ASIDE

@@ -1,4 +1,4 @@
-"""``infer gc``: what the store holds that no run refers to, set aside first and deleted after a grace period."""
+"""``infer gc``: move artefacts that no run refers to into the trash, and delete them after a grace period."""
 
 import argparse
 import math
@@ -44,31 +44,33 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """List the garbage under ``options.outputs``, or set it aside."""
+    """List the garbage under ``options.outputs``, or move it to the trash."""
     return collect(options.outputs, options.delete, options.grace)
 
 
 @dataclass(frozen=True)
 class _Collection:
-    """The outcome of one call."""
+    """The result of one call."""
 
     found: Survey
     due: list[Trashed]
-    """Things that were set aside a grace period ago: they are deleted now, or would be."""
+    """Folders in the trash whose grace period is over: they are deleted now or, without ``--delete``, would be."""
     waiting: list[Trashed]
+    """Folders in the trash whose grace period is not over."""
     deletes: bool
     grace_days: float
 
 
 def collect(outputs: Path, delete: bool, grace_days: float = _GRACE_DAYS) -> Report:
-    """List what no run refers to; with ``delete`` set it aside, and delete what has been so for ``grace_days``.
+    """List artefacts that no run refers to.
 
-    Raises UsageError when it should delete and what runs need is not known: no run was found, or not all that is there
-    could be read, or a run has begun whose plan is not known.
+    With ``delete``, move them to the trash, and delete what has been there for ``grace_days``. Raises UsageError with
+    ``delete`` where it is not known which artefacts runs need: no run was found, something could not be read, or the
+    plan of a run is not recorded.
     """
     if not (math.isfinite(grace_days) and grace_days >= 0):
         raise UsageError(f"--grace {grace_days} is not possible: give a number of days, at least 0")
-    now = datetime.fromtimestamp(present_time(outputs), UTC)  # one clock for all machines on a shared disk
+    now = datetime.fromtimestamp(present_time(outputs), UTC)  # the same clock for all machines with a shared disk
     found = survey(outputs)
     if delete and found.doubts:
         raise UsageError(f"gc --delete would be unsafe: {_listed(found.doubts)}. {_REMEDY}")
@@ -110,7 +112,7 @@ def _sections(outputs: Path, collection: _Collection) -> list[Section]:
 
 
 def _closing(collection: _Collection) -> list[str]:
-    """The lines below the table: what goes, what is freed now and later, and what to type."""
+    """Lines below the table: what is removed, what is freed now and later, and what to type."""
     found, due, waiting, days = collection.found, collection.due, collection.waiting, collection.grace_days
     fate = ("deleted" if days == 0 else "set aside") if collection.deletes else "can go"
     lines = [

@@ -1,7 +1,7 @@
-"""The folder of ``infer export --format hf`` beside its Parquet file: the set's own files, and the data-set card.
+"""Files that ``infer export --format hf`` writes in addition to Parquet: the set's own files, and the data-set card.
 
-``datasets.load_dataset(folder)`` reads what the card's ``configs`` name, which is the Parquet file alone; the subfolder
-``distilled`` makes the same folder one that ``infer.load`` and ``infer evaluate`` open.
+``datasets.load_dataset(folder)`` reads the files that ``configs`` in the card names, which are the Parquet files only.
+With the subfolder ``distilled``, the same folder can be opened by ``infer.load`` and ``infer evaluate``.
 """
 
 import shutil
@@ -20,9 +20,10 @@ from infer.records.run import Run
 def complete_hub_folder(
     folder: Path, source: Path, finished: ForeignSet, manifest: Mapping[str, Any], notes: Sequence[str]
 ) -> None:
-    """Add ``distilled/`` and ``README.md`` to the new ``folder``, into which the images were written as Parquet.
+    """Add ``distilled/`` and ``README.md`` to the new ``folder``, which contains the images as Parquet.
 
-    ``source`` is the folder that the set ``finished`` was read from, with ``manifest``; ``notes`` say what was lost.
+    ``source`` is the folder from which the set ``finished`` and its ``manifest`` were read. ``notes`` are sentences on
+    what the Parquet files lose.
     """
     own = folder / DISTILLED
     own.mkdir()

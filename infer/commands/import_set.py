@@ -1,4 +1,4 @@
-"""``infer import``: take in a distilled set of another tool."""
+"""``infer import``: convert a distilled set of another program."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Words after ``launch.py`` that commands type for a person: where a run writes, and what takes in a distilled set."""
+"""Words after ``launch.py`` that commands add: the folder for the outputs of a run, and the distilled set to import."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from infer.words import hydra_quoted
 
 
 def outputs_words(outputs: Path) -> list[str]:
-    """The word that makes a run write under ``outputs``, where that is not the default."""
+    """The word that sets ``outputs``; none where it is the default."""
     return [] if outputs == Path("outputs") else [f"outputs={hydra_quoted(str(outputs))}"]
 
 
 def launch_words(path: Path, overrides: list[str], command: str = "infer evaluate") -> list[str]:
-    """Words to type after ``launch.py``: the set, its data set where the manifest says one, and ``overrides``.
+    """Words to type after ``launch.py`` for the set at ``path``, with its data set if necessary, and ``overrides``.
 
-    Raises UsageError, with ``command`` to type, when nothing says which data set it is.
+    Raises UsageError, with ``command`` to type, where neither the overrides nor the manifest name the data set.
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist. Give the folder or file of a distilled set")
@@ -34,7 +34,7 @@ def launch_words(path: Path, overrides: list[str], command: str = "infer evaluat
 
 
 def label_hint(path: Path, words: list[str]) -> str | None:
-    """Words to type so that students learn the labels that lie with the set; None where there are none, or they are."""
+    """Hint on how to use the labels that are stored with the set; None without labels or where ``words`` set them."""
     folder = infer_folder(path)
     mode = _mode_of_stored_labels(folder) if folder is not None else None
     if mode is None or any(word.startswith("labeling.") for word in words):
@@ -52,7 +52,7 @@ def _mode_of_stored_labels(folder: Path) -> str | None:
 
 
 def path_of(word: str, outputs: Path) -> Path:
-    """The path that ``word`` is, or the folder of the run that it names."""
+    """The path ``word``, or the folder of the run that it names."""
     path = expand(word)
     return path if path.exists() or "/" in word else pick_run(word, outputs).folder.absolute()
 

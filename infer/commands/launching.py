@@ -13,7 +13,7 @@ from infer.words import launch_command
 
 
 def evaluate_set(options: argparse.Namespace) -> NoReturn:
-    """Run ``launch.py method=imported method.path=...``; leaves the process as launch.py does."""
+    """Run ``launch.py method=imported method.path=...`` and exit with its exit code."""
     path = path_of(str(options.path), options.outputs)
     words = [*launch_words(path, options.settings), *outputs_words(options.outputs)]
     print(launch_command(words))
@@ -24,7 +24,7 @@ def evaluate_set(options: argparse.Namespace) -> NoReturn:
 
 
 def launch(words: list[str]) -> None:
-    """Run ``launch.py`` with ``words`` in this process, which is left as launch.py leaves it when the run fails."""
+    """Run ``launch.py`` with ``words`` in this process; if the run fails, exit as launch.py does."""
     sys.argv = ["launch.py", *words]
     asked_for_traceback = os.environ.get(FULL_ERROR)
     try:
@@ -33,11 +33,11 @@ def launch(words: list[str]) -> None:
         if end.code:
             raise
     finally:
-        os.environ[FULL_ERROR] = asked_for_traceback or "0"  # launch.py has set it for Hydra
+        os.environ[FULL_ERROR] = asked_for_traceback or "0"  # launch.py changes it for Hydra
 
 
 def launch_aside(words: list[str]) -> None:
-    """``launch``, with the command line above; what it says goes to stderr, so that stdout has an answer alone."""
+    """``launch``, after printing the command line; all output goes to stderr, so that stdout has the result only."""
     with contextlib.redirect_stdout(sys.stderr):
         print(f"\n{launch_command(words)}")
         launch(words)

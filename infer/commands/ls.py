@@ -1,4 +1,4 @@
-"""``infer ls``: every run and sweep job, newest last."""
+"""``infer ls``: list all runs and jobs of sweeps, the newest last."""
 
 import argparse
 import contextlib
@@ -13,9 +13,9 @@ from infer.records.names import CACHE, DISTILLED, MANIFEST, RESULT
 from infer.records.run import DONE, Run
 from infer.tables import Report, Section, or_dash
 
-_KEPT = Path(CACHE) / "listing.json"
+_CACHED_LIST = Path(CACHE) / "listing.json"
 _FORMAT = 1
-"""Raise it when entries of the same records change."""
+"""Version of the cached entries, to be increased when entries of the same records change."""
 _COLUMNS = ("run", "state", "method", "data set", "M", "K", "ipc", "labeling", "protocol", "top-1 %", "bytes")
 
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def list_runs(outputs: Path) -> Report:
-    """One row per run or planned job; raises UsageError when there is no folder ``outputs``."""
+    """Table with a row per run or planned job. Raises UsageError where there is no folder ``outputs``."""
     entries = _entries(outputs, find_runs(outputs, planned=True))
     if not entries:
         return Report(data=[], lines=[f"no runs in {outputs} yet; python launch.py makes one"])
@@ -41,11 +41,11 @@ def list_runs(outputs: Path) -> Report:
 
 
 def _entries(outputs: Path, runs: list[Run]) -> list[dict[str, Any]]:
-    """The entries of ``runs``; those of runs that are done are kept until a file that they come from changes.
+    """The entries of ``runs``. Those of finished runs are cached until their files change.
 
-    Reading, and checking, the records of a thousand runs takes a second.
+    Without the cache, reading and checking the records of a thousand runs takes a second.
     """
-    kept = _read_kept(outputs / _KEPT)
+    kept = _read_kept(outputs / _CACHED_LIST)
     entries, keep = [], {}
     for run in runs:
         stamp = [_stamp(run.folder / name) for name in (RESULT, f"{DISTILLED}/{MANIFEST}")]
@@ -55,8 +55,8 @@ def _entries(outputs: Path, runs: list[Run]) -> list[dict[str, Any]]:
         if entry["state"] == DONE:
             keep[run.name] = {"stamp": stamp, "entry": entry}
     if keep != kept:
-        with contextlib.suppress(OSError):  # looking takes no right to write
-            write_sealed(outputs / _KEPT, {"format": _FORMAT, "runs": keep})
+        with contextlib.suppress(OSError):  # users without the right to write can list runs, too
+            write_sealed(outputs / _CACHED_LIST, {"format": _FORMAT, "runs": keep})
     return entries
 
 
@@ -68,7 +68,7 @@ def _stamp(file: Path) -> list[int] | None:
 
 
 def _read_kept(path: Path) -> dict[str, dict[str, Any]]:
-    """Entries of runs that are done, by name, with the state of their files; none of a file that was changed."""
+    """Cached entries of finished runs by name, with the state of their files; none where the cache is damaged."""
     try:
         content = read_json(path)
         is_known = is_sealed(content) and content["format"] == _FORMAT
@@ -78,7 +78,7 @@ def _read_kept(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def entry_of(run: Run) -> dict[str, Any]:
-    """The facts of a run that fit into one line, JSON-ready."""
+    """The most important facts of a run, for one line, JSON-ready."""
     return {
         "run": run.name,
         "state": run.state,

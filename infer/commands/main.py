@@ -1,4 +1,4 @@
-"""The ``infer`` command. It starts without torch, so that it answers at once; a subcommand imports what it needs."""
+"""The ``infer`` command. It does not import torch, so that it starts fast; subcommands import it where they need it."""
 
 import argparse
 import importlib
@@ -32,13 +32,13 @@ _COMMANDS = (
     "estimate",
     "watch",
 )
-"""Subcommands in the order of ``infer --help``; the module of this room that carries one out is called like it."""
+"""Subcommands in the order of ``infer --help``; each is implemented in the module of this package with its name."""
 _OTHER_MODULES = {"import": "import_set"}
-"""Modules of those whose name is a word of Python."""
+"""Modules of subcommands whose name is a keyword of Python."""
 
 
 def main() -> None:
-    """Entry of the installed command."""
+    """Entry point of the installed command."""
     try:
         code = printing(lambda: run(sys.argv[1:]))
     except KeyboardInterrupt:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Carry out one command line and return its exit code: 2 for a usage error, else what the command says."""
+    """Run one command line and return its exit code: 2 for a usage error, otherwise that of the command."""
     try:
         options = parse(words)
         report: Report = options.run(options)
@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _print(report: Report, form: str, words: Sequence[str]) -> None:
-    """Print ``report`` as text, md, csv, json, latex, or html under the command line that ``words`` are."""
+    """Print ``report`` as text, md, csv, json, latex, or html; the title of the page is the command line, ``words``."""
     if form == "html":
         from infer.reports.page import as_html
 
@@ -73,7 +73,7 @@ def _print(report: Report, form: str, words: Sequence[str]) -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Options of a command line; settings (key=value) may follow options too, which argparse alone does not allow."""
+    """Options of a command line. Settings (key=value) may also follow options, which argparse itself does not allow."""
     parser = Parser(
         prog="infer",
         description="List and compare runs, check and clean up the store, exchange distilled sets with other programs.",
@@ -81,7 +81,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     named = words[:1] if words and words[0] in _COMMANDS else _COMMANDS
-    for name in named:  # loading all takes longer than most commands
+    for name in named:  # loading all modules takes longer than most commands
         importlib.import_module(f"infer.commands.{_OTHER_MODULES.get(name, name)}").add_to(commands)
     options, rest = parser.parse_known_args(words)
     if "settings" in options and not any(word.startswith("-") for word in rest):

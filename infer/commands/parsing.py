@@ -1,4 +1,4 @@
-"""Options that several subcommands share, and the parser that reports a wrong command line in one line."""
+"""Options that several subcommands share, and the parser, which reports a wrong command line in one line."""
 
 import argparse
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from infer.tables import Report
 from infer.words import expanded, has_controls, visible
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
-"""The subcommands of a parser, as argparse hands them out."""
+"""Type of the subcommands of a parser in argparse."""
 RUN = "a run: its folder, its name or a unique part of it, or the signature of one of its artefacts"
 _FORMS = {
     "json": "print JSON",
@@ -29,12 +29,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def at_home(text: str) -> Path:
-    """The path ``text``, in which the shell has left a ``~``: it replaces none after ``--option=``."""
+    """The path ``text`` with a ``~`` replaced, which shells do not do after ``--option=``."""
     return Path(expanded(text))
 
 
 def new_path(text: str) -> Path:
-    """The path of something to write; raises UsageError where it is none."""
+    """The path ``text`` of a folder to write. Raises UsageError where it cannot be one."""
     if has_controls(text) or not text.strip() or not at_home(text).name:
         raise UsageError(f"--to {visible(text)!r} is no name of a new folder. Type --to FOLDER")
     return at_home(text)
@@ -48,9 +48,9 @@ def add_command(
     forms: tuple[str, ...] = (),
     epilog: str | None = None,
 ) -> Parser:
-    """Add the subcommand ``name``, carried out by ``run``, with the options that all of them have.
+    """Add the subcommand ``name``, which calls ``run``, with the options that all subcommands have.
 
-    ``forms`` are those of json, csv, md, html and latex in which it can print beside text.
+    ``forms`` lists the formats in which it can print in addition to text: json, csv, md, html, latex.
     """
     parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=epilog)
     parser.add_argument(

@@ -1,4 +1,5 @@
-"""Repetitions of a run: command lines that give its recorded settings, changed or not, and runs that meet them."""
+"""Repetitions of a run: command lines with its recorded settings, possibly changed, and recorded runs with these
+settings."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +25,7 @@ _NOT_COMPARED = (
     "evaluate.protocol",
     "evaluate.published_with",
 )
-"""Settings that say what a run does or is called, and not how its students are trained."""
+"""Settings that concern the stages, comparisons and names of a run and not the training of its students."""
 _NOT_REPEATED = (
     "outputs",
     "force",
@@ -38,27 +39,27 @@ _NOT_REPEATED = (
     "sweep",
     "hydra",
 )
-"""Words of a run that its companions are not started with; those that matter come back by ``_lost``."""
+"""Settings whose words are left out of the command lines of repetitions; ``_lost`` adds those that matter."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The distilled set whose run is repeated."""
+    """Distilled set whose run is repeated."""
 
     name: str
-    """Name as a person types it: a run's, or a path."""
+    """Name as the user types it: that of a run, or a path."""
     words: list[str]
-    """Words after ``launch.py``, without those that do not concern how its students are trained."""
+    """Words after ``launch.py``, without those that do not concern the training of students."""
     settings: Settings
     run: Run | None = None
-    """The run that was named; None for a set, whose run is yet to be found."""
+    """The run that was named; None where a set was given, whose run has to be found."""
     path: Path | None = None
-    """The set, where no run was named."""
+    """The path of the set, where no run was named."""
 
 
 @dataclass(frozen=True)
 class NeededRun:
-    """A run that is needed, recorded or not."""
+    """Description of a run that is needed, which may have been made already."""
 
     words: list[str]
     settings: Settings
@@ -69,11 +70,11 @@ class NeededRun:
 
     @property
     def command_words(self) -> list[str]:
-        """The words that start it."""
+        """The words after ``launch.py`` that start the run."""
         return [*self.words, f"baselines=[{','.join(each.value for each in self.baselines)}]"]
 
     def is_met_by(self, run: Run, beside: Run | None) -> bool:
-        """True if ``run`` is finished and is what is needed, measured on the same ground as the run ``beside``."""
+        """True if ``run`` is finished, fits this description, and was made under the same conditions as ``beside``."""
         return (
             run.state == DONE
             and accuracy_of(run) is not None
@@ -83,9 +84,9 @@ class NeededRun:
         )
 
     def _is_alike(self, run: Run, beside: Run) -> bool:
-        """True if data, teachers, set, precision and updates, which settings do not determine alone, are the same."""
+        """True if data, teachers, set, precision and updates are the same, which settings alone do not determine."""
         here, there = run.record["environment"], beside.record["environment"]
-        fact = "precision" if "precision" in here and "precision" in there else "device"  # older records lack it
+        fact = "precision" if "precision" in here and "precision" in there else "device"  # not in older records
         return (
             run.fingerprint == beside.fingerprint
             and here.get(fact) == there.get(fact)
@@ -96,7 +97,7 @@ class NeededRun:
 
 
 def accuracy_of(run: Run, baseline: Baseline | None = None) -> Summary | None:
-    """Top-1 in percent of the leading student, of the run's set or of a baseline of it; None if not measured."""
+    """Top-1 of the leading student in percent, on the run's set or a baseline; None where it was not measured."""
     key = f"{run.split}/top1"
     if baseline is None:
         return run.score(key)
@@ -105,13 +106,13 @@ def accuracy_of(run: Run, baseline: Baseline | None = None) -> Summary | None:
 
 
 def find_run(needed: NeededRun, beside: Run | None, runs: Sequence[Run], since: float = 0) -> Run | None:
-    """The newest of ``runs`` that is ``needed`` and began after ``since``; None where there is none."""
+    """The newest of ``runs`` that fits ``needed`` and started after ``since``; None where there is none."""
     met = (run for run in reversed(runs) if needed.is_met_by(run, beside) and _began(run) >= since)
     return next(met, None)
 
 
 def subject_of_run(run: Run) -> Subject:
-    """The distilled set of ``run``; raises UsageError unless the run is finished and has a score and its set."""
+    """The distilled set of ``run``. Raises UsageError unless the run is finished and has a score and its set."""
     words = repeated_words(typed_words(run))
     again = f"Start it again: {launch_command(words)}"
     if run.state != DONE:
@@ -130,7 +131,11 @@ def planned(
     holds_set: bool = True,
     kept: Mapping[str, str] | None = None,
 ) -> NeededRun:
-    """The run of the subject's words with ``changes``; all other settings are the subject's, if need be by ``kept``."""
+    """The run of the subject's words with ``changes``, and with its recorded values of all other settings.
+
+    ``kept`` are recorded settings that the words alone do not give. Raises UsageError where a recorded value cannot be
+    set any more.
+    """
     changes, kept = changes or {}, kept or {}
     words = [word for word in subject.words if not is_among(key_of(word), {*changes, *kept})]
     words += [f"{key}={value}" for key, value in {**changes, **kept}.items()]
@@ -147,12 +152,12 @@ def planned(
 
 
 def repetition_of(run: Run) -> NeededRun:
-    """The run that makes ``run`` again; raises UsageError where its settings cannot be had any more."""
+    """The run that makes ``run`` again. Raises UsageError where its settings cannot be reproduced any more."""
     return planned(subject_of_run(run))
 
 
 def _settings_of(run: Run) -> Settings:
-    """The run's settings as they were given: K is left out unless somebody gave it."""
+    """The run's settings as they were given; K is left out unless it was given."""
     return Settings(resolved(run.record["config"], run.setting("K")), run.record["choices"], frozenset())
 
 
@@ -162,8 +167,10 @@ def _began(run: Run) -> float:
 
 
 def _lost(subject: Subject, settings: Settings, changes: Mapping[str, str], config: Config) -> dict[str, str]:
-    """Words for what the subject has and ``settings`` have not, apart from ``changes``: values that a sweep brought, or
-    a protocol that followed from the labels."""
+    """Settings of the subject, by key, that ``settings`` lack or have another value of, except those in ``changes``.
+
+    They come from a sweep, or from a protocol that depends on the labels.
+    """
     differing = _differing(subject.settings.values, settings.values, config)
     keys = [key for key in differing if not is_among(key, changes)]
     protocol = subject.settings.choices.get("evaluate")
@@ -173,9 +180,9 @@ def _lost(subject: Subject, settings: Settings, changes: Mapping[str, str], conf
 
 
 def _differing(recorded: Mapping[str, Any], composed: Mapping[str, Any], config: Config) -> list[str]:
-    """Settings that differ and decide on how students are trained; ``composed`` are those of ``config``.
+    """Settings that differ and that the training of students depends on; ``composed`` are those of ``config``.
 
-    One that came to the program after the record was written counts as recorded with its default.
+    A setting that is newer than the record counts as recorded with its default value.
     """
     keys = (key for key in dict.fromkeys([*recorded, *composed]) if has_effect(key) and key not in _NOT_COMPARED)
     return [
@@ -186,9 +193,9 @@ def _differing(recorded: Mapping[str, Any], composed: Mapping[str, Any], config:
 
 
 def _default(key: str, config: Config) -> Any:
-    """The default of the setting ``key`` in the dataclass that ``config`` has for its group, as records hold it.
+    """The default of the setting ``key`` in the dataclass of its group in ``config``, in the form used in records.
 
-    ``ABSENT`` for an entry of a dictionary, which no dataclass knows.
+    ``ABSENT`` for an entry of a dictionary, which has no dataclass.
     """
     group, _, name = key.rpartition(".")
     schema = type(getattr(config, group, None)) if group else Config
@@ -200,7 +207,7 @@ def _default(key: str, config: Config) -> Any:
 
 
 def repeated_words(words: Sequence[str]) -> list[str]:
-    """The ``words`` of a run that its repetition is started with."""
+    """The subset of the ``words`` of a run with which its repetition is started."""
     return [word for word in words if not is_among(key_of(word), _NOT_REPEATED)]
 
 
@@ -210,12 +217,12 @@ def is_among(key: str, groups: Collection[str]) -> bool:
 
 
 def key_of(word: str) -> str:
-    """The setting or group that ``word`` is for."""
+    """The setting or group that ``word`` sets."""
     return word.lstrip("+~").partition("=")[0]
 
 
 def typed(value: Any) -> str:
-    """``value`` as Hydra reads it."""
+    """``value`` in the notation that Hydra reads."""
     if isinstance(value, list):
         return f"[{','.join(map(typed, value))}]"
     return hydra_quoted(value) if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""``infer report``: the report of a run or sweep, with its pictures and tables, made again from records alone."""
+"""``infer report``: make the report of a run or sweep again from records, with its pictures and tables."""
 
 import argparse
 import webbrowser
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _report_run(run: Run, outputs: Path) -> Report:
-    """The pictures and the page of a run, as far as it has gone."""
+    """Make the pictures and the page of a run, which need not be finished."""
     if not run.record["config"] or run.state == UNREADABLE:
         raise UsageError(f"{run.folder} has nothing to show: {run.reason or 'the run has left no record yet'}")
     with drawing():
@@ -60,10 +60,10 @@ def _report_run(run: Run, outputs: Path) -> Report:
 
 
 def _report_sweep(folder: Path, outputs: Path) -> Report:
-    """The reports of jobs that have none yet, and that of the sweep, which links to them."""
+    """Make the reports of jobs that have none yet, and that of the sweep, which links to them."""
     from infer.reports.sweep import report_sweep
 
-    collect_if_ended(folder)  # jobs that left no end in their records are lost then
+    collect_if_ended(folder)  # jobs whose records are not finished then count as lost
     for job in sweep_jobs(folder):
         if job.record["config"] and job.state != UNREADABLE and not (job.folder / REPORT).is_file():
             _report_run(job, outputs)
@@ -71,6 +71,6 @@ def _report_sweep(folder: Path, outputs: Path) -> Report:
 
 
 def _open(page: Path) -> None:
-    """Show ``page`` in the person's browser. Raises UsageError where there is none."""
+    """Open ``page`` in the user's browser. Raises UsageError where there is none."""
     if not webbrowser.open(page.resolve().as_uri()):
         raise UsageError(f"--open: no browser was found here. Open it yourself: {from_here(page)}")

@@ -1,4 +1,4 @@
-"""``infer rerun``: a run made again from its record, with nothing reused, and compared with what it was."""
+"""``infer rerun``: make a run again from its record without reusing anything, and compare the two."""
 
 import argparse
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from infer.tables import Report
 from infer.words import hydra_quoted, launch_command, shell_line
 
 RERUNS = ".rerun"
-"""Folder below ``outputs`` in which runs are made again: neither runs nor artefacts are looked for in it."""
-_DESCRIPTIONS = ("report", "analyses")
-"""Stages whose artefacts picture numbers; fonts and versions of libraries may change their bytes."""
+"""Folder below ``outputs`` in which runs are made again. It is not searched for runs or artefacts."""
+_NOT_COMPARED = ("report", "analyses")
+"""Stages whose artefacts are pictures of numbers; their bytes depend on fonts and versions of libraries."""
 _EPILOG = """After an interruption, the same command continues. Exit code: 0 if the run was made again; with
 --assert-equal 1 if scores or the bytes of an artefact differ."""
 
@@ -36,7 +36,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Make the run that ``options.name`` names again, and compare."""
+    """Make the run that ``options.name`` names again, and compare the two."""
     from infer.commands.repeated_runs import repetition_of  # Hydra takes half a second
 
     first = pick_run(options.name, options.outputs)
@@ -47,7 +47,10 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _said_again(first: Run) -> list[str]:
-    """Words for what the run did besides training students on its set: a sweep's job has no baselines by itself."""
+    """Words that set the stages and baselines of the run.
+
+    A job of a sweep has no baselines by default, so they must be switched off in the repetition.
+    """
     listed = {key: first.setting(key) for key in ("stages", "baselines", "baseline_budgets")}
     if listed["baselines"] is None and first.planned:
         listed["baselines"] = []
@@ -55,7 +58,7 @@ def _said_again(first: Run) -> list[str]:
 
 
 def _made(words: list[str], outputs: Path) -> Run:
-    """The run of ``words``, made now unless it has been."""
+    """The run of ``words``, which is made first unless it is finished already."""
     from infer.commands.launching import launch_aside  # Hydra takes half a second
 
     if not _finished(outputs):
@@ -72,7 +75,7 @@ def _finished(outputs: Path) -> Run | None:
 
 
 def _compared(first: Run, second: Run, outputs: Path, again: Path, must_be_equal: bool) -> Report:
-    """The report of ``infer diff`` on the two, with the number of artefacts that are the same to the last bit."""
+    """The report of ``infer diff`` on the two runs, with the number of artefacts whose bytes are equal."""
     comparison = compare(first, second)
     report = report_runs(first, second, comparison, everything=False)
     pairs = _pairs(first, outputs, again)
@@ -90,7 +93,7 @@ def _compared(first: Run, second: Run, outputs: Path, again: Path, must_be_equal
 
 
 def _pairs(first: Run, outputs: Path, again: Path) -> Mapping[str, tuple[StoredArtefact, StoredArtefact | None]]:
-    """Artefacts of ``first`` that are still stored, each beside the one of its signature that was made again."""
-    signatures = {s for stage, several in first.signatures.items() if stage not in _DESCRIPTIONS for s in several}
+    """Artefacts of ``first`` that are still stored, each with the repeated one of the same signature, by name."""
+    signatures = {s for stage, several in first.signatures.items() if stage not in _NOT_COMPARED for s in several}
     before, after = (stored_artefacts(root, sorted(signatures)) for root in (outputs, again))
     return {stored.folder.name: (stored, after.get(signature)) for signature, stored in before.items()}

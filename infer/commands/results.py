@@ -1,4 +1,4 @@
-"""``infer results``: the measured results that are kept with the package, and how runs become a part of them."""
+"""``infer results``: print the measured results that come with the package, and add those of runs to them."""
 
 import argparse
 from pathlib import Path
@@ -31,7 +31,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Show the table ``options.table``, after adding the runs that are given and before writing it where asked."""
+    """Add the results of runs if requested, write all tables into a page if requested, and show ``options.table``."""
     if options.add:
         runs = pick_runs(options.add, options.outputs)
         kept = results_of(runs, options.outputs, options.table, options.name, options.published, options.source)

@@ -1,4 +1,4 @@
-"""``infer rm``: runs and sweeps that are no longer wanted, set aside."""
+"""``infer rm``: move runs and sweeps to the trash."""
 
 import argparse
 import contextlib
@@ -28,7 +28,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Set aside the folders of the runs that ``options.runs`` name, each in its place below the trash."""
+    """Move the folders of the runs and sweeps that ``options.runs`` name to the trash."""
     there = all_records(options.outputs)[0]
     folders = list(dict.fromkeys(_folder_of(word, options.outputs) for word in options.runs))
     for folder in folders:
@@ -52,17 +52,20 @@ def _folder_of(word: str, outputs: Path) -> Path:
 
 
 def _set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
-    """Set ``folder`` aside; the plan of a sweep whose job it held says so, else the job would look lost."""
+    """Move ``folder`` to the trash and return its new place.
+
+    If it is that of a job, this is noted in the plan of the sweep, since the job would count as lost otherwise.
+    """
     place = trash.set_aside(folder, outputs, now)
-    with contextlib.suppress(UsageError):  # a damaged plan: the other jobs' records remain
+    with contextlib.suppress(UsageError):  # of a damaged plan, which does not matter for other jobs
         if sweep := read_sweep(folder.parent):
             sweep.write_removed(folder.parent, folder.name)
     return place
 
 
 def _check(folder: Path, outputs: Path, there: list[Run], even_running: bool) -> None:
-    """Raise UsageError unless ``folder`` lies below ``outputs`` without a link and holds one run or one sweep, at
-    rest."""
+    """Raise UsageError unless ``folder`` is below ``outputs``, neither is nor contains a link to a folder, and holds
+    one run or one sweep that is not running."""
     if Path(os.path.abspath(outputs)) not in folder.parents:
         raise UsageError(f"{folder} does not lie below {outputs}. Type infer rm with --outputs <its root>")
     _refuse_links(folder, outputs)
@@ -78,7 +81,7 @@ def _check(folder: Path, outputs: Path, there: list[Run], even_running: bool) ->
 
 
 def _refuse_links(folder: Path, outputs: Path) -> None:
-    """Raise UsageError where ``folder``, or a folder in it, is a link: what lies behind it would stay, and be lost."""
+    """Raise UsageError where ``folder``, or a folder in it, is a link, since the files behind it would not be moved."""
     link = next((path for path in (folder, *sorted(folder.iterdir())) if path.is_symlink() and path.is_dir()), None)
     if link is None:
         return

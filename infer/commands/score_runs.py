@@ -1,4 +1,4 @@
-"""The runs that the scores of a distilled set rest on: planned as command lines, and found among the recorded ones."""
+"""The runs from which the scores of a distilled set are computed: planned as command lines, and searched in records."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -38,14 +38,14 @@ _NO_AUGMENTATION: Mapping[str, Any] = {
 
 
 class Part(str, Enum):
-    """A run's part in the scores."""
+    """Role of a run in the scores."""
 
     any = "any"
-    """The set under the labels and the protocol that it is scored with."""
+    """The set with the labels and the protocol for which it is scored."""
     hard = "hard"
-    """The set with hard labels, beside all training images."""
+    """The set with hard labels, and all training images as a baseline."""
     plain = "plain"
-    """The set as in ``any``, without augmentation."""
+    """The set as in ``any``, but without augmentation."""
     random = "random"
     """Random real images in place of the set."""
     random_plain = "random_plain"
@@ -60,20 +60,20 @@ SOURCES: Mapping[str, tuple[Part, Baseline | None]] = {
     "set_plain": (Part.plain, None),
     "random_plain": (Part.random_plain, None),
 }
-"""The run, and in it the baseline, of every field of ``infer.records.scores.Accuracies``."""
+"""Run and baseline in it (None for the set itself) for every field of ``infer.records.scores.Accuracies``."""
 
 
 def fractions_of(run: Run, baseline: Baseline | None = None) -> Summary:
-    """``accuracy_of`` in [0, 1], where it was measured."""
+    """``accuracy_of`` as fractions in [0, 1]; it must have been measured."""
     percent = accuracy_of(run, baseline)
     assert percent is not None, f"{run.name} was taken without its score"
     return summarise([value / 100 for value in percent["values"]])
 
 
 def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
-    """The set that was typed: a run by name or folder, a path with its settings, or the last finished run.
+    """The set that ``word`` names: that of a run, or one at a path with ``settings``; without it the last finished run.
 
-    Raises UsageError when it cannot be scored.
+    Raises UsageError where it cannot be scored.
     """
     path = None if word is None else expand(word)
     if path and word and (path.exists() or word[0] in "/.~") and not (path / RESULT).is_file():
@@ -96,7 +96,7 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
 
 
 def plan(subject: Subject) -> dict[Part, NeededRun]:
-    """The runs of the set itself."""
+    """The runs with the set itself."""
     is_hard = subject.settings.values["labeling.mode"] == "hard"
     return {
         Part.any: planned(subject),
@@ -106,9 +106,9 @@ def plan(subject: Subject) -> dict[Part, NeededRun]:
 
 
 def plan_random(subject: Subject, run: Run, per_class: int) -> dict[Part, NeededRun]:
-    """The runs of ``per_class`` random images of each class, beside ``run``, which is that of the set.
+    """The runs with ``per_class`` random images of each class, to be compared with ``run``, that of the set.
 
-    Students make as many updates as those of the set, with batches of the same size.
+    Their students make the same number of updates as those of the set, with batches of the same size.
     """
     values = subject.settings.values
     changes = {"method": "random", "ipc": str(per_class)}
@@ -126,13 +126,13 @@ def plan_random(subject: Subject, run: Run, per_class: int) -> dict[Part, Needed
 
 
 def last_change(path: Path) -> float:
-    """Time of the last change of a file or folder, or of anything in it: its content, its name or its place."""
+    """Time of the last change of a file, or of a folder and everything in it; moves and new names count as changes."""
     stats = [each.stat() for each in (path, *path.rglob("*"))]
     return max(max(stat.st_mtime, stat.st_ctime) for stat in stats)
 
 
 def _last_run(outputs: Path) -> Run:
-    """The last finished run; one that was made for a score, without random baselines, only if there is no other."""
+    """The last finished run. Runs for scores, which have no random baselines, are used only if there is no other."""
     made_for_scores: tuple[list[str], ...] = ([], [Baseline.full.value])
     finished = (run for run in reversed(find_runs(outputs)) if run.state == DONE)
     compared = (run for run in finished if run.setting("baselines") not in made_for_scores)

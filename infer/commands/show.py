@@ -1,4 +1,4 @@
-"""``infer show``: one run in full."""
+"""``infer show``: show all details of a run."""
 
 import argparse
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def show_run(run: Run) -> Report:
-    """Settings by group, stages, scores of every student and baseline, storage, environment, files."""
+    """Report with settings by group, stages, scores of every student and baseline, storage, environment and files."""
     lines = [f"{run.name}  {run.state_in_words}", f"folder: {run.folder}", f"files: {', '.join(_files(run))}"]
     if run.record["error"]:
         lines.append(f"error: {run.record['error']}")

@@ -1,4 +1,4 @@
-"""``infer table``: runs side by side."""
+"""``infer table``: show runs side by side."""
 
 import argparse
 
@@ -20,7 +20,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Put the runs that ``options.runs`` name into one table."""
+    """Show the runs that ``options.runs`` name in one table."""
     runs = pick_runs(options.runs, options.outputs)
     columns = None if options.columns is None else options.columns.split(",")
     return tabulate(runs, Choice(options.sort, options.reverse, columns, options.where))

@@ -1,4 +1,4 @@
-"""Folders that were set aside: what ``infer gc`` and ``infer rm`` take away waits there before it is deleted."""
+"""Trash: folders that ``infer gc`` and ``infer rm`` have moved away, and that are deleted later."""
 
 import errno
 import os
@@ -15,9 +15,10 @@ _DAY_S = 24 * 3600
 
 
 def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
-    """Move ``folder`` into the trash of ``outputs``, under the path that it had, and return its new place.
+    """Move ``folder`` into the trash of ``outputs``, with its path below ``outputs``, and return its new place.
 
-    A folder on a disk that is linked into ``outputs`` goes into a trash on that disk: it is renamed, never copied.
+    A folder on another disk that is linked into ``outputs`` is moved into a trash on that disk, since folders are
+    renamed and never copied.
     """
     below = Path(os.path.abspath(folder)).relative_to(os.path.abspath(outputs))
     roots = [(outputs, below), (outputs / below.parts[0], below.relative_to(below.parts[0]))]
@@ -34,14 +35,14 @@ def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
 
 
 def _free_place(trash: Path, now: datetime, path: Path) -> Path:
-    """The place for ``path`` in a folder of ``now``, or of the first second after it in which that is free."""
+    """The place for ``path`` in a folder named after ``now``, or after the first later second in which it is free."""
     while (place := trash / now.strftime(_TIME) / path).exists():
         now += timedelta(seconds=1)
     return place
 
 
 def trash_folders(outputs: Path) -> Iterator[tuple[Path, Path]]:
-    """Everything that was set aside at one time: its folder, and the root that its paths are below."""
+    """Folders of the trash, one per time at which something was moved there, each with the root of the paths in it."""
     for root in (outputs, *sorted(path for path in outputs.iterdir() if path.is_dir() and path.name != TRASH)):
         trash = root / TRASH
         for folder in sorted(trash.iterdir()) if trash.is_dir() else []:
@@ -50,13 +51,13 @@ def trash_folders(outputs: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def is_due(trashed: Path, grace_days: float, now: datetime) -> bool:
-    """True if what was set aside has waited for ``grace_days``."""
+    """True if the folder ``trashed`` of the trash is at least ``grace_days`` old."""
     since = _time_of(trashed)
     return since is not None and (now - since).total_seconds() >= grace_days * _DAY_S
 
 
 def put_back(folder: Path, trashed: Path, root: Path) -> bool:
-    """Move ``folder`` back to where it was before it was set aside in ``trashed``; False where that place is taken."""
+    """Move ``folder`` from the folder ``trashed`` of the trash back to its place; False where that is occupied."""
     place = root / folder.relative_to(trashed)
     if place.exists():
         return False
@@ -66,7 +67,7 @@ def put_back(folder: Path, trashed: Path, root: Path) -> bool:
 
 
 def delete(trashed: Path) -> None:
-    """Delete what was set aside at one time."""
+    """Delete the folder ``trashed`` of the trash."""
     shutil.rmtree(trashed)
     _remove_empty(trashed.parent, trashed.parent.parent)
 
@@ -79,7 +80,7 @@ def _time_of(trashed: Path) -> datetime | None:
 
 
 def _remove_empty(folder: Path, below: Path) -> None:
-    """Remove ``folder`` and those above it, up to ``below``, as far as they are empty."""
+    """Remove ``folder`` and the folders above it, below the folder ``below``, as long as they are empty."""
     while folder != below:
         try:
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""``infer verify``: whether everything that a number rests on is what was written, by checksums and seals."""
+"""``infer verify``: check artefacts, sets, results and caches against the checksums in their records."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -15,7 +15,8 @@ from infer.records.names import CACHE, MANIFEST, RECORD, RESULT, ROBUST_SCORES, 
 from infer.tables import Report, Section, count
 
 _DIGITS_OF_A_KEY = 64
-"""Length of the name of a file of cached facts, a SHA-256; timings, which no number rests on, lie beside them."""
+"""Length of the names of files of cached facts, which are SHA-256 digests. Other files in the same folder, such as
+timings, have no influence on results."""
 _ADVICE = (
     "A damaged artefact or cache is not used: the next run that needs it makes it again. A damaged set, result or plan "
     "is refused: type its run's command again, which reuses what is whole."
@@ -32,30 +33,28 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Check the folder that was given, or all of ``options.outputs``."""
+    """Check ``options.path`` if it was given, otherwise all of ``options.outputs``."""
     return verify(options.path or options.outputs)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A record that was checked, with the files that it lists."""
+    """Result of checking a record and the files that it lists."""
 
     place: Path
-    """The folder of an artefact or a distilled set; the file of anything else."""
+    """The folder of an artefact or a distilled set, or the file of another record."""
     num_bytes: int = 0
-    """Bytes of the listed files."""
+    """Bytes of the listed files that were checked."""
     fault: str | None = None
-    """The fault in words; None where there is none."""
+    """Description of the fault; None where there is none."""
     has_seal: bool = True
-    """False for a record of an earlier version, which carries no checksum of itself."""
+    """False for a record of an earlier version, which does not contain its own checksum."""
 
 
 def verify(path: Path) -> Report:
-    """Check every artefact, distilled set, result, plan of a sweep and cache in ``path`` or below it.
+    """Check all artefacts, distilled sets, results, plans of sweeps and caches in ``path`` and below it.
 
-    The exit code is 1 when one is damaged.
-
-    Raises UsageError when there is nothing to check.
+    The exit code is 1 where one is damaged. Raises UsageError where there is nothing to check.
     """
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder; give the outputs folder, a run's folder or an artefact's")
@@ -86,9 +85,9 @@ def verify(path: Path) -> Report:
 
 
 def _checkable(root: Path) -> Iterator[tuple[Path, Callable[[Path], Checked]]]:
-    """Places of records with a checksum, or without the one that they must have, each with its check.
+    """Places of all records that have or should have a checksum, each with the function that checks it.
 
-    Links are followed, as by those who read the records; a folder that cannot be read is a place with a fault.
+    Links are followed, as they are when records are read. A folder that cannot be read is a place with a fault.
     """
     errors: list[OSError] = []
     for here, _, files in walk_links(root, lambda name: name == CACHE or not name.startswith("."), errors):
@@ -103,7 +102,7 @@ def _checkable(root: Path) -> Iterator[tuple[Path, Callable[[Path], Checked]]]:
 
 
 def _should_be_artefact(folder: Path, files: list[str]) -> bool:
-    """True if it is named as an artefact's folder is, and is no run's."""
+    """True if ``folder`` has a name like that of an artefact, and is not that of a run."""
     of_run = RESULT in files or folder.parent.name in (RUNS, SWEEPS)
     return short_signature(folder) is not None and not of_run
 
@@ -138,7 +137,7 @@ def _seal_fault(name: str, content: dict[str, Any]) -> str | None:
 
 
 def _check(place: Path, record: Path, fault_of: Callable[[dict[str, Any]], str | None], lists_files: bool) -> Checked:
-    """Check the file ``record`` of ``place`` by ``fault_of``, and the files that it lists by its checksums of them."""
+    """Check the file ``record`` of ``place`` by ``fault_of``, and the files that it lists by their checksums in it."""
     num_bytes = 0
     try:
         content = read_json(record)

@@ -1,4 +1,4 @@
-"""``infer watch``: what running jobs are at, from their files alone, until all have ended."""
+"""``infer watch``: follow running jobs by their files, until all have ended."""
 
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ _NUMERIC = frozenset({"done", "rate", "left", "job left"})
 _EVERY_S = 3.0
 _ASK_SLURM_EVERY_S = 60.0
 _PLAIN_EVERY_S = 30.0
-"""Seconds between two tables where they are not drawn over each other."""
+"""Seconds between two tables where the output is not a terminal, so that each is printed below the last."""
 
 
 def add_to(commands: Commands) -> None:
@@ -34,7 +34,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Show the jobs until all have ended, then their last state; exit code 1 where one is not done."""
+    """Show the jobs until all have ended, then their last state. The exit code is 1 where a job is not done."""
     jobs = _jobs(options.sweep, options.outputs)
     if not jobs:
         return Report(data=[], lines=[f"nothing is running in {options.outputs}; infer ls lists what has been"])
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _jobs(word: str | None, outputs: Path) -> list[Run]:
-    """The jobs that ``word`` names; without one those that run, or seem to."""
+    """The jobs that ``word`` names; without it those that run or appear to."""
     if word is not None:
         return pick_runs([word], outputs)
     found = find_runs(outputs, planned=True)
@@ -60,13 +60,13 @@ def _jobs(word: str | None, outputs: Path) -> list[Run]:
 
 
 def _read_again(jobs: Sequence[Run]) -> list[Run]:
-    """The same jobs as their files are now."""
+    """The same jobs, read again from their files."""
     of_sweeps = {job.folder: job for sweep in _sweeps(jobs) for job in sweep_jobs(sweep)}
     return [of_sweeps.get(job.folder) or Run(job.name, job.folder) for job in jobs]
 
 
 def _collect(jobs: Sequence[Run]) -> None:
-    """Write the reports of sweeps whose jobs have all ended on SLURM without leaving anybody to do it."""
+    """Write the reports of sweeps on SLURM whose jobs have all ended without writing them."""
     for sweep in _sweeps(jobs):
         collect_if_ended(sweep)
 
@@ -77,7 +77,10 @@ def _sweeps(jobs: Sequence[Run]) -> set[Path]:
 
 @contextlib.contextmanager
 def _screen() -> Iterator[Any]:
-    """A function that shows a report and waits: one over the other on a terminal, one below the other elsewhere."""
+    """Context with a function that shows a report and waits.
+
+    On a terminal a report replaces the last one; elsewhere it is printed below it.
+    """
     terminal = Console().interactive
     if terminal is None:
 
@@ -112,7 +115,7 @@ def _report(jobs: Sequence[Run], code: int = 0) -> Report:
 
 
 def _names(jobs: Sequence[Run]) -> list[str]:
-    """Names without that of the sweep, where all jobs are of one."""
+    """Names of ``jobs``, without the name of the sweep where all are of the same one."""
     parents = {job.name.rpartition("/")[0] for job in jobs}
     return [job.name.rpartition("/")[2] if len(parents) == 1 else job.name for job in jobs]
 

@@ -1,4 +1,4 @@
-"""Data sets behind one small interface; importing this package needs no torch, loading a data set does."""
+"""Data sets with a common interface. Importing this package does not import torch; loading a data set does."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,8 @@ DatasetConfig = DigitsConfig | Cifar10Config | Cifar100Config | FolderConfig | I
 def load(config: DatasetConfig, cache_dir: Path, threads: int) -> "ImageDataset":
     """The data set that ``config`` describes.
 
-    Measurements of its files are kept in ``cache_dir``; images are decoded by ``threads`` threads. Raises UsageError
-    when files are missing, corrupt or do not make a data set.
+    Measurements of its files are stored in ``cache_dir``; images are decoded by ``threads`` threads. Raises UsageError
+    where files are missing, corrupt, or not arranged as a data set.
     """
     from infer.data.base import ImageDataset
 
@@ -32,7 +32,7 @@ def load(config: DatasetConfig, cache_dir: Path, threads: int) -> "ImageDataset"
 
 
 def _source(config: DatasetConfig, threads: int) -> "Source":
-    """The reader of this kind of data set."""
+    """The reader for data sets of this kind."""
     match config:
         case DigitsConfig():
             from infer.data.digits import Digits

@@ -1,4 +1,4 @@
-"""Interface of a data set: facts at once, pixels at first use."""
+"""Interface of data sets: properties that are read first, and pixels that are read at first use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,32 +23,32 @@ class Split:
     images: Pixels
     targets: torch.Tensor
     originals: Originals | None = None
-    """The images before they were resized; None where they are the files' own pixels, or come from no files."""
+    """The images before they were resized; None where images are not resized, or do not come from image files."""
 
     def only(self, rows: torch.Tensor) -> "Split":
-        """The images ``rows``, int64 [n], in that order; images on demand are not loaded yet."""
+        """A split of the images ``rows``, int64 [n], in that order; images on demand are not loaded yet."""
         images = self.images.only(rows) if isinstance(self.images, OnDemand) else self.images[rows]
         return Split(images, self.targets[rows], self.originals and self.originals.only(rows))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Properties of a data set besides its pixels; the order of ``classes`` is that of the labels."""
+    """Properties of a data set without its pixels; the label of a class is its position in ``classes``."""
 
     name: str
     classes: list[str]
     mean: list[float]
-    """Per channel, of the training pixels in [0, 1]."""
+    """Mean of each channel of the training images, for pixel values in [0, 1]."""
     std: list[float]
-    """Per channel, of the training pixels in [0, 1]; above 0."""
+    """Standard deviation of each channel of the training images, for pixel values in [0, 1]; above 0."""
     image_size: int
-    """Height and width in pixels."""
+    """Height and width of the images in pixels."""
     train_counts: list[int]
-    """Training images per class."""
+    """Number of training images of each class."""
     fingerprint: str
     """Hex SHA-256 of the contents of both splits, the class names, the image size, mean and std."""
     notes: list[str]
-    """Remarks for a person on changes made to the data, a sentence each."""
+    """Remarks for the user about the data, such as changes made to it."""
 
     @property
     def num_classes(self) -> int:
@@ -56,7 +56,7 @@ class Facts:
 
     @cached_property
     def normalisation(self) -> Normalisation:
-        """The normalisation by the data set's own mean and std, with which everything is stored and distilled."""
+        """The normalisation by the data set's own mean and std, with which images are distilled and stored."""
         return Normalisation.of(self.mean, self.std)
 
     def normalised_by(self, choice: Normalise) -> Normalisation:
@@ -65,7 +65,7 @@ class Facts:
 
     @property
     def train_bytes(self) -> int:
-        """Bytes of the uint8 training tensor."""
+        """Size in bytes of the training images as a uint8 tensor."""
         return sum(self.train_counts) * 3 * self.image_size**2
 
 
@@ -74,25 +74,25 @@ class Source(Protocol):
 
     @property
     def is_resized(self) -> bool:
-        """True if images are squares made of files of any size, so that splits have ``originals``."""
+        """True if image files are resized to squares; splits then have ``originals``."""
 
     def facts(self, cache_dir: Path) -> Facts:
-        """The facts, out of ``cache_dir`` where they were measured on the same files before."""
+        """The facts. Those that were measured on the same files before are read from ``cache_dir``."""
 
     def split(self, name: str) -> Split:
-        """The split called ``train`` or ``test``."""
+        """The split ``train`` or ``test``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageDataset(Facts):
-    """A data set: its facts, and its splits, decoded at first use and then held."""
+    """A data set: its facts, and its splits, which are read at first use and then kept."""
 
     read: Callable[[str], Split] = field(repr=False)
-    """Returns the split of a name."""
+    """Function that returns the split of a given name."""
     is_resized: bool = False
-    """True if images are squares made of files of any size, which a split has as ``originals``."""
+    """True if image files are resized to squares; splits then have ``originals``."""
     held_out: bool = False
-    """True if a part of the training data was set aside as ``val``."""
+    """True if a part of the training data was held out as ``val``."""
 
     @cached_property
     def train(self) -> Split:
@@ -104,21 +104,21 @@ class ImageDataset(Facts):
 
     @cached_property
     def val(self) -> Split | None:
-        """The part of the training data that ``infer.data.holdout`` set aside; None without it."""
+        """The part of the training data that ``infer.data.holdout`` held out; None where it was not used."""
         return self.read("val") if self.held_out else None
 
     @cached_property
     def class_indices(self) -> list[torch.Tensor]:
-        """The ascending int64 indices of the training images of each class."""
+        """Indices of the training images of each class, int64, in ascending order."""
         return list(torch.argsort(self.train.targets, stable=True).split(self.train_counts))
 
     def require_images(
         self, per_class: int, key: str = "K", asked: str | None = None, most: Callable[[int], int] = int
     ) -> None:
-        """Raise UsageError when a class has fewer than ``per_class`` training images, the value of setting ``key``.
+        """Raise UsageError where a class has fewer than ``per_class`` training images, the value of setting ``key``.
 
-        Where that follows from another value, ``asked`` says so, and ``most`` is the greatest value of ``key`` that
-        asks for at most as many images.
+        Where the number of images is computed from the value of ``key``, ``asked`` begins the message in place of
+        ``key=per_class``, and ``most`` returns the largest value of ``key`` for a number of available images.
         """
         smallest = min(self.train_counts)
         if per_class > smallest:
@@ -131,8 +131,8 @@ class ImageDataset(Facts):
     def sample(self, seed: int, per_class: int, purpose: str) -> torch.Tensor:
         """Indices int64 [C, per_class] of training images, one row per class, sampled without replacement.
 
-        Row c begins a permutation that belongs to (seed, purpose, c) alone, so a smaller sample is the start
-        of a larger one. Raises UsageError when a class has fewer than ``per_class`` images.
+        Row c is the start of a permutation that depends on (seed, purpose, c) only, so a smaller sample is the start
+        of a larger one. Raises UsageError where a class has fewer than ``per_class`` images.
         """
         self.require_images(per_class)
         rows = []
@@ -142,10 +142,10 @@ class ImageDataset(Facts):
         return torch.stack(rows)
 
     def natural(self, seed: int, start: int, stop: int) -> torch.Tensor:
-        """Natural subsets P_k, k in [start, stop), one real image per class each: uint8 [stop-start,C,3,H,W].
+        """Natural subsets P_k, k in [start, stop), each of one real image per class: uint8 [stop-start,C,3,H,W].
 
-        P_k depends on the seed and k alone, so the subsets of a small K are the first ones of a large K, and
-        no image comes twice. Raises UsageError beyond the smallest class.
+        P_k depends on the seed and k only, so the subsets for a small K are the first ones for a large K. No image is
+        in two subsets. Raises UsageError where a class has fewer than ``stop`` images.
         """
         indices = self.sample(seed, stop, "natural")[:, start:].T
         return self.train.images[indices]

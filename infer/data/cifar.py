@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) with torchvision; only files of the right MD5 are unpickled."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), read by torchvision. Only files with the published MD5 are unpickled."""
 
 import os
 import tempfile
@@ -26,7 +26,7 @@ _KINDS: dict[type, tuple[type[CIFAR10], normalisation.Normalisation]] = {
 
 
 class Cifar:
-    """50,000 training and 10,000 test images of 32x32 pixels; CIFAR-100 with its 100 fine labels."""
+    """50,000 training and 10,000 test images of 32x32 pixels; of CIFAR-100 the 100 fine labels are used."""
 
     is_resized = False
 
@@ -42,13 +42,13 @@ class Cifar:
         self._just_read: dict[str, Split] = {}
 
     def facts(self, cache_dir: Path) -> Facts:
-        """The facts, measured once per state of the files. Raises UsageError for missing or corrupt files."""
+        """The facts, measured again only if the files change. Raises UsageError for missing or corrupt files."""
         self._ensure_extracted()
         state = [[str(path), *state_of(path.stat())] for path in self._md5_of]
         return cached_facts(cache_dir, [self._name, state], self._measure)
 
     def split(self, name: str) -> Split:
-        """The split ``train`` or ``test``. Raises UsageError when a file is corrupt."""
+        """The split ``train`` or ``test``. Raises UsageError where a file is corrupt."""
         return self._just_read.pop(name, None) or _as_split(self._open(name))
 
     def _measure(self) -> Facts:
@@ -61,7 +61,7 @@ class Cifar:
         """torchvision's reader, which checks the MD5 of every file before it unpickles any of it."""
         try:
             with warnings.catch_warnings():
-                # NumPy 2.4.0 to 2.4.4 warns about the age of these pickles (numpy pull request 31177).
+                # NumPy 2.4.0 to 2.4.4 warns about such old pickles (numpy pull request 31177).
                 warnings.filterwarnings("ignore", message=r"dtype\(\): align should be passed")
                 return self._reader(self._root, train=name == "train")
         except RuntimeError:
@@ -77,7 +77,7 @@ class Cifar:
                 )
 
     def _ensure_extracted(self) -> None:
-        """Extract the archive, one process at a time; a file appears whole or not at all."""
+        """Extract the archive, in one process at a time; files become visible only once they are complete."""
         if self._is_extracted():
             return
         archive = self._root / self._reader.filename

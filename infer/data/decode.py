@@ -1,4 +1,4 @@
-"""Image files as uint8 RGB pixels, decoded with Pillow in threads."""
+"""Decoding of image files to uint8 RGB pixels, by Pillow in several threads."""
 
 import hashlib
 import io
@@ -17,33 +17,34 @@ from infer.errors import UsageError
 from infer.files import open_regular, read_regular
 from infer.ranges import consecutive
 
-# Small images decode in less time than it takes to hand one of them to another thread.
 _FILES_PER_TASK = 64
+"""Number of files in a task of a thread; decoding a small image takes less time than passing it to a thread."""
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""Formats that are decoded, whatever a file's ending: for EPS Pillow would start Ghostscript, which runs it."""
+"""Formats that are decoded, whatever the extension of a file. EPS is not one of them, since Pillow would run the
+program in such a file with Ghostscript."""
 
 
 @dataclass(frozen=True)
 class Resizing:
-    """Conversion of images of any size to squares: the shorter side is resized, then the centre is cut out."""
+    """Conversion of images of any size to squares: the shorter side is resized, then the centre is cropped."""
 
     shorter: int
-    """Pixels that the shorter side is resized to, antialiased."""
+    """Length in pixels to which the shorter side is resized, antialiased."""
     size: int
-    """Pixels along an edge of the square."""
+    """Edge of the square in pixels."""
     interpolation: InterpolationMode
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An image file's content."""
+    """Content of an image file."""
 
     pixels: np.ndarray
-    """uint8 [H,W,3]."""
+    """uint8 [H,W,3], RGB."""
     kind: str | None
     """Colour mode before the conversion to RGB, such as ``grey`` or ``CMYK``; None for RGB."""
     sha256: bytes
-    """Digest of the file."""
+    """SHA-256 of the file."""
 
 
 def decode_images(
@@ -63,8 +64,8 @@ def decode_images(
 def decode_image(path: Path, resizing: Resizing | None) -> DecodedImage:
     """The image as RGB and, where ``resizing`` is given, as a square.
 
-    As is usual in this field, transparency is dropped, an EXIF rotation is ignored and of several frames the first
-    counts; 16-bit grey is scaled to 8 bits. Raises UsageError when the file cannot be read.
+    As is usual, transparency and EXIF rotation are ignored, and only the first of several frames is used. 16-bit grey
+    values are scaled to 8 bits. Raises UsageError where the file cannot be read.
     """
     try:
         content = read_regular(path)
@@ -74,12 +75,12 @@ def decode_image(path: Path, resizing: Resizing | None) -> DecodedImage:
 
 
 def decode_content(content: bytes, path: object, resizing: Resizing | None) -> DecodedImage:
-    """``decode_image`` of a file's ``content``, which messages say lies in ``path``."""
+    """``decode_image`` of the ``content`` of a file; ``path`` is its name in messages."""
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
             kind = _kind(opened.mode)
             image = _as_rgb(opened)
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
+    except Exception as error:  # Pillow's decoders raise many kinds of errors on damaged files
         raise _unreadable(path, error) from error
     if resizing is not None:
         whole = resize(image, [resizing.shorter], resizing.interpolation, antialias=True)
@@ -88,7 +89,7 @@ def decode_content(content: bytes, path: object, resizing: Resizing | None) -> D
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the file's header. Raises UsageError when it cannot be read."""
+    """Width and height in pixels, from the file's header. Raises UsageError where it cannot be read."""
     try:
         with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
             return image.size
@@ -97,7 +98,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def _kind(mode: str) -> str | None:
-    """A word for a Pillow mode in messages about conversions; None for RGB, which needs none."""
+    """Name of a Pillow mode for messages about conversions; None for RGB, which is not converted."""
     if mode in ("1", "L", "LA", "La") or mode.startswith("I;16"):
         return "grey"
     if mode in ("P", "PA"):
@@ -112,13 +113,13 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         # Pillow's own conversion clips at 255 instead of scaling.
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     elif image.mode in ("P", "PA"):
-        # By way of RGBA, or Pillow warns about palettes with transparency.
+        # Converted to RGBA first, since Pillow warns about palettes with transparency otherwise.
         image = image.convert("RGBA")
     return image.convert("RGB")
 
 
 def _unreadable(path: object, error: Exception) -> UsageError:
-    if isinstance(error, UnidentifiedImageError):  # its own words name a buffer in memory
+    if isinstance(error, UnidentifiedImageError):  # its message names a buffer in memory, not the file
         reason = f"it is none of {', '.join(_FORMATS)}"
     else:
         reason = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""The embedded data set: scikit-learn's handwritten digits, 1,797 grey images of 8x8 pixels in 10 classes."""
+"""Digits, the data set that comes with scikit-learn: 1,797 grey images of 8x8 pixels in 10 classes."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from infer.data.measure import channel_statistics, facts_of_splits
 
 _BRIGHTEST = 16
 _TEST_SHARE = 0.2
-# The split belongs to the data set, so it does not move with a run's seed.
 _SPLIT_SEED = 0
+"""Seed of the division into training and test images, which is part of the data set and does not depend on a run."""
 
 
 class Digits:
-    """1,437 training and 360 test images; grey values 0..16 become 0..255 in three equal channels."""
+    """1,437 training and 360 test images; grey values 0..16 are scaled to 0..255 in three equal channels."""
 
     is_resized = False
 
@@ -37,7 +37,7 @@ class Digits:
         }
 
     def facts(self, cache_dir: Path) -> Facts:
-        """The facts; so little data needs no cache."""
+        """The facts. They are not cached, since the data set is small."""
         train, test = self._splits["train"], self._splits["test"]
         classes = [str(digit) for digit in range(10)]
         return facts_of_splits(self._name, classes, train, test, channel_statistics(train.images))

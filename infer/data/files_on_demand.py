@@ -1,4 +1,4 @@
-"""Image files decoded on demand: as squares of one size, or as they are."""
+"""Image files that are decoded each time they are used, as squares of one size or at their original size."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,7 +14,7 @@ from infer.errors import UsageError
 
 
 class FilesOnDemand(OnDemand):
-    """uint8 images of ``size`` pixels along an edge, decoded by ``threads`` threads at every use."""
+    """Images uint8 of ``size`` x ``size`` pixels, decoded by ``threads`` threads each time they are used."""
 
     def __init__(self, root: Path, paths: Sequence[str], size: int, resizing: Resizing | None, threads: int) -> None:
         super().__init__(len(paths), size, torch.uint8)
@@ -22,7 +22,7 @@ class FilesOnDemand(OnDemand):
         self._resizing, self._threads = resizing, threads
 
     def load(self, rows: Tensor) -> Tensor:
-        """Decode the files ``rows``. Raises UsageError for one that cannot be read or has an image of another size."""
+        """Decode the files ``rows``. Raises UsageError for a file that cannot be read or has another size."""
         paths = [self._root / self._paths[row] for row in rows.tolist()]
         images = torch.empty(len(paths), *self.shape[1:], dtype=torch.uint8)
         with closing(decode_images(paths, self._resizing, self._threads)) as decoder:
@@ -35,7 +35,7 @@ class FilesOnDemand(OnDemand):
 
 
 class Originals:
-    """Images as their files hold them, of any size and shape, decoded by ``threads`` threads at every use."""
+    """Images at the size and shape of their files, decoded by ``threads`` threads each time they are used."""
 
     def __init__(self, paths: Sequence[Path], threads: int) -> None:
         self._paths, self._threads = paths, threads
@@ -44,12 +44,12 @@ class Originals:
         return len(self._paths)
 
     def __getitem__(self, rows: Tensor) -> list[Tensor]:
-        """The images of int64 indices [n], uint8 [3, H, W] each. Raises UsageError for a file that cannot be read."""
+        """The images ``rows``, int64 [n], each uint8 [3, H, W]. Raises UsageError for a file that cannot be read."""
         with closing(decode_images(self._listed(rows), None, self._threads)) as decoder:
             return [torch.from_numpy(image.pixels.transpose(2, 0, 1).copy()) for image in decoder]
 
     def only(self, rows: Tensor) -> Self:
-        """The images ``rows``, int64 [n], in that order; none of them is decoded yet."""
+        """The images ``rows``, int64 [n], in that order; they are not decoded yet."""
         return type(self)(self._listed(rows), self._threads)
 
     def _listed(self, rows: Tensor) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Any tree of image files as a data set: ``train/`` and ``test/`` or ``val/`` with one folder per class."""
+"""Trees of image files as data sets: ``train/`` and ``test/`` or ``val/``, with one folder per class."""
 
 import logging
 from collections import Counter
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class Folder:
-    """Images of one square size, or brought to it by ``resize``; classes follow the sorted folder names."""
+    """Square images of one size, or images of any size that ``resize`` converts to it. Classes are sorted by folder
+    name."""
 
     def __init__(self, config: FolderConfig, threads: int) -> None:
         self._config = config
@@ -32,7 +33,7 @@ class Folder:
         self._just_read: dict[str, Split] = {}
 
     def facts(self, cache_dir: Path) -> Facts:
-        """The facts, measured once per state of the files: path, size and time of change of each.
+        """The facts, measured again only if the path or the state of a file changes.
 
         Raises UsageError for an unreadable image and for images that are not squares of one size.
         """
@@ -42,7 +43,7 @@ class Folder:
 
     @property
     def is_resized(self) -> bool:
-        """True if ``resize`` is given."""
+        """True if ``resize`` is set."""
         return self._config.resize is not None
 
     def split(self, name: str) -> Split:
@@ -89,7 +90,7 @@ class Folder:
         return Tree(self._root, self._listing, size, resizing, self._config.in_memory, self._threads)
 
     def _size_of_first(self) -> int:
-        """Pixels along an edge of the first training image."""
+        """Edge of the first training image in pixels."""
         first = self._listing.splits["train"][0]
         width, height = read_size(self._root / first.path)
         if width != height:

@@ -1,4 +1,4 @@
-"""Holdout of a stratified part of the training data as ``val``, to choose settings on."""
+"""Holdout of a stratified part of the training data as ``val``, on which settings are chosen."""
 
 import dataclasses
 import hashlib
@@ -14,10 +14,10 @@ from infer.seeds import generator
 
 
 def holdout(data: ImageDataset, fraction: float, seed: int) -> ImageDataset:
-    """``data`` with a fraction of its training images, alike in every class, moved from ``train`` to ``val``.
+    """``data`` with a fraction of the training images of every class moved from ``train`` to ``val``.
 
-    The test split, mean and std stay; nothing is decoded before a split is asked for. Raises UsageError when
-    ``fraction`` leaves a class without an image on one side.
+    The test split, mean and std do not change. Images are decoded only when a split is read. Raises UsageError where
+    ``fraction`` leaves a class without images in ``train`` or in ``val``.
     """
     labels = np.repeat(np.arange(data.num_classes), data.train_counts)
     kept, held = _stratified(data, labels, fraction, seed)
@@ -33,7 +33,7 @@ def holdout(data: ImageDataset, fraction: float, seed: int) -> ImageDataset:
 
 
 def _stratified(data: ImageDataset, labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions kept and held out in ``labels``, the classes of the training data sorted by class."""
+    """Positions in ``labels`` that are kept, and those that are held out; ``labels`` are sorted by class."""
     state = int(generator(seed, "holdout").integers(2**32))
     smallest = min(data.train_counts)
     refusal = (
@@ -44,7 +44,7 @@ def _stratified(data: ImageDataset, labels: np.ndarray, fraction: float, seed: i
         kept, held = train_test_split(
             np.arange(len(labels)), test_size=float(fraction), stratify=labels, random_state=state
         )
-    except ValueError as error:  # scikit-learn's word for a fraction out of range or too small a class
+    except ValueError as error:  # scikit-learn raises it for a fraction out of range and for a class that is too small
         raise UsageError(refusal) from error
     if any(len(np.unique(labels[side])) < data.num_classes for side in (kept, held)):
         raise UsageError(refusal)
@@ -52,7 +52,7 @@ def _stratified(data: ImageDataset, labels: np.ndarray, fraction: float, seed: i
 
 
 def _reader(data: ImageDataset, positions: dict[str, np.ndarray]) -> Callable[[str], Split]:
-    """Reads ``test`` as it is and the others as the given positions of the training data sorted by class."""
+    """Function that returns ``test`` unchanged, and the splits of ``positions`` in the class-sorted training data."""
 
     def read(name: str) -> Split:
         if name == "test":

@@ -1,8 +1,8 @@
 """ImageNet-1k, its subsets and Tiny-ImageNet: trees whose class folders are named by WordNet IDs (WNIDs).
 
-Classes are numbered by sorted WNID, which for all 1,000 is the order of torchvision's and timm's outputs. These data
-sets are published and do not change, so that a fingerprint is made of the paths and sizes of their files: to read
-150 GB before every first run would be no service.
+Classes are numbered by sorted WNID, which for all 1,000 classes is the order of the outputs in torchvision and timm.
+These data sets are published and do not change. Their fingerprint is computed from the paths and sizes of the files,
+since reading 150 GB before a first run would take too long.
 """
 
 import os
@@ -30,12 +30,12 @@ _TINY_SIZE = 64
 
 
 def imagenet_wnids() -> list[str]:
-    """The WNIDs of ImageNet-1k's 1,000 classes, sorted: that of output 0, of output 1, ..."""
+    """The WNIDs of the 1,000 classes of ImageNet-1k, sorted; their order is that of the outputs of networks."""
     return list(_imagenet_names())
 
 
 def imagenet_outputs(classes: list[str]) -> list[int] | None:
-    """The output of an ImageNet-1k network for each class; None unless all are among its 1,000 classes."""
+    """The index of each class among the outputs of an ImageNet-1k network; None unless all are classes of it."""
     if not all(map(_is_wnid, classes)):
         return None
     place = {wnid: output for output, wnid in enumerate(imagenet_wnids())}
@@ -43,14 +43,14 @@ def imagenet_outputs(classes: list[str]) -> list[int] | None:
 
 
 def in_words(classes: list[str]) -> list[str]:
-    """Class names for a person: the first word for each WNID where all are of ImageNet-1k, else ``classes``."""
+    """Readable class names: the first description of each WNID if all are of ImageNet-1k, else ``classes``."""
     if imagenet_outputs(classes) is None:
         return classes
     return [_imagenet_names()[wnid] for wnid in classes]
 
 
 class WnidImages(ABC):
-    """Base class of this family of data sets; a subclass lists the files."""
+    """Base class of data sets whose class folders are named by WNIDs; a subclass lists the files."""
 
     def __init__(self, config: WnidConfig, threads: int) -> None:
         self._config = config
@@ -59,16 +59,19 @@ class WnidImages(ABC):
 
     @abstractmethod
     def _list(self) -> Listing:
-        """The files. Raises UsageError for another tree."""
+        """The files of both splits. Raises UsageError where the tree is not laid out as required."""
 
     @property
     @abstractmethod
     def _shape(self) -> tuple[int, Resizing | None]:
-        """Pixels along an edge of the images, and the resizing to it."""
+        """Edge of the images in pixels, and the conversion to this size; None without conversion."""
 
     def facts(self, cache_dir: Path) -> Facts:
-        """The facts, from paths and sizes alone. Raises UsageError for another tree; an image that cannot be read is
-        found when it is used."""
+        """The facts, from paths and sizes of files only.
+
+        Raises UsageError where the tree is not laid out as required. An image that cannot be read is reported only when
+        it is used.
+        """
         config, listing, (size, resizing) = self._config, self._listing, self._shape
         files = [file for files in listing.splits.values() for file in files]
         told = [part for file in files for part in (os.fsencode(file.path), b"%d" % file.size)]
@@ -86,11 +89,11 @@ class WnidImages(ABC):
 
     @property
     def is_resized(self) -> bool:
-        """True of ImageNet, whose files are of any size."""
+        """True for ImageNet, whose files have various sizes."""
         return self._shape[1] is not None
 
     def split(self, name: str) -> Split:
-        """The split ``train`` or ``test``, as ``Tree.split``."""
+        """The split ``train`` or ``test``, as returned by ``Tree.split``."""
         size, resizing = self._shape
         return Tree(self._root, self._listing, size, resizing, self._config.in_memory, self._threads).split(name)
 
@@ -109,14 +112,14 @@ class WnidImages(ABC):
 
 
 class Imagenet(WnidImages):
-    """ImageNet-1k, or the classes of it that ``wnids`` names, from the same tree or a tree of these alone."""
+    """ImageNet-1k, or its classes in the setting ``wnids``, from a tree of all classes or of these only."""
 
     _config: ImagenetConfig
 
     @property
     def _shape(self) -> tuple[int, Resizing | None]:
         config = self._config
-        # Bilinear, as in the transforms of torchvision's first weights of ResNets; those of EfficientNets are bicubic.
+        # Bilinear, as for the first weights of ResNets in torchvision; for those of EfficientNets it is bicubic.
         return config.image_size, Resizing(config.resize, config.image_size, InterpolationMode.BILINEAR)
 
     def _list(self) -> Listing:
@@ -153,7 +156,7 @@ class TinyImagenet(WnidImages):
         return Listing(classes, splits, [])
 
     def _annotated(self, classes: list[str]) -> list[ImageFile]:
-        """The validation images in the published layout: one folder, with a file of their classes; none without it."""
+        """The validation images in the published layout, one folder and a file of their classes; empty for others."""
         annotations = self._root / "val" / "val_annotations.txt"
         if not annotations.is_file() or not (annotations.parent / "images").is_dir():
             return []
@@ -167,14 +170,14 @@ class TinyImagenet(WnidImages):
         return sorted(files, key=lambda file: (file.target, file.path))
 
     def _sorted_into_folders(self, classes: list[str]) -> list[ImageFile]:
-        """The validation images sorted into a folder for each class, as many copies have them."""
+        """The validation images in one folder per class, the layout of many copies of this data set."""
         self._check_classes("val", class_folders(self._root / "val"), classes)
         return list_split(self._root, "val", classes, Counter())
 
 
 @cache
 def _imagenet_names() -> dict[str, str]:
-    """The first word for each class of ImageNet-1k, by WNID, in their order."""
+    """The first description of each class of ImageNet-1k by WNID, in the order of the outputs."""
     from timm.data import ImageNetInfo  # timm takes seconds to load
 
     known = ImageNetInfo("imagenet-1k")

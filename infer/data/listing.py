@@ -1,4 +1,4 @@
-"""Listing of the image files in a tree of class folders, with the checks that the tree is a data set."""
+"""Listing of the image files in a tree of class folders, and checks that the tree is a data set."""
 
 import os
 import unicodedata
@@ -18,7 +18,7 @@ _LAYOUT = "give dataset.root=<folder> with train/ and test/ (or val/), each with
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image file: its path relative to the root, class number and, as of ``state_of``, its state."""
+    """An image file: its path relative to the root, its class number, and its state as returned by ``state_of``."""
 
     path: str
     target: int
@@ -26,29 +26,30 @@ class ImageFile:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return self.state[0]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of both splits, sorted by path; ``classes`` are the sorted folder names."""
+    """Image files of a data set."""
 
     classes: list[str]
+    """Sorted names of the class folders."""
     splits: dict[str, list[ImageFile]]
-    """Files of ``train`` and ``test``."""
+    """Files of ``train`` and ``test``, each sorted by class and path."""
     notes: list[str]
 
     @property
     def state(self) -> dict[str, list[list[str | int]]]:
-        """Path and state of every file by split, JSON-ready; differs once a file does."""
+        """Path and state of every file by split, JSON-ready; it changes with every change of a file."""
         return {name: [[file.path, *file.state] for file in files] for name, files in self.splits.items()}
 
 
 def list_tree(root: Path) -> Listing:
     """The images under ``root/train`` and ``root/test``, or ``root/val`` where ``test`` has no class folders.
 
-    Raises UsageError for any other tree, and as ``list_split``.
+    Raises UsageError for any other tree, and as ``list_split`` does.
     """
     if not root.is_dir():
         raise UsageError(f"dataset.root={root} is not a folder: {_LAYOUT}")
@@ -73,10 +74,11 @@ def list_tree(root: Path) -> Listing:
 
 
 def list_split(root: Path, split: str, classes: list[str], passed_over: Counter[str]) -> list[ImageFile]:
-    """The images in ``root/split``, class by class as ``classes`` names their folders, each sorted by path.
+    """The images in ``root/split``, in the order of ``classes`` (the names of class folders), and by path within a
+    class.
 
-    Class folders may have folders of their own; ``passed_over`` as of ``image_files``. Raises UsageError as that does,
-    and for a class without images.
+    Class folders may contain folders. Files that are not images are counted in ``passed_over``. Raises UsageError as
+    ``image_files`` does, and for a class without images.
     """
     files = []
     for target, name in enumerate(classes):
@@ -91,7 +93,7 @@ def list_split(root: Path, split: str, classes: list[str], passed_over: Counter[
 
 
 def describe(root: Path, entry: os.DirEntry[str], target: int) -> ImageFile:
-    """A file under ``root`` that shows class ``target``. Raises UsageError where it is no regular file."""
+    """The file ``entry`` under ``root``, of class ``target``. Raises UsageError where it is not a regular file."""
     status = status_of(entry)
     return ImageFile(entry.path.removeprefix(f"{root}{os.sep}"), target, state_of(status))
 

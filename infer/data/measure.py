@@ -1,4 +1,4 @@
-"""Measurement of a data set's facts, such as channel statistics and digests of the contents, and their cache."""
+"""Measurement and caching of a data set's facts, such as channel statistics and digests of the contents."""
 
 import dataclasses
 import hashlib
@@ -13,17 +13,17 @@ from infer.data.on_demand import Pixels
 from infer.files import canonical_json, digest_of, is_sealed, read_json, write_sealed
 from infer.ranges import consecutive
 
-# Part of every fingerprint and cache key: raise it when the way in which files become pixels changes.
 _FORMAT = "infer data 1"
+"""Part of every fingerprint and cache key, to be increased when files are converted to pixels in another way."""
 
-# Images counted at once: counting takes eight bytes per value.
 _BLOCK = 1024
+"""Number of images whose values are counted together; counting takes eight bytes per value."""
 
 
 def fingerprint(
     contents: Iterable[bytes], classes: list[str], image_size: int, mean: list[float], std: list[float]
 ) -> str:
-    """Hex SHA-256 over ``contents``, names and digests in a fixed order, classes, image size and normalisation."""
+    """Hex SHA-256 of classes, image size, normalisation and ``contents`` (for example paths and digests of files)."""
     digest = hashlib.sha256(canonical_json([_FORMAT, classes, image_size, mean, std]).encode())
     for part in contents:
         digest.update(len(part).to_bytes(8, "little") + part)
@@ -33,8 +33,8 @@ def fingerprint(
 def channel_statistics(images: Pixels) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel of uint8 [N,3,H,W], for pixel values in [0, 1].
 
-    Taken in float64 from exact counts of the 256 values, so that neither order nor threads matter, and
-    rounded to the 6 decimals that every record shows.
+    They are computed in float64 from exact counts of the 256 values, so that they do not depend on the order of images
+    or the number of threads, and rounded to the 6 decimals that records show.
     """
     blocks = (images[block.start : block.stop] for block in consecutive(len(images), _BLOCK))
     counts = torch.zeros(3, 256, dtype=torch.int64)
@@ -59,7 +59,7 @@ def _counts_of_values(pixels: Tensor) -> Tensor:
 def facts_of_splits(
     name: str, classes: list[str], train: Split, test: Split, mean_std: tuple[list[float], list[float]]
 ) -> Facts:
-    """The facts of a data set that is held as decoded tensors."""
+    """The facts of a data set whose splits are tensors in memory."""
     mean, std = mean_std
     image_size = train.images.shape[-1]
     tensors = [tensor for split in (train, test) for tensor in (split.images[:], split.targets)]
@@ -77,9 +77,9 @@ def facts_of_splits(
 
 
 def cached_facts(cache_dir: Path, key: object, measure: Callable[[], Facts]) -> Facts:
-    """The facts cached in ``cache_dir`` under ``key`` (JSON-ready), else those of ``measure``, which are then cached.
+    """The facts cached in ``cache_dir`` under ``key`` (JSON-ready); if there are none, those of ``measure`` are cached.
 
-    A file that does not hold the facts that were written is ignored.
+    A damaged file is ignored and written again.
     """
     path = cache_dir / f"{digest_of([_FORMAT, key])}.json"
     try:

@@ -1,4 +1,4 @@
-"""Images loaded on demand, for sets that do not fit in memory."""
+"""Images that are loaded each time they are used, for sets that do not fit in memory."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 class OnDemand(ABC):
-    """N square images [N, 3, S, S] that are indexed like a tensor.
+    """Base class of N square images [N, 3, S, S] that are indexed like a tensor and loaded when they are indexed.
 
-    A subclass implements ``load``; images arrive on the device that ``to`` named.
+    A subclass implements ``load``. Indexing returns images on the device given to ``to``, by default the CPU.
     """
 
     def __init__(self, count: int, size: int, dtype: torch.dtype) -> None:
@@ -24,13 +24,13 @@ class OnDemand(ABC):
 
     @abstractmethod
     def load(self, rows: Tensor) -> Tensor:
-        """Images ``rows``, int64 [n] on the CPU, as a tensor [n, 3, S, S] on the CPU."""
+        """The images ``rows``, int64 [n] on the CPU, as a tensor [n, 3, S, S] on the CPU."""
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | Tensor) -> Tensor:
-        """The images of a slice or of int64 indices of any shape [...]: [..., 3, S, S]."""
+        """The images of a slice, or of int64 indices of any shape [...], as a tensor [..., 3, S, S]."""
         index = torch.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows.cpu()
         flat = index.flatten()
         images: Tensor = self.load(flat if self._rows is None else self._rows[flat])
@@ -42,16 +42,16 @@ class OnDemand(ABC):
         return shaped
 
     def to(self, device: torch.device | str) -> Self:
-        """The same images, arriving on ``device``."""
+        """The same images, returned on ``device`` when they are indexed."""
         return self._but(device=torch.device(device))
 
     def only(self, rows: Tensor) -> Self:
-        """The images ``rows``, int64 [n], in that order; none of them is loaded yet."""
+        """The images ``rows``, int64 [n], in that order; they are not loaded yet."""
         kept = rows if self._rows is None else self._rows[rows]
         return self._but(_rows=kept, shape=torch.Size((len(kept), *self.shape[1:])))
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """The same images with ``change`` applied to every batch of them, on the CPU."""
+        """The same images, with ``change`` applied on the CPU to every batch that is loaded."""
         before = self._change
         return self._but(_change=change if before is None else lambda images: change(before(images)))
 
@@ -62,14 +62,14 @@ class OnDemand(ABC):
 
 
 class OnHost(OnDemand):
-    """Images of a tensor in the host's memory; only batches are sent to a device."""
+    """Images of a tensor in the host's memory; only the images that are indexed are copied to a device."""
 
     def __init__(self, pixels: Tensor) -> None:
         super().__init__(len(pixels), pixels.shape[-1], pixels.dtype)
         self._pixels = pixels
 
     def load(self, rows: Tensor) -> Tensor:
-        """Rows of the tensor."""
+        """The images ``rows`` of the tensor."""
         return self._pixels[rows]
 
 

@@ -1,4 +1,4 @@
-"""Paths typed by a person."""
+"""Paths that a user types."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from infer.words import expanded, visible
 
 
 def expand(path: str) -> Path:
-    """``path`` made absolute, with ``$VARIABLES`` and ``~`` replaced. Raises UsageError as ``possible``."""
+    """``path`` made absolute, with ``$VARIABLES`` and ``~`` replaced. Raises UsageError as ``possible`` does."""
     return possible(Path(expanded(path))).absolute()
 
 
 def possible(path: Path) -> Path:
-    """``path`` itself; UsageError where the system knows no such path, for example because it is too long."""
+    """``path``, unchanged. Raises UsageError where the system refuses it, for example because it is too long."""
     try:
         path.exists()
     except OSError as error:

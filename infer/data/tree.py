@@ -1,4 +1,4 @@
-"""Splits of a tree of image files: decoded once and held, or decoded on demand where they do not fit in memory."""
+"""Splits of a tree of image files: decoded once and kept in memory, or decoded on demand where they do not fit."""
 
 import logging
 import os
@@ -21,40 +21,44 @@ from infer.ranges import consecutive
 
 log = logging.getLogger(__name__)
 
-# Files decoded together: results that are ahead of their reader have to be held.
 _BLOCK = 1024
-# Share of the memory that one split may take; training copies what is held.
+"""Number of files that are decoded together; it limits the images that are decoded but not yet used."""
 _HELD_SHARE = 1 / 3
+"""Largest fraction of the memory for one split that is kept in memory; training makes a copy of it."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Digests and colour modes of a decoded split."""
+    """Digests and colour modes of the files of a split."""
 
     digests: list[bytes]
-    """Path and SHA-256 of every file, one after the other."""
+    """Path and SHA-256 of the first file, of the second, and so on."""
     kinds: Counter[str]
-    """Counts of images that were not RGB, by kind."""
+    """Number of images that were not RGB, by kind."""
 
 
 class Tree:
-    """Square images of ``size`` pixels along an edge, by themselves or after ``resizing``."""
+    """Images of ``size`` x ``size`` pixels, which the files contain or which ``resizing`` makes of them."""
 
     def __init__(
         self, root: Path, listing: Listing, size: int, resizing: Resizing | None, in_memory: bool | None, threads: int
     ) -> None:
-        """``in_memory``: hold splits; None: those that take at most a third of this machine's memory."""
+        """``in_memory``: True to keep splits in memory, False to decode images when they are used, None to keep a split
+        in memory where it takes at most a third of this machine's memory."""
         self._root, self._listing = root, listing
         self._size, self._resizing = size, resizing
         self._in_memory, self._threads = in_memory, threads
 
     def split(self, name: str) -> Split:
-        """The split ``train`` or ``test``. Raises UsageError for images that cannot be read or are not squares of one
-        size: at once for a split that is held, else at their use."""
+        """The split ``train`` or ``test``.
+
+        Raises UsageError for images that cannot be read or are not squares of one size; where the split is not kept in
+        memory, it is raised only when they are used.
+        """
         return self.examined(name)[0] if self._is_held(name) else self._on_demand(name)
 
     def examined(self, name: str) -> tuple[Split, Contents]:
-        """The split and its contents: every file is decoded now, whether or not it is held. Raises as ``split``."""
+        """The split and its contents, for which every file is decoded now. Raises UsageError as ``split`` does."""
         files, contents = self._listing.splits[name], Contents([], Counter())
         held = np.empty((len(files), 3, self._size, self._size), dtype=np.uint8) if self._is_held(name) else None
         for row, (file, image) in enumerate(self._decoded(files)):
@@ -81,7 +85,7 @@ class Tree:
         for block in consecutive(len(files), _BLOCK):
             listed = files[block.start : block.stop]
             paths = [self._root / file.path for file in listed]
-            # Closed at once on an error, or the threads would go on decoding while the error is shown.
+            # Without closing, the threads would continue to decode after an error.
             with closing(decode_images(paths, self._resizing, self._threads)) as decoder:
                 yield from zip(listed, decoder, strict=True)
 
@@ -103,12 +107,12 @@ class Tree:
         return needed <= _HELD_SHARE * present if self._in_memory is None else self._in_memory
 
     def _bytes(self, name: str) -> int:
-        """Memory that the split takes when it is held."""
+        """Size of the split in memory, in bytes."""
         return len(self._listing.splits[name]) * 3 * self._size**2
 
 
 def not_one_square(found: str, side: int) -> UsageError:
-    """The error for images of several shapes; ``found`` says which, ``side`` is a size to propose in pixels."""
+    """The error for images of several shapes. ``found`` describes them; ``side`` is the size in pixels to propose."""
     return UsageError(
         f"{found}, but without dataset.resize all images must be squares of one size. Add for example "
         f"dataset.resize={side} (shorter side to {side} pixels, then a centre crop)"

@@ -1,8 +1,8 @@
-"""Class folders and the image files in them: the one walk over trees of data sets and of imported sets.
+"""Class folders and the image files in them, for trees of data sets and of imported sets.
 
-Hidden files and folders (``.ipynb_checkpoints``, ``._x.jpg``) are passed over, and files whose ending torchvision does
-not count as an image's. Whatever else cannot be an image is refused before it is opened: pipes, devices, links that
-lead nowhere or back to a folder above, folders that cannot be read.
+Hidden files and folders (``.ipynb_checkpoints``, ``._x.jpg``) are skipped, and so are files whose extension is not one
+of torchvision's for images. Other things that cannot be images are refused before they are opened: pipes, devices,
+broken links, links to a folder above, and folders that cannot be read.
 """
 
 import os
@@ -17,14 +17,16 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from infer.errors import UsageError
 from infer.words import visible
 
-_LONGEST_CLASS_NAME = 255  # bytes, as of a folder's name
-_SHOWN = 60  # characters of a name in a message
+_LONGEST_CLASS_NAME = 255
+"""Largest number of bytes of a class name, since it is the name of a folder."""
+_SHOWN_CHARACTERS = 60
+"""Number of characters of a class name that messages show."""
 
 
 def class_folders(parent: Path) -> list[str]:
-    """Sorted names of the class folders; none where ``parent`` is not there.
+    """Sorted names of the class folders in ``parent``; empty where ``parent`` does not exist.
 
-    Raises UsageError as ``require_class_names``, and where a folder cannot be read.
+    Raises UsageError as ``require_class_names`` does, and where a folder cannot be read.
     """
     if not parent.is_dir():
         return []
@@ -34,10 +36,10 @@ def class_folders(parent: Path) -> list[str]:
 
 
 def image_files(folder: Path, passed_over: Counter[str]) -> Iterator[os.DirEntry[str]]:
-    """The images in ``folder`` and the folders below it, folder by folder.
+    """The images in ``folder`` and the folders below it.
 
-    Files with other endings are counted in ``passed_over``. Raises UsageError for an image that is no regular file and
-    for a folder that cannot be read or leads back to one above it.
+    Files with other extensions are counted by extension in ``passed_over``. Raises UsageError for an image that is not
+    a regular file, for a folder that cannot be read, and for a link to a folder above it.
     """
     for entry in _walk(folder, frozenset()):
         ending = os.path.splitext(entry.name)[1].lower()
@@ -49,7 +51,7 @@ def image_files(folder: Path, passed_over: Counter[str]) -> Iterator[os.DirEntry
 
 
 def status_of(entry: os.DirEntry[str]) -> os.stat_result:
-    """Size and times of a regular file. Raises UsageError where it is none, or a link to nowhere."""
+    """Status of a regular file. Raises UsageError where ``entry`` is not a regular file, or is a broken link."""
     try:
         status = entry.stat()
     except OSError as error:
@@ -60,7 +62,7 @@ def status_of(entry: os.DirEntry[str]) -> os.stat_result:
 
 
 def note_of(passed_over: Counter[str]) -> list[str]:
-    """Remark on files that are not images, counted by their endings."""
+    """Remark with the number of files that are not images, by extension; empty where there are none."""
     if not passed_over:
         return []
     endings = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))
@@ -68,14 +70,15 @@ def note_of(passed_over: Counter[str]) -> list[str]:
 
 
 def require_class_names(names: Sequence[object], source: object) -> None:
-    """Raise UsageError unless ``names`` are texts in UTF-8, not empty, not too long, and distinct in any Unicode form.
+    """Raise UsageError unless ``names`` are UTF-8 strings that are not blank, not too long, and distinct.
 
-    An accented letter can be one character (NFC) or two (NFD), which look the same on a screen.
+    Names that differ in their Unicode form only count as equal: an accented letter can be one character (NFC) or two
+    (NFD), which look the same on a screen.
     """
     forms: dict[str, int] = {}
     for number, name in enumerate(names):
         if fault := _fault_of_class_name(name):
-            shown = visible(str(name)[:_SHOWN])
+            shown = visible(str(name)[:_SHOWN_CHARACTERS])
             raise UsageError(f"{source}: class {number} is called '{shown}', and {fault}. Give it another name")
         form = unicodedata.normalize("NFC", str(name))
         if form in forms:
@@ -88,7 +91,7 @@ def require_class_names(names: Sequence[object], source: object) -> None:
 
 
 def visible_entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """The entries of ``folder`` that are not hidden, by name. Raises UsageError where it cannot be read."""
+    """The entries of ``folder`` that are not hidden, sorted by name. Raises UsageError where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)

@@ -1,1 +1,1 @@
-"""Distilled sets on disk."""
+"""Formats of distilled sets and labels of other programs: reading, writing and detection."""

@@ -1,4 +1,4 @@
-"""The formats of distilled images, by name, and their detection from a path."""
+"""Formats of distilled images by name, and their detection from a path."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Target:
     """Destination and encoding of a set to write."""
 
     folder: Path
-    """Existing and empty."""
+    """Folder to write to, which exists and is empty."""
     classes: Sequence[str]
     normalisation: Normalisation
     jpeg_quality: int | None = None
-    """Quality of JPEG files; None: PNG."""
+    """Quality of JPEG files; None for PNG."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Format:
 
     recognises: Callable[[Path], bool]
     files: Callable[[Path], list[Path]]
-    """All files that the content depends on, in a fixed order."""
+    """Returns all files that the content depends on, in a fixed order."""
     read: Callable[[Path, int | None], ForeignSet]
-    """The set at a path; the number of classes where it is known."""
+    """Returns the set at a path; the second argument is the number of classes if it is known."""
     write: Callable[[ForeignSet, Target], Rounding | None]
-    """Write a set; returns the loss by rounding to bytes."""
+    """Writes a set, and returns the loss by rounding to uint8."""
 
 
 def find_format(path: Path, given: str = AUTO) -> tuple[str, Format]:
-    """The format that ``path`` holds: the one called ``given``, or the first that recognises it.
+    """The format of ``path``: ``given``, or with ``auto`` the first that recognises it.
 
-    Raises UsageError with what was looked for when there is none.
+    Raises UsageError where no format, or not the given one, recognises it.
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist. Give the folder or file of a distilled set")
@@ -63,7 +63,7 @@ def find_format(path: Path, given: str = AUTO) -> tuple[str, Format]:
 
 
 def write(name: str, finished: ForeignSet, target: Target) -> Rounding | None:
-    """Write ``finished`` in the format called ``name``; returns the loss by rounding to bytes, if any."""
+    """Write ``finished`` in the format ``name``, and return the loss by rounding to uint8, if any."""
     return _CATALOGUE[name].write(finished, target)
 
 

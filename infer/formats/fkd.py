@@ -1,9 +1,9 @@
 """FKD label folders (SRe2L, CDA, G-VBSM, EDC, CV-DD, LPLD): one file per batch, ``epoch_{e}/batch_{b}.tar``.
 
-A file is a list written by ``torch.save``, whatever its name says: ``[coords, flip, mix_index, mix_lam, mix_bbox,
-logits]``, in G-VBSM's form followed by the images' indices, in EDC's by these and the order of the patches. The logits
-are those of the batch as it was mixed. Files without indices mean the order of a sampler that has to be replayed
-(``infer.formats.fkd_order``); those that are written here have them. Images are counted class by class, in the order in
+Despite its name, a file is a list written by ``torch.save``: ``[coords, flip, mix_index, mix_lam, mix_bbox, logits]``,
+followed by the indices of the images in G-VBSM's form, and by these and the order of the patches in EDC's. The logits
+are those of the mixed batch. Files without indices require the order of a sampler, which has to be replayed
+(``infer.formats.fkd_order``); files that are written here have indices. Images are numbered in the order of classes, in
 which trees of images are read and written. ``infer.formats.fkd_conversion`` converts batches to the package's own form
 and back.
 """
@@ -30,25 +30,25 @@ _ITEMS = (6, 7, 8)
 
 @dataclass(frozen=True, eq=False)
 class LabelledBatch:
-    """The content of one ``batch_{b}.tar``."""
+    """Content of one file ``batch_{b}.tar``."""
 
     coords: Tensor
-    """float32 [B, 4]: top, left, height and width of the crop, as shares of the image's height and width."""
+    """float32 [B, 4]: top, left, height and width of the crop, as fractions of the image's height and width."""
     flip: Tensor
-    """bool [B]: whether the crop is mirrored left to right."""
+    """bool [B]: True where the crop is mirrored left to right."""
     partner: Tensor | None
-    """int64 [B]: position within the batch of the image mixed in; None without mixing."""
+    """int64 [B]: position within the batch of the image that is mixed in; None without mixing."""
     weight: float | None
-    """Share of the image itself, as drawn; CutMix's is not corrected to the area of the box. None without mixing."""
+    """Weight of the image itself as drawn; CutMix's is not corrected to the area of the box. None without mixing."""
     box: tuple[int, ...] | None
-    """First row, first column, end row and end column of what CutMix takes from the partner; None otherwise."""
+    """First row, first column, end row and end column of the box that CutMix takes from the partner, or None."""
     logits: Tensor
-    """float16 or float32 [B, C], before the softmax, of the batch as it was mixed."""
+    """float16 or float32 [B, C]: logits of the mixed batch."""
     index: Tensor | None = None
-    """int64 [B]: rows of the set, in the order of ImageFolder; None where the file does not say."""
+    """int64 [B]: rows of the set, in the order of ImageFolder; None where the file does not have them."""
     patch_order: Tensor | None = None
-    """int64 [B, 2, 2], an order of patches that EDC stores; None elsewhere. EDC's code joins the patches in their old
-    order all the same (relabel/utils_fkd.py, ``shuffle_weight``), so what was labelled is unshuffled."""
+    """int64 [B, 2, 2]: order of patches that EDC stores; None in other files. EDC's code joins the patches in their
+    original order (relabel/utils_fkd.py, ``shuffle_weight``), so the labels are those of unshuffled images."""
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -56,7 +56,7 @@ class LabelledBatch:
 
 @dataclass(frozen=True)
 class FkdFolder:
-    """The files of a folder of FKD labels; they are read when they are asked for."""
+    """Folder of FKD labels, whose files are read when they are requested."""
 
     path: Path
 
@@ -68,24 +68,24 @@ class FkdFolder:
 
     @property
     def files(self) -> list[Path]:
-        """All files, epoch by epoch. Raises UsageError as ``batches_per_epoch``."""
+        """All files in the order of epochs. Raises UsageError as ``batches_per_epoch`` does."""
         return [self.file(e, b) for e, count in enumerate(self.batches_per_epoch) for b in range(count)]
 
     def file(self, epoch: int, number: int) -> Path:
-        """File of one batch."""
+        """The file of one batch."""
         return self.path / f"epoch_{epoch}" / f"batch_{number}.tar"
 
     def batch(self, epoch: int, number: int) -> LabelledBatch:
-        """One file as it is. Raises UsageError where it is damaged, needs code or is of another format."""
+        """The content of one file. Raises UsageError where it is damaged, requires code or has another format."""
         return read_batch(self.file(epoch, number))
 
     def batches(self, epoch: int) -> Iterator[LabelledBatch]:
-        """All files of ``epoch`` as they are. Raises UsageError as ``batch``."""
+        """The contents of all files of ``epoch``. Raises UsageError as ``batch`` does."""
         return (self.batch(epoch, number) for number in range(self.batches_per_epoch[epoch]))
 
 
 def read_batch(file: Path) -> LabelledBatch:
-    """The content of one ``batch_{b}.tar`` with 6, 7 or 8 items."""
+    """The content of one file ``batch_{b}.tar`` with 6, 7 or 8 items. Raises UsageError for any other file."""
     items = load_foreign(file)
     if not isinstance(items, list | tuple) or len(items) not in _ITEMS or not isinstance(items[5], Tensor):
         raise UsageError(
@@ -94,14 +94,14 @@ def read_batch(file: Path) -> LabelledBatch:
         )
     try:
         batch = _as_batch(items, file)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # text, inf, lists of several lengths
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # text, inf, or lists of different lengths
         raise UsageError(f"{file} holds crops, flips, partners or boxes that are no numbers ({error})") from None
     _require_consistent(batch, file)
     return batch
 
 
 def write_batches(folder: Path, epochs: Iterable[Iterable[LabelledBatch]]) -> int:
-    """Write ``epoch_{e}/batch_{b}.tar`` for every batch, and give how many. What a batch has not is left out."""
+    """Write ``epoch_{e}/batch_{b}.tar`` for every batch, and return their number. Optional items are left out."""
     written = 0
     for epoch, batches in enumerate(epochs):
         for number, batch in enumerate(batches):
@@ -112,7 +112,7 @@ def write_batches(folder: Path, epochs: Iterable[Iterable[LabelledBatch]]) -> in
 
 
 def _as_batch(items: Sequence[Any], file: Path) -> LabelledBatch:
-    """The items of ``file`` in their types."""
+    """The items of ``file``, converted to their types."""
 
     def tensor(value: Any) -> Tensor:
         return require_plain(
@@ -133,7 +133,7 @@ def _as_batch(items: Sequence[Any], file: Path) -> LabelledBatch:
 
 
 def _require_consistent(batch: LabelledBatch, file: Path) -> None:
-    """Raise UsageError where the parts of ``batch`` do not go together, or hold numbers that mean nothing."""
+    """Raise UsageError where the parts of ``batch`` do not fit together, or contain impossible numbers."""
     per_image = (batch.coords, batch.flip, batch.partner, batch.index, batch.patch_order)
     if any(tensor is not None and tensor.shape[:1] != batch.logits.shape[:1] for tensor in per_image):
         raise UsageError(f"{file} has logits {list(batch.logits.shape)}, and other numbers of crops, flips or partners")
@@ -145,15 +145,15 @@ def _require_consistent(batch: LabelledBatch, file: Path) -> None:
 
 
 def _as_items(batch: LabelledBatch) -> list[Any]:
-    """The list that the file of ``batch`` holds."""
-    box = None if batch.box is None else list(batch.box)  # Python's numbers: numpy's would need code to be read
+    """The list that is written to the file of ``batch``."""
+    box = None if batch.box is None else list(batch.box)  # Python numbers, since reading NumPy's would require code
     items: list[Any] = [batch.coords, batch.flip, batch.partner, batch.weight, box, batch.logits]
     items += [item for item in (batch.index, batch.patch_order) if item is not None]
     return [item.clone() if isinstance(item, Tensor) else item for item in items]
 
 
 def _numbered(folder: Path, form: re.Pattern[str], first: str) -> list[Path]:
-    """Entries of ``folder`` that are named like ``form``, by number, which runs from 0."""
+    """Entries of ``folder`` whose names match ``form``, by number. Raises UsageError unless numbers are 0, 1, ..."""
     entries = folder.iterdir() if folder.is_dir() else ()
     found = {int(match[1]): entry for entry in entries if (match := form.fullmatch(entry.name))}
     absent = min(set(range(len(found) + 1)) - found.keys())

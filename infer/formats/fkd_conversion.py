@@ -1,7 +1,7 @@
-"""Conversion of FKD files to the batches that students are trained on, and back.
+"""Conversion of FKD files to the batches on which students are trained, and back.
 
-FKD files hold crops as shares of an image's height and width; ``FkdBatch`` holds them in pixels, which depend on the
-size of the images.
+FKD files contain crops as fractions of an image's height and width; ``FkdBatch`` contains them in pixels, which depend
+on the size of the images.
 """
 
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ from infer.formats.fkd import FkdFolder, LabelledBatch, write_batches
 from infer.formats.fkd_order import indexed_batches
 
 _PIXEL_TOLERANCE = 0.01
-"""Pixels by which a stored crop may miss whole ones: float32 shares of an image miss them by less than a thousandth."""
+"""Largest distance in pixels of a stored crop from whole pixels; the rounding error of float32 is less than 0.001."""
 
 
 class ForeignLabelFolder:
-    """A folder of FKD labels, read as batches for images of ``image_size`` pixels.
+    """Folder of FKD labels that are read as batches for images of ``image_size`` pixels.
 
-    A last batch of one image is shown as two, since batch norm cannot use it alone.
+    The image of a last batch of one image is repeated, since batch norm cannot use a single image.
     """
 
     def __init__(self, path: Path, image_size: int) -> None:
@@ -40,26 +40,26 @@ class ForeignLabelFolder:
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 of every file."""
+        """Hex SHA-256 of all files."""
         return content_digest(self._folder.files, self.path)
 
     @property
     def num_epochs(self) -> int:
-        """Epochs stored."""
+        """Number of stored epochs."""
         return len(self._folder.batches_per_epoch)
 
     @cached_property
     def form(self) -> FkdForm:
-        """The form of the first epoch. Raises UsageError where it contradicts itself, or holds no FKD labels."""
+        """The form of the first epoch. Raises UsageError where batches contradict each other, or are no FKD labels."""
         labelled = list(self._folder.batches(0))
         form = self._form_of(self._epoch(0, labelled), sum(map(len, labelled)))
         if form.crop_padding == 0:
             return form
         reach = max(_reach(batch, self._size) for epoch in range(self.num_epochs) for batch in self._read(epoch))
-        return replace(form, crop_padding=reach)  # another epoch may reach further into the border
+        return replace(form, crop_padding=reach)  # crops of another epoch may reach further into the border
 
     def epochs(self, targets: Tensor, epochs: range) -> Iterator[list[FkdBatch]]:
-        """The batches of each of ``epochs``. ``targets`` are the images' classes, class by class.
+        """The batches of each of ``epochs``. ``targets`` are the classes of the images, sorted by class.
 
         Raises UsageError where the labels are not those of these images, or epochs differ in their batches.
         """
@@ -78,21 +78,21 @@ class ForeignLabelFolder:
         return self._epoch(epoch, list(self._folder.batches(epoch)))
 
     def _epoch(self, epoch: int, labelled: list[LabelledBatch]) -> list[FkdBatch]:
-        """``labelled`` in pixels of the images, as students see them."""
+        """``labelled`` with crops in pixels, as batches for students."""
         batches = [self._converted(epoch, number, batch) for number, batch in enumerate(labelled)]
         if len(batches) > 1 and len(batches[-1].index) == 1 < len(batches[0].index):
             batches[-1] = _twice(batches[-1])
         return batches
 
     def _converted(self, epoch: int, number: int, batch: LabelledBatch) -> FkdBatch:
-        """``batch`` in pixels of the images. Raises UsageError where it does not fit images of this size."""
+        """``batch`` with crops in pixels. Raises UsageError where it does not fit images of this size."""
         if wrong := _shape_error(batch, self._size):
             raise UsageError(f"{self._folder.file(epoch, number)} {wrong}")
         return FkdBatch(
             index=torch.zeros(len(batch), dtype=torch.int64) if batch.index is None else batch.index,
             crops=(batch.coords.double() * self._size).round().long(),
             flip=batch.flip,
-            patch_rows=None,  # the published code stores an order of patches and leaves them where they are
+            patch_rows=None,  # the published code stores an order of patches but does not move them
             patch_columns=None,
             partner=batch.partner,
             weight=1.0 if batch.weight is None else batch.weight,
@@ -102,9 +102,9 @@ class ForeignLabelFolder:
         )
 
     def _form_of(self, batches: list[FkdBatch], num_images: int, mixes: frozenset[Mix] = frozenset()) -> FkdForm:
-        """The form that all ``batches`` of an epoch share.
+        """The common form of all ``batches`` of an epoch.
 
-        Raises UsageError where they differ, or are mixed otherwise than ``mixes``, or where no protocol makes them.
+        Raises UsageError where they differ, are mixed in another way than ``mixes``, or do not fit any protocol.
         """
         mixes |= {batch.mix for batch in batches}
         enlarged = any((batch.crops[:, 2:] < self._size).any() for batch in batches)
@@ -131,11 +131,11 @@ class ForeignLabelFolder:
 
 
 def export_fkd(source: Path, folder: Path) -> int:
-    """Write the labels that lie with the set in the ``infer`` folder ``source``; gives the number of batches.
+    """Write the labels that are stored with the set in the ``infer`` folder ``source``, and return the number of files.
 
-    Where a protocol cuts crops from a black border (``evaluate.crop=padded``), coordinates reach outside of the image;
-    Pillow, which FKD's readers crop with, adds black.
-    Raises UsageError where the folder has no such labels, or no FKD file can hold them.
+    Crops of images with a black border (``evaluate.crop=padded``) have coordinates outside the image; Pillow, with
+    which readers of FKD crop, adds black there. Raises UsageError where the folder has no such labels, or they cannot
+    be represented in FKD files.
     """
     labels = OwnLabelFolder(source)
     form = labels.form
@@ -162,7 +162,7 @@ def _labelled(batch: FkdBatch, image_size: int) -> LabelledBatch:
 
 
 def _shape_error(batch: LabelledBatch, size: int) -> str | None:
-    """Fault of ``batch`` as one of images of ``size`` pixels; None where there is none."""
+    """Description of the fault in ``batch`` for images of ``size`` pixels; None where there is none."""
     count = len(batch)
     if batch.coords.shape != (count, 4) or batch.flip.shape != (count,) or batch.logits.dim() != 2:
         shapes = [list(tensor.shape) for tensor in (batch.coords, batch.flip, batch.logits)]
@@ -184,14 +184,14 @@ def _lies_inside(box: tuple[int, ...], size: int) -> bool:
 
 
 def _reach(batch: FkdBatch, size: int) -> int:
-    """Pixels by which crops reach over the edges of the image, at most."""
+    """Largest number of pixels by which crops extend beyond the edges of the image."""
     top, left, height, width = batch.crops.unbind(dim=1)
     edges = (-top, -left, top + height - size, left + width - size)
     return max(0, *(int(edge.max()) for edge in edges))
 
 
 def _twice(batch: FkdBatch) -> FkdBatch:
-    """The one image of ``batch`` and its label two times."""
+    """``batch`` of one image, with the image and its label repeated once."""
     doubled: dict[str, Any] = {
         name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in vars(batch).items() if torch.is_tensor(value)
     }

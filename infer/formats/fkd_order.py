@@ -1,9 +1,9 @@
-"""Order of the images in FKD files without indices: that of their writer's sampler, replayed and checked.
+"""Order of the images in FKD files without indices: that of the writer's sampler, which is replayed and checked.
 
-SRe2L draws a permutation per epoch from one generator with seed 42 that runs on from epoch to epoch. Some versions of
-torch draw a second permutation per epoch and throw it away, so the same program gave other orders from the second epoch
-on under another torch. Both are replayed, and the labels themselves say which it was: the class with the highest logit
-agrees with the image's far more often than by chance.
+SRe2L draws a permutation per epoch from one generator with seed 42, which is not reset between epochs. Some versions of
+torch draw a second permutation per epoch that is not used, so that from the second epoch the order depends on the
+version. Both orders are replayed, and the labels show which one was used: the class with the highest logit is that of
+the image far more often than by chance.
 """
 
 import math
@@ -18,21 +18,22 @@ from torch import Tensor
 from infer.errors import UsageError
 from infer.formats.fkd import FkdFolder, LabelledBatch
 
-_SEED = 42  # fixed in the published code, whatever its --fkd-seed says
+_SEED = 42
+"""Seed of the published code, which ignores its option --fkd-seed."""
 _ROWS_COMPARED = 2000
 _DEVIATIONS = 5.0
-"""Standard deviations above chance from which an agreement is believed."""
+"""Number of standard deviations above chance from which an agreement is accepted."""
 
 Order = Callable[[int], list[int]]
-"""The rows of an epoch, all of them."""
+"""Function that returns all rows of an epoch, in order."""
 
 
 def indexed_batches(
     folder: FkdFolder, targets: Tensor, epochs: Iterable[int] | None = None
 ) -> Iterator[tuple[int, LabelledBatch]]:
-    """Every epoch's number and batch, in order, all with the rows of the images whose classes are ``targets``.
+    """Number of the epoch and batch of all batches in order, with indices of the images whose classes are ``targets``.
 
-    ``epochs`` are those that are read; None: all. Raises UsageError where the labels are not those of these images.
+    ``epochs`` are the epochs to read; None for all. Raises UsageError where the labels are not those of these images.
     """
     counts = folder.batches_per_epoch
     order = None if folder.batch(0, 0).index is not None else replayed_order(folder, targets)
@@ -47,9 +48,9 @@ def indexed_batches(
 
 
 def replayed_order(folder: FkdFolder, targets: Tensor) -> Order:
-    """The order in which ``folder`` goes through the images whose classes are ``targets``.
+    """The order of images in ``folder``, where ``targets`` are the classes of the images.
 
-    Raises UsageError where the folder is not of as many images, or no order agrees with its labels.
+    Raises UsageError where the number of images differs, or no order agrees with the labels.
     """
     count = _rows_of_epoch(folder, 0)
     if count != len(targets):
@@ -57,7 +58,7 @@ def replayed_order(folder: FkdFolder, targets: Tensor) -> Order:
             f"{folder.path} labels {count} images per epoch without saying which, and the set has {len(targets)}: it "
             "is of another set, or pruned, and then its order cannot be replayed"
         )
-    epoch = min(1, len(folder.batches_per_epoch) - 1)  # in the first epoch both are the same
+    epoch = min(1, len(folder.batches_per_epoch) - 1)  # in the first epoch both orders are equal
     orders = [_order(len(targets), drawn) for drawn in (1, 2)]
     agreements = [_agreement(folder, epoch, order(epoch), targets) for order in orders]
     best = max(range(2), key=lambda variant: agreements[variant][0])
@@ -73,13 +74,13 @@ def replayed_order(folder: FkdFolder, targets: Tensor) -> Order:
 
 
 def agrees(share: float, compared: int, num_classes: int) -> bool:
-    """True if more labels than by chance peak at the classes of their images: a ``share`` of so many ``compared``."""
+    """True if labels agree with classes more often than by chance: a fraction ``share`` of ``compared`` labels."""
     chance = 1 / num_classes
     return share - chance >= _DEVIATIONS * math.sqrt(chance * (1 - chance) / compared)
 
 
 def of_leading(values: Tensor, partner: Tensor | None, weight: float | None) -> Tensor:
-    """The ``values`` [B] of whichever has the larger share: each image of a batch, or the one mixed into it."""
+    """The ``values`` [B] of the image with the larger weight: each image of a batch, or the one mixed into it."""
     return values if partner is None or weight is None or weight >= 0.5 else values[partner]
 
 
@@ -110,7 +111,7 @@ def _rows_of_epoch(folder: FkdFolder, epoch: int) -> int:
 
 
 def _agreement(folder: FkdFolder, epoch: int, order: Sequence[int], targets: Tensor) -> tuple[float, int, int]:
-    """The share of images whose label peaks at their class, of how many, and the number of classes."""
+    """Fraction of images whose label has its maximum at their class, number of these images, and number of classes."""
     agreeing = compared = num_classes = 0
     for number in range(folder.batches_per_epoch[epoch]):
         batch = folder.batch(epoch, number)

@@ -1,4 +1,4 @@
-"""Distilled images of other tools with their classes, in one form for all formats."""
+"""Distilled images of other programs with their classes, in a common form for all formats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,21 +10,23 @@ from infer.errors import UsageError
 from infer.normalisation import MOST_CLIPPED, Normalisation
 
 _MUCH_CLIPPED = 0.01
-_CLIPPED_LEVELS = 1.0  # more than this beyond black or white is no rounding of whoever wrote the image
+"""Fraction of clipped values from which the likely cause is reported."""
+_CLIPPED_LEVELS = 1.0
+"""Number of levels outside black and white beyond which a value counts as clipped; less is a rounding error."""
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """Loss by rounding of normalised values to bytes."""
+    """Loss by rounding normalised values to uint8."""
 
     largest_error: float
-    """Largest error in levels of 255; half a level at most where nothing was clipped."""
+    """Largest error in levels of 255; at most half a level where nothing was clipped."""
     clipped: float
-    """Share of the values that lay more than a level outside of black and white."""
+    """Fraction of the values that were more than a level outside black and white."""
 
     @property
     def in_words(self) -> str:
-        """A sentence, with the likely cause where it is large."""
+        """Sentence about the loss, with the likely cause where it is large."""
         told = f"its values were rounded to bytes: the largest error is {self.largest_error:.3g} of 255 levels"
         if self.clipped < _MUCH_CLIPPED:
             return told
@@ -36,35 +38,38 @@ class Rounding:
 
 @dataclass(frozen=True, eq=False)
 class ForeignSet:
-    """Images, their classes, and the format's other contents."""
+    """Images, their classes, and other contents of the format."""
 
     pixels: Tensor
     """uint8 [N, 3, H, H], or float32 with the normalisation of the program that wrote them."""
     targets: Tensor
-    """int64 [N]."""
+    """Classes of the images, int64 [N]."""
     classes: Sequence[str] | None = None
-    """Class names in order, where the format has them."""
+    """Class names in order; None where the format does not have them."""
     soft_labels: Tensor | None = None
-    """float [N, C], unchanged: logits or probabilities."""
+    """Logits or probabilities, float [N, C], unchanged; None without them."""
     student_lr: float | None = None
-    """The learning rate of the student that was distilled along."""
+    """Learning rate for students that was distilled together with the images; None without it."""
     notes: Sequence[str] = ()
-    """Remarks for a person on the reading, a sentence each."""
+    """Remarks for the user on the reading, a sentence each."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
     @property
     def image_size(self) -> int:
-        """Height and width in pixels."""
+        """Height and width of the images in pixels."""
         return self.pixels.shape[-1]
 
     def normalised(self, normalisation: Normalisation) -> Tensor:
-        """float32 [N, 3, H, H]; bytes are normalised, other values are taken as normalised."""
+        """Images as float32 [N, 3, H, H]; uint8 is normalised, other values are assumed to be normalised."""
         return normalisation.normalise(self.pixels) if self.pixels.dtype == torch.uint8 else self.pixels
 
     def as_bytes(self, normalisation: Normalisation) -> tuple[Tensor, Rounding | None]:
-        """uint8 [N, 3, H, H] and the loss by rounding; None where they were bytes."""
+        """Images as uint8 [N, 3, H, H], and the loss by rounding; None where they were uint8.
+
+        Raises UsageError where most values would be clipped.
+        """
         if self.pixels.dtype == torch.uint8:
             return self.pixels, None
         levels = normalisation.levels(self.pixels.double())
@@ -79,13 +84,13 @@ class ForeignSet:
         return rounded.to(torch.uint8), loss
 
     def class_by_class(self) -> "ForeignSet":
-        """The same set, all images of class 0 first; within a class the order stays."""
+        """The same set, sorted by class; the order within a class does not change."""
         order = self.targets.argsort(stable=True)
         soft_labels = None if self.soft_labels is None else self.soft_labels[order]
         return replace(self, pixels=self.pixels[order], targets=self.targets[order], soft_labels=soft_labels)
 
     def require_square(self, source: object) -> "ForeignSet":
-        """The set itself; UsageError unless its tensors are square colour images with a label each."""
+        """The set itself. Raises UsageError unless it consists of finite square colour images with a label each."""
         shape, count = list(self.pixels.shape), len(self.targets)
         if self.pixels.dim() != 4 or shape[1] != 3 or shape[2] != shape[3] or shape[0] != count or 0 in shape:
             raise UsageError(
@@ -99,7 +104,7 @@ class ForeignSet:
         return self.require_finite(source)
 
     def require_finite(self, source: object) -> "ForeignSet":
-        """The set itself; UsageError where an image or a soft label is not a number, or infinite."""
+        """The set itself. Raises UsageError where an image or a soft label contains NaN or infinity."""
         require_finite(self.pixels, "image", source)
         if self.soft_labels is not None:
             require_finite(self.soft_labels, "soft label", source)
@@ -107,7 +112,7 @@ class ForeignSet:
 
 
 def counted_by_class(finished: ForeignSet) -> Tensor:
-    """The number of each image among those of its class: int64 [N]."""
+    """The position of each image among those of its class: int64 [N]."""
     numbers = torch.empty_like(finished.targets)
     for target in finished.targets.unique():
         rows = (finished.targets == target).nonzero().flatten()
@@ -116,7 +121,7 @@ def counted_by_class(finished: ForeignSet) -> Tensor:
 
 
 def require_finite(values: Tensor, what: str, source: object) -> None:
-    """Raise UsageError where a row of ``values`` [N, ...], of which each is called ``what``, holds NaN or infinity."""
+    """Raise UsageError where a row of ``values`` [N, ...] contains NaN or infinity; ``what`` is the name of a row."""
     faulty = (~values.isfinite()).reshape(len(values), -1).any(dim=1).nonzero().flatten().tolist()
     if faulty:
         more = f" and {len(faulty) - 1} more" if faulty[1:] else ""
@@ -127,9 +132,9 @@ def require_finite(values: Tensor, what: str, source: object) -> None:
 
 
 def as_classes(labels: Tensor, source: object) -> Tensor:
-    """int64 [N] of ``labels``, the numbers of classes, of shape [N] or [N, 1] and of any type that holds whole numbers.
+    """Classes int64 [N] from ``labels`` [N] or [N, 1], integers of any type.
 
-    Raises UsageError where they are of another shape or no whole numbers.
+    Raises UsageError where they have another shape or are not integers.
     """
     if labels.dim() != 1 and list(labels.shape[1:]) != [1]:
         raise UsageError(f"{source} holds labels {list(labels.shape)}; classes are [N], soft labels float [N, C]")
@@ -144,9 +149,9 @@ def as_classes(labels: Tensor, source: object) -> Tensor:
 
 
 def class_major_targets(count: int, num_classes: int | None, source: object) -> Tensor:
-    """The classes of ``count`` images in class order, as many of each: int64 [count].
+    """Classes of ``count`` images in the order of classes, with the same number of images each: int64 [count].
 
-    Raises UsageError where that is impossible or the number of classes is unknown.
+    Raises UsageError where ``count`` is not a multiple of the number of classes, or that number is not known.
     """
     if num_classes is None:
         raise UsageError(

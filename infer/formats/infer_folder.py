@@ -1,4 +1,4 @@
-"""The ``infer`` folder as one format among others: finished images out of one, imported images into a new one."""
+"""The package's own folders as a format: reading finished images from one, writing imported images to a new one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from infer.store.files import load_tensors, save_tensors
 
 
 def read_folder(folder: Path) -> tuple[ForeignSet, Mapping[str, Any]]:
-    """The set in a folder, verified, and its manifest: bytes where bytes are stored, else the composed images."""
+    """The verified set in a folder, and its manifest. Images are uint8 if they are stored so, otherwise composed."""
     opened = load(folder)
     manifest = opened.manifest
     finished = ForeignSet(
@@ -38,10 +38,10 @@ def write_folder(
     normalised_by: Normalisation,
     source: str,
 ) -> Rounding | None:
-    """Write ``finished`` as an ``infer`` folder of bytes; gives what rounding to them lost.
+    """Write ``finished`` as an ``infer`` folder with uint8 images, and return the loss by rounding.
 
-    ``dataset`` is what the manifest says of the data set, ``normalised_by`` the normalisation of the values that are
-    no bytes, ``source`` the name of the format that they come from.
+    ``dataset`` is the entry for the data set in the manifest, ``normalised_by`` the normalisation of images that are
+    not uint8, and ``source`` the name of the original format.
     """
     images, loss = finished.as_bytes(normalised_by)
     manifest: dict[str, Any] = {
@@ -67,7 +67,7 @@ def write_folder(
 
 
 def require_classes(source: object, finished: ForeignSet, classes: Sequence[str], whose: str) -> None:
-    """Raise UsageError where the set's classes are not ``classes``, those of ``whose``, by name or by number."""
+    """Raise UsageError where the classes of the set do not fit ``classes``, those of ``whose``, by name or number."""
     named = finished.classes
     if named is not None and list(named) != list(classes):
         told = _first_difference(named, classes, whose)
@@ -87,7 +87,7 @@ def require_classes(source: object, finished: ForeignSet, classes: Sequence[str]
 
 
 def require_size(source: object, finished: ForeignSet, image_size: int, whose: str) -> None:
-    """Raise UsageError where the images are not as large as those of ``whose``."""
+    """Raise UsageError where the images do not have ``image_size``, that of ``whose``."""
     if finished.image_size != image_size:
         raise UsageError(
             f"{source} has images of {finished.image_size}x{finished.image_size} pixels, and {whose} of "

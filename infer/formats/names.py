@@ -1,4 +1,4 @@
-"""The names of the formats, without torch: so that the console answers at once."""
+"""Names of the formats. This module does not import torch, so that commands start fast."""
 
 AUTO = "auto"
 FORMATS = {
@@ -11,13 +11,14 @@ FORMATS = {
     "rded": "folders 00000, 00001, ... of images",
     "imagefolder": "a folder of images for each class",
 }
-"""The files of each format, in the order in which they are looked for."""
+"""Files of each format, in the order in which formats are tried for detection."""
 HOLDS = "; ".join(f"{name}: {content}" for name, content in FORMATS.items())
-"""The same in one line, for help texts."""
+"""``FORMATS`` as one line, for help texts."""
 HUB = "hf"
-"""Parquet with a data-set card and the set's own files: written of a set, and read as parquet."""
+"""Format of parquet with a data-set card and the set's own files; it can be written, and is read as parquet."""
 HOLD_IMAGE_FILES = ("parquet", HUB, "sre2l", "rded", "imagefolder")
-"""Their images are files; the others hold normalised numbers."""
+"""Formats that store images as image files; the others store normalised numbers."""
 HOLD_SOFT_LABELS = ("ddranking", "mtt", "parquet", HUB)
+"""Formats that can store soft labels."""
 FKD = "fkd"
-"""Labels without images: written of a run, beside its images as a tree."""
+"""Format of the labels of a run without images; the images are exported separately, as a tree."""

@@ -1,8 +1,8 @@
-"""Parquet in the layout of Hugging Face's ``datasets``: one row per image, an encoded file and its class.
+"""Parquet in the layout of Hugging Face's ``datasets``: one row per image, with an encoded file and its class.
 
-Columns: ``image`` struct<bytes: binary, path: string>, ``label`` int64 and, where there are soft labels, ``logits`` or,
-for probabilities, ``soft_label``, list<float>. The class names stand in the schema's metadata, as JSON under
-``huggingface``. Other column names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata.
+Columns are ``image``, struct<bytes: binary, path: string>, ``label``, int64, and for soft labels ``logits`` or, for
+probabilities, ``soft_label``, list<float>. The class names are in the schema's metadata, as JSON under ``huggingface``.
+Columns with other names (CIFAR's ``img`` and ``fine_label``, for example) are found by the metadata.
 """
 
 import importlib.util
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     import pyarrow
 
 Features = dict[str, dict[str, Any]]
-"""The entry of each column in the metadata that ``datasets`` writes."""
+"""Entry of each column in the metadata that ``datasets`` writes."""
 Tables = Mapping[Path, "pyarrow.Table"]
-"""The content of each file of a set, in their order."""
+"""Content of each file of a set, in order."""
 
-_ROWS_PER_GROUP = 1000  # what datasets' viewer expects to read at once
-_LABELS = ("label", "fine_label")  # of several columns of classes, the first of these
+_ROWS_PER_GROUP = 1000  # the number that the viewer of datasets expects to read together
+_LABELS = ("label", "fine_label")  # preferred names where there are several columns of classes
 _LOGITS, _PROBABILITIES = "logits", "soft_label"
 
 
 class _Columns(NamedTuple):
-    """Columns of a set, and the names of its classes where they have some."""
+    """Names of the columns of a set, and of its classes if they are known."""
 
     image: str
     label: str
@@ -47,9 +47,9 @@ class _Columns(NamedTuple):
 
 
 def read(path: Path, num_classes: int | None) -> ForeignSet:
-    """The images, decoded, their classes and class names, and soft labels where there is such a column.
+    """The set at ``path``, with decoded images, and soft labels if there is such a column.
 
-    Raises UsageError where files are damaged, differ in their columns or classes, or hold no set.
+    Raises UsageError where files are damaged, differ in their columns or classes, or do not contain a set.
     """
     _require_pyarrow()
     tables = {file: _table(file) for file in files(path)}
@@ -88,7 +88,7 @@ def write(folder: Path, images: Tensor, finished: ForeignSet, classes: Sequence[
 
 
 def soft_label_column(finished: ForeignSet) -> str | None:
-    """The name of the column of soft labels, which says whether they are logits; None without them."""
+    """Name of the column of soft labels, which is different for logits and probabilities; None without soft labels."""
     if finished.soft_labels is None:
         return None
     return _PROBABILITIES if are_probabilities(finished.soft_labels) else _LOGITS
@@ -130,7 +130,7 @@ def _table(file: Path) -> "pyarrow.Table":
 
 
 def _common_columns(path: Path, tables: Tables) -> _Columns:
-    """The columns of the first file; raises UsageError where another lacks one of them or has other classes."""
+    """The columns of the first file. Raises UsageError where another file lacks one of them or has other classes."""
     first, *_ = tables
     schema, features = tables[first].schema, _features(tables[first].schema, first)
     image, label = _column(path, schema, features, "Image"), _column(path, schema, features, "ClassLabel")
@@ -146,7 +146,7 @@ def _common_columns(path: Path, tables: Tables) -> _Columns:
 
 
 def _features(schema: "pyarrow.Schema", file: Path) -> Features:
-    """The metadata's entry of each column; none without metadata. Raises UsageError where they are damaged."""
+    """Entry of each column in the metadata; empty without metadata. Raises UsageError where they are damaged."""
     written = (schema.metadata or {}).get(b"huggingface")
     try:
         features = json.loads(written)["info"]["features"] if written else {}
@@ -161,7 +161,7 @@ def _features(schema: "pyarrow.Schema", file: Path) -> Features:
 
 
 def _class_names(features: Features, label: str, file: Path) -> list[str] | None:
-    """The names of the classes; None where there are none. Raises UsageError for such as are none."""
+    """The names of the classes; None where there are none. Raises UsageError for names that are not allowed."""
     names = features.get(label, {}).get("names")
     if names is None:
         return None
@@ -172,7 +172,7 @@ def _class_names(features: Features, label: str, file: Path) -> list[str] | None
 
 
 def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str) -> str:
-    """The column of images, or of classes: by the metadata, else by its usual name."""
+    """Name of the column of images or classes, by the metadata or else by its usual name."""
     found = [name for name, feature in features.items() if feature.get("_type") == kind and name in schema.names]
     usual = _LABELS if kind == "ClassLabel" else ("image", "img")
     for name in (*(name for name in usual if name in found), *found, *usual):
@@ -185,7 +185,7 @@ def _column(path: Path, schema: "pyarrow.Schema", features: Features, kind: str)
 
 
 def _tensor(tables: Tables, column: str, path: Path) -> Tensor:
-    """The numbers in ``column`` of all files."""
+    """The numbers in ``column`` of all files. Raises UsageError where there are others than numbers."""
     cells = [cell for file, table in tables.items() for cell in _cells_of(file, table, column)]
     if None in cells:
         raise UsageError(f"the column {column!r} of {path} has an empty cell (row {cells.index(None)})")
@@ -196,7 +196,7 @@ def _tensor(tables: Tables, column: str, path: Path) -> Tensor:
         )
     try:
         return torch.tensor(cells)
-    except (RuntimeError, TypeError, ValueError) as error:  # text, rows of several lengths
+    except (RuntimeError, TypeError, ValueError) as error:  # text, or rows of different lengths
         reason = " ".join(str(error).split())
         raise UsageError(
             f"the column {column!r} of {path} holds no numbers, or not as many everywhere ({reason})"
@@ -204,7 +204,7 @@ def _tensor(tables: Tables, column: str, path: Path) -> Tensor:
 
 
 def _decoded(tables: Tables, column: str) -> Iterator[tuple[object, np.ndarray]]:
-    """The images uint8 [H, W, 3] of all files, each beside its place."""
+    """The images of all files, uint8 [H, W, 3], each with its place for messages."""
     for file, table in tables.items():
         for row, cell in enumerate(_cells_of(file, table, column)):
             content = cell.get("bytes") if isinstance(cell, dict) else cell

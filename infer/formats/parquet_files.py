@@ -1,6 +1,6 @@
-"""Parquet files of one set and one split, as Hugging Face's ``datasets`` lays them out.
+"""Search for the Parquet files of one set and one split, in the layouts of Hugging Face's ``datasets``.
 
-They lie in the folder, in its ``data``, or as on the Hub in folders of a configuration and a split
+Files are in the folder, in its subfolder ``data``, or as on the Hub in folders of a configuration and a split
 (``plain_text/train-00000-of-00001.parquet``, ``default/train/0000.parquet``).
 """
 
@@ -22,19 +22,19 @@ _SPLITS = {
     }.items()
     for word in words
 }
-"""The split that a word in a file's or a folder's name says; the words are those of ``datasets``."""
+"""Split by the word for it in the name of a file or folder; the words are those of ``datasets``."""
 _MOST_NAMED = 6
 
 
 def recognises(path: Path) -> bool:
-    """True if ``path`` is a Parquet file, or a folder with some in one of the layouts."""
+    """True if ``path`` is a Parquet file, or a folder with Parquet files in one of the layouts."""
     return bool(_found(path))
 
 
 def files(path: Path) -> list[Path]:
-    """The Parquet files of one split, by name: of the training split where there are several.
+    """The Parquet files of one split, sorted by name; where there are several splits, those of the training split.
 
-    Raises UsageError where they are of several sets, or of several splits without one for training.
+    Raises UsageError for files of several sets, or of several splits without a training split.
     """
     parts: dict[tuple[str, str | None], list[Path]] = {}
     for file in _found(path):
@@ -51,7 +51,7 @@ def files(path: Path) -> list[Path]:
 
 
 def note_of_other_splits(path: Path, found: Collection[Path]) -> list[str]:
-    """Remark on the files of other splits."""
+    """Remark on the files of other splits, which are not in ``found``; empty where there are none."""
     others = [file for file in _found(path) if file not in found]
     return (
         [f"{count(found, 'file')} of the training split read, {count(others, 'file')} of others not"] if others else []
@@ -59,11 +59,11 @@ def note_of_other_splits(path: Path, found: Collection[Path]) -> list[str]:
 
 
 def _found(path: Path) -> list[Path]:
-    """All Parquet files of the layouts; those of a subfolder count where its name or theirs says a split."""
+    """All Parquet files in the layouts. Files in a subfolder count if its name or theirs contains that of a split."""
     if path.is_file():
         return [path] if path.suffix == ".parquet" else []
     here = sorted(path.glob("*.parquet"))
-    folders = ("*", *(f"*/{word}" for word in _SPLITS))  # not "*/*": a tree may hold a million files there
+    folders = ("*", *(f"*/{word}" for word in _SPLITS))  # not "*/*", where a tree may have a million files
     below = sorted(file for folder in folders for file in path.glob(f"{folder}/*.parquet"))
     of_splits = [file for file in below if file.parent == path / "data" or _part_of(file, path)[1] is not None]
     return [file for file in (*here, *of_splits) if file.is_file() and not _is_hidden(file.relative_to(path))]
@@ -74,7 +74,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _part_of(file: Path, path: Path) -> tuple[str, str | None]:
-    """The folder of a file, less what says its split, and the split; None where nothing says it."""
+    """Folder of a file without the parts that name its split, and the split; None where it is not named."""
     *folders, stem = file.relative_to(path).with_suffix("").parts if file != path else (file.stem,)
     said = [split for part in (*folders, stem) if (split := _split_in(part))]
     return "/".join(folder for folder in folders if not _split_in(folder)), said[-1] if said else None

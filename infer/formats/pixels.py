@@ -1,4 +1,4 @@
-"""Decoded images of a set, put together."""
+"""Combination of the decoded images of a set to one tensor."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ from infer.errors import UsageError
 
 
 def of_one_size(images: Iterable[tuple[object, np.ndarray]], count: int) -> Tensor:
-    """uint8 [count, 3, H, W] of ``count`` images uint8 [H, W, 3], at least one, each beside the name for messages.
+    """Tensor uint8 [count, 3, H, W] of ``count`` images uint8 [H, W, 3], each with its name for messages.
 
-    Raises UsageError where their sizes differ.
+    There must be at least one image. Raises UsageError where their sizes differ.
     """
     together = torch.empty(0)
     first: object = None

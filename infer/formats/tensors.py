@@ -1,4 +1,4 @@
-"""Sets that other programs keep in files of ``torch.save``; their images are float32 in normalised units.
+"""Sets of other programs in files of ``torch.save``, with images as float32 in normalised units.
 
 ========= ==================================================================== =====================================
 ddranking ``images.pt``, ``labels.pt``, ``lr.pt``                              DD-Ranking
@@ -8,8 +8,8 @@ dc        one file, a dictionary whose ``data[-1]`` is (images, labels)        D
 initial   ``tensor_{k}.pt``: one image per class, row c is of class c          UFC's and DWA's initial images
 ========= ==================================================================== =====================================
 
-Labels are classes [N] or [N, 1], or soft float [N, C]. With soft labels, or none, images stand class by class: that
-is what these programs take for granted.
+Labels are classes [N] or [N, 1], or soft labels, float [N, C]. With soft labels or without labels, images are in the
+order of classes, as these programs assume.
 """
 
 import math
@@ -26,12 +26,13 @@ from infer.torch_load import load_foreign, require_plain
 
 DDRANKING, MTT = "", "_best"
 """Suffix of ``images``, ``labels`` and ``lr`` in the names of the files."""
-_SHOWN = 40  # characters of a value in a message
+_SHOWN_CHARACTERS = 40
+"""Number of characters of a value that messages show."""
 _INITIAL = re.compile(r"tensor_(\d+)\.pt")
 
 
 def recognises_triple(suffix: str, path: Path) -> bool:
-    """True if the folder ``path`` holds an images file."""
+    """True if the folder ``path`` contains a file of images with this ``suffix``."""
     return (path / f"images{suffix}.pt").is_file()
 
 
@@ -48,9 +49,9 @@ def read_triple(suffix: str, path: Path, num_classes: int | None) -> ForeignSet:
 
 
 def write_triple(suffix: str, folder: Path, images: Tensor, finished: ForeignSet) -> None:
-    """Write normalised ``images`` float32, class by class, with soft labels where there are some, else classes.
+    """Write normalised ``images`` float32 in the order of classes, with soft labels or, without these, classes.
 
-    The learning rate is written where it is known.
+    The learning rate is written if it is known.
     """
     order = finished.targets.argsort(stable=True)
     labels = finished.targets if finished.soft_labels is None else finished.soft_labels.float()
@@ -61,12 +62,12 @@ def write_triple(suffix: str, folder: Path, images: Tensor, finished: ForeignSet
 
 
 def recognises_dc(path: Path) -> bool:
-    """True if ``path`` is a file with an ending of torch.save."""
+    """True if ``path`` is a file with a usual extension of torch.save."""
     return path.is_file() and path.suffix in (".pt", ".pth")
 
 
 def read_dc(path: Path, num_classes: int | None) -> ForeignSet:
-    """The last of the sets in a file of DC, DSA or DM, or the images and labels that a file holds alone."""
+    """The last of the sets in a file of DC, DSA or DM, or the set of a file that contains only images and labels."""
     content = load_foreign(path)
     pairs = content.get("data") if isinstance(content, dict) else [content]
     pair = pairs[-1] if isinstance(pairs, list | tuple) and pairs else None
@@ -79,17 +80,17 @@ def read_dc(path: Path, num_classes: int | None) -> ForeignSet:
 
 
 def write_dc(file: Path, images: Tensor, finished: ForeignSet) -> None:
-    """Write normalised ``images`` float32 and classes, in their order."""
+    """Write normalised ``images`` float32 and classes, in the order of the set."""
     torch.save({"data": [[images, finished.targets]], "accs_all_exps": {}}, file)
 
 
 def recognises_initial(path: Path) -> bool:
-    """True if the folder ``path`` holds ``tensor_0.pt``."""
+    """True if the folder ``path`` contains ``tensor_0.pt``."""
     return (path / "tensor_0.pt").is_file()
 
 
 def initial_files(path: Path) -> list[Path]:
-    """``tensor_0.pt``, ``tensor_1.pt``, ... by number."""
+    """The files ``tensor_0.pt``, ``tensor_1.pt``, ... by number. Raises UsageError where one is missing."""
     numbered = {int(match[1]): file for file in path.iterdir() if (match := _INITIAL.fullmatch(file.name))}
     absent = set(range(len(numbered))) - numbered.keys()
     if absent:
@@ -98,7 +99,7 @@ def initial_files(path: Path) -> list[Path]:
 
 
 def read_initial(path: Path, num_classes: int | None) -> ForeignSet:
-    """The images of all files, one file after the other."""
+    """The set of the images of all files in order."""
     subsets = [_images(load_foreign(file), file) for file in initial_files(path)]
     if len({subset.shape for subset in subsets}) > 1:
         raise UsageError(f"the files tensor_<k>.pt in {path} differ in shape: {[list(s.shape) for s in subsets]}")
@@ -107,7 +108,7 @@ def read_initial(path: Path, num_classes: int | None) -> ForeignSet:
 
 
 def write_initial(folder: Path, images: Tensor, finished: ForeignSet, num_classes: int) -> None:
-    """Write normalised ``images`` float32; UsageError unless there are as many of each class."""
+    """Write normalised ``images`` float32. Raises UsageError unless all classes have the same number of images."""
     counts = torch.bincount(finished.targets, minlength=num_classes)
     if counts.min() != counts.max():
         raise UsageError(
@@ -139,7 +140,7 @@ def _labelled(
 
 
 def _images(images: Any, source: Path) -> Tensor:
-    """``images`` as bytes or float32. Raises UsageError for other numbers, of which nobody knows what white is."""
+    """``images`` as uint8 or float32. Raises UsageError for other integers, whose value of white is not known."""
     found = require_plain(images, "its images are", source)
     if found.dtype != torch.uint8 and not found.is_floating_point():
         given = str(found.dtype).removeprefix("torch.")
@@ -148,18 +149,21 @@ def _images(images: Any, source: Path) -> Tensor:
 
 
 def _learning_rate(lr: Any, source: Path) -> float | None:
-    """The student's learning rate as a number; None where there is none. Raises UsageError for what is no such rate."""
+    """The student's learning rate as a number; None where there is none. Raises UsageError for an impossible value."""
     if lr is None:
         return None
     value = lr.item() if isinstance(lr, Tensor) and lr.numel() == 1 and not lr.is_meta else lr
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        given = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)[:_SHOWN]
+        given = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)[:_SHOWN_CHARACTERS]
         raise UsageError(f"{source} holds a learning rate that is none ({given}): it is one number above 0")
     return float(value)
 
 
 def _classes_of(soft_labels: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-    """The classes of images with soft labels: by their places or, where that is impossible, the labels' peaks."""
+    """The classes of images with soft labels, and remarks on them.
+
+    Classes follow from the positions of images or, where the numbers do not fit, from the maxima of the labels.
+    """
     count, num_classes = soft_labels.shape
     peaks = soft_labels.argmax(dim=1)
     if count % num_classes:

@@ -1,4 +1,4 @@
-"""Trees of image files with one folder per class, in the layouts of the field.
+"""Trees of image files with one folder per class, in the layouts of published code.
 
 =========== ================================================ =======================================================
 sre2l       ``new{c:03d}/class{c:03d}_id{i:03d}.jpg``        SRe2L, CDA, UFC, DWA, G-VBSM, EDC, CV-DD
@@ -6,8 +6,8 @@ rded        ``{c:05d}/class{c:05d}_id{i:05d}.jpg``           RDED and those that
 imagefolder ``<class name>/<anything>.png``                  torchvision's ImageFolder
 =========== ================================================ =======================================================
 
-Images are read in the order in which ImageFolder would give them, because label files count in it. The class of the
-first two is the number in the folder's name, of the third the place of its name among the sorted ones.
+Images are read in the order of ImageFolder, since label files refer to images by their positions in it. For sre2l and
+rded, the class is the number in the folder's name; for imagefolder, it is the position among the sorted names.
 """
 
 import re
@@ -34,14 +34,14 @@ _CLASS_IN_NAME = re.compile(r"class(\d+)_id\d+")
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of folders and files."""
+    """Names of folders and files in a tree."""
 
     folder: Callable[[int, Sequence[str]], str]
-    """Folder of class c, given the class names."""
+    """Returns the name of the folder of class c, given the class names."""
     file: Callable[[int, int], str]
-    """File of image i of class c, without the ending."""
+    """Returns the name of the file of image i of class c, without extension."""
     numbered: re.Pattern[str] | None
-    """Pattern of a folder's name that contains the class's number; None where names are class names."""
+    """Pattern of the names of folders, which contain the number of the class; None where they are class names."""
 
 
 SRE2L = Layout(lambda c, _: f"new{c:03d}", lambda c, i: f"class{c:03d}_id{i:03d}", re.compile(r"new(\d{3,5})"))
@@ -50,7 +50,7 @@ IMAGEFOLDER = Layout(lambda c, names: names[c], lambda _, i: f"{i:05d}", None)
 
 
 def recognises(layout: Layout, path: Path) -> bool:
-    """True if the folders in ``path`` are named as in ``layout`` and hold images."""
+    """True if the folders in ``path`` have names as in ``layout`` and contain images."""
     root = _root(path)
     names = class_folders(root)
     fits = layout.numbered is None or all(layout.numbered.fullmatch(name) for name in names)
@@ -58,7 +58,7 @@ def recognises(layout: Layout, path: Path) -> bool:
 
 
 def files(layout: Layout, path: Path) -> list[Path]:
-    """The image files, in ImageFolder's order."""
+    """The image files, in the order of ImageFolder."""
     root = _root(path)
     return [file for name in class_folders(root) for file in _images(root / name, Counter())]
 
@@ -66,7 +66,7 @@ def files(layout: Layout, path: Path) -> list[Path]:
 def read(layout: Layout, path: Path, num_classes: int | None) -> ForeignSet:
     """The images of a tree, decoded.
 
-    Raises UsageError unless they are squares of one size in folders as ``layout`` says, a folder for each class.
+    Raises UsageError unless they are squares of one size, in folders as in ``layout``, with one folder per class.
     """
     root = _root(path)
     names = class_folders(root)
@@ -109,18 +109,18 @@ def write(
 
 
 def _root(path: Path) -> Path:
-    """The folder of the class folders: RDED's experiments keep them in ``syn_data``."""
+    """The folder of the class folders, which is the subfolder ``syn_data`` in RDED's experiments."""
     return path / "syn_data" if (path / "syn_data").is_dir() else path
 
 
 def _images(folder: Path, passed_over: Counter[str]) -> list[Path]:
-    """Image files in ImageFolder's order: by folder, then by name."""
+    """Image files in the order of ImageFolder: by folder, then by name."""
     found = (Path(entry.path) for entry in image_files(folder, passed_over))
     return sorted(found, key=lambda path: (str(path.parent), path.name))
 
 
 def _class_numbers(layout: Layout, root: Path, names: Sequence[str]) -> dict[str, int]:
-    """The class of each folder. Raises UsageError where two are of one class."""
+    """The class of each folder. Raises UsageError where two folders have the same class."""
     numbers = {name: _class_number(layout, name, position) for position, name in enumerate(names)}
     folder_of: dict[int, str] = {}
     for name, number in numbers.items():

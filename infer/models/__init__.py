@@ -14,12 +14,12 @@ __all__ = ["build", "check", "signature_settings"]
 def build(arch: str, num_classes: int, image_size: int) -> "nn.Module":
     """The untrained network ``arch``: float images [B, 3, image_size, image_size] to logits [B, num_classes].
 
-    Weights are initialised from torch's global generator, as each family's docstring says.
+    Weights are initialised from torch's global generator, by the scheme in each family's docstring.
     Raises UsageError for a name that does not exist or a network that cannot take images of this size.
     """
     check(arch, image_size)
     parsed = names.parse(arch)
-    match parsed.family:  # each family is imported only when asked for: torchvision and timm take seconds to load
+    match parsed.family:  # imported only where they are used, since torchvision and timm take seconds to load
         case "resnet":
             from infer.models.resnet import cifar_resnet
 

@@ -1,4 +1,4 @@
-"""Weights of other programs' checkpoint files: found in the file, renamed for the network and checked."""
+"""Weights from checkpoint files of other programs: found in the file, renamed for the network and checked."""
 
 import logging
 import re
@@ -18,18 +18,21 @@ from infer.torch_load import load_foreign, require_plain
 log = logging.getLogger(__name__)
 
 _WEIGHTS_UNDER = ("state_dict", "model", "net")
-_WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
-_AVERAGED = "n_averaged"  # a counter beside the weights of torch's AveragedModel
+_WRAPPERS = ("module.", "_orig_mod.")  # prefixes that DataParallel and torch.compile add to every name
+_AVERAGED = "n_averaged"  # a counter that torch's AveragedModel stores with the weights
 _SYNONYMS = ({"linear", "fc", "classifier"}, {"shortcut", "downsample"})
 _BY_KIND = re.compile(r"layers\.(conv|norm)\.(\d+)\.(.+)")
 _IMAGENET_OUTPUTS = 1000
-_COUNTER = "num_batches_tracked"  # of batch norms; no output depends on it, and old files lack it
+_COUNTER = "num_batches_tracked"  # a buffer of batch norms; outputs do not depend on it, and old files lack it
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint: safetensors, or torch's format with the weights under ``state_dict``, ``model`` or
-    ``net``, or bare; without the wrappers' prefixes and the counter of averaged ones. Moving averages (EMA) are read
-    where there is nothing else; which were read is said. Raises UsageError where there are none."""
+    """The weights in a checkpoint: safetensors, or torch's format with the weights at the top level or under
+    ``state_dict``, ``model`` or ``net``.
+
+    Prefixes of wrappers and the counter of averaged models are removed. Moving averages (EMA) are read only where there
+    are no other weights; the log reports which were read. Raises UsageError where there are no weights.
+    """
     if path.suffix == ".safetensors":
         found = _read_safetensors(path)
     else:
@@ -50,13 +53,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def fitted_weights(
     target: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str, imagenet_outputs: list[int] | None = None
 ) -> dict[str, Tensor]:
-    """``weights`` as a state for the network whose state is ``target``. Names are mapped where the network lacks them:
-    ``linear`` is ``fc`` or ``classifier``, ``shortcut`` is ``downsample``, and the layers of RDED's ConvNet, which are
-    numbered by kind, are put in a row. A first part that all names of the file share and the network's do not
-    (``model.``, ``net.``) is left out. Of an ImageNet-1k network's 1,000 outputs, those that ``imagenet_outputs`` lists
-    are kept, in that order.
+    """``weights`` as a state for the network whose state is ``target``.
 
-    Raises UsageError naming ``source`` and the first weight that is missing, left over, or of another shape or type.
+    Names that the network does not have are mapped: ``linear``, ``fc`` and ``classifier`` are synonyms, as are
+    ``shortcut`` and ``downsample``, and the layers of RDED's ConvNet, which are numbered by kind, are numbered in
+    sequence. A first part that all names in the file share and the network's names do not (``model.``, ``net.``) is
+    removed. Of the 1,000 outputs of an ImageNet-1k network, those in ``imagenet_outputs`` are kept, in that order.
+
+    Raises UsageError, with ``source`` and the first weight that is missing, left over, or of another shape or type.
     """
     weights = _without_prefix(weights, target)
     in_a_row = _in_a_row(weights)
@@ -75,7 +79,7 @@ def fitted_weights(
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        open_regular(path).close()  # a pipe would be waited for
+        open_regular(path).close()  # load_file would wait for a pipe
         return load_file(path)
     except OSError as error:
         raise UsageError(f"{path} is not a file that can be read ({error.strerror})") from error
@@ -84,7 +88,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
-    """The dictionary of weights: under the usual keys, also one within the other, then at the top, then an average."""
+    """The dictionary of weights: first under the usual keys, which may be nested, then at the top level, and last an
+    average."""
     places = list(_places(content, ""))
     averages = [place for place in places if _is_average(place[0])]
     for place, weights in [each for each in places if each not in averages] + averages:
@@ -101,24 +106,24 @@ def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _places(content: Any, key: str) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
-    """Dictionaries of weights in ``content``, each beside its key, the usual ones first."""
+    """Key and weights of each dictionary of weights in ``content``, the usual keys first."""
     if not isinstance(content, Mapping):
         return
     averages = [name for name in content if isinstance(name, str) and _is_average(name)]
     for name in [*_WEIGHTS_UNDER, *averages]:
         yield from _places(content.get(name), f"{key}.{name}" if key else name)
     if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()):
-        apart: dict[str, dict[str, Tensor]] = {}  # averages may lie in the same dictionary: model.x beside ema_model.x
+        groups: dict[str, dict[str, Tensor]] = {}  # a dictionary may hold weights (model.x) and averages (ema_model.x)
         for name, value in content.items():
             first = name.partition(".")[0]
-            apart.setdefault(first if _is_average(first) else "", {})[name] = value
-        for first, weights in apart.items():
+            groups.setdefault(first if _is_average(first) else "", {})[name] = value
+        for first, weights in groups.items():
             yield ".".join(filter(None, (key, first))) or "its top", weights
 
 
 @cache
 def _say_once(line: str) -> None:
-    """A file is read once for the check before a run, and once for its use."""
+    """Log ``line`` once, although a file is read twice: for the check before a run, and for its use."""
     log.info(line)
 
 
@@ -133,7 +138,7 @@ def _unwrapped(name: str) -> str:
 
 
 def _without_prefix(weights: Mapping[str, Tensor], target: Iterable[str]) -> Mapping[str, Tensor]:
-    """``weights`` without the first parts of their names that all of them share, and the network's names do not."""
+    """``weights`` without the first parts of names that all of them share and the network's names do not."""
     while len(first := {name.partition(".")[0] for name in weights}) == 1 and all("." in name for name in weights):
         if {name.partition(".")[0] for name in target} == first:
             break
@@ -142,8 +147,11 @@ def _without_prefix(weights: Mapping[str, Tensor], target: Iterable[str]) -> Map
 
 
 def _in_a_row(names: Iterable[str]) -> dict[str, str]:
-    """New names, such as ``features.5.bias`` for ``layers.norm.1.bias``, of layers that are numbered by kind (RDED's
-    ConvNet, synthesize/models.py); none for other names. A block is a convolution, a norm or none, ReLU, pooling."""
+    """New names of weights in layers that are numbered by kind (RDED's ConvNet, synthesize/models.py).
+
+    For example ``layers.norm.1.bias`` becomes ``features.5.bias``; other names are left out. A block has a convolution,
+    possibly a norm, ReLU and pooling.
+    """
     by_kind = {name: match.groups() for name in names if (match := _BY_KIND.fullmatch(name))}
     block = 4 if any(kind == "norm" for kind, _, _ in by_kind.values()) else 3
     return {
@@ -153,12 +161,12 @@ def _in_a_row(names: Iterable[str]) -> dict[str, str]:
 
 
 def _name_in(target: Mapping[str, Tensor], name: str) -> str:
-    """The network's name of the weight ``name``; ``name`` itself where it has neither it nor a synonym."""
+    """The network's name of the weight ``name``; ``name`` itself where the network has no synonym of it either."""
     return next((candidate for candidate in _spellings(name.split(".")) if candidate in target), name)
 
 
 def _spellings(parts: list[str]) -> Iterator[str]:
-    """``parts`` joined, and then with one of them replaced by each of its synonyms."""
+    """``parts`` joined by dots, then the same with one part replaced by each of its synonyms."""
     yield ".".join(parts)
     for position, part in enumerate(parts):
         for names in _SYNONYMS:
@@ -179,7 +187,7 @@ def _check_all_there(target: Mapping[str, Tensor], mapped: Mapping[str, tuple[st
 
 
 def _kept(value: Tensor, wanted: Tensor, outputs: list[int]) -> Tensor:
-    """The rows ``outputs`` of a last layer's weight or bias for 1,000 classes; any other tensor as it is."""
+    """The rows ``outputs`` of the weight or bias of a last layer for 1,000 classes; other tensors unchanged."""
     is_head = value.shape[:1] == (_IMAGENET_OUTPUTS,) and wanted.shape == (len(outputs), *value.shape[1:])
     return value[outputs] if is_head else value
 

@@ -8,8 +8,8 @@ from infer.models.names import GROUPS_OF_GROUPNORM
 class ConvNet(nn.Module):
     """``depth`` blocks of [3x3 convolution, norm, ReLU, 2x2 average pool], then one linear layer.
 
-    ConvNet-3 has 0.32 M parameters for 32x32 images and 10 classes. Initialised by torch's defaults, as in
-    the literature. The image must be at least 2^depth pixels wide.
+    ConvNet-3 has 0.32 M parameters for 32x32 images and 10 classes. Weights are initialised by torch's defaults, as in
+    the literature. Images must be at least 2^depth pixels wide.
     """
 
     def __init__(self, depth: int, num_classes: int, image_size: int, width: int, norm: str) -> None:
@@ -32,7 +32,7 @@ class ConvNet(nn.Module):
 
 
 def _norm(norm: str, width: int, image_size: int) -> list[nn.Module]:
-    """The normalisation after a convolution, all with learnt scale and shift; none for ``nonorm``."""
+    """The normalisation layer after a convolution, with learned scale and shift; no layer for ``nonorm``."""
     match norm:
         case "instancenorm":
             return [nn.GroupNorm(width, width)]  # one channel per group, as in the literature's code

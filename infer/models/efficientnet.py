@@ -16,14 +16,14 @@ _STAGES = (
     (6, 320, 1, 3, 1),
 )
 _DROPOUT = 0.2
-_SQUEEZE = 4  # of the width of the block's input, not of the expanded one
+_SQUEEZE = 4  # ratio of the width of the block's input (not of the expanded one) to that of the squeezed layer
 
 
 class EfficientNetB0(nn.Module):
-    """The published EfficientNet-B0 for 32x32 images, named as in its checkpoints; 3.60 M parameters.
+    """The published EfficientNet-B0 for 32x32 images, with layers named as in its checkpoints; 3.60 M parameters.
 
-    Initialised by torch's defaults. Dropout acts in training mode only. There is no drop-connect: the published code
-    means a rate that grows from block to block, but never counts the blocks, so every rate is 0.
+    Weights are initialised by torch's defaults. Dropout acts in training mode only. There is no drop-connect: in the
+    published code its rate is meant to grow from block to block, but the blocks are never counted, so all rates are 0.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -43,9 +43,10 @@ class EfficientNetB0(nn.Module):
 
 
 class MBConv(nn.Module):
-    """Expand, filter depthwise, squeeze-and-excite, project; add the input where its shape is kept.
+    """Block of expansion, depthwise convolution, squeeze-and-excitation and projection; the input is added where its
+    shape is that of the output.
 
-    At expansion 1 the first convolution and its norm exist, as in the checkpoints, and are never called.
+    With expansion 1 the first convolution and its norm exist, as in the checkpoints, but are not used.
     """
 
     def __init__(self, in_width: int, out_width: int, expansion: int, kernel_size: int, stride: int) -> None:
@@ -69,7 +70,7 @@ class MBConv(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scale every channel by a gate in (0, 1) computed from all channel means."""
+    """Layer that multiplies every channel by a gate in (0, 1), computed from the means of all channels."""
 
     def __init__(self, width: int, reduced: int) -> None:
         super().__init__()

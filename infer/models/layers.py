@@ -1,4 +1,4 @@
-"""The two convolutions that MobileNetV2, EfficientNet and ShuffleNet are made of."""
+"""Pointwise and depthwise convolutions, which MobileNetV2, EfficientNet and ShuffleNet share."""
 
 from torch import nn
 
@@ -9,6 +9,6 @@ def pointwise(in_width: int, out_width: int, groups: int = 1) -> nn.Conv2d:
 
 
 def depthwise(width: int, kernel_size: int, stride: int) -> nn.Conv2d:
-    """A convolution of every channel by itself, without bias; stride 1 keeps the image size."""
+    """A convolution of each channel separately, without bias; with stride 1 the image size does not change."""
     padding = kernel_size // 2
     return nn.Conv2d(width, width, kernel_size, stride, padding, groups=width, bias=False)

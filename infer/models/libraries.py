@@ -1,4 +1,4 @@
-"""Any classification network of timm or torchvision, with random weights and as many classes as needed."""
+"""Classification networks of timm and torchvision, with random weights and any number of classes."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,9 +12,9 @@ from infer.models.names import nearest
 
 
 def timm_network(name: str, num_classes: int, image_size: int) -> nn.Module:
-    """timm's network ``name``, sized for ``image_size`` where it has to be, initialised as timm does.
+    """timm's network ``name``, built for ``image_size`` where its size is fixed, and initialised by timm.
 
-    Raises UsageError for an unknown name, with the nearest ones, and for images the network cannot take.
+    Raises UsageError for an unknown name, with the nearest names, and for images that the network cannot take.
     """
     import timm
 
@@ -26,9 +26,9 @@ def timm_network(name: str, num_classes: int, image_size: int) -> nn.Module:
 
 
 def torchvision_network(name: str, num_classes: int, image_size: int) -> nn.Module:
-    """torchvision's network ``name``, sized for ``image_size`` where it has to be, initialised as there.
+    """torchvision's network ``name``, built for ``image_size`` where its size is fixed, and initialised by torchvision.
 
-    Raises UsageError for an unknown name, with the nearest ones, and for images the network cannot take.
+    Raises UsageError for an unknown name, with the nearest names, and for images that the network cannot take.
     """
     from torchvision import models
 
@@ -41,7 +41,7 @@ def torchvision_network(name: str, num_classes: int, image_size: int) -> nn.Modu
 def _require_known(library: str, name: str, known: Iterable[str]) -> None:
     if name in known:
         return
-    untagged = name.partition(".")[0]  # the tag of a timm name stands for trained weights: never loaded here
+    untagged = name.partition(".")[0]  # a tag in a timm name refers to trained weights, which are not loaded here
     raise UsageError(
         f"{library} has no architecture '{name}'{nearest(untagged, known)}; type {library}/<name> "
         f"with a name that its list_models() gives and no weights tag: networks start untrained"
@@ -49,7 +49,7 @@ def _require_known(library: str, name: str, known: Iterable[str]) -> None:
 
 
 def _torchvision_options(name: str, image_size: int) -> dict[str, object]:
-    """Constructor arguments for the image size, and against a second classifier during training."""
+    """Constructor arguments that set the image size, or switch off auxiliary classifiers."""
     if name.startswith("vit_"):
         return {"image_size": image_size}
     if name.startswith("maxvit_"):
@@ -60,10 +60,10 @@ def _torchvision_options(name: str, image_size: int) -> dict[str, object]:
 
 
 def _checked(arch: str, make: Callable[[], nn.Module], image_size: int) -> nn.Module:
-    """The network, after one image has passed through it: many of these need larger images than CIFAR's."""
+    """The network, tested with one image, since many networks need larger images than those of CIFAR."""
     try:
         network = make().eval()
-        with torch.no_grad():  # not inference_mode: what a network caches here must be usable in training
+        with torch.no_grad():  # not inference_mode: tensors that a network caches here must be usable in training
             network(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__

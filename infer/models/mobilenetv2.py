@@ -18,9 +18,10 @@ _STAGES = (
 
 
 class MobileNetV2(nn.Module):
-    """The published MobileNetV2 for 32x32 images, named as in its checkpoints; 2.30 M parameters.
+    """The published MobileNetV2 for 32x32 images, with layers named as in its checkpoints; 2.30 M parameters.
 
-    The last pooling is global, which at 32x32 equals the published 4x4. Initialised by torch's defaults.
+    The last pooling is global, which for 32x32 images is the published 4x4. Weights are initialised by torch's
+    defaults.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -42,7 +43,8 @@ class MobileNetV2(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter depthwise, project; at stride 1 add the input, projected where the width changes."""
+    """Block of expansion, depthwise convolution and projection; with stride 1 the input is added, after a projection
+    where the width changes."""
 
     def __init__(self, in_width: int, out_width: int, expansion: int, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Names of networks, without torch, so that a configuration is checked before torch is loaded."""
+"""Names of networks. This module does not import torch, so that a configuration is checked before torch is loaded."""
 
 import difflib
 import re
@@ -21,7 +21,7 @@ ALLOWED = (
 )
 
 _REVISIONS = {"efficientnet_b0": 2}  # 2: trained without drop-connect, as published
-"""To be raised when training the network of a name gives other weights than before; 1 where none is given."""
+"""Revision of a network, to be increased when its training gives other weights than before; by default 1."""
 
 _WIDTH = r"(?:_w(?P<width>[1-9]\d{0,3}))?"
 _FORMS = {
@@ -40,15 +40,15 @@ _DEFAULT_NORM = "instancenorm"
 
 @dataclass(frozen=True)
 class ParsedName:
-    """Family of networks, and the options that the name spells out or leaves at their defaults."""
+    """Family of a network, and its options as given in the name or by default."""
 
     family: str
     depth: int = 0
-    """Layers, or blocks of a ConvNet; 0 where the family has one depth."""
+    """Number of layers, or of blocks of a ConvNet; 0 for families whose depth is not an option."""
     width: int = 0
-    """Channels of the first layers; 0 where the family has one width."""
+    """Number of channels of the first layers; 0 for families whose width is not an option."""
     norm: str = ""
-    """Normalisation layers of a ConvNet."""
+    """Kind of normalisation layers in a ConvNet."""
     name: str = ""
     """Name of a network of timm or torchvision."""
 
@@ -56,8 +56,8 @@ class ParsedName:
 def parse(arch: str) -> ParsedName:
     """Split a name such as ``convnet3_w64_batchnorm`` into its family and options.
 
-    Names of timm's and torchvision's networks are checked only when these are built.
-    Raises UsageError naming the allowed forms and the nearest names.
+    Names of networks of timm and torchvision are checked only when the networks are built.
+    Raises UsageError with the allowed forms and the nearest names.
     """
     for family, form in _FORMS.items():
         if match := re.fullmatch(form, arch):
@@ -79,7 +79,7 @@ def signature_settings(arch: str) -> dict[str, str | int]:
 
 
 def check(arch: str, image_size: int | None = None) -> None:
-    """Raise UsageError unless ``arch`` is an allowed name that fits the image size in pixels, where known."""
+    """Raise UsageError unless ``arch`` is an allowed name that fits ``image_size`` in pixels, if it is given."""
     parsed = parse(arch)
     if parsed.family != "convnet":
         return
@@ -90,13 +90,13 @@ def check(arch: str, image_size: int | None = None) -> None:
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
-    """A clause such as `` (nearest: resnet18, resnet14)``; empty when nothing in ``known`` comes near."""
+    """Part of a message such as `` (nearest: resnet18, resnet14)``; empty where no name in ``known`` is similar."""
     matches = difflib.get_close_matches(given.lower(), list(known), n=3)
     return f" (nearest: {', '.join(matches)})" if matches else ""
 
 
 def _check_pooling(arch: str, depth: int, image_size: int) -> None:
-    """Raise UsageError if no pixel is left: every block of a ConvNet halves the image, rounding down."""
+    """Raise UsageError if no pixel is left after ``depth`` blocks, each of which halves the size, rounded down."""
     largest = image_size.bit_length() - 1
     if depth <= largest:
         return
@@ -111,6 +111,6 @@ def _check_pooling(arch: str, depth: int, image_size: int) -> None:
 
 
 def _own_names() -> list[str]:
-    """Every name without a width, to find the nearest ones among."""
+    """All names without a width, among which the nearest ones are searched."""
     convnets_with_norm = [f"{convnet}_{norm}" for convnet in CONVNETS for norm in NORMS]
     return [*CIFAR_RESNETS, *THIN_RESNETS, *CONVNETS, *convnets_with_norm, *PUBLISHED_TEACHERS]

@@ -1,4 +1,4 @@
-"""Networks on the meta device, which have shapes but neither memory nor values."""
+"""Networks on the meta device, whose tensors have shapes but no memory and no values."""
 
 import torch
 from torch import nn
@@ -7,11 +7,11 @@ from infer.models import build
 
 
 def outline(arch: str, num_classes: int, image_size: int) -> nn.Module:
-    """The network ``arch`` without memory for its weights; raises UsageError where it cannot be built."""
+    """The network ``arch`` without memory for its weights. Raises UsageError where it cannot be built."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return build(arch, num_classes, image_size)
 
 
 def weight_bytes(arch: str, num_classes: int, image_size: int) -> int:
-    """Bytes of the parameters and the running statistics of ``arch``."""
+    """Size in bytes of the parameters and buffers of ``arch``."""
     return sum(tensor.nbytes for tensor in outline(arch, num_classes, image_size).state_dict().values())

@@ -1,4 +1,4 @@
-"""Published weights for an architecture: from a file, or by the name that torchvision or timm gives them."""
+"""Published weights of an architecture: from a file, or by their name in torchvision or timm."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,26 +15,27 @@ from infer.models import names
 from infer.models.checkpoints import read_weights
 
 DEFAULT = "DEFAULT"
-"""Name of the weights that a library itself would choose."""
+"""Name of the weights that a library uses by default."""
 _FILE_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".safetensors")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Reference to weights that are not read yet."""
+    """Reference to weights, which are read when ``read`` is called."""
 
     source: str
-    """Origin, for messages."""
+    """Origin of the weights, for messages."""
     identity: Mapping[str, Any]
-    """Entry of a signature: JSON-ready, and independent of the place of the file."""
+    """Entry in a signature: JSON-ready, and independent of the location of the file."""
     read: Callable[[], dict[str, Tensor]]
+    """Function that returns the weights."""
 
 
 def weights_for(arch: str, given: str) -> Weights:
-    """The weights that ``teachers.checkpoints={arch: given}`` means: a file's or, for ``torchvision/<name>`` and
-    ``timm/<name>``, those that the library calls ``given`` (``DEFAULT``: the ones it would choose).
+    """The weights for the setting ``teachers.checkpoints={arch: given}``.
 
-    Raises UsageError when there is no such file or name.
+    They are those of the file ``given`` or, for ``torchvision/<name>`` and ``timm/<name>``, those with the name
+    ``given`` in the library (``DEFAULT``: its default). Raises UsageError where there is no such file or name.
     """
     parsed = names.parse(arch)
     family = parsed.family

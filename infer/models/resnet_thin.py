@@ -5,10 +5,10 @@ from torch.nn import functional as F
 
 
 class ThinResNet(nn.Module):
-    """A 3x3 stem, then three stages of n two-layer blocks with widths w, 2w and 4w: depth 6n + 2.
+    """A 3x3 stem, then three stages of n two-layer blocks with widths w, 2w and 4w, so that the depth is 6n + 2.
 
-    ResNet-20 has 0.27 M parameters at w = 16. Shortcuts carry none (the paper's option A). Convolutions are
-    initialised by Kaiming's normal scheme (fan-in), as in the paper; the last layer by torch's default.
+    ResNet-20 has 0.27 M parameters for w = 16. Shortcuts have no parameters (option A in the paper). Convolutions are
+    initialised by Kaiming's normal scheme (fan-in), as in the paper, and the last layer by torch's default.
     """
 
     def __init__(self, depth: int, num_classes: int, width: int) -> None:
@@ -33,7 +33,7 @@ class ThinResNet(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut that takes every ``stride``-th pixel and appends zero channels."""
+    """Block of two 3x3 convolutions, with a shortcut of every ``stride``-th pixel and additional channels of zeros."""
 
     def __init__(self, in_width: int, out_width: int, stride: int) -> None:
         super().__init__()

@@ -12,9 +12,10 @@ _STAGES = ((200, 4), (400, 8), (800, 4))  # (width, blocks)
 
 
 class ShuffleNetG2(nn.Module):
-    """The published ShuffleNet-G2 for 32x32 images, named as in its checkpoints; 0.89 M parameters.
+    """The published ShuffleNet-G2 for 32x32 images, with layers named as in its checkpoints; 0.89 M parameters.
 
-    The last pooling is global, which at 32x32 equals the published 4x4. Initialised by torch's defaults.
+    The last pooling is global, which for 32x32 images is the published 4x4. Weights are initialised by torch's
+    defaults.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -36,7 +37,8 @@ class ShuffleNetG2(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1 in ``groups``, shuffle over the same, depthwise 3x3, 1x1 in two groups; the input is added."""
+    """Block of a 1x1 convolution in ``groups``, a channel shuffle over these groups, a depthwise 3x3 convolution and a
+    1x1 convolution in two groups; the input is added."""
 
     def __init__(self, in_width: int, out_width: int, stride: int, groups: int) -> None:
         super().__init__()
@@ -60,7 +62,7 @@ class Bottleneck(nn.Module):
 
 
 class DownsamplingBottleneck(Bottleneck):
-    """The first block of a stage: stride 2, its pooled input appended as channels instead of being added."""
+    """First block of a stage, with stride 2; its pooled input is appended as channels instead of added."""
 
     def __init__(self, in_width: int, out_width: int, groups: int) -> None:
         super().__init__(in_width, out_width - in_width, stride=2, groups=groups)
@@ -71,7 +73,7 @@ class DownsamplingBottleneck(Bottleneck):
 
 
 def _shuffle(x: Tensor, groups: int) -> Tensor:
-    """The channels of each group spread over all groups."""
+    """``x`` with the channels of each group distributed over all groups."""
     grouped: Tensor = x.unflatten(1, (groups, -1))
     return grouped.transpose(1, 2).flatten(1, 2)
 

@@ -1,1 +1,1 @@
-"""Every picture and report, drawn from the records that runs leave; nothing here imports torch."""
+"""Pictures, drawn from the records that runs write. This package does not import torch."""

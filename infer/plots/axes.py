@@ -1,4 +1,4 @@
-"""Swept settings as the axes of plots: their names for a reader, the order of their values, their scale."""
+"""Swept settings as axes of plots: their titles, the order of their values, and their scale."""
 
 import re
 from collections.abc import Sequence
@@ -37,30 +37,30 @@ class Axis:
 
     key: str
     values: Sequence[Any]
-    """Each once; numbers by size, others in the order of the jobs."""
+    """All different values: numbers in ascending order, others in the order of the jobs."""
 
     @property
     def title(self) -> str:
-        """For the axis of a plot."""
+        """Title of the axis in a plot."""
         return _TITLES.get(self.key, self.key)
 
     @property
     def file_name(self) -> str:
-        """The key in letters that every file system takes."""
+        """The key in characters that every file system accepts."""
         return re.sub(r"[^\w-]+", "_", self.key)
 
     @property
     def is_numeric(self) -> bool:
-        """True if its values lie on a scale; else they are names."""
+        """True if all values are numbers; otherwise they are names."""
         return all(is_number(value) for value in self.values)
 
     @property
     def names(self) -> list[str]:
-        """The values as they stand at a plot's axis."""
+        """The values as text for tick labels."""
         return [", ".join(map(shown, value)) if isinstance(value, list) else shown(value) for value in self.values]
 
     def place(self, value: Any) -> float:
-        """Place of ``value``: a number at itself, a name at its position among the names."""
+        """Coordinate of ``value``: the number itself, or the position of a name among the names."""
         return float(value) if self.is_numeric else float(self.rank(value))
 
     def rank(self, value: Any) -> int:
@@ -69,18 +69,18 @@ class Axis:
 
 
 def axes_of(rows: Rows) -> list[Axis]:
-    """Keys that the sweep's plan varies and that differ indeed; its seeds are repeats and no axis."""
+    """Axes of the keys that the sweep varies and whose values differ. The seed is not an axis: it gives repeats."""
     keys = [key for key in rows.columns if key in swept_keys(rows.runs) and key != REPLICATE]
     return [Axis(key, _values(rows, key)) for key in keys]
 
 
 def spans_a_decade(numbers: Sequence[float]) -> bool:
-    """True if positive ``numbers`` lie so far apart that ratios say more than differences."""
+    """True if ``numbers`` are positive and span more than a factor of ten, so that a logarithmic scale is better."""
     return min(numbers) > 0 and max(numbers) / min(numbers) > _DECADE
 
 
 def _values(rows: Rows, key: str) -> list[Any]:
-    """Values of all runs, as far as they are known, so that what is not done yet leaves its place empty."""
+    """Known values of all runs, also of those that are not done, whose places stay empty in a plot."""
     column = rows.columns[key]
     known = [value for i, value in enumerate(column) if value != ABSENT or i in rows.done]
     values = list({shown(value): value for value in known}.values())

@@ -1,4 +1,4 @@
-"""Numbers that the plots of a sweep show: lines of measured points, divided into panels that stay readable."""
+"""Numbers that the plots of a sweep show: lines of measured points, divided into readable panels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from infer.records.statistics import Summary, summarise
 from infer.tables import shown
 
 MOST_LINES = 12
-"""More cannot be told apart in one panel."""
+"""Largest number of lines in a panel, beyond which they cannot be distinguished."""
 _MOST_PANELS = 9
 _BYTES = "total_bytes"
 _FRONT_NOTE = "ringed: the Pareto front, better than every other set of at most its bytes"
@@ -23,26 +23,26 @@ class Mark:
     x: float
     score: Summary
     step: int
-    """Its position along the line; a gap in these numbers is a job that is not done."""
+    """Position along the line. Where a number is missing between two marks, a job is not done."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """Points that differ in the axis alone that the line runs along."""
+    """Points that differ only in the axis along which the line runs."""
 
     values: dict[str, Any]
-    """Values that all of them have, by axis; empty where there is one line."""
+    """Values that the points have in common, by axis; empty where there is one line."""
     marks: Sequence[Mark]
 
     @property
     def label(self) -> str:
-        """``M=2, K=1``."""
+        """Values as text, such as ``M=2, K=1``."""
         return in_words(self.values)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines in one pair of axes."""
+    """Lines in the same axes."""
 
     lines: Sequence[Line]
     title: str = ""
@@ -50,18 +50,18 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """Panels with the same axes and the same looks of lines."""
+    """Panels with the same scales and the same styles of lines."""
 
     panels: Sequence[Panel]
     axes: Sequence[Axis]
-    """By which the lines of a panel differ."""
+    """Axes in whose values the lines of a panel differ."""
     notes: Sequence[str] = ()
     connected: bool = True
-    """True if the points of a line follow each other on a scale."""
+    """True if the points of a line are connected, which requires a numeric order."""
     measures_students: bool = True
-    """True if a bar is the spread of a point's own measurements."""
+    """True if an error bar is the spread of the measurements of its point."""
     front: Sequence[Mark] = ()
-    """Marks of the Pareto front: nothing smaller, or as small, is as good."""
+    """Marks of the Pareto front: no other mark of at most the same size is as good."""
 
     @property
     def marks(self) -> list[Mark]:
@@ -70,12 +70,12 @@ class Chart:
 
     @property
     def combinations(self) -> list[dict[str, Any]]:
-        """The values of the lines, each combination once, in order."""
+        """The different values of the lines, in order."""
         return list({line.label: line.values for panel in self.panels for line in panel.lines}.values())
 
 
 def over_axis(axis: Axis, axes: Sequence[Axis], points: Sequence[Measurement]) -> Chart | None:
-    """Accuracy along ``axis``, one line per combination of the other ``axes``; None without two values to compare."""
+    """Accuracy over ``axis``, with a line per combination of the other ``axes``; None with fewer than two values."""
     others = [other for other in axes if other is not axis]
     lines = _lines(others, points, lambda point: axis.place(point.values[axis.key]), axis)
     if len({mark.x for line in lines for mark in line.marks}) < 2:
@@ -85,9 +85,9 @@ def over_axis(axis: Axis, axes: Sequence[Axis], points: Sequence[Measurement]) -
 
 
 def over_bytes(axes: Sequence[Axis], points: Sequence[Measurement]) -> Chart | None:
-    """Accuracy over the bytes of the distilled set; None where all sets are of one size.
+    """Accuracy over the bytes of the distilled set; None where all sets have the same size.
 
-    The lines run along the numeric axis with most values of those that change the size.
+    Of the numeric axes that change the size, lines run along the one with most values.
     """
     stored = [point for point in points if bytes_of(point) is not None]
     if len({bytes_of(point) for point in stored}) < 2:
@@ -102,7 +102,7 @@ def over_bytes(axes: Sequence[Axis], points: Sequence[Measurement]) -> Chart | N
 
 
 def pareto_front(marks: Sequence[Mark]) -> list[Mark]:
-    """The marks that are better than every other of at most their size, from the smallest to the largest."""
+    """The marks that are better than every other mark of at most their size, in ascending order of size."""
     front: list[Mark] = []
     for mark in sorted(marks, key=lambda mark: (mark.x, -mark.score["mean"])):
         if not front or mark.score["mean"] > front[-1].score["mean"]:
@@ -111,7 +111,7 @@ def pareto_front(marks: Sequence[Mark]) -> list[Mark]:
 
 
 def bytes_of(point: Measurement) -> float | None:
-    """Bytes of the distilled set, labels included."""
+    """Bytes of the distilled set, with its labels; None where they are not recorded."""
     total: float | None = point.runs[0].record["storage"].get(_BYTES)
     return total
 
@@ -119,7 +119,10 @@ def bytes_of(point: Measurement) -> float | None:
 def _lines(
     axes: Sequence[Axis], points: Sequence[Measurement], x: Callable[[Measurement], float | None], along: Axis | None
 ) -> list[Line]:
-    """``points``, all with a place and a score, by what they have on ``axes``, in the order of the axis ``along``."""
+    """Lines of ``points``, one per combination of values on ``axes``, each in the order of the axis ``along``.
+
+    All points must have a score and a value of ``x``.
+    """
     values_of: dict[tuple[int, ...], dict[str, Any]] = {}
     marks: dict[tuple[int, ...], list[Mark]] = {}
     for point in points:
@@ -134,7 +137,7 @@ def _lines(
 
 
 def _along(axes: Sequence[Axis], points: Sequence[Measurement]) -> Axis | None:
-    """The numeric axis with most values of those by which the bytes change while all else stays."""
+    """The numeric axis along which bytes change while all other axes are fixed; of several, that with most values."""
     moving = [axis for axis in axes if axis.is_numeric and _moves_bytes(axis, axes, points)]
     return max(moving, key=lambda axis: len(axis.values), default=None)
 
@@ -145,7 +148,10 @@ def _moves_bytes(axis: Axis, axes: Sequence[Axis], points: Sequence[Measurement]
 
 
 def _divided(lines: Sequence[Line], axes: Sequence[Axis]) -> Chart | None:
-    """One panel, or one per value of the axis that leaves few enough lines to each; None where no axis does."""
+    """Chart of one panel or, where there are too many lines, of a panel per value of an axis.
+
+    None where no axis gives panels with few enough lines.
+    """
     if len(lines) <= MOST_LINES:
         return Chart([Panel(lines)], axes)
     for split in sorted(axes, key=lambda axis: len(axis.values)):
@@ -166,7 +172,7 @@ def _panels(lines: Sequence[Line], split: Axis) -> list[Panel]:
 
 
 def _averaged(lines: Sequence[Line]) -> Chart:
-    """The mean of those lines that have a point at every place, so that all places average over the same."""
+    """Mean of the lines that have a point at every place, so that the mean is over the same lines at all places."""
     steps = sorted({mark.step for line in lines for mark in line.marks})
     whole = [line.marks for line in lines if [mark.step for mark in line.marks] == steps]
     marks = [
@@ -180,7 +186,7 @@ def _averaged(lines: Sequence[Line]) -> Chart:
 
 
 def _scattered(lines: Sequence[Line]) -> Chart:
-    """Every point for itself."""
+    """Chart of all points without lines."""
     marks = [mark for line in lines for mark in line.marks]
     note = f"{len(marks)} combinations, one point each; table.csv names them"
     return Chart([Panel([Line({}, marks)])], [], [note], connected=False)

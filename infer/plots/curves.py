@@ -1,4 +1,4 @@
-"""``curves.png``: how the trainings of teachers, compensators and students went."""
+"""``curves.png``: the course of the training of teachers, compensators and students."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +15,9 @@ from infer.records.names import CURVES, HISTORY
 from infer.records.run import Run
 
 History = Sequence[Mapping[str, float]]
-"""A record per epoch: ``epoch``, ``step``, ``train_loss`` and, where it was tested, scores."""
+"""A row per epoch: ``epoch``, ``step``, ``train_loss`` and, if the network was tested, scores."""
 Curves = Mapping[str, np.ndarray]
-"""An optimisation's ``iteration`` [points] and its other curves [points, n]."""
+"""The ``iteration`` [points] of an optimisation, and its other curves [points, n]."""
 Scale = Literal["linear", "percent", "log"]
 
 _GENERATION: dict[str, tuple[str, float, Scale]] = {
@@ -28,17 +28,20 @@ _GENERATION: dict[str, tuple[str, float, Scale]] = {
     "distance": ("rms change (normalised units)", 1, "linear"),
     "saturated_share": ("saturated pixel values (%)", 100, "percent"),
 }
-"""The curves of an optimisation: the label of their axis, the factor to its unit, its scale."""
+"""Curves of an optimisation: label of the y axis, factor that converts to its unit, and scale."""
 
 
 def curves_of(run: Run, outputs: Path, title: str) -> Figure | None:
-    """All curves that the store under ``outputs`` has for ``run``; None when it has none."""
+    """All curves that the store under ``outputs`` has for ``run``; None where it has none."""
     sections = [section for section in sections_of(run, outputs) if section is not None]
     return sheet(title, sections) if sections else None
 
 
 def sections_of(run: Run, outputs: Path) -> Iterable[Section | None]:
-    """Teachers, the optimisation of the images, and the students of each architecture; None for what is not there."""
+    """Sections of the teachers, of the optimisation of images, and of the students of each architecture.
+
+    None stands for a section without curves.
+    """
     sets = run.record["sets"]
     students = {name: each["students"] for name, each in sets.items()}
     of_students = {s for by_arch in students.values() for several in by_arch.values() for s in several}
@@ -57,7 +60,7 @@ def sections_of(run: Run, outputs: Path) -> Iterable[Section | None]:
 
 
 def teacher_section(histories: Mapping[str, History], split: str) -> Section | None:
-    """Loss and accuracy of every teacher, by architecture, over its epochs; None without teachers."""
+    """Loss and accuracy of every teacher by architecture, over the epochs; None without teachers."""
     if not histories:
         return None
     runs = {arch: [history] for arch, history in histories.items()}
@@ -65,9 +68,10 @@ def teacher_section(histories: Mapping[str, History], split: str) -> Section | N
 
 
 def generation_section(by_teacher: Mapping[str, Curves], optimised: str, each: str) -> Section | None:
-    """Losses and norms of an optimisation, by the teacher's architecture; None without one.
+    """Losses and norms of an optimisation by the teacher's architecture; None without curves.
 
-    ``optimised`` names what was optimised and ``each`` what has a curve of its own, both in the plural.
+    ``optimised`` is the name of the things optimised, ``each`` that of the things with a curve each, both in the
+    plural.
     """
     if not by_teacher:
         return None
@@ -87,7 +91,7 @@ def generation_section(by_teacher: Mapping[str, Curves], optimised: str, each: s
 
 
 def student_section(arch: str, histories: Mapping[str, Sequence[History]], split: str) -> Section | None:
-    """Loss and accuracy by training set, one history per repeat, over the steps; None without students."""
+    """Loss and accuracy by training set over the steps, with one history per repeat; None without students."""
     if not histories:
         return None
     repeats = max(map(len, histories.values()))
@@ -97,7 +101,7 @@ def student_section(arch: str, histories: Mapping[str, Sequence[History]], split
 
 
 def _training_panels(runs: Mapping[str, Sequence[History]], x_key: str, loss: str, split: str) -> list[Panel]:
-    """Loss, named ``loss``, and accuracy; each left out when no history has it."""
+    """Panels of the loss, labelled ``loss``, and of the accuracy; a panel without values is left out."""
     kinds: list[tuple[str, str, Scale]] = [
         ("train_loss", f"{loss} (nats)", "log"),
         (f"{split}/top1", f"{split} top-1 accuracy (%)", "percent"),
@@ -112,7 +116,7 @@ def _training_panels(runs: Mapping[str, Sequence[History]], x_key: str, loss: st
 
 
 def _curve(label: str, histories: Sequence[History], x_key: str, y_key: str) -> Curve | None:
-    """The mean and range of ``y_key`` over ``histories``, at the epochs that have it."""
+    """Mean and range of ``y_key`` over ``histories``, at the epochs that have it; None where no epoch has it."""
     rows = [[row for row in history if y_key in row] for history in histories]
     if not rows[0]:
         return None
@@ -121,7 +125,7 @@ def _curve(label: str, histories: Sequence[History], x_key: str, y_key: str) -> 
 
 
 def _generation(run: Run, optimised: Sequence[StoredArtefact], archs: Mapping[str, str]) -> Section | None:
-    """The curves of ``optimised`` side by side, as many as belong to the run's set; ``archs``: of the teachers."""
+    """Section of all curves of ``optimised`` that belong to the run's set; ``archs`` are the teachers' by signature."""
     sets: dict[str, Any] = run.record["sets"]
     outline = next(iter(sets.values()))["generation"] if sets else None
     if not outline:
@@ -135,7 +139,7 @@ def _generation(run: Run, optimised: Sequence[StoredArtefact], archs: Mapping[st
 
 
 def _side_by_side(several: Sequence[Curves], count: int) -> Curves:
-    """The first ``count`` curves of batches that were optimised one after the other."""
+    """The first ``count`` curves of several batches, concatenated."""
     keys = [key for key in several[0] if key != "iteration"]
     together = {key: np.concatenate([one[key] for one in several], axis=1)[:, :count] for key in keys}
     return {"iteration": several[0]["iteration"], **together}

@@ -1,4 +1,4 @@
-"""Accuracy over two swept settings at once: a cell per combination with its number in it."""
+"""Heat map of accuracy over two swept settings: a cell with a number for each combination."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,8 @@ from infer.records.statistics import Summary
 
 _CELL_WIDTH, _CELL_HEIGHT, _NUMBER_SIZE = 0.72, 0.46, 8
 _LEAST_HEIGHT, _LEAST_WIDTH = 1.1, 3.2
-"""Inches: of the axes, beside which the colour bar has a title, and of the figure, which has one as well."""
+"""Inches: height of the axes, so that the title of the colour bar fits, and width of the figure, so that its title
+fits."""
 _MOST_TICKS = 4
 _MISSING = "#e0e0e0"
 
@@ -52,7 +53,10 @@ def heat_map(axes: Sequence[Axis], measurements: Sequence[Measurement], value_ti
 
 
 def _belongs_across(axis: Axis) -> tuple[bool, int]:
-    """Long names are read best beside the rows; of two numeric axes the one with more values goes across."""
+    """Key that sorts the axis for the columns last.
+
+    Long names are easier to read beside the rows. Of two numeric axes, the one with more values is that of the columns.
+    """
     return axis.is_numeric, len(axis.values) if axis.is_numeric else -max(map(len, axis.names))
 
 
@@ -72,7 +76,7 @@ def _number(score: Summary) -> str:
 
 
 def _name_axes(axes: Axes, down: Axis, across: Axis) -> None:
-    """Numbers grow upwards; names are read downwards."""
+    """Label both axes; numbers increase upwards, and names are listed downwards."""
     rows = len(down.values)
     axes.set_ylim(*((-0.5, rows - 0.5) if down.is_numeric else (rows - 0.5, -0.5)))
     axes.set_yticks(range(rows), down.names)

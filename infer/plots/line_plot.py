@@ -1,4 +1,5 @@
-"""Accuracy over a swept setting or over bytes: points with error bars, one look per combination of all else."""
+"""Plot of accuracy over a swept setting or over bytes: points with error bars, in one style per combination of the
+other settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,34 +19,34 @@ from infer.plots.style import MARKERS, NOTE_COLOUR, PALETTE, POINTS_PER_INCH, TI
 from infer.records.measurements import in_words
 
 _WIDTH, _HEIGHT, _SMALL_WIDTH, _SMALL_HEIGHT = 3.6, 2.6, 2.3, 1.9
-"""Inches of a pair of axes: alone, and of several."""
+"""Inches of the axes: of a single panel, and of each of several."""
 _PANELS_PER_ROW = 3
 _DASHES = ("-", "--", ":", "-.")
 _MOST_TICKS = 8
-_SHIFT_POINTS = 4.0
-"""Between neighbours that would else lie on top of each other."""
-_FROM_ZERO_BELOW = 0.35
-"""An axis starts at zero when the lowest value is at most this share of the highest."""
+_MOST_SHIFT_POINTS = 4.0
+"""Largest horizontal shift, in points of type, between marks that would otherwise overlap."""
+_ZERO_START_SHARE = 0.35
+"""Largest ratio of the lowest to the highest value for which the y axis starts at zero."""
 _LEAST_SPAN = 2.0
-"""Percentage points that the y axis shows at least, so that noise does not fill it."""
+"""Smallest range of the y axis in percentage points, so that noise does not fill it."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The x axis: a title, and where its ticks go."""
+    """The x axis: its title, and the swept setting with the places of ticks."""
 
     title: str
     axis: Axis | None
-    """None for bytes."""
+    """The swept setting; None for bytes."""
 
     @property
     def is_named(self) -> bool:
-        """True if places have names instead of numbers."""
+        """True if ticks have names instead of numbers."""
         return self.axis is not None and not self.axis.is_numeric
 
 
 def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
-    """Draw ``chart``; of several panels all have the same limits."""
+    """Draw ``chart``; all panels have the same limits of the y axis."""
     looks = _looks(chart)
     limits = _limits(chart.marks)
     several = len(chart.panels) > 1
@@ -71,14 +72,14 @@ def line_plot(chart: Chart, scale: Scale, y_title: str, words: Words) -> Figure:
 
 
 def _axes_of(body: SubFigure, panels: int) -> list[Axes]:
-    """One pair of axes per panel, row by row."""
+    """Axes of the panels, row by row."""
     columns = 2 if panels == 4 else min(panels, _PANELS_PER_ROW)
     grid = body.add_gridspec(ceil(panels / columns), columns)
     return [body.add_subplot(grid[divmod(number, columns)]) for number in range(panels)]
 
 
 def _all_words(chart: Chart, scale: Scale, start: float, words: Words) -> Words:
-    """``words`` with what a reader has to know of this chart."""
+    """``words`` with further notes on this chart."""
     moved = ["points of one place stand side by side"] * (scale.axis is not None and len(chart.combinations) > 1)
     starts = [] if start == 0 else [f"the y axis starts at {start:g} %, not at 0"]
     measurement = words.measurement if chart.measures_students else ""
@@ -88,7 +89,7 @@ def _all_words(chart: Chart, scale: Scale, start: float, words: Words) -> Words:
 def _draw_lines(
     axes: Axes, lines: Sequence[Line], chart: Chart, looks: Mapping[str, dict[str, Any]], shift: float
 ) -> None:
-    """Lines side by side at each place, ``shift`` points of type from one to the next."""
+    """Draw ``lines`` with their marks side by side at each place, ``shift`` points of type apart."""
     order = list(looks)
     for line in lines:
         points = (order.index(line.label) - (len(order) - 1) / 2) * shift / POINTS_PER_INCH
@@ -112,7 +113,7 @@ def _draw_lines(
 
 
 def _with_gaps(marks: Sequence[Mark]) -> Iterator[tuple[float, float, float]]:
-    """Place, mean and bar of every point, and between two points nothing where a job is missing."""
+    """Place, mean and error bar of every point, with NaN between two points where a job is missing."""
     for before, mark in zip([None, *marks], marks, strict=False):
         if before is not None and mark.step > before.step + 1:
             yield mark.x, nan, nan
@@ -120,15 +121,15 @@ def _with_gaps(marks: Sequence[Mark]) -> Iterator[tuple[float, float, float]]:
 
 
 def _shift(scale: Scale, lines: int, inches: float) -> float:
-    """Points of type between neighbours: less where places lie close together, nothing over bytes."""
+    """Shift between neighbouring marks in points of type: smaller where places are close together, 0 over bytes."""
     if scale.axis is None:
         return 0
     room = 0.6 if scale.is_named else 0.2
-    return min(_SHIFT_POINTS, room * inches * POINTS_PER_INCH / len(scale.axis.values) / lines)
+    return min(_MOST_SHIFT_POINTS, room * inches * POINTS_PER_INCH / len(scale.axis.values) / lines)
 
 
 def _looks(chart: Chart) -> dict[str, dict[str, Any]]:
-    """Colour, marker and dashes per line; of two axes the longer has the colours, the other the dashes."""
+    """Colour, marker and dashes per line. With two axes, colours are those of the one with more values."""
     combinations = chart.combinations
     places = [divmod(number, len(PALETTE))[::-1] for number in range(len(combinations))]
     if len(chart.axes) == 2:
@@ -148,7 +149,7 @@ def _look(colour: int, dashes: int) -> dict[str, Any]:
 
 
 def _legend(body: SubFigure, looks: Mapping[str, dict[str, Any]], connected: bool) -> None:
-    """Beside the panels; nothing for a single line, which has no label."""
+    """Draw the legend beside the panels, unless there is a single line, which has no label."""
     if not any(looks):
         return
     hidden: dict[str, Any] = {} if connected else {"linestyle": "none"}
@@ -161,11 +162,11 @@ def _legend(body: SubFigure, looks: Mapping[str, dict[str, Any]], connected: boo
 
 
 def _limits(marks: Sequence[Mark]) -> tuple[float, float]:
-    """Limits of the y axis: from zero where the values reach far down, else close around them."""
+    """Limits of the y axis: from zero where the lowest value is low enough, otherwise close around the values."""
     low = min(mark.score["mean"] - (mark.score["std"] or 0) for mark in marks)
     high = max(mark.score["mean"] + (mark.score["std"] or 0) for mark in marks)
     margin = max(0.06 * (high - low), (_LEAST_SPAN - (high - low)) / 2)
-    start = 0 if low <= _FROM_ZERO_BELOW * high else floor(10 * max(low - margin, 0)) / 10
+    start = 0 if low <= _ZERO_START_SHARE * high else floor(10 * max(low - margin, 0)) / 10
     return start, high + margin
 
 
@@ -187,7 +188,7 @@ def _scale_x(axes: Axes, scale: Scale, marks: Sequence[Mark]) -> None:
 
 
 def _set_numeric_limits(axes: Axes, places: Sequence[float]) -> None:
-    """A logarithmic scale where the places span more than a decade, and some room at both ends."""
+    """Set the scale, logarithmic where ``places`` span more than a decade, and limits with a margin at both ends."""
     low, high = places[0], places[-1]
     if spans_a_decade(places):
         axes.set_xscale("log")

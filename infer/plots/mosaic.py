@@ -1,4 +1,4 @@
-"""Mosaic: rows of equally large images under the names of their columns, a pixel being whole dots."""
+"""Mosaic: rows of images of the same size under the names of their columns, with pixels of a whole number of dots."""
 
 import math
 import textwrap
@@ -13,11 +13,11 @@ from matplotlib.transforms import Bbox
 from infer.plots.style import NOTE_COLOUR, give_axes_size, rotate_if_crowded, write_title
 
 _CELL = 0.8
-"""Inches along an image's edge."""
+"""Edge of an image in inches."""
 _SMALLEST_CELL, _LARGEST_CELL = 128, 256
-"""Dots along an image's edge: images below are enlarged by a whole number, images above are reduced."""
+"""Edge of an image in dots: smaller images are enlarged by a whole number, larger ones are reduced."""
 _GAP, _WIDE_GAP = 0.05, 0.22
-"""Inches."""
+"""Inches between images, and between groups of them."""
 _LEAST_WIDTH = 4.0
 _TITLE_SIZE, _TEXT_SIZE = 11, 8.5
 _HEAD_CHARACTERS, _HEAD_LINES = 11, 2
@@ -26,32 +26,32 @@ _TURNED_HEAD_CHARACTERS = 24
 
 @dataclass(frozen=True)
 class Row:
-    """Images side by side: float [H, W, 3] in [0, 1] or uint8; None leaves a place empty."""
+    """Images of a row, [H, W, 3], float in [0, 1] or uint8; None leaves a place empty."""
 
     label: str
-    """Up to four lines, left of the row."""
+    """Text of up to four lines at the left of the row."""
     images: Sequence[np.ndarray | None]
     lead: np.ndarray | None = None
-    """An image that stands before the columns."""
+    """Image at the left of the first column."""
     apart: bool = False
-    """True if a wide gap separates it from the row above."""
+    """True if a wide gap separates the row from the row above."""
 
 
 @dataclass(frozen=True)
 class Mosaic:
-    """Content of a mosaic; the size of the figure follows from it."""
+    """Content of a mosaic, which determines the size of the figure."""
 
     title: str
     heads: Sequence[str]
-    """The names of the columns; two lines hold what they can, an ellipsis stands for the rest."""
+    """Names of the columns; they are wrapped into two lines, and an ellipsis replaces the rest."""
     rows: Sequence[Row]
     lead_head: str = ""
-    """Stands above the leads."""
+    """Name of the column of leads."""
     note: str = ""
-    """Stands below the title, in as many lines as it takes."""
+    """Text below the title, wrapped into lines."""
 
     def figure(self) -> Figure:
-        """The drawing. Images of up to 256 pixels are shown as they are, a pixel being a square of dots."""
+        """The figure. In images of up to 256 pixels, every pixel is a square of dots."""
         grid = _Grid.of(self)
         figure = Figure(figsize=(grid.width / grid.dpi + 3, grid.height / grid.dpi + 3), dpi=grid.dpi)
         write_title(figure, self.title, size=_TITLE_SIZE)
@@ -70,7 +70,7 @@ class Mosaic:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Places of the images, in dots from the upper left corner of the axes."""
+    """Positions of the images, in dots from the upper left corner of the axes."""
 
     cell: int
     dpi: int
@@ -105,7 +105,7 @@ class _Grid:
         return self.tops[-1] + self.cell
 
     def images(self, rows: Sequence[Row]) -> Iterator[tuple[np.ndarray, int, int]]:
-        """Every image with the left and top of its cell."""
+        """Every image, with the left and the top edge of its cell."""
         for row, top in zip(rows, self.tops, strict=True):
             if row.lead is not None and self.lead_left is not None:
                 yield row.lead, self.lead_left, top
@@ -124,7 +124,7 @@ def _draw_image(axes: Axes, image: np.ndarray, left: int, top: int, cell: int) -
 
 
 def _name_rows_and_columns(axes: Axes, mosaic: Mosaic, grid: _Grid) -> None:
-    """Write the names beside and above the axes, as the labels of its ticks."""
+    """Write the names beside and above the axes, as tick labels."""
     middle = grid.cell / 2
     heads = dict(zip(grid.column_lefts, mosaic.heads, strict=True))
     if grid.lead_left is not None:
@@ -145,7 +145,7 @@ def _wrapped(name: str, characters: int) -> str:
 
 
 def _snap_to_dots(figure: Figure, axes: Axes, grid: _Grid) -> None:
-    """Move the axes, placed by the layout engine, by less than a dot, so that every pixel covers whole ones."""
+    """Move the axes by less than a dot from where the layout engine placed them, so that pixels cover whole dots."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     figure.set_size_inches(*np.ceil(figure.get_size_inches() * grid.dpi) / grid.dpi)

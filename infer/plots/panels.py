@@ -1,4 +1,4 @@
-"""Sheet of curves: sections under each other, each a subfigure with its legend and its panels side by side."""
+"""Sheet of curves: sections below each other, each a subfigure with a legend and panels side by side."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ from infer.plots.style import PALETTE, TICK_STEPS, write_title
 _WIDTH, _DPI = 10.0, 160
 _TITLE_INCHES, _SECTION_INCHES, _LEGEND_LINE_INCHES = 0.45, 2.85, 0.2
 _LEGEND_CHARACTERS = 120
-"""Letters and handles that a line of the legend holds."""
+"""Number of characters in a line of the legend; a handle counts as ``_HANDLE_CHARACTERS``."""
 _HANDLE_CHARACTERS = 8
-_FEW_POINTS = 12
-"""Up to so many points are marked; a line of one point would not show at all."""
+_MOST_MARKED_POINTS = 12
+"""Largest number of points of a curve with markers, without which a line of one point would be invisible."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,15 @@ class Curve:
     """Mean or median of several runs of the same training, with their range."""
 
     label: str
-    """Names its colour, in all panels of a section."""
+    """Label in the legend; curves with the same label have the same colour in all panels of a section."""
     x: np.ndarray
     """[points]."""
     centre: np.ndarray
-    """[points], drawn as a line."""
+    """[points]; drawn as a line."""
     low: np.ndarray
-    """[points]; up to ``high`` it is shaded."""
+    """[points]; the area between ``low`` and ``high`` is shaded."""
     high: np.ndarray
+    """[points]."""
 
     @classmethod
     def median(cls, label: str, x: np.ndarray, runs: np.ndarray) -> "Curve":
@@ -49,41 +50,42 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes."""
+    """Curves in the same axes."""
 
     x_label: str
     y_label: str
     curves: Sequence[Curve]
     scale: Literal["linear", "percent", "log"] = "linear"
-    """Scale of the y axis: percent ends at 0 and 100, log is linear where the values do not span a power of ten."""
+    """Scale of the y axis: "percent" stays within 0 and 100; "log" is linear where values span less than a factor of
+    ten."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """Panels whose curves carry the same labels."""
+    """Panels with a common legend."""
 
     title: str
     panels: Sequence[Panel]
 
     @property
     def labels(self) -> list[str]:
-        """Every label once, in the order of first use."""
+        """All different labels, in the order of first use."""
         return list(dict.fromkeys(curve.label for panel in self.panels for curve in panel.curves))
 
     @property
     def legend_columns(self) -> int:
-        """Entries of the legend that stand side by side."""
+        """Number of columns of the legend."""
         entry = max(map(len, self.labels)) + _HANDLE_CHARACTERS
         return min(len(self.labels), max(1, _LEGEND_CHARACTERS // entry))
 
     @property
     def height(self) -> float:
-        """In inches."""
+        """Height in inches."""
         return _SECTION_INCHES + (math.ceil(len(self.labels) / self.legend_columns) - 1) * _LEGEND_LINE_INCHES
 
 
 def sheet(title: str, sections: Sequence[Section]) -> Figure:
-    """Draw ``sections`` under each other; each needs a panel, and each panel a curve."""
+    """Draw ``sections`` below each other; every section must have a panel, and every panel a curve."""
     heights = [section.height for section in sections]
     figure = Figure(figsize=(_WIDTH, _TITLE_INCHES + sum(heights)), dpi=_DPI)
     write_title(figure, title, size=11)
@@ -101,7 +103,7 @@ def _draw_section(subfigure: SubFigure, section: Section) -> None:
     handles = [Line2D([], [], label=label, **look) for label, look in looks.items()]
     columns = section.legend_columns
     subfigure.legend(
-        # matplotlib fills one column after the other; in this order the rows are read.
+        # matplotlib fills the legend column by column; this order makes it readable row by row.
         handles=[handle for first in range(columns) for handle in handles[first::columns]],
         loc="outside upper left",
         title=section.title,
@@ -114,16 +116,16 @@ def _draw_section(subfigure: SubFigure, section: Section) -> None:
 
 
 def _look(number: int) -> dict[str, Any]:
-    """Colour and, once all colours are used, dashes for the curve of this number."""
+    """Colour of the curve ``number``, and dashes once all colours are used."""
     cycle, place = divmod(number, len(PALETTE))
     return {"color": PALETTE[place], "linestyle": "--" if cycle else "-"}
 
 
 def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, dict[str, Any]]) -> None:
-    clip = panel.scale == "log"  # elsewhere nothing leaves the axes, and dots on 0 and 100 % stay whole
-    for curve in reversed(panel.curves):  # the first, a run's own, comes to lie on top
+    clip = panel.scale == "log"  # on other scales all values are inside, and markers at 0 and 100 % are not cut
+    for curve in reversed(panel.curves):  # the first one, that of the run itself, is drawn on top
         look = looks[curve.label]
-        marker = "o" if len(curve.x) <= _FEW_POINTS else ""
+        marker = "o" if len(curve.x) <= _MOST_MARKED_POINTS else ""
         shade: dict[str, Any] = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
         axes.fill_between(curve.x, curve.low, curve.high, clip_on=clip, **shade)
         axes.plot(curve.x, curve.centre, label=curve.label, marker=marker, markersize=3, clip_on=clip, **look)
@@ -135,7 +137,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, dict[str, Any]]) -
 
 
 def _scale(axes: Axes, panel: Panel) -> None:
-    """Give the y axis its scale, and ticks with plain numbers."""
+    """Set the scale of the y axis, with plain numbers as tick labels."""
     centres = np.concatenate([curve.centre for curve in panel.curves])
     positive = centres[centres > 0]
     span = positive.max() / positive.min() if positive.size else 1

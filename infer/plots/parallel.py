@@ -1,4 +1,4 @@
-"""Parallel coordinates of a sweep over three settings or more: a line per combination, coloured by its accuracy."""
+"""Parallel coordinates of a sweep over at least three settings: a line per combination, coloured by accuracy."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,18 @@ from infer.plots.style import NOTE_COLOUR, give_axes_size
 from infer.records.measurements import Measurement
 
 _AXIS_WIDTH, _HEIGHT = 1.5, 2.8
-"""Inches between two axes, and of each."""
+"""Inches between two vertical axes, and the height of each."""
 _NUMBER_SIZE = 7
 _MOST_TICKS = 5
 
 
 def parallel_coordinates(axes: Sequence[Axis], points: Sequence[Measurement], value_title: str, words: Words) -> Figure:
-    """Draw ``points``, each across the values of ``axes`` at even distances and its leading score at the end."""
+    """Draw each of ``points`` as a line through its values on ``axes``, spaced evenly, and its leading score."""
     scores = [point.leading["mean"] for point in points if point.leading is not None]
     colours = colours_of(scores)
     figure, body = framed(words)
     drawn = body.subplots()
-    for point in sorted(points, key=lambda point: point.leading["mean"] if point.leading else 0):  # the best on top
+    for point in sorted(points, key=lambda point: point.leading["mean"] if point.leading else 0):  # best drawn on top
         if point.leading is not None:
             score = point.leading["mean"]
             heights = [_height(axis, point.values[axis.key]) for axis in axes]
@@ -47,7 +47,7 @@ def parallel_coordinates(axes: Sequence[Axis], points: Sequence[Measurement], va
 
 
 def _height(axis: Axis, value: object) -> float:
-    """Place of ``value`` from 0 to 1, every value as far from the next."""
+    """Height of ``value`` from 0 to 1; all values are spaced evenly."""
     return axis.rank(value) / max(1, len(axis.values) - 1)
 
 
@@ -56,7 +56,7 @@ def _share(scores: Sequence[float], score: float) -> float:
 
 
 def _name_values(axes: Axes, place: int, values: Sequence[tuple[float, str]]) -> None:
-    """A vertical line with names beside it."""
+    """Draw the vertical axis at ``place``, with ``values`` (height and name) beside it."""
     axes.axvline(place, color=NOTE_COLOUR, linewidth=0.8)
     for height, name in values:
         axes.annotate(

@@ -16,18 +16,18 @@ from infer.records.predictions import NUM_BINS, SetPredictions
 _DPI = 160
 _TITLE_SIZE, _TEXT_SIZE, _NUMBER_SIZE = 11, 8, 7
 _MOST_NAMED = 30
-"""Classes beyond these are ranked, without names."""
+"""Largest number of classes whose names are shown; more classes are ranked instead."""
 _MOST_NUMBERED = 12
-"""Up to so many classes a cell of a confusion matrix shows its number."""
+"""Largest number of classes for which the cells of a confusion matrix show numbers."""
 _MOST_MATRICES = 3
 _LEAST_SHARE = 0.005
-"""Share of the images from which on a bin's accuracy means something."""
+"""Smallest fraction of the images in a bin whose accuracy is drawn; with fewer images it says little."""
 
 
 def accuracy_by_class(sets: Sequence[SetPredictions], names: Sequence[str], title: str) -> Figure:
-    """Accuracy of every class: mean and range over the students of each set.
+    """Accuracy on every class, as mean and range over the students of each set.
 
-    More than thirty classes are ranked by their accuracy under the first set.
+    More than thirty classes are ranked by their accuracy for the first set.
     """
     is_named = len(names) <= _MOST_NAMED
     width = max(5.0, 0.62 * len(names)) if is_named else 8.0
@@ -51,7 +51,7 @@ def accuracy_by_class(sets: Sequence[SetPredictions], names: Sequence[str], titl
 
 
 def confusion_matrices(sets: Sequence[SetPredictions], names: Sequence[str], title: str) -> Figure:
-    """Confusion matrices of the first three of ``sets`` side by side, rows in percent, means over students."""
+    """Confusion matrices of the first three of ``sets`` side by side; rows in percent, as means over students."""
     sets = sets[:_MOST_MATRICES]
     size = min(max(2.4, 0.42 * len(names)), 4.2)
     figure = Figure(figsize=(size * len(sets) + 1.6, size + 1.1), dpi=_DPI)
@@ -70,7 +70,7 @@ def confusion_matrices(sets: Sequence[SetPredictions], names: Sequence[str], tit
 
 
 def calibration(sets: Sequence[SetPredictions], title: str) -> Figure:
-    """Reliability diagram: accuracy over confidence in equal bins, and below it the share of images in each."""
+    """Reliability diagram: accuracy over confidence in bins of equal width, above the fraction of images in each."""
     figure = Figure(figsize=(7.6, 4.4), dpi=_DPI)
     write_title(figure, title, size=_TITLE_SIZE)
     note = f"{NUM_BINS} bins, those with less than {100 * _LEAST_SHARE:g} % of the images not drawn above"
@@ -99,14 +99,14 @@ def calibration(sets: Sequence[SetPredictions], title: str) -> Figure:
 
 
 def _draw_accuracies(axes: Axes, of_set: SetPredictions, order: np.ndarray, number: int, beside: int) -> None:
-    """Points of one set; with ``beside`` sets, each class has them side by side, else the set is a line."""
+    """Draw the accuracies of a set: points, one of ``beside`` side by side, or a line where ``beside`` is 0."""
     accuracies = of_set.accuracy_by_class[:, order]
     mean, look = accuracies.mean(axis=0), _look(number)
     places = np.arange(len(order))
     if not beside:
         axes.plot(places, mean, color=look["color"], label=of_set.name, linewidth=1)
         return
-    bars = np.maximum([mean - accuracies.min(axis=0), accuracies.max(axis=0) - mean], 0)  # rounding may go below
+    bars = np.maximum([mean - accuracies.min(axis=0), accuracies.max(axis=0) - mean], 0)  # rounding may be negative
     moved = places + (number - (beside - 1) / 2) * 0.16
     axes.errorbar(moved, mean, bars, elinewidth=0.9, capsize=2, label=of_set.name, **look | {"linestyle": "none"})
 

@@ -1,4 +1,4 @@
-"""Pictures of a run: its distilled set, how every training went, and what its students predict."""
+"""Pictures of a run: its distilled set, the course of its trainings, and the predictions of its students."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,17 +17,17 @@ from infer.records.run import Run
 
 log = logging.getLogger(__name__)
 Painter = Callable[[], Figure | None]
-"""Makes a picture; None where there is nothing to show."""
+"""Function that draws a picture; it returns None where there is nothing to show."""
 
 
 def draw(run: Run, outputs: Path, folder: Path, vectors: str | None = FIGURES) -> list[str]:
-    """Write the pictures of ``run`` into ``folder``, each if there is something to show, SVG and PDF into its subfolder
-    ``vectors``, unless that is None; gives their names without an ending.
+    """Write the pictures of ``run`` into ``folder``, and return their names without extension.
 
-    They are drawn from the run's record, its distilled set and the artefacts under ``outputs``, in the style that
-    ``infer.plots.style.drawing`` sets. One that fails is left out with a warning.
+    SVG and PDF files are written into the subfolder ``vectors``, unless it is None. Pictures are drawn from the run's
+    record, its distilled set and the artefacts under ``outputs``, within the caller's ``infer.plots.style.drawing``. A
+    picture without content is left out, and one that fails is left out with a warning.
     """
-    if not run.record["sets"]:  # it ended before it knew what it would make
+    if not run.record["sets"]:  # the run ended before its sets were planned
         return []
     drawn = []
     for name, paint in _painters(run, outputs):
@@ -60,7 +60,7 @@ def _painters_of_predictions(run: Run, outputs: Path) -> Iterator[tuple[str, Pai
 
 
 def title_of(run: Run) -> str:
-    """Data set, method and size of the distilled set."""
+    """Title with the data set, the method and the size of the distilled set."""
     name, main = next(iter(run.record["sets"].items()))
     charged = run.record["storage"]["ipc_charged"]
     return f"{run.setting('dataset.name')}, {name}: {main['size']}, ipc charged {charged:.4g}"

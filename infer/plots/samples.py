@@ -1,4 +1,4 @@
-"""``samples.png``: images of the distilled set and, for INFER, what its compensators do to natural images."""
+"""``samples.png``: images of the distilled set and, for INFER, natural images before and after adding compensators."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -25,7 +25,7 @@ _NOTE = (
 
 
 def samples_of(run: Run, title: str) -> Figure | None:
-    """The distilled set of ``run`` under ``title``; None when it has not been made."""
+    """Picture of the distilled set of ``run`` with a ``title``; None where the set has not been made."""
     stored = stored_images(run)
     if stored is None:
         return None
@@ -42,15 +42,16 @@ def samples_of(run: Run, title: str) -> Figure | None:
 
 
 def classes_shown(num_classes: int) -> list[int]:
-    """All classes, or ten of them evenly spread, the first and the last included."""
+    """All classes or, where there are more than ten, ten evenly spaced ones from the first to the last."""
     places = np.linspace(0, num_classes - 1, min(num_classes, _MAX_CLASSES)).round().astype(int)
     return [int(place) for place in places]
 
 
 def composition_rows(stored: ComposableImages, archs: Sequence[str], shown: Sequence[int]) -> list[Row]:
-    """P_0, for each teacher its compensator before the images composed with it, and P_1 where there is one.
+    """Rows of the natural subset P_0, of each teacher's compensator and the images composed with it, and of P_1.
 
-    Of compensators with one per class, that of the first class leads the row.
+    P_1 is left out where there is one subset. Where a teacher has a compensator per class, that of the first class is
+    shown.
     """
     rows = [Row("real images\nP₀", list(stored.natural_images(0, shown)))]
     for teacher, arch in enumerate(archs):
@@ -63,12 +64,13 @@ def composition_rows(stored: ComposableImages, archs: Sequence[str], shown: Sequ
 
 
 def _image_rows(columns: Sequence[Sequence[np.ndarray] | np.ndarray]) -> list[Row]:
-    """Row i shows the i-th image, [H, W, 3], of every column that has as many."""
+    """Rows of images [H, W, 3]; row i shows the i-th image of every column, if it has one."""
     return [Row("", list(images)) for images in zip_longest(*columns)]
 
 
 def _composed_columns(stored: ComposableImages, shown: Sequence[int]) -> list[list[np.ndarray]]:
-    """By class the first composed images: of each subset the natural image, then one per compensator."""
+    """The first images of each class, in the order of composition: the natural image of a subset, then one for each
+    compensator."""
     blocks = len(stored.compensators) + 1
     places = [divmod(i, blocks) for i in range(min(MOST_OF_A_CLASS, blocks * len(stored.natural)))]
     images = [

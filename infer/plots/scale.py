@@ -1,4 +1,4 @@
-"""Costs over sizes: a row of panels for each of time, memory and bytes, a column for each size that was varied."""
+"""Plot of costs over sizes: rows of panels for time, memory and bytes, and a column for each size that was varied."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from infer.records.scale import AXES, QUANTITIES, CostLine
 _WIDTH, _HEIGHT = 2.05, 1.45
 """Inches of a panel."""
 _LEAST_WIDTH = 4.5
-"""Inches of the figure, so that the legend fits above a single column."""
+"""Smallest width of the figure in inches, so that the legend fits above a single column."""
 _MEASURED: dict[str, Any] = {"linestyle": "-", "linewidth": 1.8, "markersize": 5}
 _EXPECTED: dict[str, Any] = {"linestyle": (0, (4, 2.5)), "linewidth": 1.0, "markersize": 5, "markerfacecolor": "white"}
 _DURATIONS = {
@@ -35,7 +35,7 @@ _TITLES = QUANTITIES | {"total_bytes": "set with labels"}
 
 
 def scale_plot(lines: Sequence[CostLine], title: str) -> Figure:
-    """Draw ``lines``; solid where jobs were made, dashed where the cost model speaks."""
+    """Draw ``lines``: measured costs are solid, estimates of the cost model dashed."""
     columns = [axis for axis in AXES if any(line.axis == axis for line in lines)]
     caption = (
         "both axes logarithmic; a job that was made has its measured cost and the model's beside it, one that was not "
@@ -70,7 +70,7 @@ def _colour(number: int) -> dict[str, Any]:
 
 
 def _draw(axes: Axes, line: CostLine, quantity: str, number: int) -> None:
-    """The model over all sizes, and what was measured on top of it."""
+    """Draw the estimates over all sizes, and the measured costs on top of them."""
     for look, source in ((_EXPECTED, "expected"), (_MEASURED, "measured")):
         known = [(costs.sizes[line.axis], getattr(costs, source).get(quantity)) for costs in line.points]
         points = [(size, value) for size, value in known if value]

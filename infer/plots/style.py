@@ -1,4 +1,4 @@
-"""Style of all pictures: fonts, colours, sizes, saving. Importing this module does not import matplotlib."""
+"""Style of all pictures: fonts, colours, sizes and saving. Importing this module does not import matplotlib."""
 
 import logging
 import warnings
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 PAD = 0.1
 """Inches around everything that the layout engine places."""
 STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that a picture looks the same everywhere
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that pictures look the same on all machines
     "font.size": 9,
     "text.usetex": False,
-    "text.parse_math": False,  # names come from users: a dollar sign in them starts no formula
+    "text.parse_math": False,  # a dollar sign in a name that the user chose must not start a formula
     "text.color": "#222222",
     "axes.labelcolor": "#222222",
     "axes.labelsize": 9,
@@ -60,7 +60,7 @@ STYLE: dict[str, Any] = {
 
 MARKERS = "os^DvPX"
 """Shapes of points, one per colour of `PALETTE`."""
-# Okabe and Ito's colours, told apart by every kind of colour vision; their yellow is too pale for a line.
+# Okabe and Ito's colours, which all kinds of colour vision can distinguish; their yellow is too pale for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 WARNING_COLOUR, NOTE_COLOUR = "#D55E00", "#555555"
 
@@ -72,45 +72,46 @@ _MOST_PASSES, _TOLERANCE = 4, 0.01
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The style, without words about fonts: names of any script are fine, letters that the font lacks become boxes.
+    """Context in which figures have this style and matplotlib does not report fonts.
 
-    matplotlib's first import on a machine would tell of a font cache; that is not said later either.
+    Warnings about letters that the font does not have are suppressed, since names may be in any script; so is the
+    message about building the font cache, which matplotlib logs when it is first imported on a machine.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         import matplotlib  # takes a second
 
-        style: Any = STYLE  # matplotlib's types list every key that there is
+        style: Any = STYLE  # matplotlib's type lists all keys literally
         with matplotlib.rc_context(style):
             yield
 
 
 def write_title(figure: "Figure | SubFigure", text: str, **look: Any) -> None:
-    """Put ``text`` at the upper left of a figure or subfigure, in as many lines as it takes."""
+    """Put ``text`` at the upper left of a figure or subfigure, wrapped into lines."""
     _flush_left(figure, figure.suptitle(text, x=0, ha="left", wrap=True, **{"weight": "bold"} | look))
 
 
 def write_caption(figure: "Figure | SubFigure", text: str, size: float) -> None:
-    """Put ``text`` at the lower left of a figure, in as many lines as it takes."""
+    """Put ``text`` at the lower left of a figure or subfigure, wrapped into lines."""
     _flush_left(figure, figure.supxlabel(text, x=0, ha="left", wrap=True, size=size, color=NOTE_COLOUR))
 
 
 def _flush_left(figure: "Figure | SubFigure", text: "Text") -> None:
-    """Let ``text`` begin as far from the left edge as all else does, however wide the figure becomes."""
+    """Place ``text`` at the usual distance from the left edge, whatever the width of the figure becomes."""
     from matplotlib.transforms import ScaledTranslation
 
     text.set_transform(figure.transSubfigure + ScaledTranslation(PAD, 0, figure.dpi_scale_trans))
 
 
 def give_axes_size(figure: "Figure", axes: "Axes", width: float, height: float, least_width: float = 0) -> None:
-    """Size ``figure`` so that ``axes`` and all in the same grid are ``width`` x ``height`` inches.
+    """Resize ``figure`` so that ``axes``, and all axes in the same grid, are ``width`` x ``height`` inches.
 
-    A figure less than ``least_width`` inches wide is widened to it, and its axes with it.
+    A figure narrower than ``least_width`` inches is widened to it, and its axes are widened with it.
     """
     spec = axes.get_subplotspec()
     rows, columns = spec.get_gridspec().get_geometry() if spec else (1, 1)
-    for _ in range(_MOST_PASSES):  # text that wraps takes other room in another width
+    for _ in range(_MOST_PASSES):  # the height of wrapped text depends on the width
         figure.draw_without_rendering()
         box = axes.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
         total_width, total_height = figure.get_size_inches()
@@ -124,7 +125,10 @@ def give_axes_size(figure: "Figure", axes: "Axes", width: float, height: float, 
 
 
 def rotate_if_crowded(labels: "Sequence[Text]", room: float, **turned: Any) -> bool:
-    """Give ``labels`` the properties ``turned`` if one of them is wider than ``room`` inches; gives whether it is."""
+    """Give ``labels`` the properties ``turned`` if one of them is wider than ``room`` inches.
+
+    Returns True if they were given.
+    """
     crowded = any(label.get_window_extent().width > room * label.figure.dpi for label in labels)
     if crowded:
         for label in labels:
@@ -133,21 +137,24 @@ def rotate_if_crowded(labels: "Sequence[Text]", room: float, **turned: Any) -> b
 
 
 def save_in_all_forms(figure: "Figure", folder: Path, name: str, vectors: str | None = FIGURES) -> list[Path]:
-    """Write ``<name>.png`` into ``folder`` and, unless it is None, SVG and PDF into its subfolder ``vectors``.
+    """Write ``<name>.png`` into ``folder`` and, unless ``vectors`` is None, SVG and PDF into that subfolder.
 
-    Gives the files.
+    Returns the files.
     """
     files = [folder / f"{name}.png"]
     files += [folder / vectors / f"{name}.{form}" for form in ("svg", "pdf")] if vectors is not None else []
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the places are found; every form would look for them again
+    figure.set_layout_engine("none")  # the layout is done; otherwise it would be repeated for every format
     for file in files:
         save(figure, file)
     return files
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write ``figure`` in the format of the ending of ``path``: png, svg or pdf; the same figure, the same bytes."""
+    """Write ``figure`` in the format of the extension of ``path``: png, svg or pdf.
+
+    The same figure always gives the same bytes.
+    """
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
     with replaced_whole(path) as file:
         figure.savefig(file, format=path.suffix[1:], dpi=figure.dpi, metadata=metadata)

@@ -1,5 +1,5 @@
-"""The plots of a sweep: costs over sizes; accuracy over bytes, over every axis, of two over both at once, of more by a
-line each."""
+"""Plots of a sweep: costs over sizes; accuracy over bytes and over every axis; with two axes a heat map, with more
+parallel coordinates."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from infer.tables import count
 
 
 def draw(rows: Rows, folder: Path) -> list[str]:
-    """Write every plot that the jobs that are done make possible, as PNG, SVG and PDF; gives the names of the PNGs."""
+    """Write all plots that the finished jobs allow, as PNG, SVG and PDF, and return the names of the PNG files."""
     drawn = []
     for name, figure in figures_of(rows):
         save_in_all_forms(figure, folder, name)
@@ -30,7 +30,7 @@ def draw(rows: Rows, folder: Path) -> list[str]:
 
 
 def figures_of(rows: Rows) -> Iterator[tuple[str, Figure]]:
-    """The plots by the names of their files, without an ending."""
+    """Name of the file, without extension, and figure of each plot."""
     if lines := cost_lines(rows.runs):
         yield "scale", scale_plot(lines, _title(rows))
     points = [point for point in measurements_of(rows) if point.leading is not None]
@@ -62,9 +62,9 @@ def _words(rows: Rows, points: Sequence[Measurement]) -> Words:
 
 
 def _title(rows: Rows) -> str:
-    """Settings that all points have in common."""
+    """Title with the settings that all points have in common."""
     options, equal = rows.variation.same_choices, rows.variation.equal
-    # A folder of images has a name of its own.
+    # The name of a data set in a folder is a setting.
     options = options | ({"dataset": equal["dataset.name"]} if "dataset.name" in equal else {})
     named = [str(options[group]) for group in ("dataset", "method", "labeling") if options.get(group)]
     numbers = [f"{key}={equal[key]}" for key in ("ipc", "M", "K") if key in equal]
@@ -72,7 +72,7 @@ def _title(rows: Rows) -> str:
 
 
 def _measurement(points: Sequence[Measurement]) -> str:
-    """Words for a point and its bar, the student and the protocol that they were measured with."""
+    """Text that explains a point and its error bar, with the student and the protocol of the measurement."""
     sizes = sorted({point.leading["n"] for point in points if point.leading})
     n = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
     runs = [run for point in points for run in point.runs]
@@ -89,7 +89,7 @@ def _measurement(points: Sequence[Measurement]) -> str:
 
 
 def _only(names: set[str]) -> str | None:
-    """The one name that all have; None where they differ."""
+    """The only name in ``names``; None where there are several."""
     return names.pop() if len(names) == 1 else None
 
 

@@ -1,4 +1,4 @@
-"""Progress of a run: counts and rates of its loops, on the terminal and in a file, and the time that is left."""
+"""Progress of a run: counts and rates of its loops and the remaining time, on the terminal and in a file."""
 
 from infer.progress.board import Progress
 from infer.progress.forecast import Forecast

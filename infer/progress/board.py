@@ -1,4 +1,4 @@
-"""The meters that are open in a run, and everybody who is shown them."""
+"""The open meters of a run, and their display on the terminal and in the run's folder."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self.forecast = Forecast()
         self.stage = "start"
-        """Name of the stage, for the time between its loops."""
+        """Name of the stage that runs, shown while no loop is open."""
         self._open: list[Meter] = []
         terminal = console.interactive
         self._view: View = Bars(terminal, self._run_left) if terminal else Lines(console, self._run_left)
 
     @contextlib.contextmanager
     def meter(self, description: str, total: int, unit: str, stage: str = "", signature: str = "") -> Iterator[Meter]:
-        """A count of ``total`` units that is shown while the work inside lasts."""
+        """Context in which a count of ``total`` units is displayed."""
         meter = Meter(description, total, unit, stage, signature, self._view.changed)
         self._open.append(meter)
         self._view.opened(meter)
@@ -36,12 +36,12 @@ class Progress:
             self._open.remove(meter)
 
     def written_into(self, folder: Path) -> contextlib.AbstractContextManager[None]:
-        """Keep the run's ``progress.json`` up to date while the work inside lasts."""
+        """Context in which the run's ``progress.json`` in ``folder`` is kept up to date."""
         return heartbeat(folder, self.state)
 
     def state(self) -> dict[str, Any]:
         """State of the run, JSON-ready: its innermost loop, and the count of the stage's artefacts."""
-        meters = list(self._open)  # another thread may be opening one
+        meters = list(self._open)  # a copy, since another thread may be opening a meter
         if not meters:
             return {"stage": self.stage}
         innermost, outermost = meters[-1], meters[0]

@@ -1,4 +1,4 @@
-"""Time that the artefacts still to be made will take, corrected by what like ones took in this run."""
+"""Remaining time of a run, from estimates that are replaced by the times of similar work in the same run."""
 
 from collections.abc import Mapping
 
@@ -6,22 +6,25 @@ from infer.work import Work
 
 
 class Forecast:
-    """Seconds left to a whole run."""
+    """Remaining seconds of a whole run."""
 
     def __init__(self) -> None:
         self.processes = 1
-        """Processes that share the work."""
+        """Number of processes that share the work."""
         self._pending: dict[str, Work] = {}
         self._seconds_per_unit: dict[str, float] = {}
         self._measured: dict[str, tuple[float, float]] = {}
 
     def expect(self, works: Mapping[str, Work], seconds_per_unit: Mapping[str, float]) -> None:
-        """Expect artefacts by signature; ``seconds_per_unit`` by kind of work, as far as it is known."""
+        """Add the work on artefacts to make, by signature, and the known ``seconds_per_unit`` by kind of work."""
         self._pending.update(works)
         self._seconds_per_unit.update(seconds_per_unit)
 
     def note(self, signature: str, seconds: float | None) -> None:
-        """Take the artefact off the list; ``seconds`` that making it took in this run, None where it was not made."""
+        """Remove an artefact from the work that is left.
+
+        ``seconds`` is the time that this run took to make it; None where it was not made here.
+        """
         work = self._pending.pop(signature, None)
         if work is None or seconds is None:
             return
@@ -31,9 +34,11 @@ class Forecast:
         self._seconds_per_unit[work.kind] = spent / units
 
     def left(self, signature: str = "", seconds: float | None = None) -> float | None:
-        """Seconds left, the artefact ``signature`` being made and finished in ``seconds``; None where a kind of work
-        that is left has no measure yet."""
-        pending = list(self._pending.items())  # at once: another thread asks, too
+        """Remaining seconds, where the artefact ``signature`` is being made and will be finished in ``seconds``.
+
+        None where nothing is left, or the speed of a kind of work that is left is not known.
+        """
+        pending = list(self._pending.items())  # a copy, since this is also called from another thread
         others = [work for name, work in pending if name != signature or seconds is None]
         if not pending or any(work.kind not in self._seconds_per_unit for work in others):
             return None

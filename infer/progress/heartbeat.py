@@ -1,4 +1,4 @@
-"""``progress.json``: what a running job is at, written every few seconds for whoever watches from elsewhere."""
+"""``progress.json``: the state of a running job, written every few seconds for other processes to read."""
 
 import contextlib
 import os
@@ -17,16 +17,16 @@ BEAT_S = 5.0
 
 @contextlib.contextmanager
 def heartbeat(folder: Path, state: Callable[[], dict[str, Any]]) -> Iterator[None]:
-    """Write ``state()`` into ``folder`` now and then while the work inside lasts.
+    """Context in which ``state()`` is written into ``folder`` every ``BEAT_S`` seconds.
 
-    Another thread does, as a long step is no death. An orderly end removes the file; one that grows old was left by a
-    process that was killed.
+    A separate thread writes it, so that it is written during long steps too. The file is removed at the end of the
+    context; an old file was left by a process that was killed.
     """
     path, ended = folder / PROGRESS, threading.Event()
 
     def beat() -> None:
         while True:
-            with contextlib.suppress(OSError):  # a full disk is told by the work itself
+            with contextlib.suppress(OSError):  # the work itself will report a full disk
                 now = {"at": datetime.now(UTC).isoformat(), "process": os.getpid()}
                 write_json(path, now | state())
             if ended.wait(BEAT_S):

@@ -1,14 +1,14 @@
-"""Count of the finished units of one loop, its rate and the time that is left."""
+"""Count of the finished units of a loop, with its rate and remaining time."""
 
 import time
 from collections.abc import Callable
 
 UPDATE_INTERVAL_S = 0.1
-"""Least time between two looks at a count, so that counting costs nothing."""
+"""Seconds between two updates of the display, so that counting costs no time."""
 
 
 class Meter:
-    """Counts images, steps or whatever ``unit`` names; ``advance_to`` may be called at every step of a loop."""
+    """Counter of images, steps or other units; ``advance_to`` may be called at every step of a loop."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Meter:
         self._on_change = on_change
 
     def advance_to(self, done: int, note: str | None = None) -> None:
-        """Set the count to ``done`` finished units; ``note`` is shown beside it from now on."""
+        """Set the count to ``done`` finished units; ``note`` is displayed beside it from now on."""
         self.done = done
         if note is not None:
             self.note = note
         now = time.monotonic()
         self._seen = now
         if self._reference is None:
-            # The speed is measured from the first count on: it may be that of resumed work, and a first step is slow.
+            # The rate is measured from the first count, which may be that of resumed work, since a first step is slow.
             self._reference = (0, self.started) if done == 1 else (done, now)
         if now >= self._next_look or done == self.total:
             self._next_look = now + UPDATE_INTERVAL_S
@@ -48,7 +48,7 @@ class Meter:
 
     @property
     def rate(self) -> float | None:
-        """Units per second; None before it is known."""
+        """Units per second; None while it is not known."""
         if self._reference is None:
             return None
         before, then = self._reference
@@ -56,6 +56,6 @@ class Meter:
 
     @property
     def left(self) -> float | None:
-        """Seconds until ``total``; None before they are known."""
+        """Seconds until ``total`` is reached; None while they are not known."""
         rate = self.rate
         return None if rate is None else (self.total - self.done) / rate

@@ -1,4 +1,4 @@
-"""Two forms of progress on the terminal: bars, and plain lines where nobody looks at a terminal."""
+"""Display of progress: bars on an interactive terminal, plain lines elsewhere."""
 
 import contextlib
 import time
@@ -14,39 +14,39 @@ from infer.progress.meter import Meter
 
 _PLAIN_INTERVAL_S = 30
 ARTEFACTS = "artefacts"
-"""The unit whose members differ too much for a rate."""
+"""Unit for which no rate is displayed, since artefacts take very different times."""
 _SHOWN_AFTER_S = 0.5
-"""Age from which a bar is shown: shorter work would only flicker."""
+"""Seconds after which the bar of a meter is displayed; bars of shorter work would only flicker."""
 
 RunLeft = Callable[[], float | None]
-"""Function that returns the seconds left to the whole run; None where they are not known."""
+"""Function that returns the remaining seconds of the whole run; None where they are not known."""
 
 
 class View(ABC):
-    """The meters of a run as a person sees them; meters open and close like brackets."""
+    """Display of the meters of a run. Meters are nested: the one that was opened last is closed first."""
 
     @abstractmethod
     def opened(self, meter: Meter) -> None:
-        """Begin to show ``meter``."""
+        """Start the display of ``meter``."""
 
     @abstractmethod
     def changed(self, meter: Meter) -> None:
-        """Show its count."""
+        """Display the new count of ``meter``."""
 
     @abstractmethod
     def closed(self, meter: Meter) -> None:
-        """Show it no longer."""
+        """End the display of ``meter``."""
 
 
 class Lines(View):
-    """A line of the innermost loop every half minute."""
+    """A line about the innermost loop every half minute."""
 
     def __init__(self, console: Console, run_left: RunLeft) -> None:
         self._console, self._run_left = console, run_left
         self._last_line = time.monotonic()
 
     def opened(self, meter: Meter) -> None:
-        """Nothing: what is short needs no line."""
+        """Print nothing, since the loop may be short."""
 
     def changed(self, meter: Meter) -> None:
         now = time.monotonic()
@@ -55,11 +55,11 @@ class Lines(View):
             self._console.say("  " + described(meter, self._run_left()))
 
     def closed(self, meter: Meter) -> None:
-        """Nothing."""
+        """Print nothing."""
 
 
 class Bars(View):
-    """Bars one below the other; shown as long as the outermost piece of work lasts."""
+    """Bars below each other, displayed until the outermost meter is closed."""
 
     def __init__(self, terminal: Terminal, run_left: RunLeft) -> None:
         self._run_left = run_left
@@ -86,7 +86,7 @@ class Bars(View):
         self._show(outermost, self._run_left())
 
     def closed(self, meter: Meter) -> None:
-        with contextlib.suppress(OSError):  # a terminal that was closed must not hide why the work ends
+        with contextlib.suppress(OSError):  # the error of a closed terminal must not replace that of the work
             self._bars.remove_task(self._tasks.pop(meter))
             if not self._tasks:
                 self._bars.stop()
@@ -96,12 +96,12 @@ class Bars(View):
 
 
 def described(meter: Meter, run_left: float | None) -> str:
-    """One line about ``meter``: squeeze resnet8  640/23000 images, 450 images/s, 50 s left, 3 min left to the run."""
+    """Line about ``meter``, such as "squeeze resnet8  640/23000 images, 450 images/s, 50 s left, run 3 min left"."""
     return f"{meter.description}  {counted(meter, run_left)}"
 
 
 def counted(meter: Meter, run_left: float | None) -> str:
-    """Count, rate and times of ``meter``."""
+    """Count, rate and remaining times of ``meter`` as text."""
     parts = [f"{meter.done}/{meter.total} {meter.unit}"]
     if meter.unit != ARTEFACTS and meter.rate is not None and meter.left is not None:
         parts += [speed(meter.rate, meter.unit), f"{duration(meter.left)} left"]
@@ -111,7 +111,7 @@ def counted(meter: Meter, run_left: float | None) -> str:
 
 
 def speed(rate: float, unit: str) -> str:
-    """Units per second, or seconds per unit where those are more: 4,500 images/s, 2.5 s per step."""
+    """Units per second or, for slow work, time per unit, as text: "4,500 images/s", "2.5 s per step"."""
     if rate < 0.5:
         return f"{duration(1 / rate)} per {unit.removesuffix('s')}"
     return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"

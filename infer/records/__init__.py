@@ -1,1 +1,1 @@
-"""Records of what was run, read without torch: runs, sweeps, artefacts, and what differs between them."""
+"""Records of runs, sweeps and artefacts, and the differences between them. This package does not import torch."""

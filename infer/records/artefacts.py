@@ -1,4 +1,4 @@
-"""Artefact folders under ``outputs/`` and their records: found by signature, read, and checked for damage."""
+"""Artefact folders under ``outputs/`` and their records: search by signature, reading, and checks for damage."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -14,38 +14,38 @@ _FOLDER_NAME = re.compile(r".+-([0-9a-f]{8})")
 
 
 class DamagedArtefact(InferError):
-    """An artefact's folder does not hold what was written into it; the message says what is wrong."""
+    """Error for an artefact whose folder does not contain what was written; the message describes the damage."""
 
 
 @dataclass(frozen=True)
 class StoredArtefact:
-    """A committed artefact: its folder and its record."""
+    """A complete artefact: its folder and its record."""
 
     folder: Path
     record: dict[str, Any]
 
     @property
     def files(self) -> Collection[str]:
-        """Names of its files."""
+        """Names of the files."""
         files: dict[str, Any] = self.record["files"]
         return files.keys()
 
     def file(self, name: str) -> Path:
-        """The path of one of its files; raises DamagedArtefact unless it is what was written."""
+        """The path of the file ``name``. Raises DamagedArtefact where its checksum is wrong."""
         _require_whole(self.folder, name, self.record["files"][name]["sha256"], shown=str(self.folder / name))
         return self.folder / name
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record of the artefact in ``folder``, whose files are not looked at.
+    """The record of the artefact in ``folder``, whose files are not checked.
 
-    Raises DamagedArtefact where there is none, or one that is not what was written.
+    Raises DamagedArtefact where there is no record, or its checksum is wrong.
     """
     try:
         record = read_json(folder / RECORD)
     except (FileNotFoundError, NotADirectoryError):
         raise DamagedArtefact(f"{RECORD} is missing") from None
-    except ValueError as error:  # not OSError: a failing disk is no damage
+    except ValueError as error:  # not OSError, since a failing disk does not mean a damaged record
         raise DamagedArtefact(_holds_no_record(error)) from None
     if not isinstance(record, dict):
         raise DamagedArtefact(_holds_no_record(TypeError()))
@@ -55,9 +55,9 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_verified_record(folder: Path, signature: str) -> dict[str, Any]:
-    """The record of the artefact called ``signature`` that lies in ``folder``.
+    """The record of the artefact with the ``signature`` in ``folder``.
 
-    Raises DamagedArtefact unless the record and every file that it names are what was written.
+    Raises DamagedArtefact where the record or a file that it lists is missing or has a wrong checksum.
     """
     record = read_record(folder)
     try:
@@ -73,7 +73,7 @@ def read_verified_record(folder: Path, signature: str) -> dict[str, Any]:
 
 
 def is_whole(folder: Path, signature: str) -> bool:
-    """True if ``folder`` holds the artefact called ``signature``, undamaged."""
+    """True if ``folder`` contains the artefact with the ``signature``, undamaged."""
     try:
         read_verified_record(folder, signature)
     except DamagedArtefact:
@@ -82,7 +82,7 @@ def is_whole(folder: Path, signature: str) -> bool:
 
 
 def stored_artefacts(outputs: Path, signatures: Collection[str]) -> dict[str, StoredArtefact]:
-    """The artefacts of ``signatures`` that are there, in that order; their files are checked when they are read."""
+    """The stored artefacts of ``signatures``, in that order. Their files are checked when they are read."""
     wanted = {signature[:8] for signature in signatures}
     found: dict[str, StoredArtefact] = {}
     for folder in artefact_folders(outputs) if wanted else ():
@@ -96,31 +96,31 @@ def stored_artefacts(outputs: Path, signatures: Collection[str]) -> dict[str, St
 
 
 def kind_folders(outputs: Path) -> list[Path]:
-    """The folders that hold one kind of artefact each: teachers, compensators and so on."""
+    """The folders that each hold artefacts of one kind, such as teachers or compensators."""
     return sorted(
         path for path in outputs.iterdir() if path.is_dir() and path.name not in (RUNS, SWEEPS) and path.name[0] != "."
     )
 
 
 def artefact_folders(outputs: Path) -> Iterator[Path]:
-    """Every committed artefact's folder."""
+    """The folders of all complete artefacts."""
     for kind in kind_folders(outputs):
         yield from sorted(path for path in kind.iterdir() if path.is_dir() and short_signature(path))
 
 
 def short_signature(folder: Path) -> str | None:
-    """The eight hex digits that an artefact's folder ends with; None for any other folder."""
+    """The eight hex digits at the end of the name of an artefact's folder; None for any other folder."""
     named = _FOLDER_NAME.fullmatch(folder.name)
     return named[1] if named and not folder.name.startswith(".") else None
 
 
 def bytes_on_disk(folder: Path) -> int:
-    """The bytes of all files in ``folder``, however deep."""
+    """Size in bytes of all files in ``folder`` and below it."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _require_whole(folder: Path, name: str, checksum: str, shown: str) -> None:
-    """Raise DamagedArtefact unless the file ``name`` has ``checksum``; the message calls it ``shown``."""
+    """Raise DamagedArtefact unless the file ``name`` has ``checksum``; ``shown`` is its name in the message."""
     if not (folder / name).is_file():
         raise DamagedArtefact(f"{shown} is missing")
     if sha256(folder / name) != checksum:

@@ -1,4 +1,4 @@
-"""Differences between two runs: settings, inputs, code, environment and scores, the latter beside their noise."""
+"""Differences between two runs: settings, inputs, code, environment, and scores compared with their noise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _COST = ("total_bytes", "ipc_charged", "compression_ratio")
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of two runs; a side that did not measure it is None."""
+    """One metric of two runs; None for a run that did not measure it."""
 
     a: Summary | None
     b: Summary | None
@@ -30,26 +30,26 @@ class Score:
 
     @property
     def test(self) -> Welch | None:
-        """None where there is no spread to judge by."""
+        """Welch's t-test of the difference; None where there is no spread."""
         return None if self.a is None or self.b is None else welch(self.a, self.b)
 
     @property
     def larger_than_noise(self) -> bool | None:
-        """None where it cannot be said."""
+        """True if the difference is larger than noise; None where it cannot be tested."""
         return None if self.test is None else self.test.is_larger_than_noise
 
     @property
     def equal(self) -> bool:
-        """True if both are the same to the last digit."""
+        """True if both are exactly equal."""
         return self.a == self.b
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that ``infer diff`` says of two runs, or of two settings that were not run."""
+    """Everything that ``infer diff`` reports about two runs, or about two settings that were not run."""
 
     unlike: dict[str, tuple[Any, Any]]
-    """Facts that make the numbers incomparable: protocol, data set, test split."""
+    """Differing facts that make the numbers incomparable: protocol, data set, test split."""
     settings: Variation
     inputs: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
     """Signatures by stage, where they differ."""
@@ -59,13 +59,13 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Same settings, same inputs, same scores; the code and the machine may differ."""
+        """True if settings, inputs and scores are equal; the code and the machine may differ."""
         scores_differ = any(not score.equal for score in self.scores.values())
         return not (self.settings.any or self.inputs or scores_differ)
 
 
 def compare(a: Run, b: Run) -> Comparison:
-    """Compare two runs by their records; raises UsageError when one cannot be read."""
+    """Compare two runs by their records. Raises UsageError where one cannot be read."""
     for run in (a, b):
         if run.state == UNREADABLE:
             raise UsageError(f"{run.folder}: {run.record['error']}")
@@ -84,14 +84,14 @@ def compare(a: Run, b: Run) -> Comparison:
 
 
 def _contents(run: Run) -> str | None:
-    """Name of the contents of the run's data set; None before they are known."""
+    """Shortened fingerprint of the run's data set, as its name; None while it is not known."""
     if run.has_damaged_manifest:
         return f"not known of {run.name}: its {MANIFEST} is damaged"
     return run.fingerprint and run.fingerprint[:8]
 
 
 def compare_settings(a: Settings, b: Settings, protocols: tuple[str, str]) -> Comparison:
-    """Compare settings that were not run; ``protocols`` are the names that would stand beside their numbers."""
+    """Compare settings that were not run; ``protocols`` are the names of the protocols of their numbers."""
     unlike = {
         "PROTOCOL": protocols,
         "DATA SET": (a.values["dataset.name"], b.values["dataset.name"]),
@@ -125,7 +125,7 @@ def _cost(run: Run) -> dict[str, Any]:
 
 
 def _scores(a: Run, b: Run) -> dict[str, Score]:
-    """Scores of the leading student first, then of the others, the baselines and the teachers."""
+    """Scores of the leading student, then of the other students, the baselines and the teachers."""
     return {key: Score(*pair) for key, pair in _pairs(_all_scores(a), _all_scores(b)).items()}
 
 

@@ -1,4 +1,4 @@
-"""Effects of a sweep's settings: the difference from each value to the next, beside its noise."""
+"""Effects of a sweep's settings: differences between values of a setting, compared with their noise."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,22 +18,22 @@ EFFECTS_NOTE = (
 )
 _MOST_LINES = 24
 Scored = tuple[dict[str, Any], Summary]
-"""Values of the settings that were swept, and the score that they led to."""
+"""Values of the swept settings, and the score for them."""
 
 
 def effects_of(rows: Rows) -> list[str]:
-    """A sentence per pair of neighbouring values of each varying setting; none where the rows cannot be compared."""
+    """A sentence for each pair of neighbouring values of each swept setting; empty where rows cannot be compared."""
     points = [point for point in measurements_of(rows) if point.leading is not None]
     if rows.unlike or len(points) < 2:
         return []
     swept = [key for key in swept_keys(rows.runs) if key in rows.columns]
-    keys = [key for key in swept or rows.columns if key != REPLICATE]  # K may follow from M, and is then no axis
+    keys = [key for key in swept or rows.columns if key != REPLICATE]  # K may be a column since it follows from M
     scores = [({key: point.values[key] for key in keys}, point.leading) for point in points if point.leading]
     return [line for key in keys for line in _along(key, scores)][:_MOST_LINES]
 
 
 def _along(key: str, points: Sequence[Scored]) -> Iterator[str]:
-    """The steps along one setting: from number to number, or from the first name to each other."""
+    """Sentences on the steps of one setting: from each number to the next, or from the first name to every other."""
     values = list({shown(values[key]): values[key] for values, _ in points}.values())
     numeric = all(is_number(value) for value in values)
     values = sorted(values) if numeric else values
@@ -44,7 +44,7 @@ def _along(key: str, points: Sequence[Scored]) -> Iterator[str]:
 
 
 def _step(key: str, before: Any, after: Any, points: Sequence[Scored]) -> str | None:
-    """The difference from ``before`` to ``after``, averaged over combinations; None where no combination has both."""
+    """Text on the difference from ``before`` to ``after``, averaged over combinations with both; None without any."""
     pairs = list(_pairs(key, before, after, points))
     if not pairs:
         return None
@@ -55,7 +55,7 @@ def _step(key: str, before: Any, after: Any, points: Sequence[Scored]) -> str | 
 
 
 def _pairs(key: str, before: Any, after: Any, points: Sequence[Scored]) -> Iterator[tuple[Summary, Summary]]:
-    """Scores that differ in ``key`` alone."""
+    """Pairs of scores for ``before`` and ``after`` that differ in no other setting."""
     found: dict[str, dict[str, Summary]] = {}
     for values, score in points:
         others = in_words({name: value for name, value in values.items() if name != key})

@@ -1,4 +1,4 @@
-"""Runs by the words that a person types: a folder, a name, its beginning, a part of it, or a signature."""
+"""Search for runs by the words that users type: a folder, a name, its beginning, a part of it, or a signature."""
 
 import difflib
 import os
@@ -17,15 +17,15 @@ _SIGNATURE = re.compile(r"[0-9a-f]{6,64}")
 
 
 def pick_run(word: str, outputs: Path) -> Run:
-    """The one run or sweep job that ``word`` names.
+    """The run or sweep job that ``word`` names.
 
-    Raises UsageError, with the nearest names or all candidates, when it names none or several.
+    Raises UsageError, with the nearest names or all candidates, where it names none or several.
     """
     return _pick(word, outputs, whole_sweeps=False)[1][0]
 
 
 def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
-    """The runs that ``words`` name, each once; the name of a sweep stands for all of its jobs, also those to come.
+    """The runs that ``words`` name, each once. The name of a sweep stands for all of its jobs, even those not started.
 
     Raises UsageError as ``pick_run`` does.
     """
@@ -34,12 +34,12 @@ def pick_runs(words: Iterable[str], outputs: Path) -> list[Run]:
 
 
 def require_store(folder: Path, outputs: Path) -> None:
-    """Raise UsageError unless what the run or sweep in ``folder`` was made from is looked for where it was made.
+    """Raise UsageError unless the artefacts of the run or sweep in ``folder`` are below ``outputs``.
 
-    A run is also named by a path, from anywhere; its artefacts lie below the ``outputs`` that it lies in.
+    A run may be named by a path, in which case its artefacts are below the ``outputs`` folder that contains it.
     """
     require_there(outputs)
-    here = Path(os.path.abspath(folder))  # not where a link leads: runs may lie on another disk
+    here = Path(os.path.abspath(folder))  # links are not resolved, since runs may be on another disk
     if Path(os.path.abspath(outputs)) in here.parents:
         return
     roots = [path.parent for path in here.resolve().parents if path.name in (RUNS, SWEEPS)]
@@ -63,7 +63,7 @@ def pick_sweep(word: str, outputs: Path) -> Path | None:
 
 
 def last_finished(outputs: Path, count: int) -> list[Run]:
-    """The last ``count`` runs that ended well, in the order of their start; raises UsageError when there are fewer."""
+    """The last ``count`` finished runs, in the order of their start. Raises UsageError where there are fewer."""
     found: list[Run] = []
     for run in reversed(find_runs(outputs)):
         if run.state == DONE:
@@ -74,12 +74,12 @@ def last_finished(outputs: Path, count: int) -> list[Run]:
 
 
 def _pick(word: str, outputs: Path, whole_sweeps: bool) -> tuple[str, list[Run]]:
-    """The name that ``word`` stands for, and the run of that name, or the jobs of the sweep."""
-    if not word.strip("/ "):  # an empty variable of a script; it would be a part of every name
+    """The name that ``word`` stands for, and the run with that name or the jobs of the sweep."""
+    if not word.strip("/ "):  # for example from an empty variable of a script; it is a part of every name
         raise UsageError(f"{word!r} names no run. Type a part of its name; list all runs: infer ls")
     if in_folder := _at_path(Path(word), whole_sweeps):
         return in_folder[0].name, in_folder
-    if not word.strip("/ ."):  # this folder, or the one above; it would be a part of names
+    if not word.strip("/ ."):  # the current folder or the one above; names contain dots
         raise UsageError(f"{word!r} is the folder of no run and of no sweep. List all runs: infer ls")
     named: dict[str, list[Run]] = {}
     for run in find_runs(outputs, planned=whole_sweeps):
@@ -101,7 +101,7 @@ def _pick(word: str, outputs: Path, whole_sweeps: bool) -> tuple[str, list[Run]]
 
 
 def _in_one_place(name: str, named: Mapping[str, list[Run]]) -> tuple[str, list[Run]]:
-    """``name`` and its runs; raises UsageError where they lie in several folders, one of which is a copy perhaps."""
+    """``name`` and its runs. Raises UsageError where they are in several folders, for example after copying."""
     runs = named[name]
     places = sorted({str(run.folder if run.name == name else run.folder.parent) for run in runs})
     if len(places) > 1:
@@ -120,7 +120,7 @@ def _refuse_without_record(word: str, outputs: Path) -> None:
 
 
 def _at_path(path: Path, whole_sweeps: bool) -> list[Run]:
-    """The run in the folder ``path``, or the jobs of the sweep there; nothing when it is no such folder."""
+    """The run in the folder ``path``, or the jobs of the sweep there; empty for any other folder."""
     if (path / RESULT).is_file():
         folder = path.resolve()
         in_sweep = folder.parent.parent.name == SWEEPS
@@ -129,7 +129,10 @@ def _at_path(path: Path, whole_sweeps: bool) -> list[Run]:
 
 
 def _agree(name: str, word: str, compare: Callable[[str, str], bool]) -> bool:
-    """True if ``word`` is the beginning (or a part) of ``name``; after a slash it has to be the job's whole name."""
+    """True if ``word`` is the beginning (or a part) of ``name``.
+
+    With a slash, the part before it may be the beginning (or a part) of the sweep's name if the rest is the job's name.
+    """
     head, slash, job = word.partition("/")
     sweep, _, own_job = name.partition("/")
     return compare(name, word) or (bool(slash) and compare(sweep, head) and own_job == job)
@@ -154,7 +157,7 @@ def _holds_signature(run: Run, word: str) -> bool:
 
 
 def _nearest(word: str, names: list[str]) -> str:
-    """The names most like ``word``, with or without the time that they begin with."""
+    """Part of a message with the names most similar to ``word``, compared with and without the time in them."""
     untimed = {re.sub(r"^\d{8}-\d{6}-\d*-?", "", name): name for name in names}
     close = [*difflib.get_close_matches(word, names, n=3), *difflib.get_close_matches(word, untimed, n=3)]
     near = list(dict.fromkeys(untimed.get(name, name) for name in close))[:3] or names[-3:]

@@ -13,9 +13,9 @@ from infer.records.sweeps import SweepRecord, read_sweep
 
 
 def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
-    """Every run and sweep job under ``outputs``, by the time of their start, newest last.
+    """All runs and sweep jobs under ``outputs`` in the order of their names, which begin with the start time.
 
-    With ``planned``, also the jobs that have not started yet. Raises UsageError when there is no such folder.
+    With ``planned``, jobs that have not started yet are included. Raises UsageError where there is no such folder.
     """
     _require_folder(outputs)
     runs = [Run(folder.relative_to(outputs / RUNS).as_posix(), folder) for folder in _run_folders(outputs / RUNS)]
@@ -25,10 +25,10 @@ def find_runs(outputs: Path, planned: bool = False) -> list[Run]:
 
 
 def all_records(outputs: Path) -> tuple[list[Run], list[str]]:
-    """Every run and job with a record under ``outputs``, however deep, and what keeps this list from being whole.
+    """All runs and jobs with a record in and below ``outputs``, and reasons why the list may not be complete.
 
-    Names are paths below ``outputs``. Links are followed; what was set aside is left out. Raises UsageError when there
-    is no such folder.
+    Names are paths relative to ``outputs``. Links are followed, and the trash is left out. Raises UsageError where
+    there is no such folder.
     """
     _require_folder(outputs)
     runs, unseen = [], []
@@ -47,7 +47,7 @@ def all_records(outputs: Path) -> tuple[list[Run], list[str]]:
 
 
 def sweep_jobs(sweep: Path) -> list[Run]:
-    """The jobs of the sweep in the folder ``sweep``, in their order: those with a record and those planned."""
+    """The jobs of the sweep in the folder ``sweep`` in order: those with a record, and those in its plan."""
     plan = _plan(sweep)
     planned = {job.folder: job for job in plan.jobs} if plan else {}
     have_ended = plan is not None and plan.ended is not None
@@ -80,7 +80,7 @@ def _require_folder(outputs: Path) -> None:
 
 
 def _plan(sweep: Path) -> SweepRecord | None:
-    """None for a sweep of an earlier version, or one whose plan is damaged: its jobs' records remain."""
+    """The plan of a sweep; None for a sweep of an earlier version or with a damaged plan, whose jobs have records."""
     try:
         return read_sweep(sweep)
     except (OSError, UsageError):
@@ -92,8 +92,10 @@ def _leads_nowhere(path: Path) -> bool:
 
 
 def _run_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The folders of runs below ``parent``, also of those that were grouped by hand; not those that a link back to one
-    ``above`` leads to."""
+    """The folders of runs below ``parent``, also in folders into which users have sorted them.
+
+    A link back to one of the folders ``above`` is not followed.
+    """
     for folder in _folders(parent):
         if (folder / RESULT).is_file():
             yield folder
@@ -102,7 +104,7 @@ def _run_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterator
 
 
 def _sweep_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The folders of sweeps below ``parent``, as ``_run_folders`` finds those of runs."""
+    """The folders of sweeps below ``parent``, as ``_run_folders`` returns those of runs."""
     for folder in _folders(parent):
         if (folder / SWEEP).is_file() or any((job / RESULT).is_file() for job in _folders(folder)):
             yield folder
@@ -113,10 +115,10 @@ def _sweep_folders(parent: Path, above: frozenset[Path] = frozenset()) -> Iterat
 def _folders(parent: Path) -> list[Path]:
     try:
         return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    except OSError:  # it is not there, or may not be read, which ``all_records`` says
+    except OSError:  # it does not exist, or cannot be read, which ``all_records`` reports
         return []
 
 
 def _in_order(name: str) -> list[Any]:
-    """A key that puts job 10 after job 9."""
+    """Sort key that puts job 10 after job 9."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

@@ -1,4 +1,4 @@
-"""Tables of papers: LaTeX with booktabs, the best number bold, those within its noise underlined."""
+"""Tables for papers: LaTeX with booktabs; the best number is bold, numbers within its noise are underlined."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ _BYTES = "total_bytes"
 
 
 def as_latex(report: Report) -> str:
-    """The first table of ``report``, whose data are its rows, as a ``tabular``: scores as mean ± std without their n.
+    """The first table of ``report``, whose data are its rows, as a ``tabular`` with scores as mean ± std without n.
 
-    The best mean of a column of scores is bold, and those that Welch's t-test does not tell from it are underlined;
-    none is where the report warns that the numbers cannot be compared. The document needs ``\\usepackage{booktabs}``.
+    The best mean in a column of scores is bold, and means that do not differ from it by Welch's t-test are underlined,
+    unless the report warns that the numbers cannot be compared. The document needs ``\\usepackage{booktabs}``.
     """
     rows: Sequence[Mapping[str, Any]] = report.data
     columns = report.sections[0].columns if rows else ()
-    titles = dict(zip(rows[0] if rows else (), columns, strict=False))  # a program gets further columns
+    titles = dict(zip(rows[0] if rows else (), columns, strict=False))  # data for programs have further columns
     warning = report.warning
     marks = {} if warning else {key: _marks([row.get(key) for row in rows]) for key in titles}
     numeric = {key for key in titles if any(is_number(row.get(key)) or is_summary(row.get(key)) for row in rows)}
@@ -59,7 +59,7 @@ def _cell(key: str, value: Any, mark: str) -> str:
 
 
 def _marks(column: Sequence[Any]) -> list[str]:
-    """``best``, ``close`` or nothing for each value of a column; nothing but for scores, of which there are several."""
+    """``best``, ``close`` or an empty mark for each value of a column; only scores are marked, if there are several."""
     scores = [value for value in column if is_summary(value)]
     if len(scores) < 2:
         return [""] * len(column)
@@ -75,7 +75,7 @@ def _mark(score: Summary, best: Summary) -> str:
 
 
 def _note(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], warning: str | None) -> str:
-    """A comment with what a caption has to say."""
+    """LaTeX comment with the explanations that a caption needs."""
     counts = sorted({row[key]["n"] for row in rows for key in titles if is_summary(row.get(key))})
     n = ", ".join(map(str, counts))
     meaning = "" if warning else f"; bold: best, underlined: within its noise (Welch's t-test, p >= {LEVEL:g})"

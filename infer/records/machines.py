@@ -1,7 +1,7 @@
-"""Machines that a run's numbers were computed on, which settings and signatures leave open.
+"""Machines on which a run's numbers were computed, which settings and signatures do not determine.
 
-One seed gives the same bits on one kind of processor with one number of threads: sums of floating-point numbers depend
-on their order, which threads and devices decide. What was reused from the store may have been made on another machine.
+The same seed gives the same bits only on the same kind of processor with the same number of threads, since sums of
+floating-point numbers depend on their order. Artefacts that were reused may have been made on another machine.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +13,12 @@ PROMISE = "the same settings and seed give the same bits only with the same devi
 
 
 def machine_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The device and the number of threads that the record of an artefact or of a run's environment names."""
+    """Device and number of threads from the record of an artefact, or from the environment in that of a run."""
     return {"device": record["device"], "threads": record["threads"]}
 
 
 def computed_with(run: Run) -> dict[str, str]:
-    """Device, threads and precision of ``run`` in words, several joined by ``+``; empty before it has any number."""
+    """Device, threads and precision of ``run`` as text, where several are joined by ``+``; empty without numbers."""
     environment = run.record["environment"]
     if "device" not in environment:
         return {}
@@ -31,12 +31,12 @@ def computed_with(run: Run) -> dict[str, str]:
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[str | None]]:
-    """The values of ``computed_with`` that differ between ``runs``: one per run, None where it is not known."""
+    """The values of ``computed_with`` that differ between ``runs``, with one value per run; None if it is not known."""
     found = [computed_with(run) for run in runs]
     columns = {key: [each.get(key) for each in found] for key in ("device", "threads", "precision")}
     return {key: values for key, values in columns.items() if len({*values} - {None}) > 1}
 
 
 def joined(values: Iterable[Any]) -> str:
-    """Several values of a run in one word: ``bf16+fp32``."""
+    """Several values of a run as one text, such as ``bf16+fp32``."""
     return "+".join(str(value) for value in sorted(set(values)))

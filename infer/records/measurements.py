@@ -1,4 +1,4 @@
-"""Measurements: runs that differ in nothing but their seed, taken together; and which of them is best."""
+"""Measurements: runs combined that differ only in their seed, and the best of several measurements."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,33 +10,36 @@ from infer.records.statistics import Summary, summarise
 from infer.tables import Section, count, or_dash, shown
 
 REPLICATE = "seed"
-"""The setting whose values repeat a measurement instead of changing what is measured."""
+"""The setting whose values give repeats of the same measurement."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Scores of one combination of all that varies."""
+    """Scores for one combination of the varying values."""
 
     values: dict[str, Any]
     """Varying values, without the seed."""
     runs: Sequence[Run]
-    """One, or one per seed; done."""
+    """A finished run, or one for each seed."""
     over_seeds: bool
-    """True if the seed varies, so that a run is one measurement and not several."""
+    """True if the seed varies, so that each run gives one value and not one per student."""
     name: str
 
     @property
     def split(self) -> str:
-        """The split that its leading number is measured on: test or val."""
+        """The split on which the leading number is measured: test or val."""
         return self.runs[0].split
 
     @property
     def leading(self) -> Summary | None:
-        """Top-1 of the leading student on that split."""
+        """Top-1 of the leading student on ``split``."""
         return self.score(f"{self.split}/top1")
 
     def score(self, key: str) -> Summary | None:
-        """Over the run's students, or over seeds: then of the runs' means. None where it was not measured."""
+        """Summary of the metric ``key`` over the run's students or, with several seeds, over the means of the runs.
+
+        None where it was not measured.
+        """
         scores = [score for run in self.runs if (score := run.score(key)) is not None]
         if not self.over_seeds:
             return scores[0] if scores else None
@@ -44,7 +47,7 @@ class Measurement:
 
 
 def measurements_of(rows: Rows) -> list[Measurement]:
-    """The runs that are done, by combination; of runs that repeat each other exactly the first counts."""
+    """Measurements of the finished runs; of runs with the same values and the same seed, the first is used."""
     over_seeds = REPLICATE in rows.columns
     groups: dict[str, dict[str, int]] = {}
     for i in rows.done:
@@ -55,7 +58,7 @@ def measurements_of(rows: Rows) -> list[Measurement]:
 
 
 def in_words(values: dict[str, Any]) -> str:
-    """``M=2, K=1``."""
+    """``values`` as text, such as ``M=2, K=1``."""
     return ", ".join(f"{key}={shown(value)}" for key, value in values.items())
 
 
@@ -65,9 +68,10 @@ def best_of(rows: Rows) -> str | None:
 
 
 def best_in_words(measurements: Sequence[Measurement]) -> str | None:
-    """Sentence that names the best of several comparable measurements and what that is worth; None for a single one.
+    """Sentence with the best of several comparable measurements and its test score; None for a single one.
 
-    A score that others were chosen by flatters, so the test score of a choice on val is the one to report.
+    The score by which a measurement was chosen is biased upwards. The test score of a choice on val is not, so it is
+    the one to report.
     """
     measured = [(each.leading["mean"], each) for each in measurements if each.leading is not None]
     if len(measured) < 2:
@@ -83,7 +87,7 @@ def best_in_words(measurements: Sequence[Measurement]) -> str | None:
 
 
 def over_seeds(measurements: Sequence[Measurement], measures: Sequence[str], titles: Sequence[str]) -> Section | None:
-    """A table of ``measures``, each over the seeds of a combination; None where the seed does not vary."""
+    """Table of ``measures`` over the seeds of each combination; None where the seed does not vary."""
     if not measurements or not measurements[0].over_seeds:
         return None
     rows = [

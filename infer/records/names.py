@@ -1,20 +1,20 @@
-"""Names of the files and folders that runs leave under ``outputs/``, each said once."""
+"""Names of the files and folders that runs write under ``outputs/``."""
 
 RUNS, SWEEPS = "runs", "sweeps"
-"""Folders of ``outputs/`` that hold runs and sweeps; every other one holds a kind of artefact."""
+"""Folders in ``outputs/`` with runs and with sweeps; every other folder holds artefacts of one kind."""
 
-# In the folder of a run, and of every job of a sweep; the report and the figures also in a sweep's.
+# In the folder of a run, and of every job of a sweep; the report and the figures also in that of a sweep.
 RESULT = "result.json"
 LOG = "infer.log"
 PROGRESS = "progress.json"
-"""Progress of a run that has not ended; an old one is of a run that was killed."""
+"""Progress of a run that has not ended; an old file was left by a run that was killed."""
 OVERRIDES = ".hydra/overrides.yaml"
-"""The words that the run was started with; Hydra writes it before the work."""
+"""The words with which the run was started; Hydra writes the file before the work starts."""
 DISTILLED = "distilled"
 """Subfolder with the run's own copy of its distilled set."""
 REPORT = "report.html"
 ROBUST_SCORES = "score.json"
-"""Scores that ``infer score`` found for a run."""
+"""Scores of a run that ``infer score`` has computed."""
 FIGURES = "figures"
 """Subfolder with the pictures of a run or sweep as SVG and PDF."""
 ANALYSES = "analyses"
@@ -25,7 +25,7 @@ SWEEP = "sweep.json"
 STUDY = "study.db"
 """Optuna's record of a search."""
 SNAPSHOT = ".snapshot"
-"""Settings and code as they were when the sweep was submitted."""
+"""Copy of settings and code from when the sweep was submitted."""
 TABLE_CSV, TABLE_MD = "table.csv", "table.md"
 
 # In the folder of an artefact.
@@ -40,21 +40,21 @@ CURVES = "curves.safetensors"
 # In the folder of a distilled set.
 MANIFEST = "manifest.json"
 NATURAL, COMPENSATORS, IMAGES, LABELS = "natural", "compensators", "images", "labels"
-"""Parts of a set, stored as ``tensor_file`` of each."""
+"""Parts of a set, each stored in the file ``tensor_file(part)``."""
 
-# In the folder of a kind of artefact, and of all; the cache in ``outputs/`` alone.
+# In the folder of a kind of artefact, or in ``outputs/``.
 SET_ASIDE = ".set-aside"
-"""Artefacts that were damaged or made again."""
+"""Folder with artefacts that were damaged or made again."""
 MAKING = ".making-"
-"""Start of the name of an unfinished artefact's folder."""
+"""Beginning of the name of an unfinished artefact's folder."""
 LOCKS = ".locks"
 CACHE = ".cache"
-"""Folder of ``outputs/`` with the measured facts of data sets, and with timings."""
+"""Folder in ``outputs/`` with the measured facts of data sets, and with timings."""
 TRASH = ".trash"
-"""Folder of ``outputs/``, and of a disk that is linked into it, of what ``infer gc`` and ``infer rm`` set aside, by day
-and time."""
+"""Folder in ``outputs/``, and on a disk that is linked into it, to which ``infer gc`` and ``infer rm`` move folders, by
+day and time."""
 
 
 def tensor_file(part: str) -> str:
-    """The file of a ``part`` of a distilled set."""
+    """Name of the file of a ``part`` of a distilled set."""
     return f"{part}.safetensors"

@@ -1,4 +1,4 @@
-"""Welch's t-test from means and standard deviations: whether two means differ by more than their noise."""
+"""Welch's t-test from means and standard deviations, which tests if two means differ by more than their noise."""
 
 import math
 from collections.abc import Sequence
@@ -7,48 +7,48 @@ from typing import NamedTuple
 from infer.records.statistics import Summary
 
 LEVEL = 0.05
-"""A difference is called larger than its noise when its two-sided p lies below this."""
+"""Significance level: a difference is called larger than noise if its two-sided p is below it."""
 _SMALLEST = 1e-300
 _PRECISION = 1e-15
 _MOST_TERMS = 10_000
 
 
 class Welch(NamedTuple):
-    """The outcome of a test."""
+    """Result of a test."""
 
     t: float
     degrees_of_freedom: float
-    """After Welch and Satterthwaite."""
+    """Degrees of freedom by the formula of Welch and Satterthwaite."""
     p: float
-    """Two-sided."""
+    """Two-sided p."""
     error: float
     """Standard error of the difference."""
 
     @property
     def is_larger_than_noise(self) -> bool:
-        """True if p lies below the level."""
+        """True if p is below ``LEVEL``."""
         return self.p < LEVEL
 
 
 def judgement(test: Welch | None) -> str:
-    """Words on the difference that ``test`` is of; None is a difference without a spread to judge it by."""
+    """Text on the difference of ``test``; None stands for a difference without a spread."""
     if test is None:
         return "no spread to judge it by"
     return "more than noise" if test.is_larger_than_noise else "within noise"
 
 
 def welch(a: Summary, b: Summary) -> Welch | None:
-    """Tests whether the mean of ``b`` differs from that of ``a`` (Welch, Biometrika 34, 1947).
+    """Test whether the mean of ``b`` differs from that of ``a`` (Welch, Biometrika 34, 1947).
 
-    None without a spread to judge by: a single value on one side, or no variance on either.
+    None without a spread: with a single value on one side, or no variance on both sides.
     """
     return welch_over_pairs([(a, b)])
 
 
 def welch_over_pairs(pairs: Sequence[tuple[Summary, Summary]]) -> Welch | None:
-    """Tests whether b - a, averaged over ``pairs``, differs from zero: ``welch`` of a contrast of several means.
+    """Test whether the mean of b - a over ``pairs`` differs from zero; ``welch`` generalised to several means.
 
-    None without a spread to judge by, as there.
+    None without a spread, as for ``welch``.
     """
     sides = [side for pair in pairs for side in pair]
     variances = [side["std"] ** 2 / side["n"] / len(pairs) ** 2 for side in sides if side["std"] is not None]
@@ -67,12 +67,12 @@ def mean_difference(pairs: Sequence[tuple[Summary, Summary]]) -> float:
 
 
 def two_sided_p(t: float, degrees_of_freedom: float) -> float:
-    """The probability that Student's t lies at least as far from zero as ``t``."""
+    """The probability that the absolute value of Student's t is at least that of ``t``."""
     return _regularised_beta(degrees_of_freedom / (degrees_of_freedom + t * t), degrees_of_freedom / 2, 0.5)
 
 
 def _regularised_beta(x: float, a: float, b: float) -> float:
-    """I_x(a, b) by its continued fraction (NIST DLMF 8.17.22); scipy's takes half a second to import."""
+    """I_x(a, b) by its continued fraction (NIST DLMF 8.17.22); importing scipy for it would take half a second."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):  # beyond this point the fraction of the complement converges faster

@@ -14,12 +14,12 @@ from infer.records.run import Run
 from infer.records.statistics import Summary, summarise
 
 NUM_BINS = 15
-"""Bins of confidence, equally wide (Guo et al., On Calibration of Modern Neural Networks, ICML 2017)."""
+"""Number of bins of confidence, of equal width (Guo et al., On Calibration of Modern Neural Networks, ICML 2017)."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """The last test of one student on N images."""
+    """Predictions in the last test of one student on N images."""
 
     targets: np.ndarray
     """int [N]."""
@@ -29,20 +29,20 @@ class Predictions:
     """float [N]: the softmax probability of the predicted class."""
 
     def confusion(self, classes: int) -> np.ndarray:
-        """float [classes, classes]: the share of class i in percent that was taken for class j; NaN without images."""
+        """Confusion matrix, float [classes, classes]: percent of class i predicted as class j; NaN without images."""
         counts = np.zeros((classes, classes))
         np.add.at(counts, (self.targets, self.predicted), 1)
         with np.errstate(invalid="ignore"):
             return np.asarray(100 * counts / counts.sum(axis=1, keepdims=True))
 
     def accuracy_by_class(self, classes: int) -> np.ndarray:
-        """float [classes]: the diagonal of ``confusion``."""
+        """Accuracy by class in percent, float [classes]: the diagonal of ``confusion``."""
         hits = np.bincount(self.targets[self.predicted == self.targets], minlength=classes)
         with np.errstate(invalid="ignore"):
             return np.asarray(100 * hits / np.bincount(self.targets, minlength=classes))
 
     def reliability(self) -> "Reliability":
-        """Share of images, mean confidence and accuracy in each bin of confidence."""
+        """Fraction of images, mean confidence and accuracy in each bin of confidence."""
         bins = np.minimum((self.confidence * NUM_BINS).astype(int), NUM_BINS - 1)
         sizes = np.bincount(bins, minlength=NUM_BINS)
         with np.errstate(invalid="ignore"):
@@ -53,7 +53,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Calibration by bins of confidence; fractions, NaN in the last two where a bin is empty."""
+    """Calibration by bins of confidence, in fractions; confidence and accuracy of an empty bin are NaN."""
 
     share: np.ndarray
     confidence: np.ndarray
@@ -61,13 +61,13 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """ECE, the expected calibration error, in percentage points: the mean gap between confidence and accuracy."""
+        """Expected calibration error (ECE) in percentage points: the mean gap between confidence and accuracy."""
         return float(100 * np.nansum(self.share * np.abs(self.accuracy - self.confidence)))
 
 
 @dataclass(frozen=True)
 class SetPredictions:
-    """The students of one architecture that were trained on one set."""
+    """Predictions of the students of one architecture that were trained on one set."""
 
     name: str
     students: Sequence[Predictions]
@@ -75,30 +75,30 @@ class SetPredictions:
 
     @cached_property
     def confusion(self) -> np.ndarray:
-        """float [classes, classes] in percent: the mean over students."""
+        """Confusion matrix, float [classes, classes], in percent, as the mean over students."""
         return np.asarray(np.mean([student.confusion(self.classes) for student in self.students], axis=0))
 
     @cached_property
     def accuracy_by_class(self) -> np.ndarray:
-        """float [students, classes] in percent; NaN for a class without images."""
+        """Accuracy by class, float [students, classes], in percent; NaN for a class without images."""
         return np.stack([student.accuracy_by_class(self.classes) for student in self.students])
 
     @property
     def reliability(self) -> Reliability:
-        """Reliability over the predictions of all students together."""
+        """Reliability of the predictions of all students together."""
         together = [np.concatenate(parts) for parts in zip(*map(_parts, self.students), strict=True)]
         return Predictions(*together).reliability()
 
     @property
     def calibration_error(self) -> Summary:
-        """ECE over students, in percentage points."""
+        """Summary of the ECE of the students, in percentage points."""
         return summarise([student.reliability().error for student in self.students])
 
 
 def predictions_of(run: Run, outputs: Path) -> list[SetPredictions]:
-    """The predictions of the leading architecture's students, by set, as far as the store under ``outputs`` has them.
+    """Predictions of the students of the leading architecture, by set, that the store under ``outputs`` has.
 
-    Students that an earlier version trained have none.
+    Students of earlier versions have none.
     """
     of_sets: dict[str, list[str]] = {
         name: next(iter(each["students"].values()), []) for name, each in run.record["sets"].items()

@@ -1,4 +1,4 @@
-"""Measured results kept with the package in ``methods/results.csv``, of which the READMEs' tables are made."""
+"""Measured results that come with the package in ``methods/results.csv``, and tables of READMEs made from them."""
 
 import csv
 import re
@@ -16,52 +16,54 @@ _BLOCK = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end of results -->)
 
 @dataclass(frozen=True)
 class Result:
-    """One labelled set under one protocol; every field is text, empty where nothing is known."""
+    """Result for one labelled set and one protocol. All fields are text, empty where nothing is known."""
 
     table: str
-    """The table that it is a row of: reproduction, matrix, ..."""
+    """Table that the result is a row of: reproduction, matrix, ..."""
     name: str
-    """Method or baseline, with what sets it apart from other rows."""
+    """Method or baseline, with the settings in which it differs from other rows."""
     set: str
-    """Size of the set, in words."""
+    """Size of the set as text."""
     labels: str
     protocol: str
     student: str
     n: str
-    """Students measured, over all sets."""
+    """Number of students, over all sets."""
     sets: str
-    """Sets distilled, each with a seed of its own."""
+    """Number of distilled sets, each with another seed."""
     mean: str
     """Test top-1 after the last epoch, in percent."""
     std: str
     best: str
     """Mean and std of the best tested epoch, which is chosen on the test images."""
     images: str
-    """Images that a student sees."""
+    """Number of images that a student sees."""
     updates: str
+    """Number of updates of a student."""
     bytes: str
-    """Images, compensators and labels."""
+    """Bytes of images, compensators and labels."""
     teachers: str
     """Teachers with their test top-1."""
     published: str
+    """Published number."""
     source: str
     """Source of the published number."""
     minutes: str
-    """Time of its generation, labels and students, without the teachers."""
+    """Minutes for generation, labels and students, without the teachers."""
     hardware: str
     date: str
     experiment: str
-    """The words after ``python launch.py`` that measure it."""
+    """The words after ``python launch.py`` that measure the result."""
     commit: str
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Fields that tell it from other results; a newer measurement of the same key replaces it."""
+        """Fields that identify the result; a newer measurement with the same key replaces it."""
         return (self.table, self.name, self.set, self.labels, self.protocol, self.student)
 
     @property
     def score(self) -> str:
-        """``mean ± std (n)``, with the number of sets where there are several."""
+        """The score as ``mean ± std (n)``, with the number of sets where there are several."""
         of_sets = f", {self.sets} sets" if self.sets not in ("", "1") else ""
         return f"{self.mean}{f' ± {self.std}' if self.std else ''} ({self.n}{of_sets})"
 
@@ -70,13 +72,16 @@ COLUMNS = tuple(field.name for field in fields(Result))
 
 
 def read_results(path: Path = RESULTS_FILE) -> list[Result]:
-    """The results in ``path``, in their order."""
+    """The results in ``path``, in the order of the file."""
     with path.open(newline="", encoding="utf-8") as file:
         return [Result(**row) for row in csv.DictReader(file)]
 
 
 def add_results(new: Iterable[Result], path: Path = RESULTS_FILE) -> None:
-    """Add ``new`` to the file, in place of results with the same key, whose published numbers stay where none came."""
+    """Add ``new`` to the file, in place of results with the same key.
+
+    A published number of a replaced result is kept if the new one has none.
+    """
     results = {result.key: result for result in read_results(path)}
     for result in new:
         old = results.get(result.key)
@@ -90,9 +95,9 @@ def add_results(new: Iterable[Result], path: Path = RESULTS_FILE) -> None:
 
 
 def tabulate_results(table: str, path: Path = RESULTS_FILE) -> Report:
-    """The table called ``table``: its rows as a list, those of the matrix by method and labels.
+    """The table ``table``, with a row per result, or by method and labels for the matrix.
 
-    Raises UsageError when there is no such table.
+    Raises UsageError where there is no such table.
     """
     results = read_results(path)
     rows = [result for result in results if result.table == table]
@@ -104,7 +109,7 @@ def tabulate_results(table: str, path: Path = RESULTS_FILE) -> Report:
 
 
 def with_tables(text: str, path: Path = RESULTS_FILE) -> str:
-    """``text`` of a README with every block between ``<!-- results: NAME -->`` and its end made again."""
+    """``text`` of a README, in which every block between ``<!-- results: NAME -->`` and its end is replaced."""
     return _BLOCK.sub(lambda block: f"{block[1]}\n{as_markdown(tabulate_results(block[2], path))}\n{block[3]}", text)
 
 

@@ -1,4 +1,4 @@
-"""Results of finished runs, in the form in which they are kept with the package."""
+"""Conversion of finished runs to results in the format that comes with the package."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -24,11 +24,11 @@ _COLUMNS_OF_THEIR_OWN = ("method", "labeling", "student", "evaluate", "student.a
 def results_of(
     runs: Sequence[Run], outputs: Path, table: str, name: str | None, published: str, source: str
 ) -> list[Result]:
-    """One result for each distilled set of ``runs`` and for each of their baselines; runs that differ in nothing but
-    ``seed`` count together.
+    """A result for each distilled set of ``runs`` and each of their baselines; runs that differ only in ``seed`` are
+    combined.
 
-    ``name`` replaces the method's, to which the settings that vary are added otherwise; ``published`` and ``source``
-    belong to the distilled sets alone. Raises UsageError when none of the runs has ended well.
+    ``name`` is the name of the distilled sets, by default that of the method with the settings that vary; ``published``
+    and ``source`` also apply to the distilled sets only. Raises UsageError where no run is finished.
     """
     measurements = measurements_of(side_by_side(runs))
     if not measurements:
@@ -48,9 +48,9 @@ def results_of(
 
 
 def _name(method: str, measurement: Measurement) -> str:
-    """The method, with what was typed to set the measurement apart from the others but for labels and students."""
+    """The method, with the typed settings that vary between measurements, except those of labels and students."""
     values, typed = measurement.values, typed_values(typed_words(measurement.runs[0]))
-    method = values.get("method", method)  # an option, which may be a form of the method
+    method = values.get("method", method)  # the option, which may be a variant of the method
     varying = {key: value for key, value in values.items() if key in typed and key not in _COLUMNS_OF_THEIR_OWN}
     return ", ".join([method, *(str(v) if key == VARIANT else f"{key}={shown(v)}" for key, v in varying.items())])
 
@@ -95,7 +95,7 @@ def _result(
 
 
 def _values(outcomes: Sequence[Mapping[str, Any]], arch: str, epoch: str) -> list[float]:
-    """Test top-1 of every student at its ``last`` or ``best`` tested epoch, whichever the protocol reports."""
+    """Test top-1 of every student at its ``last`` or ``best`` tested epoch, or the reported one if not recorded."""
     metrics = [outcome["per_student"][arch] for outcome in outcomes]
     measure = f"test/top1_{epoch}_epoch"
     return [value for each in metrics for value in each.get(measure, each["test/top1"])["values"]]
@@ -116,7 +116,7 @@ def _teachers(run: Run) -> str:
 
 
 def _seconds(runs: Sequence[Run], outputs: Path, name: str, arch: str) -> float:
-    """Seconds that the artefacts took, whichever run made them: the students, and of a method its images and labels."""
+    """Seconds that the students and, for a method, its images and labels took, whichever run made them."""
     total = 0.0
     for run in runs:
         wanted = list(run.record["sets"][name]["students"][arch])
@@ -127,7 +127,7 @@ def _seconds(runs: Sequence[Run], outputs: Path, name: str, arch: str) -> float:
 
 
 def _words(run: Run) -> str:
-    """The words that decide on the numbers, without folders and devices, as they are typed."""
+    """The typed words that can affect results, so without folders and devices."""
     return " ".join(f"{key}={value}" for key, value in typed_values(typed_words(run)).items() if has_effect(key))
 
 

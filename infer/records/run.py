@@ -1,4 +1,4 @@
-"""One run, or one job of a sweep, as the files in its folder tell it; read without importing torch."""
+"""A run, or a job of a sweep, as described by the files in its folder. This module does not import torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,17 +24,18 @@ NOT_STARTED = "not started"
 LOST = "lost"
 REMOVED = "removed"
 NO_FAULTS = (DONE, PRUNED, REMOVED)
-"""States of jobs that came to the end that they were to have: exit codes are 0."""
+"""States of jobs that ended as intended, for which exit codes are 0."""
 _UNFINISHED = (RUNNING, NOT_STARTED)
 SILENT_S = 300.0
-"""Seconds without a sign of life after which a running job is taken for lost; a sign comes every few seconds."""
+"""Seconds without an update of its progress file after which a running job counts as lost; updates come every few
+seconds."""
 _REASONS = {
     RUNNING: "killed or out of memory: it left no end in its record",
     NOT_STARTED: "it left no record: it never started, or was killed at once",
 }
-"""Reasons why a job is lost, by the state that its record was left in."""
-_NEEDS = ("planned", "stages", "analyses")
-"""Keys of a record that name artefacts."""
+"""Reasons why a job is lost, by the state in its record."""
+_ARTEFACT_KEYS = ("planned", "stages", "analyses")
+"""Keys of a record with signatures of artefacts."""
 BLANK_RECORD: Mapping[str, Any] = {
     "status": UNREADABLE,
     "error": None,
@@ -50,42 +51,42 @@ BLANK_RECORD: Mapping[str, Any] = {
     "analyses": {},
     "environment": {},
 }
-"""The keys of a run's record, in order, with nothing known yet."""
+"""The keys of a run's record, in order, with empty values."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run, or one job of a sweep, as its ``result.json`` tells it; read at first use."""
+    """A run, or a job of a sweep, whose ``result.json`` is read at first use."""
 
     name: str
-    """The folder's name, with the names of the folders between it and ``runs``; a job's is ``<sweep>/<job>``."""
+    """Name of the folder, with the names of the folders between it and ``runs``; ``<sweep>/<job>`` for a job."""
     folder: Path
     planned: PlannedJob | None = None
-    """The plan of a sweep's job before it started; None for a run, and where the sweep has no plan."""
+    """The job in the plan of its sweep; None for a run, and where the sweep has no plan."""
     has_ended: bool = False
-    """True if its process is known to be gone, whatever the record says."""
+    """True if its process is known to have ended, whatever the record says."""
     misses_snapshot: bool = False
-    """True if it is a job of a sweep whose snapshot of settings and code is no longer there."""
+    """True if it is a job of a sweep whose snapshot of settings and code does not exist any more."""
     was_removed: bool = False
-    """True if it is a job that ``infer rm`` has set aside."""
+    """True if it is a job that ``infer rm`` has moved to the trash."""
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """The whole record; a file that cannot be read, or a part of it, gives the state ``unreadable`` and why."""
+        """The complete record; the state is ``unreadable``, with the reason, if a part of the file cannot be read."""
         return dict(BLANK_RECORD) | _read_record(self.folder / RESULT)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The manifest of the run's own copy of its distilled set; empty before there is one, and of a damaged one."""
+        """The manifest of the run's own copy of its distilled set; empty where there is none, or it is damaged."""
         return _read_if_whole(self.folder / DISTILLED / MANIFEST, shape.MANIFEST)
 
     @property
     def has_damaged_manifest(self) -> bool:
-        """True if its set has a manifest that cannot be read or is not what was written."""
+        """True if the set has a manifest that cannot be read or whose checksum is wrong."""
         return not self.manifest and (self.folder / DISTILLED / MANIFEST).exists()
 
     def setting(self, key: str) -> Any:
-        """The resolved setting of a dotted ``key``; None where the run has no such setting."""
+        """The resolved setting with a dotted ``key``; None where the run has no such setting."""
         value = self.record["config"]
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -93,8 +94,10 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, done, failed, interrupted, skipped, pruned, unreadable, not started, removed, or lost: it left no
-        end."""
+        """One of running, done, failed, interrupted, skipped, pruned, unreadable, not started, removed, and lost.
+
+        A run is lost if it has ended without writing this into its record.
+        """
         status: str = self.record["status"]
         if status == NOT_STARTED and self.was_removed:
             return REMOVED
@@ -102,7 +105,7 @@ class Run:
 
     @property
     def reason(self) -> str | None:
-        """The reason why it is not done, where that is known."""
+        """The reason why the run is not done; None where it is not known."""
         if self.is_silent and self.silence is not None and not self.has_ended:
             return f"no sign of life for {duration(self.silence)}"
         if self.misses_snapshot and self.state in (LOST, INTERRUPTED):
@@ -114,16 +117,17 @@ class Run:
 
     @property
     def state_in_words(self) -> str:
-        """The state and, where it follows from nothing but silence, how long that has lasted; why it is unreadable."""
+        """The state as text, with the reason for unreadable records and for jobs that are lost because of silence."""
         if self.state == UNREADABLE:
             return f"{UNREADABLE} ({self.reason})"
         return f"{LOST}: {self.reason}" if self.is_silent and not self.has_ended else self.state
 
     @cached_property
     def silence(self) -> float | None:
-        """Seconds since its last sign of life; None where it has not been running, or is of a version without any.
+        """Seconds since the last update of the progress file; None where there is none.
 
-        Both times are the disk's own: clocks of the machine that runs and of the one that looks may differ by hours.
+        Both times are by the clock of the disk, since the clocks of the machine that runs the job and of this machine
+        may differ by hours.
         """
         try:
             last = (self.folder / PROGRESS).stat().st_mtime
@@ -133,35 +137,35 @@ class Run:
 
     @property
     def is_silent(self) -> bool:
-        """True if it says that it is running, but has given no sign of life for long."""
+        """True if the state in the record is running, but the progress file is older than ``SILENT_S``."""
         return self.record["status"] == RUNNING and self.silence is not None and self.silence > SILENT_S
 
     @cached_property
     def progress(self) -> dict[str, Any]:
-        """State of its innermost loop, as its progress file tells it; empty where there is none."""
+        """State of the innermost loop from the progress file; empty where there is none."""
         found = _read_if_whole(self.folder / PROGRESS, shape.PROGRESS)
         return found if "doing" not in found or found.keys() >= shape.PROGRESS.keys() else {}
 
     @property
     def log(self) -> Path | None:
-        """The file of what it said while it ran; None where there is none."""
+        """The log file; None where there is none."""
         path = self.folder / LOG
         return path if path.is_file() else None
 
     @property
     def basis(self) -> dict[str, Any]:
-        """Facts that two runs must have in common for their numbers to be comparable."""
+        """Facts that must be equal for the numbers of two runs to be comparable."""
         return {"PROTOCOL": self.protocol, "DATA SET": self.setting("dataset.name"), "TEST SPLIT": self.split}
 
     @property
     def protocol(self) -> str | None:
-        """The name that stands beside the run's numbers."""
+        """Name of the evaluation protocol, which is shown with the run's numbers."""
         named: str | None = self.record["environment"].get("protocol")
         return named or self.setting("evaluate.protocol")
 
     @property
     def split(self) -> str:
-        """The split that the leading number is measured on: test or val."""
+        """The split on which the leading number is measured: test or val."""
         return self.setting("evaluate.split") or "test"
 
     @property
@@ -172,29 +176,29 @@ class Run:
 
     @property
     def smallest_class(self) -> int | None:
-        """Training images of the smallest class; None where the record is older than this fact."""
+        """Number of training images of the smallest class; None in records of earlier versions."""
         smallest: int | None = self.record["environment"].get("smallest_class")
         return smallest
 
     @property
     def teachers_used(self) -> list[str]:
-        """The architectures of the ensemble that M leaves."""
+        """Architectures of the teachers of the ensemble that are used: the first M."""
         return (self.setting("teachers.archs") or [])[: self.setting("M")]
 
     @property
     def subsets(self) -> int | None:
-        """K: as given, else as the distilled set has it; None where the method has no subsets or none are made yet."""
+        """K as given, otherwise that of the distilled set; None where there are no subsets, or none are made yet."""
         of_set: int | None = self.manifest.get("sizes", {}).get("K")
         return self.setting("K") or of_set
 
     @property
     def signatures(self) -> dict[str, list[str]]:
-        """Signatures of the artefacts that the run rests on, by stage."""
+        """Signatures of the artefacts that the run has used, by stage."""
         return {stage: account["signatures"] for stage, account in self.record["stages"].items()}
 
     @property
     def plan(self) -> dict[str, list[str]]:
-        """Signatures of all artefacts that the run is to make or to find, by stage; empty before it knows them."""
+        """Signatures of all artefacts that the run will make or reuse, by stage; empty while they are not known."""
         planned: dict[str, list[str]] = self.record["planned"]
         return planned
 
@@ -206,18 +210,18 @@ class Run:
 
     @property
     def needed(self) -> set[str]:
-        """Signatures of everything that the run rests on or goes on with."""
+        """Signatures of all artefacts that the run has used or plans to use."""
         by_stage = [*self.plan.values(), *self.signatures.values(), self.analyses.values()]
         return {signature for signatures in by_stage for signature in signatures}
 
     def score(self, key: str) -> Summary | None:
-        """A metric of the leading student, for example ``test/top1``; None where it was not measured."""
+        """The metric ``key`` of the leading student, for example ``test/top1``; None where it was not measured."""
         metrics: dict[str, Summary] = self.record["metrics"]
         return metrics.get(key)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    """The entries of a record that can be relied on, with the reason where these are not all."""
+    """The valid entries of a record, with the reason where others are not valid."""
     try:
         record = read_json(path)
     except FileNotFoundError:
@@ -229,7 +233,8 @@ def _read_record(path: Path) -> dict[str, Any]:
     if has_broken_seal(record):
         return _unreadable("is not what was written: somebody changed it")
     if faulty := shape.faulty_entries(record, shape.RECORD):
-        lost = {*faulty, *(_NEEDS if {*_NEEDS} & {*faulty} else ())}  # a part of what it needs would look like all
+        artefacts_are_faulty = not {*_ARTEFACT_KEYS}.isdisjoint(faulty)
+        lost = {*faulty, *(_ARTEFACT_KEYS if artefacts_are_faulty else ())}  # a part of them would look like all
         whole = {key: value for key, value in record.items() if key not in lost}
         return whole | _unreadable(f"cannot be read: {', '.join(faulty)} is not what a run writes there")
     return record
@@ -240,7 +245,7 @@ def _unreadable(reason: str) -> dict[str, Any]:
 
 
 def _read_if_whole(path: Path, of_shape: Mapping[str, shape.Check]) -> dict[str, Any]:
-    """The content of a JSON file; empty where there is none, or one of another shape."""
+    """The content of a JSON file; empty where there is none, or it is damaged or has another structure."""
     try:
         content = read_json(path)
     except (OSError, ValueError):

@@ -1,5 +1,5 @@
-"""Costs of a sweep's jobs over the sizes of a data set and of the budget: measured where a job was made, else expected
-by the cost model."""
+"""Costs of a sweep's jobs over the sizes of a data set and of the budget: measured where a job was run, otherwise
+estimated by the cost model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ from infer.tables import count
 
 MEASURED, ESTIMATE = "measured", "estimate"
 AXES = {"classes": "classes", "image_size": "pixels along an edge", "ipc": "ipc, images per class"}
-"""Sizes that lines run along, with their titles."""
+"""Sizes that may vary along a line, with their titles."""
 QUANTITIES = {"seconds": "time", "peak_memory_bytes": "peak memory", "total_bytes": "bytes"}
 _UNITS = {"classes": "classes", "image_size": "px", "ipc": "ipc", "train_per_class": "training images per class"}
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs of one job, by quantity; None where a number is not known."""
+    """Costs of one job by quantity; None where a number is not known."""
 
     sizes: Mapping[str, int]
     expected: Mapping[str, float | None]
-    """By the cost model, for the whole job; bytes follow from the sizes."""
+    """Estimates of the cost model for the whole job; bytes follow from the sizes."""
     measured: Mapping[str, float | None]
-    """Empty where the job was not made."""
+    """Measured costs; empty where the job was not run."""
 
     @property
     def source(self) -> str:
-        """``MEASURED`` or ``ESTIMATE``."""
+        """``MEASURED`` if the job was run, otherwise ``ESTIMATE``."""
         return MEASURED if self.measured else ESTIMATE
 
     def shown(self, quantity: str) -> float | None:
-        """The measured number of a job that was made, else the expected one."""
+        """The measured ``quantity`` if the job was run, otherwise the estimate."""
         return (self.measured or self.expected)[quantity]
 
 
 @dataclass(frozen=True)
 class CostLine:
-    """Jobs that differ in one size alone, from the smallest to the largest."""
+    """Jobs that differ only in the size ``axis``, in ascending order."""
 
     axis: str
     points: Sequence[Costs]
 
     @property
     def fixed(self) -> str:
-        """Sizes that all have in common: ``10 classes, 8 px, 144 training images per class``."""
+        """The equal sizes as text, such as ``10 classes, 8 px, 144 training images per class``."""
         return ", ".join(_sized(key, size) for key, size in self.points[0].sizes.items() if key != self.axis)
 
     def step(self, before: Costs, after: Costs) -> str:
-        """``10 → 100 classes``."""
+        """The change of the size from ``before`` to ``after`` as text, such as ``10 → 100 classes``."""
         ends = f"{before.sizes[self.axis]:,} → {after.sizes[self.axis]:,}"
         return f"ipc {ends}" if self.axis == "ipc" else f"{ends} {_UNITS[self.axis]}"
 
@@ -64,7 +64,7 @@ def costs_of(run: Run) -> Costs | None:
 
 
 def cost_lines(runs: Sequence[Run]) -> list[CostLine]:
-    """Lines of the jobs that have costs, along every axis that several differ in alone."""
+    """Lines of jobs with recorded costs, along every axis in which only several jobs differ."""
     known = [costs for run in runs if (costs := costs_of(run))]
     lines = []
     for axis in AXES:
@@ -78,14 +78,16 @@ def cost_lines(runs: Sequence[Run]) -> list[CostLine]:
 
 
 def costs_in_words(runs: Sequence[Run]) -> str | None:
-    """A paragraph: factors from the smallest to the largest job of each line, and how far the cost model was off; None
-    where there are no lines."""
+    """Paragraph with the factors from the smallest to the largest job of each line, and the errors of the cost model.
+
+    None where there are no lines.
+    """
     sentences = [sentence for line in cost_lines(runs) for sentence in _factors(line)]
     return " ".join([*sentences, *_accuracy(runs)]) if sentences else None
 
 
 def _factors(line: CostLine) -> Iterator[str]:
-    """The factors between measured ends, and between ends of which one or both are estimates."""
+    """Sentences with factors between the first and last measured job, and between the ends if one is an estimate."""
     made = [costs for costs in line.points if costs.measured]
     if len(made) > 1:
         factors = _times(made[0].measured, made[-1].measured)
@@ -96,7 +98,7 @@ def _factors(line: CostLine) -> Iterator[str]:
 
 
 def _times(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> str:
-    """``8.1 times the time, 1.2 times the peak memory, 10 times the bytes``."""
+    """Ratios of costs as text, such as ``8.1 times the time, 1.2 times the peak memory, 10 times the bytes``."""
     factors = {
         title: new / old
         for quantity, title in QUANTITIES.items()
@@ -122,7 +124,7 @@ def _accuracy(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _rounded(factor: float) -> str:
-    """Two digits: 0.85, 3.0, 85, 1,200."""
+    """``factor`` with two significant digits, such as 0.85, 3.0, 85 or 1,200."""
     return f"{float(f'{factor:.2g}'):,.0f}" if factor >= 10 else f"{factor:.{1 if factor >= 1 else 2}f}"
 
 

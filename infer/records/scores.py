@@ -1,7 +1,7 @@
-"""DD-Ranking's scores of a distilled set: the gain that is left when labels and augmentation are taken into account.
+"""DD-Ranking's scores of a distilled set, which separate the gain of the images from that of labels and augmentation.
 
-Source: README of NUS-HPC-AI-Lab/DD-Ranking, commit b8b0966. Accuracies are fractions in [0, 1], so that both scores lie
-in [0, 1] as well; its package, version 0.2.0, puts percentages into the exponential.
+Source: README of NUS-HPC-AI-Lab/DD-Ranking, commit b8b0966. Accuracies are fractions in [0, 1], so that both scores are
+in [0, 1] as well; its package, version 0.2.0, uses percentages in the exponential.
 """
 
 import math
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from infer.records.statistics import Summary, summarise
 
 WEIGHT = 0.5
-"""DD-Ranking's w and gamma."""
+"""Weights w and gamma of DD-Ranking."""
 _E = math.e
 
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Test accuracies of students, fractions in [0, 1]: one per repeat, student i of each set at position i."""
+    """Test accuracies of students as fractions in [0, 1], one per repeat; student i of each set is at position i."""
 
     real_hard: Sequence[float]
-    """All real training images, hard labels."""
+    """All real training images with hard labels."""
     set_hard: Sequence[float]
-    """The distilled set, hard labels."""
+    """The distilled set with hard labels."""
     set_any: Sequence[float]
-    """The distilled set, the labels that it is meant for."""
+    """The distilled set with the labels that it is made for."""
     random_any: Sequence[float]
-    """Random real images, labelled likewise."""
+    """Random real images with labels of the same kind."""
     set_plain: Sequence[float]
     """The same set and labels as ``set_any``, trained without augmentation."""
     random_plain: Sequence[float]
@@ -45,21 +45,21 @@ def scores_of(accuracies: Accuracies) -> dict[str, Summary]:
 
 
 def hard_label_recovery(real_hard: float, set_hard: float) -> float:
-    """HLR: the accuracy that all real images have and the set has not, both with hard labels; 0 is best."""
+    """HLR: accuracy of all real images minus that of the set, both with hard labels; 0 is best."""
     return real_hard - set_hard
 
 
 def improvement_over_random(of_set: float, of_random: float) -> float:
-    """IOR: the accuracy that the set has and random real images have not, both trained in the same way."""
+    """IOR: accuracy of the set minus that of random real images, with the same training."""
     return of_set - of_random
 
 
 def label_robust_score(
     real_hard: float, set_hard: float, set_any: float, random_any: float, weight: float = WEIGHT
 ) -> float:
-    """LRS = (e^alpha - e^-1) / (e - e^-1) of alpha = w IOR - (1 - w) HLR.
+    """LRS = (e^alpha - e^-1) / (e - e^-1) with alpha = w IOR - (1 - w) HLR.
 
-    Raises ValueError for an accuracy that is no fraction.
+    Raises ValueError for an accuracy outside [0, 1].
     """
     _require_fractions(real_hard, set_hard, set_any, random_any)
     recovery, improvement = hard_label_recovery(real_hard, set_hard), improvement_over_random(set_any, random_any)
@@ -69,9 +69,9 @@ def label_robust_score(
 def augmentation_robust_score(
     set_augmented: float, random_augmented: float, set_plain: float, random_plain: float, weight: float = WEIGHT
 ) -> float:
-    """ARS: as LRS of beta = gamma IOR(augmented) + (1 - gamma) IOR(not augmented).
+    """ARS: the same formula as LRS, with beta = gamma IOR(augmented) + (1 - gamma) IOR(not augmented) for alpha.
 
-    Raises ValueError for an accuracy that is no fraction.
+    Raises ValueError for an accuracy outside [0, 1].
     """
     _require_fractions(set_augmented, random_augmented, set_plain, random_plain)
     augmented = improvement_over_random(set_augmented, random_augmented)
@@ -80,7 +80,7 @@ def augmentation_robust_score(
 
 
 def _normalised(difference: float) -> float:
-    """[-1, 1] to [0, 1]; 0 gives 0.269."""
+    """``difference`` in [-1, 1] mapped to [0, 1]; 0 becomes 0.269."""
     return (math.exp(difference) - 1 / _E) / (_E - 1 / _E)
 
 

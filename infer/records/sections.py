@@ -1,4 +1,4 @@
-"""A run in tables: settings, stages, scores, storage, environment."""
+"""Tables about a run: settings, stages, scores, storage and environment."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ _SCORES = ("top1", "top5", "top1_best_epoch", "top1_last_epoch")
 
 
 def settings_section(run: Run) -> Section:
-    """The top-level settings first, then each group beside the option that was taken of it."""
+    """Table of the top-level settings, and then of each group with its option and its settings."""
     found = settings_of(run)
     rows = sorted(
         ([key, shown(value)] for key, value in found.values.items() if "." not in key), key=lambda row: row[0]
@@ -29,7 +29,7 @@ def settings_section(run: Run) -> Section:
 
 
 def stages_section(run: Run) -> Section:
-    """Artefacts of each stage, those made and those found, and the time that making took."""
+    """Table of the artefacts of each stage: their number, how many were made or reused, and the time of making."""
     rows = [
         [stage, str(len(account["signatures"])), str(account["made"]), str(account["reused"])]
         + [duration(account["seconds"])]
@@ -40,7 +40,7 @@ def stages_section(run: Run) -> Section:
 
 
 def scores_section(run: Run) -> Section:
-    """The distilled set first, then its baselines, one row per student architecture."""
+    """Table of scores with a row per student architecture, of the distilled set and then of its baselines."""
     own = {
         "per_student": run.record["per_student"],
         "protocol": run.protocol,
@@ -70,7 +70,7 @@ def _score_rows(name: str, evaluation: dict[str, Any], measures: list[str]) -> I
 
 
 def teachers_section(run: Run) -> Section:
-    """Accuracy of every teacher."""
+    """Table of the accuracy of every teacher."""
     rows = [
         [key.split("/")[1], shown(summary)]
         for key, summary in run.record["metrics"].items()
@@ -80,16 +80,16 @@ def teachers_section(run: Run) -> Section:
 
 
 def storage_section(run: Run) -> Section:
-    """Bytes of the distilled set, part by part."""
+    """Table of the bytes of each part of the distilled set."""
     return Section(("storage", ""), [[key, shown(value)] for key, value in run.record["storage"].items()])
 
 
 def environment_section(run: Run) -> Section:
-    """Machine, versions, code and counts."""
+    """Table of machine, versions, code and counts."""
     return Section(("environment", ""), [[key, shown(v)] for key, v in flatten(run.record["environment"]).items()])
 
 
 def sections_of(run: Run) -> list[Section]:
-    """All sections that have something to show."""
+    """All tables that are not empty."""
     makers = (settings_section, stages_section, scores_section, teachers_section, storage_section, environment_section)
     return [section for make in makers if (section := make(run)).rows]

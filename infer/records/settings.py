@@ -1,4 +1,4 @@
-"""Differences between the settings of several runs, and which of them merely follow from another choice."""
+"""Differences between the settings of several runs, of which some only follow from another choice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from infer.records.names import OVERRIDES
 from infer.records.run import Run
 
 ABSENT = "-"
-"""Stands for the value of a setting that a run does not have."""
+"""Placeholder for the value of a setting that a run does not have."""
 _WITHOUT_EFFECT = (
     "outputs",
     "force",
@@ -35,50 +35,51 @@ _WITHOUT_EFFECT = (
 )
 _CHOICES_IN_ORDER = ("experiment", "dataset", "method", "labeling", "teachers", "student", "evaluate")
 _NOT_A_CHOICE = ("schema", "user", "tracker", "cluster", "sweep", "family", "method/exceptions@method")
-"""Groups that change no number, and those of which what they bring is shown: other choices, or single settings."""
+"""Groups that do not affect results, and groups for which the choices or settings that they set are shown instead."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The resolved settings of one run, flat, by dotted key."""
+    """Resolved settings of one run."""
 
     values: Mapping[str, Any]
+    """Values by dotted key."""
     choices: Mapping[str, str | None]
-    """The option taken of each config group."""
+    """Option of each config group."""
     typed: frozenset[str]
     """Keys that were given on the command line."""
 
 
 @dataclass(frozen=True)
 class Variation:
-    """Differences between several ``Settings``; each value below is a list with one entry per run."""
+    """Differences between several ``Settings``; differing values are lists with one entry per run."""
 
     choices: dict[str, list[str | None]]
-    """Options, by config group."""
+    """Differing options, by config group."""
     settings: dict[str, list[Any]]
-    """Settings that differ of their own accord."""
+    """Differing settings that do not follow from a differing option."""
     following: dict[str, dict[str, list[Any]]]
-    """By the config group whose choice brings them: settings that differ because the choice does."""
+    """Differing settings that follow from a differing option, by its config group."""
     without_effect: dict[str, list[Any]]
-    """Settings that differ and cannot change a number: devices, folders, trackers."""
+    """Differing settings that cannot affect results, such as devices, folders and trackers."""
     equal: dict[str, Any]
-    """Settings that all have in common."""
+    """Equal settings."""
     same_choices: dict[str, str | None]
-    """Options that all have in common, by config group."""
+    """Equal options, by config group."""
 
     @property
     def any(self) -> bool:
-        """True if something differs that can change a number."""
+        """True if there is a difference that can affect results."""
         return bool(self.choices or self.settings or self.following)
 
 
 def settings_of(run: Run) -> Settings:
-    """The settings of a run, with M and K as they came out."""
+    """The settings of a run, with the numbers of teachers and subsets that it used as M and K."""
     return Settings(resolved(run.record["config"], run.subsets), run.record["choices"], typed_keys(typed_words(run)))
 
 
 def typed_words(run: Run) -> list[str]:
-    """The words after ``launch.py`` that a run was started with; those planned where its own list cannot be read."""
+    """The words after ``launch.py`` with which a run was started; those of the plan where its file cannot be read."""
     try:
         words = OmegaConf.load(run.folder / OVERRIDES)
     except (OSError, ValueError, RecursionError, YAMLError):
@@ -87,12 +88,12 @@ def typed_words(run: Run) -> list[str]:
 
 
 def planned_words(run: Run) -> list[str]:
-    """The words that a sweep's job adds up to; none for a run."""
+    """The words of a sweep's job, from the plan of the sweep; empty for a run."""
     return run.planned.overrides if run.planned else []
 
 
 def resolved(config: Mapping[str, Any], subsets: int | None) -> dict[str, Any]:
-    """``config`` flat, with M filled in and ``subsets`` as K, which is left out while unknown."""
+    """``config`` by dotted key, with the number of teachers as M and ``subsets`` as K; K is left out if not known."""
     flat = flatten(config)
     if flat:
         flat |= {"M": len(flat["teachers.archs"][: flat["M"]]), "K": subsets}
@@ -102,7 +103,7 @@ def resolved(config: Mapping[str, Any], subsets: int | None) -> dict[str, Any]:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted key; lists are values."""
+    """Nested settings by dotted key; a list is one value."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -110,25 +111,25 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def typed_keys(words: Sequence[str]) -> frozenset[str]:
-    """The settings that command-line words like ``method.lr=0.1`` or ``+a.b=c`` name."""
+    """Keys of the settings that command-line words such as ``method.lr=0.1`` or ``+a.b=c`` set."""
     return frozenset(typed_values(words))
 
 
 def typed_values(words: Sequence[str]) -> dict[str, str]:
-    """Values given by command-line words, by setting or config group."""
+    """Values in command-line words, by setting or config group."""
     parts = (word.lstrip("+~").partition("=") for word in words)
     return {key: value for key, _, value in parts}
 
 
 def has_effect(key: str) -> bool:
-    """True if a setting can change a number."""
+    """True if the setting ``key`` can affect results."""
     return not any(key == free or key.startswith(f"{free}.") for free in _WITHOUT_EFFECT)
 
 
 def variation(several: Sequence[Settings]) -> Variation:
     """The differences between ``several`` settings.
 
-    A setting follows from a choice when it lies in a config group whose options differ, and nobody typed it.
+    A setting follows from a choice if it is in a config group whose options differ, and no run has it in its words.
     """
     choices, same_choices = _split_choices(several)
     typed = frozenset().union(*(each.typed for each in several))
@@ -136,7 +137,7 @@ def variation(several: Sequence[Settings]) -> Variation:
     for key in dict.fromkeys(key for each in several for key in each.values):
         values = [each.values.get(key, ABSENT) for each in several]
         owner = None if key in typed else _owner(key, choices)
-        known = values if "." in key else [value for value in values if value != ABSENT]  # K, where there is none yet
+        known = values if "." in key else [value for value in values if value != ABSENT]  # K may not be known yet
         if all(value == known[0] for value in known):
             if len(known) == len(values):
                 found.equal[key] = known[0]
@@ -150,7 +151,7 @@ def variation(several: Sequence[Settings]) -> Variation:
 
 
 def _split_choices(several: Sequence[Settings]) -> tuple[dict[str, list[str | None]], dict[str, str | None]]:
-    """Differing options by group and common ones; ``method/settings`` is left out where ``method`` itself differs."""
+    """Differing and equal options by group; ``method/settings`` is left out where ``method`` itself differs."""
     packaged = dict.fromkeys(group for each in several for group in each.choices if group not in _NOT_A_CHOICE)
     options = {
         group.split("@")[0]: [each.choices.get(group) for each in several] for group in sorted(packaged, key=_rank)
@@ -163,11 +164,11 @@ def _split_choices(several: Sequence[Settings]) -> tuple[dict[str, list[str | No
 
 
 def _rank(group: str) -> tuple[int, str]:
-    """Sort key: choices that bring others along come before them."""
+    """Sort key that puts groups before the groups that they set."""
     return (_CHOICES_IN_ORDER.index(group) if group in _CHOICES_IN_ORDER else len(_CHOICES_IN_ORDER), group)
 
 
 def _owner(key: str, choices: Mapping[str, Any]) -> str | None:
-    """The group with differing options that ``key`` lies in; ``method/settings`` brings settings of ``method``."""
+    """The group with differing options that ``key`` belongs to; settings of ``method/settings`` are in ``method``."""
     top = key.split(".")[0]
     return next((group for group in choices if "." in key and group.split("/")[0] == top), None)

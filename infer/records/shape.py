@@ -1,6 +1,6 @@
-"""Shape of the files that runs and sweeps leave: what every command takes for granted of them.
+"""Required structure of the files that runs and sweeps write, which all commands rely on.
 
-One file of another shape must not end a command for all the others, so each is checked once, where it is read.
+A file with another structure must not end a command that reads many files, so each is checked once, when it is read.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,47 +10,47 @@ Check = Callable[[Any], bool]
 
 
 def faulty_entries(content: Mapping[str, Any], shape: Mapping[str, Check]) -> list[str]:
-    """Keys of ``shape`` whose value in ``content`` is of another shape; what is not there is none."""
+    """Keys of ``shape`` whose value in ``content`` does not pass its check; missing keys are not listed."""
     return [key for key, fits in shape.items() if key in content and not fits(content[key])]
 
 
 def is_text(value: Any) -> bool:
-    """True of a string."""
+    """True for a string."""
     return isinstance(value, str)
 
 
 def is_number(value: Any) -> bool:
-    """True of an integer or a float, also one that is not finite."""
+    """True for an integer or a float, even if it is not finite."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_count(value: Any) -> bool:
-    """True of an integer."""
+    """True for an integer."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_mapping(value: Any) -> bool:
-    """True of a dictionary."""
+    """True for a dictionary."""
     return isinstance(value, dict)
 
 
 def optional(fits: Check) -> Check:
-    """The check of a value that may be None."""
+    """Check of a value that may be None."""
     return lambda value: value is None or fits(value)
 
 
 def list_of(fits: Check) -> Check:
-    """The check of a list by that of its items."""
+    """Check of a list, by the check of its items."""
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
 def mapping_of(fits: Check) -> Check:
-    """The check of a dictionary by that of its values."""
+    """Check of a dictionary, by the check of its values."""
     return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
 
 
 def fields(required: Mapping[str, Check], **others: Check) -> Check:
-    """The check of a dictionary by those of its entries, of which ``required`` must be there."""
+    """Check of a dictionary, by the checks of its entries; those in ``required`` must exist."""
     shape = {**required, **others}
     return lambda value: (
         isinstance(value, dict) and value.keys() >= required.keys() and not faulty_entries(value, shape)
@@ -91,14 +91,14 @@ RECORD: Mapping[str, Check] = {
         {}, protocol=optional(is_text), git_commit=optional(is_text), smallest_class=optional(is_count)
     ),
 }
-"""A run's ``result.json``, by key."""
+"""Checks of a run's ``result.json``, by key."""
 MANIFEST: Mapping[str, Check] = {
     "files": is_mapping,
     "sizes": fields({}, K=optional(is_count)),
     "dataset": fields({}, fingerprint=optional(is_text), classes=_texts),
     "signature": is_text,
 }
-"""The manifest of a run's distilled set, by the keys that commands without torch read."""
+"""Checks of the manifest of a run's distilled set, by key, for the keys that commands without torch read."""
 PROGRESS: Mapping[str, Check] = {
     "stage": optional(is_text),
     "doing": optional(is_text),
@@ -109,7 +109,7 @@ PROGRESS: Mapping[str, Check] = {
     "left_s": optional(is_number),
     "run_left_s": optional(is_number),
 }
-"""``progress.json``, by key."""
+"""Checks of ``progress.json``, by key."""
 SWEEP: Mapping[str, Check] = {
     "swept": mapping_of(_texts),
     "jobs": list_of(
@@ -122,4 +122,4 @@ SWEEP: Mapping[str, Check] = {
     "ended": optional(is_text),
     "removed": _texts,
 }
-"""``sweep.json``, by key."""
+"""Checks of ``sweep.json``, by key."""

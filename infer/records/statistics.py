@@ -1,4 +1,4 @@
-"""Means and their spread over repeated runs."""
+"""Mean and standard deviation over repeated measurements."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ from typing import TypedDict
 
 
 class Summary(TypedDict):
-    """A number measured n times; ``std`` has n-1 in its denominator and is None for n=1."""
+    """Summary of a number that was measured n times; ``std`` divides by n-1 and is None for n=1."""
 
     mean: float
     std: float | None
@@ -16,6 +16,6 @@ class Summary(TypedDict):
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """The summary of ``values``, at least one."""
+    """The summary of ``values``, of which there must be at least one."""
     std = statistics.stdev(values) if len(values) > 1 else None
     return {"mean": math.fsum(values) / len(values), "std": std, "n": len(values), "values": list(values)}

@@ -1,4 +1,4 @@
-"""``sweep.json``: what a sweep set out to do, there before its first job starts, so that no job can get lost."""
+"""``sweep.json``: plan of a sweep, written before its first job starts, so that no job is forgotten if it is killed."""
 
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -14,21 +14,21 @@ from infer.records.names import SWEEP
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One job, as it was before it started."""
+    """A job in the plan of a sweep."""
 
     number: int
     folder: str
-    """Its folder's name inside the sweep's: the number and what varies, for example ``3-M=2,K=1``."""
+    """Name of its folder in that of the sweep: the number and the swept settings, for example ``3-M=2,K=1``."""
     overrides: list[str]
-    """The words that it adds up to."""
+    """Command-line words of the job."""
 
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """A sweep's jobs and what varies between them."""
+    """Jobs of a sweep, and the settings that vary between them."""
 
     swept: dict[str, list[str]]
-    """Values as they were typed, by setting or group, for those that have several; empty for a sweep of one job."""
+    """Values as typed of the settings and groups that have several; empty for a sweep of one job."""
     jobs: list[PlannedJob]
     cluster: str = "local"
     """The option of the config group ``cluster``."""
@@ -37,27 +37,27 @@ class SweepRecord:
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     snapshot: bool = False
-    """True if its jobs run from a copy of settings and code in its folder."""
+    """True if jobs run from a copy of settings and code in the folder of the sweep."""
     ended: str | None = None
-    """Time from which no job of it could run any more; null while jobs may, or when their waiter was stopped."""
+    """Time since which no job can run any more; None while jobs may run, or if waiting for them was interrupted."""
     removed: list[str] = field(default_factory=list)
-    """Folders of jobs that ``infer rm`` has set aside."""
+    """Folders of jobs that ``infer rm`` has moved to the trash."""
 
     @property
     def compares(self) -> bool:
-        """True if the jobs differ in more than who does the work."""
+        """True if the jobs differ in more than the setting ``worker``."""
         return bool(self.swept.keys() - {"worker"})
 
     def write_ended(self, folder: Path) -> None:
-        """Note in the sweep's folder that all jobs have ended: what left no end in its record is lost."""
+        """Record in the sweep's folder that all jobs have ended; a job without an end in its record then is lost."""
         replace(self, ended=datetime.now(UTC).isoformat()).write(folder)
 
     def write_removed(self, folder: Path, job: str) -> None:
-        """Note in the sweep's folder that the job in the folder ``job`` was set aside: it is not lost."""
+        """Record in the sweep's folder that the job in the folder ``job`` was removed, so that it is not lost."""
         replace(self, removed=sorted({*self.removed, job})).write(folder)
 
     def write(self, folder: Path) -> None:
-        """Write it into the sweep's folder."""
+        """Write the record into the sweep's folder."""
         write_sealed(folder / SWEEP, asdict(self))
 
 

@@ -1,4 +1,4 @@
-"""Table of runs side by side, with a column for what varies between them and one line for what does not."""
+"""Table of runs side by side, with a column for each varying setting and a line with the equal ones."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,30 +20,30 @@ _MEASURES = tuple(f"{split}/{score}" for split in ("val", "test") for score in _
 _STEPS, _BYTES = "steps", "total_bytes"
 _SECONDS, _MEMORY, _SOURCE = "seconds", "peak_memory_bytes", "costs"
 _COSTS = {_SECONDS: "time", _MEMORY: "peak memory", _SOURCE: "time and memory are"}
-"""Columns of runs that measure their costs, with their titles."""
+"""Columns of runs with measured costs, with their titles."""
 _MACHINE = "computed with/"
-_OF_DATA_ONLY = ("state", "error", "log", "made", "reused")
-"""Columns that a program gets in any case, and a person only where there is something to tell."""
+_ALWAYS_IN_DATA = ("state", "error", "log", "made", "reused")
+"""Columns that are always part of the data for programs, but not always of the table."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Rows and columns of a table, and their order; columns go by their key, its last part or their title."""
+    """Rows and columns of a table, and their order. Columns are named by their key, its last part or their title."""
 
     sort: str | None = None
-    """The column to order by; None: the order given."""
+    """Column to sort by; None keeps the given order."""
     reverse: bool = False
     columns: Sequence[str] | None = None
-    """None: all."""
+    """Columns to show; None for all."""
     where: Sequence[str] = ()
-    """``COLUMN=VALUE``: rows with this value of a column that varies."""
+    """Conditions ``COLUMN=VALUE`` on varying columns; only rows that meet all are shown."""
 
 
 EVERYTHING = Choice()
 
 
 def tabulate(runs: Sequence[Run], choice: Choice = EVERYTHING) -> Report:
-    """One row per run, as ``choice`` says; raises UsageError when that names something that is no column."""
+    """Table with one row per run, by ``choice``. Raises UsageError where it names an unknown column."""
     rows = side_by_side(runs)
     for condition in choice.where:
         rows = rows.at(_positions(rows, condition))
@@ -51,7 +51,7 @@ def tabulate(runs: Sequence[Run], choice: Choice = EVERYTHING) -> Report:
 
 
 def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
-    """The table of ``rows``: what the numbers are worth first, then one line per run, then what follows from them."""
+    """The table of ``rows``, with a warning if numbers cannot be compared, the equal settings, and the best run."""
     noun = "job" if rows.sweep else "run"
     unlike_machines = {key: values for key, values in differing(rows.runs).items() if key not in rows.columns}
     facts = [{noun: name} | _facts(rows, i) for i, name in enumerate(rows.names)]
@@ -68,7 +68,7 @@ def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
     if choice.columns is not None:
         keys = list(dict.fromkeys(_column(column, keys, "--columns") for column in choice.columns))
     return Report(
-        data=[{key: fact.get(key) for key in dict.fromkeys((noun, *keys, *_OF_DATA_ONLY))} for fact in facts],
+        data=[{key: fact.get(key) for key in dict.fromkeys((noun, *keys, *_ALWAYS_IN_DATA))} for fact in facts],
         warning=_warning(rows),
         lines=[f"in all: {_base_line(rows.variation)}"],
         sections=[_section(noun, rows, keys, facts), *([seeds] if seeds else [])],
@@ -77,7 +77,10 @@ def tabulate_rows(rows: Rows, choice: Choice = EVERYTHING) -> Report:
 
 
 def _positions(rows: Rows, condition: str) -> list[int]:
-    """Positions of the runs that meet ``COLUMN=VALUE``; raises UsageError where no column varies so, or none does."""
+    """Positions of the runs that meet ``condition``, ``COLUMN=VALUE``.
+
+    Raises UsageError where there is no such varying column, or no row has the value.
+    """
     column, equals, text = condition.partition("=")
     if not equals:
         raise UsageError(f"--where {condition}: write COLUMN=VALUE, for example --where M=2")
@@ -90,7 +93,7 @@ def _positions(rows: Rows, condition: str) -> list[int]:
 
 
 def _is_written(value: Any, text: str) -> bool:
-    """True if ``text`` stands for ``value``: 1e-3 is 0.001."""
+    """True if ``text`` is a notation of ``value``, such as 1e-3 for 0.001."""
     try:
         return bool(float(text) == value)
     except ValueError:
@@ -128,7 +131,7 @@ def _facts(rows: Rows, position: int) -> dict[str, Any]:
 
 
 def _costs(rows: Rows, run: Run) -> dict[str, Any]:
-    """Costs of a run that measures them, and its sizes in place of settings that leave them to the data set."""
+    """Costs of a run that records them, and its sizes, since settings may leave these to the data set."""
     costs = costs_of(run)
     if costs is None:
         return {}
@@ -137,13 +140,13 @@ def _costs(rows: Rows, run: Run) -> dict[str, Any]:
 
 
 def _further_students(run: Run) -> dict[str, Any]:
-    """The leading score of every student but the first."""
+    """The leading score of every student except the first."""
     measure = f"{run.split}/top1"
     return {f"{arch}: {measure}": metrics.get(measure) for arch, metrics in list(run.record["per_student"].items())[1:]}
 
 
 def _keys(rows: Rows, facts: list[dict[str, Any]]) -> list[str]:
-    """The columns after the run's name: the state only when it tells something, scores only where there are any."""
+    """Keys of the columns after the run's name; scores only if there are any, the state only if not all are done."""
     measured = [key for key in _MEASURES if any(fact[key] for fact in facts)]
     students = dict.fromkeys(key for run in rows.runs for key in _further_students(run))
     state = ["state"] if len(rows.done) < len(rows.runs) else []
@@ -157,21 +160,21 @@ def _warning(rows: Rows) -> str | None:
 
 
 def _following(varying: Variation) -> Iterator[str]:
-    """Settings that differ only because a choice does, folded."""
+    """Note with the number of settings that differ only because a choice differs."""
     folded = [f"{count(settings, 'setting')} from {group}" for group, settings in varying.following.items()]
     if folded:
         yield f"following: {', '.join(folded)}"
 
 
 def _ending(name: str, fact: dict[str, Any]) -> str:
-    """The reason why a run is not done, and where to read on."""
+    """Note on a run that is not done: the state, the reason, and the log file."""
     return ": ".join(filter(None, [name, fact["state"], fact["error"]])) + (
         f"; see {fact['log']}" if fact["log"] else ""
     )
 
 
 def _states(rows: Rows, noun: str) -> Iterator[str]:
-    """Count of the runs by how they ended, where not all ended well."""
+    """Line with the number of runs by state, if not all are done."""
     others = Counter(run.state for run in rows.runs if run.state != DONE)
     if others:
         listed = ", ".join(f"{number} {state}" for state, number in others.items())
@@ -179,7 +182,7 @@ def _states(rows: Rows, noun: str) -> Iterator[str]:
 
 
 def _artefacts(runs: Sequence[Run]) -> str:
-    """Artefacts that all runs together made and found made."""
+    """Line with the number of artefacts that all runs together made and reused."""
     made, reused = (sum((_counted(run, what) for run in runs), Counter()) for what in ("made", "reused"))
     stages = [
         stage
@@ -199,7 +202,7 @@ def _counted(run: Run, what: str) -> Counter[str]:
 
 
 def _column(word: str, keys: list[str], option: str) -> str:
-    """The key that ``word`` means: in full, its last part or its title. Raises UsageError where it means none."""
+    """The key that ``word`` names, in full, by its last part or by its title. Raises UsageError where there is none."""
     short = {name: key for key in reversed(keys) for name in (key.split("/")[-1], _title(key))}
     key = word if word in keys else short.get(word)
     if key is None:
@@ -209,14 +212,14 @@ def _column(word: str, keys: list[str], option: str) -> str:
 
 
 def _sorted(facts: list[dict[str, Any]], key: str, reverse: bool) -> list[dict[str, Any]]:
-    """Rows by one column; those without a value last."""
+    """Rows sorted by one column, those without a value last."""
     there = [fact for fact in facts if fact.get(key) is not None]
     there.sort(key=lambda fact: _rank(fact[key]), reverse=reverse)
     return there + [fact for fact in facts if fact.get(key) is None]
 
 
 def _rank(value: Any) -> tuple[int, Any]:
-    """Numbers by size and summaries by mean, before words by letter."""
+    """Sort key: numbers by size and summaries by mean, before text in alphabetical order."""
     value = value["mean"] if is_summary(value) else value
     return (0, value) if is_number(value) else (1, shown(value))
 
@@ -237,7 +240,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _base_line(varying: Variation) -> str:
-    """Settings that all runs have in common: the options of every group, and the top-level numbers."""
+    """The equal settings of all runs as text: the options of groups, and the top-level numbers."""
     options = [f"{group}={option}" for group, option in varying.same_choices.items() if option and "/" not in group]
     numbers = {key: value for key, value in varying.equal.items() if "." not in key and is_number(value)}
     told = [f"{key}={shown(value)}" for key, value in numbers.items() if has_effect(key)]

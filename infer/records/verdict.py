@@ -1,4 +1,4 @@
-"""A run's outcome in sentences: its distilled set beside each baseline, and whether noise explains the difference."""
+"""Outcome of a run in sentences: its distilled set compared with each baseline, and whether differences are noise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from infer.tables import summary_as_text
 
 _TITLES = {"infer": "INFER", "sre2l": "SRe2L", "cda": "CDA", "dwa": "DWA", "rded": "RDED", "kcenter": "k-center"}
 _BUDGETS = {"ipc": ", of equal nominal ipc", "images": ", of equal number"}
-"""Beside the names of budgets that are not bytes, e.g. ``random_static@ipc``."""
+"""Text by the name of a budget other than bytes, which is the part after ``@`` as in ``random_static@ipc``."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome of a run in words."""
+    """Outcome of a run as text."""
 
     subject: str
     """The distilled set, its bytes and its score."""
     beside: Sequence[str]
-    """Each baseline, its bytes, its score, and who is ahead by how much."""
+    """Each baseline, its bytes, its score, and the difference."""
 
     @property
     def sentence(self) -> str:
-        """The subject and the first baseline."""
+        """Sentence on the distilled set and the first baseline."""
         return "; ".join([self.subject, *self.beside[:1]]) + "."
 
 
 def verdict(run: Run) -> Verdict | None:
-    """The leading score of ``run`` beside those of its baselines; None where it has none yet."""
+    """The leading score of ``run`` compared with those of its baselines; None where it has none yet."""
     measure = f"{run.split}/top1"
     own = run.score(measure)
     if own is None:
@@ -48,7 +48,7 @@ def verdict(run: Run) -> Verdict | None:
 
 
 def method_title(method: str) -> str:
-    """Name of a method as papers write it."""
+    """Name of a method as in papers."""
     return _TITLES.get(method, method)
 
 
@@ -62,7 +62,7 @@ def _bytes(storage: Mapping[str, Any]) -> str:
 
 
 def _baseline(name: str, outcome: Mapping[str, Any], labels_of_set: str) -> str:
-    """A baseline in words, e.g. for ``random_static@ipc``."""
+    """Description of a baseline such as ``random_static@ipc``."""
     kind, _, budget = name.partition("@")
     size = _bytes(outcome.get("storage", {}))
     if kind == "full":

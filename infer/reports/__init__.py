@@ -1,1 +1,1 @@
-"""``report.html`` of runs and sweeps, one self-contained file made from records alone."""
+"""``report.html`` of runs and sweeps: a single, self-contained file made from records."""

@@ -1,4 +1,4 @@
-"""Gallery of a distilled set: natural images, compensators and composed images as small pictures inside the page."""
+"""Gallery of a distilled set: natural images, compensators and composed images, embedded in the page."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -21,16 +21,16 @@ from infer.records.run import Run
 from infer.reports.page import data_uri
 
 _MOST_SUBSETS = 4
-_RANKED = 8
-_LARGEST = 128
-"""Pixels along an edge; larger images are reduced."""
-_SMALL = 64
-"""Images up to so many pixels are kept as they are."""
+_MOST_RANKED = 8
+_LARGEST_EDGE = 128
+"""Largest edge of an embedded image in pixels; larger images are reduced."""
+_LARGEST_LOSSLESS_EDGE = 64
+"""Largest edge in pixels of images that are embedded losslessly and whose pixels are shown as squares."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One image."""
+    """An image with its caption."""
 
     uri: str
     caption: str
@@ -38,7 +38,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class TileRow:
-    """Images side by side; None leaves a place empty."""
+    """A row of images; None leaves a place empty."""
 
     label: str
     tiles: Sequence[Tile | None]
@@ -46,7 +46,7 @@ class TileRow:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows under the names of their columns."""
+    """Rows of images below the names of the columns."""
 
     title: str
     heads: Sequence[str]
@@ -55,7 +55,7 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """Number of columns beside the labels."""
+        """Number of columns of images."""
         return len(self.heads)
 
 
@@ -65,14 +65,14 @@ class Gallery:
 
     note: str
     is_small: bool
-    """True if pixels are to be shown as squares."""
+    """True if pixels are shown as squares."""
     subsets: Sequence[Grid]
     ranked: dict[str, list[Tile]] = field(default_factory=dict)
-    """Images of which the teachers are surest, and least sure."""
+    """By title, the images of whose classes the teachers are most certain, and least certain."""
 
 
 def gallery_of(run: Run) -> Gallery | None:
-    """The images of ``run``'s distilled set, those of ten classes and four subsets at most; None without a set."""
+    """Gallery of the distilled set of ``run``, with at most ten classes and four subsets; None without a set."""
     stored = stored_images(run)
     if stored is None:
         return None
@@ -91,7 +91,7 @@ def gallery_of(run: Run) -> Gallery | None:
 
 
 def _subset(stored: ComposableImages, k: int, names: Sequence[str], shown: Sequence[int]) -> Grid:
-    """P_k and, for each teacher, its compensator before the images composed with it."""
+    """Grid of subset P_k and, for each teacher, its compensator and the images composed with it."""
     heads = ["u", *(names[c] for c in shown)]
     natural = [tile(image, f"{names[c]}, natural, k={k}") for c, image in _each(shown, stored.natural_images(k, shown))]
     rows = [TileRow(f"natural images, k={k}", [None, *natural])]
@@ -118,7 +118,10 @@ def _finished(stored: FinishedImages, names: Sequence[str], shown: Sequence[int]
 
 
 def _ranked(run: Run, stored: ComposableImages | FinishedImages, names: Sequence[str]) -> dict[str, list[Tile]]:
-    """The images to whose class the stored labels give most and least; nothing without stored logits."""
+    """The images with the highest and the lowest probability of their class in the stored labels, by title.
+
+    Empty where no logits are stored.
+    """
     logits = stored_logits(run)
     if logits is None:
         return {}
@@ -127,7 +130,7 @@ def _ranked(run: Run, stored: ComposableImages | FinishedImages, names: Sequence
     targets = _targets(stored, len(logits))
     of_target = probabilities[np.arange(len(targets)), targets]
     order = np.argsort(-of_target, kind="stable")
-    chosen = {"Surest by the teachers": order[:_RANKED], "Least sure": order[::-1][:_RANKED]}
+    chosen = {"Surest by the teachers": order[:_MOST_RANKED], "Least sure": order[::-1][:_MOST_RANKED]}
     return {
         title: [_ranked_tile(stored, int(i), names, of_target[i], int(probabilities[i].argmax())) for i in positions]
         for title, positions in chosen.items()
@@ -155,10 +158,10 @@ def tile(image: np.ndarray, caption: str) -> Tile:
     """``image`` [H, W, 3], uint8 or float in [0, 1], losslessly where it is small, else reduced to 128 pixels."""
     levels = image if image.dtype == np.uint8 else (image * 255).round().astype(np.uint8)
     picture, content = Image.fromarray(levels), io.BytesIO()
-    if max(picture.size) <= _SMALL:
+    if max(picture.size) <= _LARGEST_LOSSLESS_EDGE:
         picture.save(content, "png", optimize=True)
         return Tile(data_uri(content.getvalue(), ".png"), caption)
-    picture.thumbnail((_LARGEST, _LARGEST))
+    picture.thumbnail((_LARGEST_EDGE, _LARGEST_EDGE))
     picture.save(content, "webp", quality=85)
     return Tile(data_uri(content.getvalue(), ".webp"), caption)
 
@@ -168,4 +171,4 @@ def _each(classes: Sequence[int], images: Sequence[np.ndarray] | np.ndarray) -> 
 
 
 def _is_small(image: np.ndarray) -> bool:
-    return bool(max(image.shape) <= _SMALL)
+    return bool(max(image.shape) <= _LARGEST_LOSSLESS_EDGE)

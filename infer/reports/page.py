@@ -1,4 +1,4 @@
-"""Rendering of HTML pages: Jinja2 templates that escape every word, with pictures inside the page."""
+"""Rendering of HTML pages from Jinja2 templates that escape all text, with embedded pictures."""
 
 import base64
 from pathlib import Path
@@ -14,7 +14,7 @@ _TYPES = {".png": "image/png", ".webp": "image/webp"}
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that ``template`` makes of ``values``; strings in them are shown as they are, never as HTML."""
+    """The page of ``template`` with ``values``; strings in them are escaped, so they are never read as HTML."""
     environment = Environment(
         loader=PackageLoader("infer.reports", _TEMPLATES),
         autoescape=True,
@@ -27,14 +27,14 @@ def render(template: str, **values: Any) -> str:
 
 
 def as_html(report: Report, title: str) -> str:
-    """A page of a command's findings: its lines and tables under ``title``."""
+    """A page with the lines and tables of a command's ``report``, below ``title``."""
     return render("findings.html.j2", report=report, title=title)
 
 
 def picture(folder: Path, name: str, vectors: str, title: str) -> dict[str, str | None] | None:
-    """The picture ``name`` (a PNG in a subfolder or none) for a template; None where there is none.
+    """Values for a template that shows the PNG ``name``, which may contain a subfolder; None where there is no file.
 
-    The template links to its SVG and PDF in the subfolder ``vectors`` where they are.
+    The template links to the SVG and PDF of the picture in the subfolder ``vectors``, if they exist.
     """
     png = folder / f"{name}.png"
     if not png.is_file():
@@ -45,11 +45,11 @@ def picture(folder: Path, name: str, vectors: str, title: str) -> dict[str, str 
 
 
 def data_uri(content: bytes, suffix: str) -> str:
-    """``content`` of a file with the ending ``suffix`` as a data URI."""
+    """Data URI with the ``content`` of a file with the extension ``suffix``."""
     return f"data:{_TYPES[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def _source(environment: Environment, name: str) -> Markup:
-    """A file of the package that goes into the page as it is."""
+    """Content of a file of the package, to be inserted into the page without escaping."""
     assert environment.loader is not None
     return Markup(environment.loader.get_source(environment, name)[0])

@@ -1,4 +1,4 @@
-"""``report.html`` of a run: its outcome in a sentence, scores, images, curves and predictions."""
+"""``report.html`` of a run: a sentence about the outcome, scores, images, curves and predictions."""
 
 import logging
 from collections.abc import Iterator
@@ -39,7 +39,10 @@ _ROBUST_DIGITS = 4
 
 
 def write_page(run: Run, outputs: Path) -> Path:
-    """Write the report of ``run`` beside its record, as far as the run has gone; pictures are those in its folder."""
+    """Write the report of ``run`` into its folder, with the pictures that are there.
+
+    A run that is not finished is reported as far as it has gone.
+    """
     page = render(
         "run.html.j2",
         title=title_of(run) if run.record["sets"] else run.name,
@@ -67,13 +70,13 @@ def write_page(run: Run, outputs: Path) -> Path:
 
 
 def _changed(run: Run) -> Section:
-    """Choices and settings that were typed and can change a number."""
+    """Choices and settings of the command line that may change results."""
     typed = typed_values(typed_words(run))
     return Section(("changed", "to"), [[key, value] for key, value in typed.items() if has_effect(key)])
 
 
 def _robust_scores(run: Run) -> Section | None:
-    """DD-Ranking's scores, where ``infer score`` has made them; no numbers where they are not what it wrote."""
+    """DD-Ranking's scores, if ``infer score`` has written them; without numbers where the file is damaged."""
     path = run.folder / ROBUST_SCORES
     if not path.is_file():
         return None
@@ -100,6 +103,6 @@ def _analyses(run: Run, outputs: Path) -> Iterator[dict[str, Any]]:
 def _gallery(run: Run) -> Gallery | None:
     try:
         return gallery_of(run)
-    except Exception as error:  # a picture that fails never fails a run
+    except Exception as error:  # a run must not fail because of a picture
         log.warning("the images of the report could not be drawn: %s: %s", type(error).__name__, error)
         return None

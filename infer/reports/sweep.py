@@ -1,4 +1,4 @@
-"""The report of a sweep, made from the records of its jobs: ``report.html``, ``table.csv``, ``table.md`` and plots."""
+"""Report of a sweep from the records of its jobs: ``report.html``, ``table.csv``, ``table.md`` and plots."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,10 +22,10 @@ from infer.words import launch_command, shell_line
 
 
 def report_sweep(folder: Path) -> Report:
-    """Write the report of the sweep in ``folder``; the table is for printing, with its exit code.
+    """Write the report of the sweep in ``folder``, and return the table to print, with the exit code.
 
-    The code is 1 when a job is not done, unless a search has ended it early or ``infer rm`` has set it aside. Raises
-    UsageError when there are no jobs.
+    The exit code is 1 where a job is not done, unless a search has ended it early or ``infer rm`` has moved it to the
+    trash. Raises UsageError where there are no jobs.
     """
     rows = side_by_side(sweep_jobs(folder))
     if not rows.runs:
@@ -71,7 +71,7 @@ def _page(rows: Rows, folder: Path, table: Report, effects: Sequence[str], pictu
 
 
 def _command(folder: Path) -> str | None:
-    """The command that was typed; None for a sweep of an earlier version, which did not write it down."""
+    """The command that started the sweep; None for a sweep of an earlier version, which did not record it."""
     record = read_sweep(folder)
     return launch_command(record.words) if record else None
 

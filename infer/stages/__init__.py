@@ -1,1 +1,1 @@
-"""The five verbs of the pipeline, in order: squeeze, generate, relabel, evaluate, report."""
+"""The five stages of the pipeline, in order: squeeze, generate, relabel, evaluate, report."""

@@ -1,4 +1,4 @@
-"""Analyses of a run's distilled set: a part of the stage report."""
+"""Analyses of a run's distilled set, which are a part of the stage report."""
 
 from infer.analyses.base import Analysis
 from infer.analyses.registry import analysis_of, teachers_of
@@ -13,9 +13,9 @@ from infer.teachers.teacher import Teacher
 
 
 def check(context: Context, evaluation: Evaluation, planned: set[str]) -> None:
-    """Raise UsageError, one line, where the analyses that were asked for would fail after the work.
+    """Raise UsageError where a requested analysis would fail at the end of the run.
 
-    ``planned`` are the signatures of the artefacts that the run makes or reuses.
+    ``planned`` contains the signatures of the artefacts that the run makes or reuses.
     """
     probes = [each for each in teachers_of(context) if each.signature in planned or context.store.exists(each)]
     for artefact in with_ancestors(_analyses(context, evaluation, probes).values()):
@@ -24,7 +24,7 @@ def check(context: Context, evaluation: Evaluation, planned: set[str]) -> None:
 
 
 def run(context: Context, evaluation: Evaluation) -> dict[str, str]:
-    """Make and draw the analyses that were asked for and say what they found; gives their signatures by name."""
+    """Make and draw the requested analyses, print their results, and return their signatures by name."""
     probes = [teacher for teacher in teachers_of(context) if context.store.exists(teacher)]
     analyses = _analyses(context, evaluation, probes)
     if analyses:

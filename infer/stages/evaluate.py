@@ -9,5 +9,5 @@ from infer.store import Artefact
 
 
 def run(context: Context, artefacts: Sequence[Artefact]) -> None:
-    """Train the students, if the stage was asked for."""
+    """Train the students, if the stage was requested."""
     make_stage(context, Stage.evaluate, artefacts)

@@ -1,4 +1,4 @@
-"""Generate: make the distilled sets, and what they are made from."""
+"""Generate: make the distilled sets, and the artefacts that they are made from."""
 
 import logging
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def run(context: Context, artefacts: Sequence[Artefact]) -> None:
-    """Make the distilled sets, and what they are made from, if the stage was asked for; warn of signs of failure."""
+    """Make the distilled sets and their parents, if the stage was requested, and warn about signs of failure."""
     make_stage(context, Stage.generate, artefacts)
     if Stage.generate in context.config.stages:
         _warn(artefacts)
 
 
 def _warn(artefacts: Sequence[Artefact]) -> None:
-    """Say, before students are trained, what speaks against the sets among ``artefacts``."""
+    """Log signs of failure of the sets among ``artefacts``, before students are trained."""
     for images in artefacts:
         if isinstance(images, DistilledArtefact):
             for sign in signs_of_failure(images):

@@ -1,4 +1,4 @@
-"""The loop that makes the artefacts of a stage, shared with other processes that make the same ones."""
+"""Loop that makes the artefacts of a stage, and divides them among processes that make the same ones."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,10 @@ from infer.store import Artefact, Sharing
 
 
 def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) -> None:
-    """Make those of ``artefacts``, parents first, that are not there yet, if ``stage`` was asked for; and say so."""
+    """Make those of ``artefacts`` that do not exist yet, if ``stage`` was requested, and print their number.
+
+    Parents come before children in ``artefacts``.
+    """
     if stage not in context.config.stages or not artefacts:
         return
     context.console.say(stage.value, style="bold")
@@ -26,7 +29,10 @@ def make_stage(context: Context, stage: Stage, artefacts: Sequence[Artefact]) ->
 
 
 def make_apart(context: Context, artefacts: Sequence[Artefact]) -> None:
-    """Make ``artefacts`` with the other ranks, which do the same: each makes whole ones, and all end together."""
+    """Make ``artefacts`` together with the other ranks, which call the same function; all return at the same time.
+
+    Each artefact is made by one rank.
+    """
     make_in_turn(context, artefacts)
     ranks.gathered(None)
 
@@ -34,8 +40,8 @@ def make_apart(context: Context, artefacts: Sequence[Artefact]) -> None:
 def make_in_turn(
     context: Context, artefacts: Sequence[Artefact], on_progress: Callable[[int], None] = lambda done: None
 ) -> None:
-    """Obtain ``artefacts``; those that other processes are making at the moment come last, so that several processes
-    of the same settings share the work."""
+    """Obtain ``artefacts``. Those that other processes are making at the moment come last, so that several processes
+    with the same settings share the work."""
     left, done = artefacts, 0
     while left:
         busy = []
@@ -46,5 +52,5 @@ def make_in_turn(
             else:
                 busy.append(artefact)
         if len(busy) == len(left):
-            context.obtain(busy[0])  # waits for its maker, or takes over from one that died
+            context.obtain(busy[0])  # waits for the process that makes it, or makes it here if that was killed
         left = busy

@@ -1,4 +1,5 @@
-"""A run's pictures as an artefact: runs that show the same share them, which is most of what a finished job costs."""
+"""Pictures of a run as an artefact, which runs with the same content share; drawing them is most of the time of a run
+that reuses everything else."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +15,10 @@ from infer.teachers.network import TrainedNetwork
 
 
 class Pictures(Artefact):
-    """Pictures of some evaluations, each if there is something to show, as PNG and, of a single run, as SVG and PDF.
+    """Pictures of some evaluations, each if there is something to show, as PNG and, for a single run, as SVG and PDF.
 
-    The latter take most of the time, and a sweep may have many jobs: ``infer report JOB`` draws them.
+    For the jobs of a sweep, of which there may be many, SVG and PDF are drawn only by ``infer report JOB``, since they
+    take most of the time.
     """
 
     kind = "reports"
@@ -47,13 +49,13 @@ class Pictures(Artefact):
 
     @property
     def expected_bytes(self) -> int:
-        return 1_800_000 if self._with_vectors else 900_000  # five pictures; those of the default run take that
+        return 1_800_000 if self._with_vectors else 900_000  # the size of the five pictures of the default run
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         optimised = self._optimised()
         for artefact in self._there():
             if isinstance(artefact, TrainedNetwork) or artefact.signature in optimised:
-                self._context.obtain(artefact)  # a damaged one is made again, or named with the command that makes it
+                self._context.obtain(artefact)  # makes a damaged one again, or raises with the command that makes it
         run = Run(self._context.run_folder.name, self._context.run_folder)
         with drawing():
             from infer.plots.run import draw  # matplotlib takes a second
@@ -62,11 +64,11 @@ class Pictures(Artefact):
             return {"pictures": draw(run, self._context.store.root, workspace.folder, vectors)}
 
     def _there(self) -> list[Artefact]:
-        """Everything that the evaluations rest on, as far as it is in the store."""
+        """The artefacts that the evaluations use and that are in the store."""
         return [each for each in artefacts_under(self._evaluations) if self._context.store.exists(each)]
 
     def _optimised(self) -> set[str]:
-        """Signatures of the artefacts whose optimisation has curves."""
+        """Signatures of the artefacts with curves of an optimisation."""
         images = self._evaluations[0].labelled.images
         if not isinstance(images, DistilledArtefact) or not images.generation:
             return set()

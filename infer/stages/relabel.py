@@ -1,4 +1,4 @@
-"""Relabel: make the labels that are stored."""
+"""Relabel: make the stored labels."""
 
 from collections.abc import Sequence
 
@@ -9,5 +9,5 @@ from infer.store import Artefact
 
 
 def run(context: Context, artefacts: Sequence[Artefact]) -> None:
-    """Make the labels that are stored, if the stage was asked for."""
+    """Make the stored labels, if the stage was requested."""
     make_stage(context, Stage.relabel, artefacts)

@@ -1,4 +1,4 @@
-"""Report: the closing tables of a run, its pictures and its page, and the command to type next."""
+"""Report: the tables at the end of a run, its pictures and its page, and the command to type next."""
 
 import logging
 import shutil
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]) -> None:
-    """Draw the pictures and print the closing tables."""
+    """Draw the pictures, and print the tables at the end of a run."""
     done = [evaluation for evaluation in evaluations if evaluation.is_done]
     if done:
         _print_scores(context, done)
@@ -34,7 +34,7 @@ def run(context: Context, evaluations: list[Evaluation], teachers: list[Teacher]
 
 
 def write_page(folder: Path, outputs: Path) -> None:
-    """Write ``report.html`` of the run in ``folder``, which has ended; a failure is a warning."""
+    """Write ``report.html`` of the run in ``folder``, which has ended; a failure gives a warning only."""
     from infer.reports.run import write_page as write  # matplotlib takes a second
 
     try:
@@ -44,7 +44,7 @@ def write_page(folder: Path, outputs: Path) -> None:
 
 
 def _copy_pictures(context: Context, pictures: Pictures) -> None:
-    """Copy the stored pictures beside the record, SVG and PDF into a subfolder."""
+    """Copy the stored pictures into the folder of the run, SVG and PDF into a subfolder."""
     for file in context.folder(pictures).iterdir():
         if file.suffix == ".png":
             shutil.copyfile(file, context.run_folder / file.name)
@@ -54,7 +54,7 @@ def _copy_pictures(context: Context, pictures: Pictures) -> None:
 
 
 def _print_scores(context: Context, evaluations: list[Evaluation]) -> None:
-    """One table per student architecture, the leading one first."""
+    """Print a table for each student architecture, in the order of the setting."""
     split = context.config.evaluate.split.value
     epoch = context.config.evaluate.reported.value
     columns = ["set", "protocol", f"{split} top-1 %", f"{split} top-5 %", "images", "steps", "bytes"]
@@ -89,11 +89,11 @@ def _print_storage(context: Context, evaluations: list[Evaluation]) -> None:
 
 
 _NOT_OF_OTHER_LABELS = ("labeling=", "labeling.path=", "labeling.source=", "stages=", "force=")
-"""Beginnings of words that a command for other labels of the same images does without."""
+"""Beginnings of words that are left out of a command for other labels of the same images."""
 
 
 def _print_next(context: Context, has_set: bool) -> None:
-    """The folder, and the command that a person is likely to want next."""
+    """Print the folder, and the command that the user is likely to need next."""
     say, folder = context.console.say, context.run_folder
     typed = [word for word in context.overrides if not word.startswith(_NOT_OF_OTHER_LABELS)]
     other = LabelMode.static if context.config.labeling.mode is LabelMode.dynamic else LabelMode.dynamic

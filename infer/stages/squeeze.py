@@ -1,4 +1,4 @@
-"""Squeeze: train or read the teachers, one per architecture of the ensemble, and check that they know the classes."""
+"""Squeeze: train or read the teachers, one per architecture of the ensemble, and check their accuracy."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from infer.teachers.teacher import Teacher
 
 
 def run(context: Context, artefacts: Sequence[Artefact]) -> None:
-    """Make the teachers among ``artefacts`` if the stage was asked for, and check those that are there."""
+    """Make the teachers among ``artefacts``, if the stage was requested, and check those that exist."""
     make_stage(context, Stage.squeeze, artefacts)
     check_teachers(context, existing_teachers(context, artefacts))
 
@@ -22,7 +22,7 @@ def existing_teachers(context: Context, artefacts: Sequence[Artefact]) -> list[T
 
 
 def check_teachers(context: Context, teachers: list[Teacher]) -> None:
-    """Say how good each teacher is, and stop if one does not know the classes."""
+    """Print the accuracy of each teacher. Raises RunError where one is below ``teachers.min_top1``."""
     required = context.config.teachers.required_top1(context.data.num_classes)
     for teacher in teachers:
         context.console.say(f"  {teacher.arch}: test top-1 {teacher.top1:.2f} %")

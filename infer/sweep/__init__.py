@@ -1,1 +1,1 @@
-"""Sweeps: the jobs that a command line adds up to, what they have in common, and the table of what came out."""
+"""Sweeps: the jobs that a command line defines, checks before they start, and the table of their results."""

@@ -1,6 +1,6 @@
-"""``python -m infer.sweep.aftermath``: last line of an array element's script, run however its jobs have ended.
+"""``python -m infer.sweep.aftermath``: command at the end of an array element's script, whether its jobs failed or not.
 
-Failed jobs are queued again, and the last element to end writes the table of a sweep that nobody waits for.
+Failed jobs are queued again, and the last element to end writes the table of a detached sweep.
 """
 
 import argparse
@@ -20,7 +20,10 @@ from infer.words import shell_line
 
 
 def command(config: Config, folder: Path) -> str | None:
-    """The line of the shell that calls it when an element of the sweep in ``folder`` has ended; None: no need."""
+    """The shell command that runs this module when an element of the sweep in ``folder`` has ended.
+
+    None where no setting requires it.
+    """
     if not isinstance(config.cluster, SlurmCluster):
         return None
     options = [
@@ -34,7 +37,7 @@ def command(config: Config, folder: Path) -> str | None:
 
 
 def main(words: Sequence[str]) -> None:
-    """Do what is to be done after the element whose batch script calls this."""
+    """Process the end of the element whose batch script calls this, with the arguments ``words``."""
     parser = argparse.ArgumentParser(prog=__name__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--retry", type=int, default=0)
@@ -43,7 +46,7 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("code", type=int, help="exit code of the element's step")
     options = parser.parse_args(words)
     element = Element.of_this_process(options.folder)
-    if element.is_running:  # else SLURM ends it, or has queued it again: a preempted job is no failed one
+    if element.is_running:  # otherwise SLURM ends it or has queued it again; a preempted job has not failed
         _after(element, options)
 
 
@@ -60,7 +63,7 @@ def _after(element: Element, options: argparse.Namespace) -> None:
 
 
 def _has_failed(element: Element, code: int) -> bool:
-    """True if the element was killed, or one of its jobs says that it has failed."""
+    """True if the element was killed, or the record of one of its jobs reports a failure."""
     jobs = sweep_jobs(element.sweep)
     return code != 0 or any(
         job.state == FAILED and job.record["environment"].get("slurm_job") == element.job_id for job in jobs
@@ -68,7 +71,7 @@ def _has_failed(element: Element, code: int) -> bool:
 
 
 def _try_again(element: Element, most: int) -> bool:
-    """Queue the element again unless it has been as often as allowed."""
+    """Queue the element again unless this was done ``most`` times already; True if it was queued."""
     counted = element.tries_file
     before = int(counted.read_text()) if counted.is_file() else 0
     if before >= most:

@@ -1,5 +1,5 @@
-"""Combinations of the values of a sweep: of every value with every other, but for those that go together or are left
-out."""
+"""Combinations of the values of a sweep: all of them, except that settings may be zipped, given as points, or
+excluded."""
 
 import itertools
 import math
@@ -18,10 +18,10 @@ from infer.errors import UsageError
 from infer.sweep.exclusions import Exclusion
 
 MOST_JOBS = 10_000
-"""Jobs of a sweep at most: the settings of each are checked before the first starts, which takes long for more."""
+"""Largest number of jobs of a sweep; the settings of all are checked before the first starts, which takes time."""
 _TOO_MANY = f"a sweep has at most {MOST_JOBS:,} jobs. Give fewer values, or search among them with sweep.trials"
 Words = tuple[str, ...]
-"""Words that go together: of zipped settings one each, of a point all."""
+"""Words that are used together: one for each of several zipped settings, or all of a point."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Combinations:
     """The jobs of a sweep."""
 
     swept: dict[str, list[str]]
-    """Values by setting or group, for those that have several."""
+    """Values of the settings and groups that have several."""
     jobs: list[list[str]]
-    """The words of each job."""
+    """Command line words of each job."""
     num_left_out: int
-    """Combinations that ``sweep.exclude`` has removed."""
+    """Number of combinations that ``sweep.exclude`` has removed."""
 
 
 def sweep_settings(composed: DictConfig) -> SweepConfig:
@@ -44,10 +44,10 @@ def sweep_settings(composed: DictConfig) -> SweepConfig:
 
 
 def combine(overrides: Sequence[Override], settings: SweepConfig) -> Combinations:
-    """The combinations of ``overrides``, of which a later one wins over an earlier one of the same key.
+    """The combinations of ``overrides``; of several overrides with the same key the last one counts.
 
-    The order is that of Hydra's own sweeper: the last axis changes fastest. Raises UsageError where ``settings`` do not
-    fit the overrides.
+    The order is that of Hydra's own sweeper, in which the last axis changes fastest. Raises UsageError where
+    ``settings`` do not fit the overrides.
     """
     last = {override.get_key_element(): override for override in overrides}
     swept = {key: values_of(each) for key, each in last.items() if each.is_sweep_override()}
@@ -64,7 +64,7 @@ def combine(overrides: Sequence[Override], settings: SweepConfig) -> Combination
 
 
 def values_of(override: Override) -> list[str]:
-    """The values of a sweep over one setting, as words; raises UsageError where there are none, or no end of them."""
+    """The values of a sweep over one setting, as text. Raises UsageError where there are none, or too many."""
     key, typed = override.get_key_element(), str(override.input_line).partition("=")[2]
     try:
         values = list(itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1))
@@ -76,14 +76,14 @@ def values_of(override: Override) -> list[str]:
 
 
 def _require_not_too_many(axes: Sequence[Sequence[Words]]) -> None:
-    """Raise UsageError before more combinations are listed than anybody waits for."""
+    """Raise UsageError for more than ``MOST_JOBS`` combinations, before they are listed."""
     if math.prod(map(len, axes)) > MOST_JOBS:
         counts = " x ".join(str(len(axis)) for axis in axes if len(axis) > 1)
         raise UsageError(f"{counts} values are more combinations than can be jobs: {_TOO_MANY}")
 
 
 def _zipped(groups: Sequence[Sequence[str]], swept: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    """The groups of settings that go together, by their first."""
+    """The groups of zipped settings, by the first setting of each. Raises UsageError for groups that do not fit."""
     listed = ",".join(f"[{','.join(group)}]" for group in groups)
     shown = f"[{listed}]"
     named = [key for group in groups for key in group]
@@ -102,7 +102,7 @@ def _zipped(groups: Sequence[Sequence[str]], swept: Mapping[str, Sequence[str]])
 def _axes(
     last: Mapping[str, Override], swept: Mapping[str, Sequence[str]], zipped: Mapping[str, Sequence[str]]
 ) -> Iterator[list[Words]]:
-    """The alternatives of every setting; those of zipped ones stand where the first of them was typed."""
+    """The alternatives of every setting; those of zipped settings are at the place of the first one in the group."""
     followers = {key for group in zipped.values() for key in group[1:]}
     for key, override in last.items():
         if key in followers:
@@ -117,7 +117,7 @@ def _axes(
 
 
 def _words_of(point: str, typed: Mapping[str, Override]) -> Words:
-    """The words of an explicit point, ``M=1 K=9``."""
+    """The words of an explicit point such as ``M=1 K=9``. Raises UsageError for words that are not allowed in it."""
     shown = f'["{point}"]'
     try:
         overrides = OverridesParser.create().parse_overrides(point.split())
@@ -134,7 +134,7 @@ def _words_of(point: str, typed: Mapping[str, Override]) -> Words:
 
 
 def _values_of(points: Sequence[Words]) -> dict[str, list[str]]:
-    """The values of each setting of ``points``, in their order."""
+    """The different values of each setting in ``points``, in order of first use."""
     values: dict[str, list[str]] = {}
     for key, _, value in (word.partition("=") for point in points for word in point):
         if value not in values.setdefault(key, []):

@@ -1,6 +1,7 @@
-"""Hydra's callback: it calls in before a run, and before the first job of a sweep.
+"""Callback that Hydra calls before a run, and before the first job of a sweep.
 
-Hydra's own end of a multirun cannot be used: it is not reached when a job is killed. The program calls instead.
+Hydra's callback for the end of a multirun is not used, since it is not called when a job is killed. The program calls
+``exit_code_after`` instead.
 """
 
 from pathlib import Path
@@ -21,30 +22,30 @@ if TYPE_CHECKING:
     from infer.sweep.start import StartedSweep
 
 _started_sweep: "StartedSweep | None" = None
-"""The sweep that this process has begun."""
+"""The sweep that this process has started."""
 
 
 class SweepCallback(Callback):
-    """Named by conf/config.yaml."""
+    """Hydra callback that checks settings; conf/config.yaml refers to it by name."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Check the settings of a run and its folder, before Hydra makes that."""
+        """Check the settings of a run and its folder, before Hydra creates the folder."""
         exit_codes.leave_on_error(lambda: _check_run(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Check all jobs, write down what is planned, and say so."""
+        """Check all jobs of a sweep, and record and print what is planned."""
         exit_codes.leave_on_error(lambda: _start(config))
 
 
 def _check_run(run: DictConfig) -> None:
     require_writable(Path(_check(run).outputs), "outputs")
     require_words_kept(run)
-    if ranks.first:  # the others write nothing, wherever they were started
+    if ranks.first:  # other ranks write nothing, and their folder does not matter
         require_writable(Path(run.hydra.run.dir), "hydra.run.dir")
 
 
 def _check(run: DictConfig) -> Config:
-    """The checked settings of ``run``, in which ``outputs`` is then as they have it: without ``~``."""
+    """The checked settings of ``run``, whose ``outputs`` is replaced by the expanded path."""
     settings = settings_of(without_hydra(run.copy()))
     if shaping := [*settings.sweep.shaping, *(["sweep.trials"] if settings.sweep.trials else [])]:
         raise UsageError(f"{' and '.join(shaping)} shape a sweep, and this is a run. Type -m, or leave it away")
@@ -61,7 +62,7 @@ def _start(sweep: DictConfig) -> None:
 
 
 def exit_code_after(code: int) -> int:
-    """The exit code of the process whose jobs ended with ``code``; a sweep's table is written and printed first."""
+    """Exit code of this process, whose jobs ended with ``code``. The table of a sweep is written and printed first."""
     if _started_sweep is None:
         return code
     from infer.sweep.finish import finish

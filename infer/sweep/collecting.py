@@ -1,4 +1,4 @@
-"""Table and report of a sweep that nobody waits for: written by who finds that all of its jobs have ended."""
+"""Table and report of a detached sweep, written by the first process that finds that all of its jobs have ended."""
 
 import contextlib
 import os
@@ -12,9 +12,10 @@ from infer.records.sweeps import read_sweep
 
 
 def collect_if_ended(folder: Path) -> bool:
-    """Write table and report of the sweep in ``folder`` where none of its jobs can run any more; True if it did.
+    """Write table and report of the sweep in ``folder`` if all of its jobs have ended; True if they were written.
 
-    It does not where that cannot be told (another person's jobs, or no SLURM here), and where others have done it.
+    Nothing is written where this cannot be determined (jobs of another user, or no SLURM on this machine), and where
+    another process has written them.
     """
     record = read_sweep(folder)
     if record is None or record.cluster != "slurm" or record.ended or folder.stat().st_uid != os.getuid():
@@ -28,7 +29,7 @@ def collect_if_ended(folder: Path) -> bool:
 
 
 def collect(folder: Path) -> None:
-    """Note that the sweep in ``folder`` has ended, and write its table and report."""
+    """Record that the sweep in ``folder`` has ended, and write its table and report."""
     from infer.reports.sweep import report_sweep
 
     if record := read_sweep(folder):
@@ -38,6 +39,9 @@ def collect(folder: Path) -> None:
 
 @contextlib.contextmanager
 def collecting(folder: Path) -> Iterator[None]:
-    """Let one process at a time find out whether a sweep has ended; its lock ends with it, however it ends."""
+    """Context in which only one process at a time checks whether a sweep has ended.
+
+    The lock is released with the process, even if that is killed.
+    """
     with FileLock(folder / ".collecting.lock"):
         yield

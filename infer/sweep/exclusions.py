@@ -1,4 +1,4 @@
-"""Combinations of swept values that are left out, as expressions over the swept settings: ``M>2 and ipc<5``."""
+"""Exclusions of combinations of swept values, by expressions over the swept settings such as ``M>2 and ipc<5``."""
 
 import ast
 import operator
@@ -19,29 +19,30 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda value, several: value in several,
     ast.NotIn: lambda value, several: value not in several,
 }
-_WORDS = {"true": True, "false": False, "null": None}
-"""Values as they are typed in settings."""
+_LITERALS = {"true": True, "false": False, "null": None}
+"""Values by the words that are typed for them in settings."""
 _ALLOWED = "comparisons of swept settings with numbers, 'texts' and [lists], joined by and, or, not and parentheses"
-_LONGEST = 1000
-"""Characters; more may be nested too deeply for Python."""
+_MOST_CHARACTERS = 1000
+"""Largest number of characters of an expression; a longer one may be nested too deeply for Python."""
 
 
 class Exclusion:
     """An expression that is true of the combinations to leave out."""
 
     def __init__(self, text: str, swept: Collection[str]) -> None:
-        """Raises UsageError where ``text`` is no such expression, or names anything but settings of ``swept``."""
+        """Raises UsageError where ``text`` is not such an expression, or names a setting that is not in ``swept``."""
         self._text = text
         try:
-            self._tree = ast.parse(text.strip() if len(text) <= _LONGEST else "", mode="eval").body
+            self._tree = ast.parse(text.strip() if len(text) <= _MOST_CHARACTERS else "", mode="eval").body
         except (SyntaxError, ValueError) as error:
             raise self._refusal(f"it is no expression; write {_ALLOWED}") from error
         self._names = self._checked(self._tree, swept)
 
     def holds_for(self, values: Mapping[str, Any]) -> bool:
-        """True of a combination to leave out; one that has no value for a setting of the expression stays.
+        """True if the combination ``values`` is to be left out.
 
-        Raises UsageError where values cannot be compared.
+        A combination without a value for a setting in the expression is kept. Raises UsageError where values cannot be
+        compared.
         """
         if not self._names <= values.keys():
             return False
@@ -51,9 +52,9 @@ class Exclusion:
             raise self._refusal(f"{error}") from error
 
     def _checked(self, node: ast.expr, swept: Collection[str]) -> set[str]:
-        """The settings that ``node`` names."""
+        """The settings that ``node`` names. Raises UsageError for anything that is not allowed."""
         if (name := _name(node)) is not None:
-            if name in _WORDS:
+            if name in _LITERALS:
                 return set()
             several = ", ".join(swept) or "none"
             self._require(
@@ -76,7 +77,7 @@ class Exclusion:
 
     def _value(self, node: ast.expr, values: Mapping[str, Any]) -> Any:
         if (name := _name(node)) is not None:
-            return _WORDS[name] if name in _WORDS else values[name]
+            return _LITERALS[name] if name in _LITERALS else values[name]
         match node:
             case ast.Constant(value=value):
                 return value
@@ -105,7 +106,7 @@ class Exclusion:
 
 
 def _name(node: ast.expr) -> str | None:
-    """The dotted name that ``node`` is: ``evaluate.lr``."""
+    """The dotted name of ``node``, such as ``evaluate.lr``; None where it is not a name."""
     if isinstance(node, ast.Attribute):
         before = _name(node.value)
         return before and f"{before}.{node.attr}"

@@ -1,4 +1,4 @@
-"""The end of a sweep: its jobs have ended, or are left to SLURM, and its table is written and printed."""
+"""End of a sweep: waiting for its jobs or leaving them to SLURM, and writing and printing its table."""
 
 from infer import cluster
 from infer.config.cluster import SlurmCluster
@@ -10,7 +10,7 @@ from infer.words import shell_line
 
 
 def finish(sweep: StartedSweep, interrupted: bool) -> int:
-    """Wait for jobs that may still run, unless a person has had enough; 1 when not all are done."""
+    """Wait for jobs that may still run, unless ``interrupted``; the exit code is 1 where not all are done."""
     if isinstance(sweep.cluster, SlurmCluster) and sweep.cluster.detach:
         return _leave(sweep)
     from infer.reports.sweep import report_sweep  # matplotlib takes a second
@@ -26,7 +26,7 @@ def finish(sweep: StartedSweep, interrupted: bool) -> int:
 
 
 def _leave(sweep: StartedSweep) -> int:
-    """Say how to follow jobs that nobody waits for."""
+    """Print how to follow the jobs of a detached sweep."""
     name = shell_line([sweep.folder.name])
     Console().say(
         f"{count(sweep.record.jobs, 'job')} queued on SLURM, the last to end writes the table and report.html in "

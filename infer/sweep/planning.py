@@ -1,4 +1,4 @@
-"""Artefacts that a sweep is going to make, counted before its first job: each once, however many jobs share it."""
+"""Artefacts that a sweep will make, counted before its first job. An artefact that several jobs share counts once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,18 +24,18 @@ _PRECISION_UNKNOWN = (
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """The work of all jobs together."""
+    """Work of all jobs of a sweep."""
 
     inventory: Inventory
     student_steps: int
-    """Updates of the students of the job that has most."""
+    """Largest number of student updates of a job."""
     precision_known: bool
-    """True if it is certain here in which precision jobs compute; what they find there depends on it."""
+    """True if this machine knows the precision in which jobs compute, on which the artefacts that they find depend."""
     emulates_bf16: bool
-    """True if jobs on this machine compute in bf16 and its processor has no instructions for it."""
+    """True if jobs compute in bf16 on this machine, whose processor has no instructions for it."""
 
     def announce(self, console: Console) -> None:
-        """Say what there is to make and, where that is known, what is there already."""
+        """Print the number of artefacts to make and, if it is known, the number that exist."""
         rows = self.inventory.rows
         if self.precision_known:
             console.table(COLUMNS, rows)
@@ -47,7 +47,7 @@ class SweepPlan:
 
 
 def plan_sweep(configs: Sequence[Config], compares: bool) -> SweepPlan:
-    """Count what the jobs of ``configs`` rest on; ``compares`` as in ``SweepRecord``."""
+    """Count the artefacts that the jobs of ``configs`` need; ``compares`` is as in ``SweepRecord``."""
     inventory, most_steps, precision_known, emulates_bf16 = Inventory(), 0, True, False
     for config in configs:
         context = prepare(config, Path(config.outputs), Console(brief=True), [], _stand_in(config))
@@ -60,12 +60,12 @@ def plan_sweep(configs: Sequence[Config], compares: bool) -> SweepPlan:
 
 
 def _stand_in(config: Config) -> torch.device | None:
-    """The CPU for a device of another machine, which this one need not have; None: jobs run on this machine's."""
+    """The CPU, in place of a device that only other machines may have; None where jobs run on this machine."""
     return torch.device("cpu") if isinstance(config.cluster, SlurmCluster) else None
 
 
 def _is_precision_known(context: Context) -> bool:
-    """True unless a GPU or the processor of another machine decides between fp32 and bf16."""
+    """True unless the choice of fp32 or bf16 depends on a GPU or the processor of another machine."""
     config = context.config
     if config.precision is not Precision.auto or not isinstance(config.cluster, SlurmCluster):
         return True

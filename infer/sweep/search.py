@@ -1,4 +1,4 @@
-"""A sweep that searches: Optuna chooses the values of each job by what the jobs before it have found."""
+"""Search: a sweep in which Optuna chooses the values of each job from the results of earlier jobs."""
 
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     pass
 
 _LOST = "lost"
-"""Mark of a trial whose job was killed, and whose values are tried again."""
-_PASSING = {
+"""Attribute of a trial that is true if its job was killed and its values are tried again."""
+_ADVICE_ON_FAULTS = {
     "database is locked": "another search is at work on it. Wait until that has ended",
     "readonly database": "it may only be read. Give yourself the right to write it and its folder",
     "unable to open database file": "it may not be read. Give yourself the right to read and write it and its folder",
     "disk I/O error": "its disk fails, or has no room. Type the same command when that has passed",
 }
-"""Advice about faults of a study, by what SQLite says of them; the study itself is whole."""
+"""Advice by the message of SQLite, for faults that do not damage the study."""
 
 
 def check(settings: SweepConfig, cluster: ClusterConfig, split: str, space: Space) -> None:
-    """Raise UsageError where the settings do not make a search."""
+    """Raise UsageError where the settings do not define a search."""
     trials = settings.trials
     if importlib.util.find_spec("optuna") is None:
         raise UsageError('sweep.trials needs a package that is not installed. Type: pip install -e ".[tune]"')
@@ -48,9 +48,9 @@ def check(settings: SweepConfig, cluster: ClusterConfig, split: str, space: Spac
 
 
 def begin(folder: Path, space: Space, seed: int) -> None:
-    """Make the study of a search, or find the one to go on with in ``folder``.
+    """Create the study of a search in ``folder``, unless the study to resume is there.
 
-    Raises UsageError where what is there is of another search, or none.
+    Raises UsageError where the file in its place is the study of another search, or not a study.
     """
     import optuna
 
@@ -66,13 +66,13 @@ def begin(folder: Path, space: Space, seed: int) -> None:
 
 
 def _require_same(folder: Path, space: Space) -> None:
-    """Raise UsageError unless the study in ``folder`` can be read and is of a search through ``space``."""
+    """Raise UsageError unless the study in ``folder`` can be read and is that of a search through ``space``."""
     path = folder / STUDY
     try:
         found = study_of(folder).user_attrs.get("space")
-    except Exception as error:  # of SQLAlchemy, of SQLite, of Optuna: whatever a file of another kind leads to
-        if held := next((reason for reason in _PASSING if reason in str(error)), None):
-            raise UsageError(f"{path} cannot be used now ({held}): {_PASSING[held]}") from error
+    except Exception as error:  # another kind of file leads to errors of SQLAlchemy, of SQLite or of Optuna
+        if held := next((reason for reason in _ADVICE_ON_FAULTS if reason in str(error)), None):
+            raise UsageError(f"{path} cannot be used now ({held}): {_ADVICE_ON_FAULTS[held]}") from error
         raise UsageError(f"{path} is no study of ours. Take it away, or resume another sweep") from error
     if found != space.described:
         raise UsageError(
@@ -82,19 +82,22 @@ def _require_same(folder: Path, space: Space) -> None:
 
 
 class Search:
-    """The jobs of a search, a batch after the other."""
+    """Jobs of a search, in batches."""
 
     def __init__(self, folder: Path, space: Space, num_trials: int, at_once: int, seed: int) -> None:
         import optuna
 
         self._folder, self._space, self._num_trials, self._at_once = folder, space, num_trials, at_once
         self._study = study_of(folder)
-        # a resumed search must not begin with the draws of its first part
+        # The seed depends on the number of trials, so that a resumed search does not repeat its first draws.
         self._study.sampler = optuna.samplers.TPESampler(seed=seed + len(self._study.trials), constant_liar=at_once > 1)
         self._study.pruner = optuna.pruners.NopPruner()  # jobs prune themselves
 
     def batches(self) -> Iterator[tuple[int, list[list[str]]]]:
-        """The number of the first job and the words of each, until there were enough; they are to be run when given."""
+        """Batches of jobs, as the number of the first job and the words of each, until there are enough trials.
+
+        The caller runs the jobs of a batch before it asks for the next one.
+        """
         self._settle(of_killed=True)
         while (left := self._num_trials - self._num_tried()) > 0:
             trials = [self._study.ask() for _ in range(min(left, self._at_once))]
@@ -109,8 +112,11 @@ class Search:
         return sum(trial.state.is_finished() and not trial.user_attrs.get(_LOST) for trial in trials)
 
     def _settle(self, of_killed: bool) -> list[Run]:
-        """Tell the study what became of the jobs that it waits for; with ``of_killed`` their search itself was killed,
-        and the values of those without an end are tried again. Returns the jobs."""
+        """Tell the study the results of the jobs that it waits for, and return these jobs.
+
+        With ``of_killed``, the process of the search was killed, and the values of jobs without a result are tried
+        again.
+        """
         import optuna
 
         jobs = {job.planned.number: job for job in sweep_jobs(self._folder) if job.planned}
@@ -130,7 +136,7 @@ class Search:
         return [jobs[trial.number] for trial in waiting if trial.number in jobs]
 
     def _plan(self, first: int, words: Sequence[list[str]]) -> None:
-        """Add jobs to the sweep's record before they start, so that none can get lost."""
+        """Add jobs to the sweep's record before they start, so that none is forgotten if it is killed."""
         record = read_sweep(self._folder)
         assert record is not None, "a sweep begins with its record"
         swept = self._space.ranges.keys()
@@ -139,7 +145,7 @@ class Search:
 
 
 def folder_of(word: str, outputs: Path) -> Path:
-    """The folder of the search that ``sweep.resume`` names; raises UsageError where there is none."""
+    """The folder of the search that ``sweep.resume`` names. Raises UsageError where there is none."""
     folder = pick_sweep(word, outputs)
     require(folder is not None and (folder / STUDY).is_file(), "sweep.resume", word, f"it is no search with {STUDY}")
     assert folder is not None
@@ -147,20 +153,20 @@ def folder_of(word: str, outputs: Path) -> Path:
 
 
 def jobs_at_once(cluster: ClusterConfig) -> int:
-    """Jobs that are chosen together, because they run at the same time."""
+    """Number of jobs that run at the same time, and whose values are therefore chosen together."""
     if isinstance(cluster, JoblibCluster):
         return cluster.processes
     return cluster.array_parallelism if isinstance(cluster, SlurmCluster) else 1
 
 
 def record_of(folder: Path, new: SweepRecord) -> SweepRecord:
-    """The record of a search in ``folder`` that begins as ``new``, or goes on after the jobs that are there."""
+    """The record of a search in ``folder``: ``new``, with the jobs of the search that is resumed, if any."""
     before = read_sweep(folder)
     return replace(new, jobs=before.jobs, removed=before.removed) if before else new
 
 
 def _listed(described: object) -> str:
-    """A search in words."""
+    """Description of a search, ``Space.described``, as text."""
     try:
         ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]  # type: ignore[index] # of strangers
         return visible(" ".join([*ranges, *described["fixed"]]))  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""The start of a sweep: all jobs are checked before the first begins, and what is planned is written down and said."""
+"""Start of a sweep: all jobs are checked before the first one starts, and the plan is recorded and printed."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class StartedSweep:
-    """A sweep whose jobs may run."""
+    """A sweep that has been checked and recorded, so that its jobs may run."""
 
     folder: Path
     record: SweepRecord
@@ -41,9 +41,10 @@ class StartedSweep:
 
 
 def start(sweep: DictConfig) -> StartedSweep:
-    """Check all jobs of the composed ``sweep``, write down what is planned, and say so.
+    """Check all jobs of the composed ``sweep``, and record and print the plan.
 
-    ``sweep`` then has what Hydra launches them with. Raises UsageError for whatever would fail in a job.
+    ``sweep`` is changed to the settings with which Hydra launches the jobs. Raises UsageError for settings that would
+    fail in a job.
     """
     _refuse_ranks()
     loader = GlobalHydra.instance().config_loader()
@@ -89,9 +90,9 @@ def _refuse_ranks() -> None:
 
 
 def _pin_folders(sweep: DictConfig, swept: list[str], resumed: Path | None) -> Path:
-    """Give all jobs one parent, whatever settings differ between them, and folders that say what varies.
+    """Set the same parent folder for all jobs, and names of folders that contain the swept settings.
 
-    The parent is that of the search to go on with, if there is one.
+    The parent is the folder of the search that is resumed, if there is one.
     """
     names = "-".join(key.rpartition(".")[2] for key in swept)
     folder = resumed or Path(f"{sweep.hydra.sweep.dir}-{names}" if names else sweep.hydra.sweep.dir)
@@ -104,7 +105,7 @@ def _pin_folders(sweep: DictConfig, swept: list[str], resumed: Path | None) -> P
 
 
 def _configs(sweep: DictConfig, loader: ConfigLoader, combinations: Combinations) -> list[Config]:
-    """The checked settings of every job; raises UsageError that names those with a wrong one, and says the first."""
+    """The checked settings of every job. Raises UsageError with the names of wrong jobs and the first message."""
     configs, refused = [], {}
     for number, words in enumerate(combinations.jobs):
         try:
@@ -119,7 +120,7 @@ def _configs(sweep: DictConfig, loader: ConfigLoader, combinations: Combinations
 
 
 def _updated_launcher(sweep: DictConfig, config: Config, folder: Path) -> dict[str, Any]:
-    """The settings of Hydra's launcher, with those that follow from the cluster of ``config`` put into ``sweep``."""
+    """The settings of Hydra's launcher, after those that follow from ``config`` are written into ``sweep``."""
     with read_write(sweep), open_dict(sweep):
         sweep.hydra.launcher.update(
             cluster.launcher_settings(config.cluster, folder / SNAPSHOT, aftermath.command(config, folder))
@@ -129,7 +130,7 @@ def _updated_launcher(sweep: DictConfig, config: Config, folder: Path) -> dict[s
 
 
 def _record(folder: Path, config: Config, combinations: Combinations, space: Space | None) -> SweepRecord:
-    """The record of the sweep; a search has no jobs in it yet, but for those of the one that it goes on with."""
+    """The record of the sweep. That of a search has no jobs yet, except those of the search that is resumed."""
     swept, name = combinations.swept, config.cluster.name
     if space is None:
         planned = [PlannedJob(n, job_folder(n, words, swept), words) for n, words in enumerate(combinations.jobs)]
@@ -145,7 +146,7 @@ def _in_words(record: SweepRecord, jobs: str, num_left_out: int) -> str:
 
 
 def _with_equal_steps(sweep: DictConfig, configs: list[Config], compares: bool) -> list[Config]:
-    """The settings with as many student steps as the longest job has, which all jobs are then told."""
+    """``configs`` with the number of student steps of the longest job, which is also set in ``sweep`` for all jobs."""
     from infer.sweep.planning import plan_sweep  # imports torch
 
     steps = plan_sweep(configs, compares).student_steps
@@ -156,7 +157,7 @@ def _with_equal_steps(sweep: DictConfig, configs: list[Config], compares: bool) 
 
 
 def _announce(console: Console, configs: list[Config], compares: bool) -> None:
-    """Say what there is to make and what is there already."""
+    """Print the number of artefacts to make, and of those that exist."""
     from infer.sweep.planning import plan_sweep  # imports torch
 
     try:
@@ -170,7 +171,7 @@ def _announce(console: Console, configs: list[Config], compares: bool) -> None:
 
 
 def _make_room(resumed: Path) -> None:
-    """Take the snapshot of a search away, to which no job goes back any more."""
+    """Remove the snapshot of a search that is resumed. Raises UsageError where jobs may still use it."""
     if not (resumed / SNAPSHOT).exists():
         return
     if not cluster.have_all_ended(resumed):

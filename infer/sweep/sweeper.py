@@ -1,6 +1,6 @@
-"""Hydra's own sweeper, changed: settings that go together, explicit points, and combinations that are left out.
+"""Hydra's basic sweeper, extended by zipped settings, explicit points, excluded combinations and searches.
 
-To be imported when Hydra has found its plugins, for which it makes all their classes anew.
+This module must be imported after Hydra has found its plugins, since Hydra creates their classes anew then.
 """
 
 from pathlib import Path
@@ -22,9 +22,10 @@ from infer.words import visible
 
 
 class Sweeper(BasicSweeper):
-    """Sweeper over the combinations of ``infer.sweep.axes``; without settings of ``sweep`` those of Hydra's.
+    """Sweeper over the combinations of ``infer.sweep.axes``, which are those of Hydra unless settings of ``sweep`` say
+    otherwise.
 
-    With ``sweep.trials`` it launches what a search chooses instead.
+    With ``sweep.trials`` it launches the jobs that a search chooses.
     """
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:  # type: ignore[override] # Hydra's is static, and called on the object
@@ -34,7 +35,7 @@ class Sweeper(BasicSweeper):
         return list(self.split_overrides_to_chunks(jobs, max_batch_size))
 
     def sweep(self, arguments: list[str]) -> None:
-        """Launch every job, or those that a search chooses."""
+        """Launch all jobs, or those that a search chooses."""
         assert self.config is not None and self.hydra_context is not None and self.launcher is not None
         settings = sweep_settings(self.config)
         if settings.trials is None:
@@ -51,18 +52,18 @@ class Sweeper(BasicSweeper):
 
 
 def _launch(launcher: Launcher, jobs: list[list[str]], first: int) -> None:
-    """Run jobs of a search, of which one may be killed without ending it: its record, or its lack, says enough."""
+    """Run jobs of a search. One that is killed does not end the search: its record, or the lack of one, shows it."""
     try:
         launcher.launch(jobs, initial_job_idx=first)
     except Exception as error:
-        if type(error).__name__ != "UncompletedJobError":  # submitit's, an extra
+        if type(error).__name__ != "UncompletedJobError":  # a class of submitit, which may not be installed
             raise
         print(f"infer: {visible(describe(error))}", flush=True)
 
 
 def use() -> None:
-    """Have Hydra sweep with it where it would with its own.
+    """Let Hydra use ``Sweeper`` in place of its basic sweeper.
 
-    Hydra takes a plugin by name, and only of its own packages, so the name stays.
+    Hydra selects plugins by name and only from its own packages, so it is registered under the name of the original.
     """
     Plugins.instance().class_name_to_class[BasicSweeperConf._target_] = Sweeper

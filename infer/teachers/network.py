@@ -1,4 +1,4 @@
-"""Base class of teachers and students: an artefact that holds or tests a trained network."""
+"""Base class of teachers and students: artefacts of a network that is trained, or read from a file and tested."""
 
 import contextlib
 from abc import abstractmethod
@@ -32,11 +32,11 @@ _WEIGHTS = "model.safetensors"
 
 
 class TrainedNetwork(Artefact):
-    """A network of one architecture, trained in the run's context; the history of its training is kept."""
+    """A network of one architecture, trained in the run's context; the history of its training is stored."""
 
     sharing = Sharing.together
     role: ClassVar[str]
-    """Role among the parents of what is computed through it: teacher or student."""
+    """Role among the parents of artefacts that are computed with the network: teacher or student."""
 
     def __init__(self, context: Context, arch: str) -> None:
         self._context = context
@@ -45,35 +45,35 @@ class TrainedNetwork(Artefact):
     @property
     @abstractmethod
     def plan(self) -> Plan:
-        """Length and batches of its training."""
+        """Length and batches of the training."""
 
     @property
     @abstractmethod
     def precision(self) -> Precision:
-        """Arithmetic in which it is trained."""
+        """Floating-point format in which the network is trained."""
 
     @property
     @abstractmethod
     def normalisation(self) -> Normalisation:
-        """The normalisation of the pixels that it is trained and tested on."""
+        """The normalisation of the pixels on which the network is trained and tested."""
 
     @abstractmethod
     def as_seen(self, images: LabelledImages) -> LabelledImages:
-        """Un-augmented ``images`` of the run's data set as the network is tested on them."""
+        """Un-augmented ``images`` of the run's data set, converted to the form in which the network is tested."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Scores and counts, as recorded."""
+        """Scores and counts from the artefact's record."""
         facts: dict[str, Any] = self._context.obtain(self)["facts"]
         return facts
 
     def history(self) -> list[dict[str, float]]:
-        """One row per epoch, as ``FitResult.history``."""
+        """History of the training with one row per epoch, as in ``FitResult.history``."""
         rows: list[dict[str, float]] = read_json(self._context.folder(self) / HISTORY)
         return rows
 
     def untrained(self, stream: StreamKey) -> nn.Module:
-        """The network with initial weights that depend on ``stream`` alone."""
+        """The network with initial weights that depend on ``stream`` only."""
         data = self._context.data
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(*stream, "weights"))
@@ -89,10 +89,10 @@ class TrainedNetwork(Artefact):
         plan: Plan,
         draws: Draws | None = None,
     ) -> tuple[nn.Module, FitResult]:
-        """Train on ``images``, test on the real ones, and write the history; ``task`` names the progress bar.
+        """Train on ``images``, test on real images, and write the history; ``task`` is the label of the progress bar.
 
-        All randomness comes from ``stream``, that of the batches from ``draws`` if they are given. Interrupted, it goes
-        on from ``workspace.scratch``.
+        All random numbers depend on ``stream``, except that those of the batches come from ``draws`` if given. An
+        interrupted training is resumed from ``workspace.scratch``.
         """
         network = self.untrained(stream)
         progress, size = self._context.progress, self._context.data.image_size
@@ -123,14 +123,14 @@ class TrainedNetwork(Artefact):
         return network, result
 
     def passes(self, plan: Plan) -> list[Passes]:
-        """Passes of ``train`` with ``plan``."""
+        """Passes of images in ``train`` with ``plan``."""
         samples = plan.whole_images(plan.samples_seen, self._context.data.image_size)
         tests = plan.num_tests * self._num_test_images
         train = self._context.passes(Pass.train, self.arch, samples, plan.largest_part, self.precision)
         return [train, self._context.passes(Pass.forward, self.arch, tests, self._tested_together, self.precision)]
 
     def test_passes(self) -> list[Passes]:
-        """Passes of ``test``."""
+        """Passes of images in ``test``."""
         return [self._context.passes(Pass.forward, self.arch, self._num_test_images, self._tested_together)]
 
     @property
@@ -143,7 +143,10 @@ class TrainedNetwork(Artefact):
         return min(images_together(self._context.data.image_size**2), self._num_test_images)
 
     def test(self, network: nn.Module, workspace: Workspace) -> dict[str, float]:
-        """Accuracies in fp32, e.g. ``test/top1``, of a network that was trained elsewhere; its history is one row."""
+        """Test a network that was trained elsewhere: accuracies in fp32, such as ``test/top1``.
+
+        They are also written as a history of one row.
+        """
         network.to(self._context.device)
         scores: dict[str, float] = {}
         for split, images in self.test_images().items():
@@ -154,7 +157,7 @@ class TrainedNetwork(Artefact):
         return scores
 
     def test_images(self) -> dict[str, LabelledImages]:
-        """The images to test on: the test split and, where one is held out, the validation split."""
+        """The images to test on: the test split and, where it was held out, the validation split."""
         data = self._context.data
         splits = {"test": data.test} | ({"val": data.val} if data.val is not None else {})
         return {
@@ -163,10 +166,10 @@ class TrainedNetwork(Artefact):
         }
 
     def network(self, normalisation: Normalisation | None = None) -> nn.Module:
-        """The trained network on the run's device, in eval mode, its parameters frozen.
+        """The trained network on the run's device, in eval mode, with frozen parameters.
 
-        It takes pixels with ``normalisation``, by default that of the data set; a first layer converts them where its
-        own differs. Raises FileNotFoundError where the weights are not kept.
+        It takes pixels with ``normalisation``, by default that of the data set. Where the network was trained with
+        another one, a first layer converts the pixels. Raises FileNotFoundError where the weights are not stored.
         """
         given = normalisation or self._context.data.normalisation
         if given == self.normalisation:
@@ -175,12 +178,12 @@ class TrainedNetwork(Artefact):
         return nn.Sequential(change, self._load()).eval()
 
     def keep(self, network: nn.Module, workspace: Workspace) -> None:
-        """Write the weights of the trained ``network``, so that ``network()`` finds them."""
+        """Write the weights of the trained ``network``, for ``network()`` to read."""
         save_tensors(workspace.folder / _WEIGHTS, network.state_dict())
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of the weights, where they are kept."""
+        """Size of the weights in bytes, if they are stored."""
         return weight_bytes(self.arch, self._context.data.num_classes, self._context.data.image_size)
 
     def _load(self) -> nn.Module:
@@ -195,6 +198,6 @@ class TrainedNetwork(Artefact):
 
 @contextlib.contextmanager
 def _counting(opened: contextlib.AbstractContextManager[Meter]) -> Iterator[Callable[[int], None]]:
-    """The function that moves the meter ``opened``."""
+    """Context of the meter ``opened``, with the function that advances it."""
     with opened as meter:
         yield meter.advance_to

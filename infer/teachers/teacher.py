@@ -1,4 +1,4 @@
-"""The teacher: a network trained on the whole training data, or read from published weights."""
+"""Teachers: networks trained on the whole training data, or read from published weights."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -23,7 +23,8 @@ from infer.work import Work
 
 
 class Teacher(TrainedNetwork):
-    """A network trained with hard labels on the whole training data, or read as ``teachers.checkpoints`` says."""
+    """A network trained with hard labels on the whole training data, or read from the file or published weights that
+    the setting ``teachers.checkpoints`` names."""
 
     kind = "teachers"
     stage = Stage.squeeze
@@ -57,7 +58,7 @@ class Teacher(TrainedNetwork):
 
     @cached_property
     def weights(self) -> Weights | None:
-        """The published weights that it is read from; None when it is trained."""
+        """The published weights from which the network is read; None where it is trained."""
         given = self._context.config.teachers.checkpoint_of(self.arch)
         return None if given is None else weights_for(self.arch, given)
 
@@ -67,7 +68,7 @@ class Teacher(TrainedNetwork):
         return self._context.data.normalised_by(self._context.config.teachers.normalise)
 
     def fitted(self, weights: Weights, network: nn.Module) -> dict[str, Tensor]:
-        """``weights`` under the names of ``network``; UsageError where they do not fit."""
+        """``weights`` under the names of ``network``. Raises UsageError where they do not fit."""
         outputs = imagenet_outputs(self._context.data.classes)
         return fitted_weights(network.state_dict(), weights.read(), weights.source, outputs)
 
@@ -75,7 +76,7 @@ class Teacher(TrainedNetwork):
     def work(self) -> Work:
         if self.weights:
             return Work(self.test_passes())
-        plan = self.plan  # smaller images take more time than their share of the pixels: a kind of their own
+        plan = self.plan  # growing images are a kind of their own: small images take more time per pixel
         return Work(self.passes(plan), name=f"images from {plan.growth.start_size}" if plan.growth else "")
 
     @property
@@ -84,7 +85,7 @@ class Teacher(TrainedNetwork):
 
     @property
     def plan(self) -> Plan:
-        """Length and batches of its training, if it is trained."""
+        """Length and batches of the training, if the network is trained."""
         settings = self._context.config.teachers
         growth = None
         if settings.start_size is not None:
@@ -117,11 +118,11 @@ class Teacher(TrainedNetwork):
         return {"scores": result.scores, "epochs": plan.epochs, "steps": result.steps}
 
     def as_seen(self, images: LabelledImages) -> LabelledImages:
-        """``images`` with the network's own normalisation."""
+        """``images`` with the normalisation of the network."""
         return images.renormalised(self.normalisation)
 
     @property
     def top1(self) -> float:
-        """Accuracy on the test split in percent, of the last epoch."""
+        """Accuracy on the test split after the last epoch, in percent."""
         top1: float = self.facts["scores"]["test/top1"]
         return top1

@@ -1,4 +1,4 @@
-"""Analyses of distilled sets as a sentence and a figure, made from the numbers in the store alone."""
+"""Sentences and figures for analyses of distilled sets, made from the numbers in the store."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Facts = Mapping[str, Any]
-"""Numbers of an analysis, as its record holds them."""
+"""Numbers of an analysis, from its record."""
 
 
 def facts_of(run: Run, outputs: Path) -> dict[str, Facts]:
-    """Numbers of the analyses that ``run`` names, by name, as far as the store under ``outputs`` has them."""
+    """Numbers by name of the analyses of ``run`` that are in the store under ``outputs``."""
     stored = stored_artefacts(outputs, list(run.analyses.values()))
     return {name: stored[s].record["facts"] for name, s in run.analyses.items() if s in stored}
 
 
 def draw(facts: Facts, folder: Path, name: str) -> list[Path]:
-    """Write the figure of an analysis as ``<name>.png``, ``.svg`` and ``.pdf`` into ``folder``; gives the files.
+    """Write the figure of an analysis as ``<name>.png``, ``.svg`` and ``.pdf`` into ``folder``, and return the files.
 
-    None, with a warning, where that fails: a picture is not worth a run.
+    A failure gives a warning and no files, since a run should not fail because of a picture.
     """
     with drawing():
         try:
@@ -47,7 +47,7 @@ def sentence_of(facts: Facts) -> str:
 
 
 def numbers_of(facts: Facts) -> dict[str, float | None]:
-    """The leading numbers of an analysis, by what they are."""
+    """The leading numbers of an analysis, by name."""
     return _kind_of(facts).numbers(facts)
 
 

@@ -1,7 +1,8 @@
-"""Figure of boundary: embedded features, one panel per set, before the predicted class of the nearest point.
+"""Figure of boundary: embedded features, one panel per set, on a background of the class predicted for the nearest
+point.
 
-Panels of students are each embedded by themselves, with their distilled images as diamonds; those of one teacher are
-embedded together and have the same background.
+Panels of students are embedded separately, with their distilled images as diamonds. Panels of one teacher are embedded
+together and have the same background.
 """
 
 from collections import Counter
@@ -20,20 +21,20 @@ from infer.plots.analyses.kind import Kind, titled_figure, written
 from infer.plots.style import PALETTE, write_caption
 
 _GRID = 300
-"""Places along an edge of a panel at which the class is looked up."""
+"""Number of places along the edge of a panel for which the class of the nearest point is found."""
 _MARGIN = 0.05
-_OTHER, _FAINT = "#9a9a9a", 0.28
+_OTHER_COLOUR, _BACKGROUND_OPACITY = "#9a9a9a", 0.28
 _TITLE = "Features and decision regions"
 _BEHIND = "behind: the class predicted for the nearest point"
 
 
 def _of_students(facts: Mapping[str, Any]) -> bool:
-    """True if every panel has a network of its own."""
+    """True if every panel shows another network."""
     return "network" not in facts
 
 
 def _names(panels: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the panels; those that several have are numbered."""
+    """Names of the panels, with a number where several panels have the same name."""
     names = [panel["name"] for panel in panels]
     count: Counter[str] = Counter(names)
     return [name if count[name] == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]
@@ -123,13 +124,14 @@ def _points_of(panels: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndar
 def _regions(
     places: np.ndarray, predicted: np.ndarray, colours: Mapping[int, str]
 ) -> tuple[tuple[float, float, float, float], np.ndarray]:
-    """Extent and colours [_GRID, _GRID, 3] of a square around all ``places``."""
+    """Extent and background colours, [_GRID, _GRID, 3], of a square around all ``places``."""
     centre = (places.max(axis=0) + places.min(axis=0)) / 2
     half = (0.5 + _MARGIN) * (np.ptp(places, axis=0).max() or 1)
     steps = np.linspace(-half, half, _GRID)
     grid = np.stack(np.meshgrid(centre[0] + steps, centre[1] + steps), axis=-1)
     nearest = KNeighborsClassifier(1).fit(places, predicted).predict(grid.reshape(-1, 2))
-    faint = {c: 1 - _FAINT * (1 - np.array(to_rgb(colours.get(int(c), _OTHER)))) for c in np.unique(nearest)}
+    solid = {c: np.array(to_rgb(colours.get(int(c), _OTHER_COLOUR))) for c in np.unique(nearest)}
+    faint = {c: 1 - _BACKGROUND_OPACITY * (1 - colour) for c, colour in solid.items()}
     extent = (centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half)
     return extent, np.array([faint[c] for c in nearest]).reshape(_GRID, _GRID, 3)
 

@@ -15,7 +15,7 @@ from infer.tables import count
 
 _TITLE = "Agreement of compensators"
 _CELL = 0.55
-"""Inches along the edge of a cell."""
+"""Edge of a cell in inches."""
 
 
 def _numbers(facts: Mapping[str, Any]) -> dict[str, float | None]:
@@ -29,7 +29,7 @@ def _numbers(facts: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _accuracies(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Mean accuracy of the networks on images with their own compensators, and with those of others."""
+    """Mean accuracy of the networks on images with their own compensators, and on images with those of others."""
     values, probes = as_array(facts["accuracy"]), facts["probes"]
     is_own = np.array([[probe == block for block in facts["blocks"][1:]] for probe in probes])
     return mean(values[:, 1:][is_own]), mean(values[:, 1:][~is_own])

@@ -1,4 +1,4 @@
-"""Figure of dominance: norms, clipped values and variances by teacher, a dot per subset."""
+"""Figure of dominance: norms, clipped values and variances by teacher, with a dot per subset."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _PANELS = (
     ("contrast", "contrast (× natural)", 1),
     ("diversity", "diversity (× natural)", 1),
 )
-"""Key, title, and factor to its unit."""
+"""Key, title, and factor that converts to the unit."""
 _TITLE = "Weight of compensators"
 
 
@@ -60,7 +60,7 @@ def _figure(facts: Mapping[str, Any]) -> Figure:
 
 
 def _draw(axes: Axes, values: np.ndarray) -> None:
-    """Dots of ``values`` [M, K], and a bar at the mean of every row."""
+    """Draw ``values`` [M, K] as dots, and a bar at the mean of every row."""
     for row, of_teacher in enumerate(values):
         axes.plot(of_teacher, [row] * len(of_teacher), "o", color=SET_COLOUR, alpha=0.35, mew=0, markersize=5)
         axes.plot([np.nanmean(of_teacher)], [row], "|", color="black", markersize=11, mew=1.6)

@@ -1,4 +1,4 @@
-"""Figure of interpolation: R2 and KL of mixed logits by probe, over the weight, of the set and of real images."""
+"""Figure of interpolation: R2 and KL of mixed logits over the mixing weight, by probe, for the set and real images."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -17,7 +17,7 @@ _TITLE = "Linear interpolation of labels"
 
 
 def _leading(facts: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The mean of all probes' logits, which static labels hold; the probe itself where there is but one."""
+    """Name and numbers of the mean of all probes' logits, which static labels store, or of the only probe."""
     name = list(facts["probes"])[-1]
     return name, facts["probes"][name]
 

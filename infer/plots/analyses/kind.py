@@ -1,4 +1,4 @@
-"""Kind of an analysis: how its numbers become a sentence and a figure; and what the figures share."""
+"""Kinds of analyses, each with its sentence and its figure, and functions that the figures share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ SET_COLOUR, REAL_COLOUR = "#0072B2", "#D55E00"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of analysis; each function takes the facts of its record."""
+    """A kind of analysis. Its functions take the facts from a record of the analysis."""
 
     name: AnalysisName
     title: str
     numbers: Callable[[Mapping[str, Any]], dict[str, float | None]]
-    """Leading numbers by what they are."""
+    """Returns the leading numbers by name."""
     sentence: Callable[[Mapping[str, Any]], str]
     figure: Callable[[Mapping[str, Any]], Figure]
 
 
 def titled_figure(title: str, facts: Mapping[str, Any], width: float, height: float) -> Figure:
-    """A figure of ``width`` x ``height`` inches whose title names the set."""
+    """A figure of ``width`` x ``height`` inches, with ``title`` and the name of the set as its title."""
     figure = Figure(figsize=(width, height), dpi=DPI)
     write_title(figure, f"{title}: {facts['set']}", size=10)
     return figure
@@ -44,16 +44,16 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def as_array(values: Any) -> np.ndarray:
-    """Nested lists with None for what is undefined as a float array with NaN."""
+    """Nested lists as a float array; None, for undefined values, becomes NaN."""
     return np.array(values, dtype=float)
 
 
 def mean(values: Any) -> float | None:
-    """Mean of the values that are defined, in nested lists or an array; None where there is none."""
+    """Mean of the defined values in nested lists or an array; None where no value is defined."""
     array = as_array(values)
     return float(np.nanmean(array)) if np.isfinite(array).any() else None
 
 
 def written(value: float | None, form: str = ".2f") -> str:
-    """A number in a sentence; ``undefined`` for None."""
+    """``value`` as text in a sentence; ``undefined`` for None."""
     return "undefined" if value is None else format(value, form)

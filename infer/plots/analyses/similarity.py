@@ -1,4 +1,4 @@
-"""Figure of similarity: cosines within and between classes by probe, of the set and of real images."""
+"""Figure of similarity: cosines within and between classes by probe, for the set and for real images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from infer.plots.analyses.kind import (
 from infer.tables import count
 
 _SOURCES = (("set", "distilled set", SET_COLOUR, -0.13), ("real", "real images", REAL_COLOUR, 0.13))
-"""Key, name, colour and place within the row."""
+"""Key, name, colour, and offset within the row."""
 _TITLE = "Similarity of penultimate features"
 
 
