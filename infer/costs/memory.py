@@ -18,7 +18,7 @@ _BACKWARDS = 1.5
 @functools.cache
 def peak_bytes(passes: Passes) -> int:
     """Bytes that the network and the images on their way through it take, without the data set."""
-    network = outline(passes.arch, passes.classes, passes.size)
+    network = outline(passes.arch, passes.classes, passes.network_size)
     weights: int = sum(tensor.nbytes for tensor in network.state_dict().values())
     return _COPIES[passes.how] * weights + int(_BACKWARDS * _activations(network, passes))
 

@@ -21,6 +21,7 @@ from infer.methods.optimisation.loss import MatchingLoss, Problem
 from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
 from infer.models import build
 from infer.normalisation import CIFAR10
+from infer.training.growth import Growth
 from infer.training.images import Images
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
@@ -37,6 +38,8 @@ _LEAST_S, _LEAST_IN_HASTE_S = 0.5, 0.03
 """Time before which further steps are timed: those of small networks take milliseconds, which vary."""
 _BATCHES = 4
 """Batches of images that steps are taken on, again and again."""
+_GROWS_AT_LAST = (0.98, 0.99)
+"""Shares of the epochs between which small images grow: no step before the last ones is made on larger ones."""
 _TRIAL = 1 / 16
 """Share of a batch that foretells the time of a whole one."""
 _MEMORY_SHARE = 1 / 4
@@ -130,7 +133,7 @@ def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, l
             raise _Enough
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        network = build(passes.arch, passes.classes, passes.size).to(device)
+        network = build(passes.arch, passes.classes, passes.network_size).to(device)
         try:
             _LOOPS[passes.how](network, passes, device, on_step)
         except _Enough:
@@ -142,7 +145,8 @@ def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, l
 def _train(network: nn.Module, passes: Passes, device: torch.device, on_step: Callable[[int], None]) -> None:
     images = _images(passes, device)
     targets = torch.arange(len(images)) % passes.classes
-    plan = Plan(Training(steps=_MOST_STEPS + 1, batch_size=passes.at_once), len(images))
+    growth = Growth(passes.size, *_GROWS_AT_LAST) if passes.whole_size else None
+    plan = Plan(Training(steps=_MOST_STEPS + 1, batch_size=passes.at_once), len(images), growth=growth)
     objective = hard_label_objective(targets, 0.0, device)
     precision = _precision(passes)
     fit(network, images, objective, plan, stream=(0, "timing"), device=device, precision=precision, on_images=on_step)
@@ -171,8 +175,8 @@ _LOOPS = {Pass.train: _train, Pass.optimise: _optimise, Pass.forward: _forward}
 
 
 def _images(passes: Passes, device: torch.device) -> Images:
-    """Grey images of a few batches."""
-    shape = (_BATCHES * passes.at_once, 3, passes.size, passes.size)
+    """Grey images of a few batches; a training makes them smaller itself."""
+    shape = (_BATCHES * passes.at_once, 3, passes.network_size, passes.network_size)
     return Images(torch.full(shape, 128, dtype=torch.uint8, device=device), CIFAR10)
 
 
