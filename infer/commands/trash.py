@@ -25,7 +25,7 @@ def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
         place = _free_place(root / TRASH, now, path)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            return folder.rename(place)
+            return _moved(folder, place)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise RunError(f"{folder} cannot be set aside in {place.parent}: {error.strerror}") from error
@@ -33,9 +33,18 @@ def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
     raise RunError(f"{folder} lies on another disk than {roots[-1][0]}: it is left there. Move it away yourself")
 
 
+def _moved(folder: Path, place: Path) -> Path:
+    """``folder`` in its new ``place``; a link leads from there to where it led, and what is behind it stays."""
+    if not folder.is_symlink() or (target := folder.readlink()).is_absolute():
+        return folder.rename(place)
+    place.symlink_to(folder.parent.absolute() / target)
+    folder.unlink()
+    return place
+
+
 def _free_place(trash: Path, now: datetime, path: Path) -> Path:
     """The place for ``path`` in a folder of ``now``, or of the first second after it in which that is free."""
-    while (place := trash / now.strftime(_TIME) / path).exists():
+    while os.path.lexists(place := trash / now.strftime(_TIME) / path):
         now += timedelta(seconds=1)
     return place
 
@@ -58,7 +67,7 @@ def is_due(trashed: Path, grace_days: float, now: datetime) -> bool:
 def put_back(folder: Path, trashed: Path, root: Path) -> bool:
     """Move ``folder`` back to where it was before it was set aside in ``trashed``; False where that place is taken."""
     place = root / folder.relative_to(trashed)
-    if place.exists():
+    if os.path.lexists(place):
         return False
     place.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(place)
@@ -66,8 +75,11 @@ def put_back(folder: Path, trashed: Path, root: Path) -> bool:
 
 
 def delete(trashed: Path) -> None:
-    """Delete what was set aside at one time."""
-    shutil.rmtree(trashed)
+    """Delete what was set aside at one time; of links in it nothing but the links."""
+    if trashed.is_symlink() or not trashed.is_dir():
+        trashed.unlink()
+    else:
+        shutil.rmtree(trashed)
     _remove_empty(trashed.parent, trashed.parent.parent)
 
 

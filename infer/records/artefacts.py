@@ -115,8 +115,9 @@ def short_signature(folder: Path) -> str | None:
 
 
 def bytes_on_disk(folder: Path) -> int:
-    """The bytes of all files in ``folder``, however deep."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of a file, or of all files in ``folder``, however deep; of a link its own, not those behind it."""
+    inside = folder.rglob("*") if folder.is_dir() and not folder.is_symlink() else [folder]  # which enters no link
+    return sum(path.lstat().st_size for path in inside if path.is_symlink() or path.is_file())
 
 
 def _require_whole(folder: Path, name: str, checksum: str, shown: str) -> None:
