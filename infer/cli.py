@@ -57,13 +57,15 @@ def main() -> None:
 
 def _answer() -> None:
     """Print the help, or launch what was typed."""
-    package = _checked_flags(sys.argv[1:]).package
+    flags = _checked_flags(sys.argv[1:])
     _join_ranks()
     register_all()
     if help.is_asked(sys.argv[1:]):
         print(help.text(conf_folder(), sys.argv[1:]))
-    elif package:
-        _show(package)
+    elif flags.package:
+        _show(flags.package)
+    elif flags.info:
+        _inform()
     else:
         _launch()
 
@@ -89,6 +91,15 @@ def _show(package: str) -> None:
         raise UsageError(
             f"--package {package} names no group or setting, or one that is null. Type python launch.py --cfg job"
         ) from None
+
+
+def _inform() -> None:
+    """Let Hydra log what --info asks for, and print it: a logger answers a reader that has seen enough with
+    tracebacks."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        _launch()
+    print(told.getvalue(), end="")
 
 
 def _checked_flags(words: list[str]) -> argparse.Namespace:

@@ -176,7 +176,7 @@ def test_a_place_for_each_data_set_in_a_file(launch_in, tmp_path):
     assert "dataset.root=/home/somebody/c10:" in line
 
 
-@pytest.mark.parametrize("words", ["--help", "--cfg job"])
+@pytest.mark.parametrize("words", ["--help", "--cfg job", "--info defaults", "--info config"])
 def test_a_reader_that_has_seen_enough(tmp_path, words):
     command = f"{sys.executable} {ROOT / 'launch.py'} {words} | head -1; exit ${{PIPESTATUS[0]}}"
     finished = subprocess.run(
