@@ -12,12 +12,24 @@ from rich.table import Table
 _LOG_WIDTH = 140
 
 
+class _Answer(RichConsole):
+    """Output of a command that answers a question: its reader may leave before the end, see ``printing``."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller: rich would end the process with exit code 1."""
+        raise
+
+
 class Console:
     """Writes to the terminal and, once ``log_to`` was called, to a log file as well."""
 
-    def __init__(self, brief: bool = False) -> None:
-        """A ``brief`` one shows headlines, warnings and progress on the terminal; the rest is for its log file."""
-        self._terminal = RichConsole(highlight=False, soft_wrap=True, width=_plain_width())
+    def __init__(self, brief: bool = False, answers: bool = False) -> None:
+        """A ``brief`` one shows headlines, warnings and progress on the terminal; the rest is for its log file.
+
+        One that ``answers`` raises BrokenPipeError where its reader is gone; any other ends the process.
+        """
+        terminal = _Answer if answers else RichConsole
+        self._terminal = terminal(highlight=False, soft_wrap=True, width=_plain_width())
         self._sinks = [] if brief else [self._terminal]
 
     def log_to(self, path: Path) -> None:

@@ -189,6 +189,22 @@ def test_a_reader_that_has_seen_enough(tmp_path, words):
     assert (finished.returncode, finished.stderr) == (0, "") and finished.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", [["ls"], ["results", "reproduction"], ["gc", "--json"]])
+def test_a_reader_that_was_never_there(tmp_path, words):
+    (tmp_path / "outputs" / "runs").mkdir(parents=True)
+    reader, writer = os.pipe()
+    os.close(reader)
+    finished = subprocess.run(
+        [sys.executable, "-c", "from infer.entry import look; look()", *words],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    os.close(writer)
+    assert (finished.returncode, finished.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("script", ["from infer.entry import launch; launch()", "from infer.entry import look; look()"])
 def test_interrupted_while_modules_load(tmp_path, script):
     """A module that takes long to load stands in for a slow disk."""
