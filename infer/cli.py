@@ -57,13 +57,15 @@ def main() -> None:
 
 def _answer() -> None:
     """Print the help or a part of the settings, or launch a run or a sweep."""
-    package = _checked_flags(sys.argv[1:]).package
+    flags = _checked_flags(sys.argv[1:])
     _join_ranks()
     register_all()
     if help.is_asked(sys.argv[1:]):
         print(help.text(conf_folder(), sys.argv[1:]))
-    elif package:
-        _show(package)
+    elif flags.package:
+        _show(flags.package)
+    elif flags.info:
+        _inform()
     else:
         _launch()
 
@@ -89,6 +91,17 @@ def _show(package: str) -> None:
         raise UsageError(
             f"--package {package} names no group or setting, or one that is null. Type python launch.py --cfg job"
         ) from None
+
+
+def _inform() -> None:
+    """Collect what Hydra logs for --info, and print it.
+
+    A logger would print tracebacks where the reader of a pipe has closed it.
+    """
+    logged = io.StringIO()
+    with contextlib.redirect_stdout(logged):
+        _launch()
+    print(logged.getvalue(), end="")
 
 
 def _checked_flags(words: list[str]) -> argparse.Namespace:

@@ -12,12 +12,24 @@ from rich.table import Table
 _LOG_WIDTH = 140
 
 
+class _Answer(RichConsole):
+    """Terminal output of a command that only prints, whose reader may close the pipe before the end."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError again; rich would end the process with exit code 1."""
+        raise
+
+
 class Console:
     """Output to the terminal and, once ``log_to`` was called, to a log file."""
 
-    def __init__(self, brief: bool = False) -> None:
-        """``brief``: show only headlines, warnings and progress on the terminal; the log file gets everything."""
-        self._terminal = RichConsole(highlight=False, soft_wrap=True, width=_plain_width())
+    def __init__(self, brief: bool = False, answers: bool = False) -> None:
+        """``brief``: show only headlines, warnings and progress on the terminal; the log file gets everything.
+
+        ``answers``: raise BrokenPipeError where the reader has closed the pipe; otherwise the process ends.
+        """
+        terminal = _Answer if answers else RichConsole
+        self._terminal = terminal(highlight=False, soft_wrap=True, width=_plain_width())
         self._sinks = [] if brief else [self._terminal]
 
     def log_to(self, path: Path) -> None:

@@ -105,7 +105,7 @@ def from_here(path: Path) -> Path:
 
 
 def _show_text(report: Report) -> None:
-    console = Console()
+    console = Console(answers=True)
     if report.title:
         console.say(report.title, style="bold")
     if report.warning:

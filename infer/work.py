@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from functools import cached_property
 
@@ -41,12 +41,34 @@ class Passes:
     of_step: int = 0
     """Number of images of a step, where they pass in parts of ``at_once`` images; 0: all images of a step pass
     together."""
+    whole_size: int = 0
+    """Height and width of the images that the network is built for, if those that pass are smaller; 0: ``size``."""
 
     @cached_property
     def kind(self) -> str:
         """Key of everything, besides the machine, that the time per image depends on."""
-        like = {key: value for key, value in asdict(self).items() if key not in ("images", "of_step")}
-        return json.dumps(like, sort_keys=True)
+        unnamed = {"images", "of_step"} | ({"whole_size"} if self.whole_size == 0 else set())
+        return json.dumps({key: value for key, value in asdict(self).items() if key not in unnamed}, sort_keys=True)
+
+    @property
+    def network_size(self) -> int:
+        """Height and width of the images that the network is built for."""
+        return self.whole_size or self.size
+
+    @property
+    def whole(self) -> "Passes":
+        """The same number of passes of images of the size that the network is built for."""
+        return self.at_size(self.network_size, self.images)
+
+    @property
+    def whole_images(self) -> int:
+        """Number of images of the size that the network is built for with as many pixels as those that pass."""
+        return round(self.images * self.size**2 / self.whole_size**2) if self.whole_size else self.images
+
+    def at_size(self, size: int, images: int) -> "Passes":
+        """Passes of ``images`` images of ``size`` x ``size`` pixels through the same network."""
+        whole_size = 0 if size == self.network_size else self.network_size
+        return replace(self, images=images, size=size, whole_size=whole_size)
 
 
 @dataclass(frozen=True)
@@ -59,11 +81,11 @@ class Work:
 
     @cached_property
     def kind(self) -> str:
-        """Key under which records of similar work are found."""
-        kinds = sorted({passes.kind for passes in self.passes if passes.images})
+        """Key under which records of similar work are found; with progressive resizing it has the final size only."""
+        kinds = sorted({passes.whole.kind for passes in self.passes if passes.images})
         return " ".join([self.name] * bool(self.name) + kinds)
 
     @property
     def units(self) -> float:
-        """Size of the work in forward passes of one image; 1 where no images pass a network."""
-        return sum(_FORWARDS[passes.how] * passes.images for passes in self.passes) or 1.0
+        """Size of the work in forward passes of one image of final size; 1 where no images pass a network."""
+        return sum(_FORWARDS[passes.how] * passes.whole_images for passes in self.passes) or 1.0

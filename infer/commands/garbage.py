@@ -41,8 +41,9 @@ class Trashed:
     num_bytes: int
 
     def artefacts(self) -> list[Path]:
-        """Folders of the complete artefacts in it."""
-        return sorted(record.parent for record in self.folder.rglob(RECORD) if short_signature(record.parent))
+        """Folders of the complete artefacts in it, and links in place of such folders."""
+        named = (path for path in self.folder.rglob("*") if short_signature(path))
+        return sorted(path for path in named if path.is_symlink() or (path / RECORD).is_file())
 
 
 @dataclass(frozen=True)

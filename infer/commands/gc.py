@@ -14,7 +14,7 @@ from infer.console import size
 from infer.errors import UsageError
 from infer.files import present_time
 from infer.tables import Report, Section, count
-from infer.words import some
+from infer.words import shell_line, some
 
 _MOST_NAMED = 4
 _GRACE_DAYS = 7
@@ -123,7 +123,7 @@ def _closing(collection: _Collection) -> list[str]:
         lines.append(f"{size(_total(due))} {freed}: set aside at least {days:g} days ago")
     if waiting:
         last = waiting[-1]
-        back = f"cp -rn {last.folder}/. {last.root}/"
+        back = shell_line(["cp", "-rn", f"{last.folder}/.", f"{last.root}/"])
         lines.append(f"{size(_total(waiting))} waits for the end of --grace {days:g} (days). Put the last back: {back}")
         if collection.deletes:
             lines.append("Free it now: infer gc --delete --grace 0")

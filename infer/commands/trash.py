@@ -26,7 +26,7 @@ def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
         place = _free_place(root / TRASH, now, path)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            return folder.rename(place)
+            return _moved(folder, place)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise RunError(f"{folder} cannot be set aside in {place.parent}: {error.strerror}") from error
@@ -34,9 +34,18 @@ def set_aside(folder: Path, outputs: Path, now: datetime) -> Path:
     raise RunError(f"{folder} lies on another disk than {roots[-1][0]}: it is left there. Move it away yourself")
 
 
+def _moved(folder: Path, place: Path) -> Path:
+    """Move ``folder`` to ``place``. A link still has its target afterwards, which is not moved."""
+    if not folder.is_symlink() or (target := folder.readlink()).is_absolute():
+        return folder.rename(place)
+    place.symlink_to(folder.parent.absolute() / target)
+    folder.unlink()
+    return place
+
+
 def _free_place(trash: Path, now: datetime, path: Path) -> Path:
     """The place for ``path`` in a folder named after ``now``, or after the first later second in which it is free."""
-    while (place := trash / now.strftime(_TIME) / path).exists():
+    while os.path.lexists(place := trash / now.strftime(_TIME) / path):
         now += timedelta(seconds=1)
     return place
 
@@ -59,7 +68,7 @@ def is_due(trashed: Path, grace_days: float, now: datetime) -> bool:
 def put_back(folder: Path, trashed: Path, root: Path) -> bool:
     """Move ``folder`` from the folder ``trashed`` of the trash back to its place; False where that is occupied."""
     place = root / folder.relative_to(trashed)
-    if place.exists():
+    if os.path.lexists(place):
         return False
     place.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(place)
@@ -67,8 +76,11 @@ def put_back(folder: Path, trashed: Path, root: Path) -> bool:
 
 
 def delete(trashed: Path) -> None:
-    """Delete the folder ``trashed`` of the trash."""
-    shutil.rmtree(trashed)
+    """Delete the folder ``trashed`` of the trash; links are deleted without their targets."""
+    if trashed.is_symlink() or not trashed.is_dir():
+        trashed.unlink()
+    else:
+        shutil.rmtree(trashed)
     _remove_empty(trashed.parent, trashed.parent.parent)
 
 

@@ -1,7 +1,6 @@
 """Estimated costs of the stages of a run, from the artefacts to make and the speed of similar work."""
 
 import functools
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,19 +14,16 @@ from infer.costs.history import recorded_rates
 from infer.costs.memory import peak_bytes
 from infer.costs.rate import Rate
 from infer.costs.roofline import Elsewhere
+from infer.costs.stopwatch import Stopwatch
 from infer.costs.timing import Timings
 from infer.data.on_demand import OnDemand
 from infer.environment import describe, peak_memory_bytes, threads
 from infer.records.names import CACHE
 from infer.store import Artefact
-from infer.work import Passes, Work
+from infer.work import Work
 
 _PER_ARTEFACT_S = 0.03
 """Seconds for locking, writing, flushing and checking an artefact, in addition to making it."""
-_LIMIT_PER_KIND_S = 8.0
-"""Time limit in seconds for timing steps of one kind of passes in whole batches."""
-_HASTY_LIMIT_S = 0.7
-"""Time limit in seconds for timing all kinds of passes, where ``hasty``."""
 _SECONDS_BY_NAME = {"reports": 5.0}
 """Assumed seconds by the name of work, for work in which no images pass a network and of which there are no records."""
 _GAIN_PER_PROCESS = 0.5
@@ -161,9 +157,9 @@ def _rates(context: Context, artefacts: Sequence[Artefact], works: Mapping[str, 
     rates = recorded_rates(context.store.root, wanted, described["device"], described["threads"])
     unknown = _by_kind(work for work in works.values() if work.kind not in rates)
     machine: dict[str, Any] = {key: described[key] for key in ("device", "threads")}
-    stopwatch = _Stopwatch(Timings(context.store.root / _TIMINGS, machine, context.device), hasty)
+    stopwatch = Stopwatch(Timings(context.store.root / _TIMINGS, machine, context.device), hasty)
     for kind, several in sorted(unknown.items(), key=lambda item: -sum(work.units for work in item[1])):
-        rate = stopwatch.rate(several)
+        rate = _assumed(several) or stopwatch.rate(several)
         if rate is not None:
             rates[kind] = rate
     return rates
@@ -187,36 +183,6 @@ def _assumed(works: Sequence[Work]) -> Rate | None:
     return Rate(_SECONDS_BY_NAME.get(works[0].name, 0.0), "assumed")
 
 
-class _Stopwatch:
-    """Times kinds of work, within a total time limit where ``hasty``."""
-
-    def __init__(self, timings: Timings, hasty: bool) -> None:
-        self._timings, self._hasty = timings, hasty
-        self._seconds_left = _HASTY_LIMIT_S
-
-    def rate(self, works: Sequence[Work]) -> Rate | None:
-        """Speed of ``works`` of one kind; None where there is no time to measure it."""
-        if (assumed := _assumed(works)) is not None:
-            return assumed
-        seconds = 0.0
-        for passes in (passes for work in works for passes in work.passes if passes.images):
-            per_image = self._seconds_per_image(passes)
-            if per_image is None:
-                return None
-            seconds += passes.images * per_image
-        return Rate(seconds / sum(work.units for work in works), "timed steps")
-
-    def _seconds_per_image(self, passes: Passes) -> float | None:
-        if not self._hasty:
-            return self._timings.time(passes, _LIMIT_PER_KIND_S)
-        known = self._timings.known(passes)
-        if known is None and self._seconds_left > 0:
-            started = time.perf_counter()
-            known = self._timings.time(passes, self._seconds_left, hasty=True)
-            self._seconds_left -= time.perf_counter() - started
-        return known
-
-
 def _stage_cost(stage: Stage, works: Sequence[Work], rates: Mapping[str, Rate]) -> StageCost:
     kinds = dict.fromkeys(work.kind for work in works)
     cost = StageCost(stage, len(works), rates=[rates[kind] for kind in kinds if kind in rates])
@@ -230,7 +196,7 @@ def _stage_cost(stage: Stage, works: Sequence[Work], rates: Mapping[str, Rate]) 
 
 def _peak_of(works: Sequence[Work], base: int, elsewhere: Elsewhere | None = None) -> int | None:
     """Peak memory in bytes, ``base`` included; None where no images pass a network."""
-    several = {replace(passes, images=0) for work in works for passes in work.passes if passes.images}
+    several = {replace(passes.whole, images=0) for work in works for passes in work.passes if passes.images}
     on_one = {elsewhere.share(passes) for passes in several} if elsewhere else several
     largest = max(map(peak_bytes, on_one), default=None)
     return None if largest is None else base + largest

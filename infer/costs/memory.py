@@ -18,7 +18,7 @@ _BACKWARD_FACTOR = 1.5
 @functools.cache
 def peak_bytes(passes: Passes) -> int:
     """Memory in bytes of the network and of its activations for the images that pass together."""
-    network = outline(passes.arch, passes.classes, passes.size)
+    network = outline(passes.arch, passes.classes, passes.network_size)
     weights: int = sum(tensor.nbytes for tensor in network.state_dict().values())
     return _TENSORS_PER_WEIGHT[passes.how] * weights + int(_BACKWARD_FACTOR * _activations(network, passes))
 

@@ -111,7 +111,7 @@ def _seconds_per_image(passes: Passes, device: Device) -> float:
 @functools.cache
 def _operations(passes: Passes) -> Sequence[tuple[int, int]]:
     """FLOPs and number of values read and written, for every operation of a step, from the shapes only."""
-    network = outline(passes.arch, passes.classes, passes.size)
+    network = outline(passes.arch, passes.classes, passes.network_size)
     network.train(passes.how is Pass.train).requires_grad_(passes.how is Pass.train)
     images = torch.zeros(passes.at_once, 3, passes.size, passes.size, device="meta")
     counted = _Operations()

@@ -21,6 +21,7 @@ from infer.methods.optimisation.loss import MatchingLoss, Problem
 from infer.methods.optimisation_settings import GenerationPrecision, OptimisationSettings
 from infer.models import build
 from infer.normalisation import CIFAR10
+from infer.training.growth import Growth
 from infer.training.images import Images
 from infer.training.loop import fit
 from infer.training.objectives import hard_label_objective
@@ -37,6 +38,8 @@ _LEAST_S, _LEAST_IN_HASTE_S = 0.5, 0.03
 """Seconds for which steps are timed at least: those of small networks take milliseconds, which vary."""
 _BATCHES = 4
 """Number of batches of images on which steps are timed, repeatedly."""
+_GROWTH_AT_THE_END = (0.98, 0.99)
+"""Fractions of the epochs between which small images grow, so late that the timed steps are all on small ones."""
 _TRIAL_SHARE = 1 / 16
 """Fraction of a batch on which the time of a whole batch is predicted."""
 _MEMORY_SHARE = 1 / 4
@@ -135,7 +138,7 @@ def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, l
             raise _Enough
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        network = build(passes.arch, passes.classes, passes.size).to(device)
+        network = build(passes.arch, passes.classes, passes.network_size).to(device)
         try:
             _LOOPS[passes.how](network, passes, device, on_step)
         except _Enough:
@@ -147,7 +150,8 @@ def _seconds_per_image(passes: Passes, device: torch.device, least_steps: int, l
 def _train(network: nn.Module, passes: Passes, device: torch.device, on_step: Callable[[int], None]) -> None:
     images = _images(passes, device)
     targets = torch.arange(len(images)) % passes.classes
-    plan = Plan(Training(steps=_MOST_STEPS + 1, batch_size=passes.at_once), len(images))
+    growth = Growth(passes.size, *_GROWTH_AT_THE_END) if passes.whole_size else None
+    plan = Plan(Training(steps=_MOST_STEPS + 1, batch_size=passes.at_once), len(images), growth=growth)
     objective = hard_label_objective(targets, 0.0, device)
     precision = _precision(passes)
     fit(network, images, objective, plan, stream=(0, "timing"), device=device, precision=precision, on_images=on_step)
@@ -176,8 +180,8 @@ _LOOPS = {Pass.train: _train, Pass.optimise: _optimise, Pass.forward: _forward}
 
 
 def _images(passes: Passes, device: torch.device) -> Images:
-    """Grey images for a few batches."""
-    shape = (_BATCHES * passes.at_once, 3, passes.size, passes.size)
+    """Grey images for a few batches, of whole size: the training resizes images that grow."""
+    shape = (_BATCHES * passes.at_once, 3, passes.network_size, passes.network_size)
     return Images(torch.full(shape, 128, dtype=torch.uint8, device=device), CIFAR10)
 
 

@@ -115,8 +115,9 @@ def short_signature(folder: Path) -> str | None:
 
 
 def bytes_on_disk(folder: Path) -> int:
-    """Size in bytes of all files in ``folder`` and below it."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Size in bytes of a file, or of all files in ``folder`` and below it; a link counts without its target."""
+    inside = folder.rglob("*") if folder.is_dir() and not folder.is_symlink() else [folder]  # rglob does not follow links
+    return sum(path.lstat().st_size for path in inside if path.is_symlink() or path.is_file())
 
 
 def _require_whole(folder: Path, name: str, checksum: str, shown: str) -> None:

@@ -123,11 +123,11 @@ class TrainedNetwork(Artefact):
         return network, result
 
     def passes(self, plan: Plan) -> list[Passes]:
-        """Passes of images in ``train`` with ``plan``."""
-        samples = plan.whole_images(plan.samples_seen, self._context.data.image_size)
-        tests = plan.num_tests * self._num_test_images
-        train = self._context.passes(Pass.train, self.arch, samples, plan.largest_part, self.precision)
-        return [train, self._context.passes(Pass.forward, self.arch, tests, self._tested_together, self.precision)]
+        """Passes of images in ``train`` with ``plan``: one for each size of images, and one for the tests."""
+        shown, tests = plan.samples_seen, plan.num_tests * self._num_test_images
+        whole = self._context.passes(Pass.train, self.arch, shown, plan.largest_part, self.precision)
+        train = [whole.at_size(size, images) for size, images in plan.images_by_size(shown, whole.size).items()]
+        return [*train, self._context.passes(Pass.forward, self.arch, tests, self._tested_together, self.precision)]
 
     def test_passes(self) -> list[Passes]:
         """Passes of images in ``test``."""

@@ -1,12 +1,14 @@
 """Teachers: networks trained on the whole training data, or read from published weights."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
 
 from infer.config import Stage
+from infer.config.teachers import TeachersConfig
 from infer.data.imagenet import imagenet_outputs
 from infer.environment import Precision
 from infer.models import build, signature_settings
@@ -46,7 +48,7 @@ class Teacher(TrainedNetwork):
             common
             | signature_settings(self.arch)
             | {
-                "training": context.config.teachers.recipe(),
+                "training": self._training.recipe(),
                 "precision": self.precision,
                 "seed": context.config.seed,
             }
@@ -86,11 +88,21 @@ class Teacher(TrainedNetwork):
     @property
     def plan(self) -> Plan:
         """Length and batches of the training, if the network is trained."""
-        settings = self._context.config.teachers
-        growth = None
-        if settings.start_size is not None:
-            growth = Growth(settings.start_size, settings.grow_from, settings.full_size_from)
-        return Plan(settings, num_images=sum(self._context.data.train_counts), growth=growth)
+        return _planned(self._training, self._num_images)
+
+    @cached_property
+    def _training(self) -> TeachersConfig:
+        """Settings of the training, with ``start_size=None`` where no epoch would show smaller images.
+
+        The signature then is that without progressive resizing.
+        """
+        given, size = self._context.config.teachers, self._context.data.image_size
+        grows = _planned(given, self._num_images).size_in(0, size) != size  # images are smallest in the first epoch
+        return given if grows else replace(given, start_size=None)
+
+    @property
+    def _num_images(self) -> int:
+        return sum(self._context.data.train_counts)
 
     def make(self, workspace: Workspace) -> dict[str, Any]:
         return self._train(workspace) if self.weights is None else self._read(self.weights, workspace)
@@ -126,3 +138,11 @@ class Teacher(TrainedNetwork):
         """Accuracy on the test split after the last epoch, in percent."""
         top1: float = self.facts["scores"]["test/top1"]
         return top1
+
+
+def _planned(settings: TeachersConfig, num_images: int) -> Plan:
+    """Plan of a training with ``settings``."""
+    growth = None
+    if settings.start_size is not None:
+        growth = Growth(settings.start_size, settings.grow_from, settings.full_size_from)
+    return Plan(settings, num_images, growth=growth)

@@ -104,10 +104,21 @@ class Plan:
         """
         if self.growth is None:
             return shown
-        per_epoch, epochs, pixels = self.images_per_epoch, self.epochs, 0
+        return round(sum(images * side**2 for side, images in self.images_by_size(shown, size).items()) / size**2)
+
+    def images_by_size(self, shown: int, size: int) -> dict[int, int]:
+        """Numbers of images among the first ``shown`` of the training, by their height and width.
+
+        ``size`` is the height and width of the images themselves.
+        """
+        if self.growth is None:
+            return {size: shown}
+        per_epoch, epochs = self.images_per_epoch, self.epochs
+        found: dict[int, int] = {}
         for epoch in range(math.ceil(shown / per_epoch)):
-            pixels += min(per_epoch, shown - epoch * per_epoch) * self.growth.size_in(epoch, epochs, size) ** 2
-        return round(pixels / size**2)
+            side = self.growth.size_in(epoch, epochs, size)
+            found[side] = found.get(side, 0) + min(per_epoch, shown - epoch * per_epoch)
+        return found
 
     def steps_of(self, epoch: int) -> range:
         """The updates that ``epoch`` makes."""

@@ -1,11 +1,15 @@
 """infer gc names what no run refers to, and takes it away only when told and only when that is safe."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers.records import stages, write_sweep
+from helpers.records import stages, write_json, write_run, write_sweep
+
+from infer.commands.main import run as type_infer
 
 RUN = "20260101-090000-000001-digits-infer-ipc10"
 
@@ -102,3 +106,58 @@ def test_an_unreadable_run_forbids_deleting(infer, store, outputs):
     (outputs / "runs" / RUN / "result.json").write_text("{")
     assert infer("gc", "--delete")[0] == 2
     assert store["set"].is_dir()
+
+
+@pytest.fixture
+def behind(store, outputs, tmp_path) -> Path:
+    """The folder on another disk that the orphan, linked into the store, lies in."""
+    elsewhere = tmp_path / "disk" / store["orphan"].name
+    elsewhere.parent.mkdir()
+    store["orphan"].rename(elsewhere)
+    store["orphan"].symlink_to(f"../../disk/{elsewhere.name}")
+    return elsewhere
+
+
+def test_of_a_link_nothing_but_the_link_is_counted_and_removed(infer, store, outputs, behind):
+    link = store["orphan"]
+    (store["heir"] / "linked").symlink_to(behind / "model.safetensors")
+    own = {str(path): path.lstat().st_size for path in (link, *store["heir"].iterdir())}
+    listed = json.loads(infer("gc", "--json")[1])
+    assert listed["folders"][str(link)]["bytes"] == own[str(link)] < 100
+    assert listed["bytes"] == sum(own.values())
+    assert infer("gc", "--delete")[0] == 0
+    (aside,) = (outputs / ".trash").glob(f"*/teachers/{link.name}")
+    assert not link.is_symlink() and aside.is_symlink() and aside.resolve() == behind.resolve()
+    moved = aside.lstat().st_size - own[str(link)]  # its path is longer: it leads from there to where it led
+    freed = json.loads(infer("gc", "--delete", "--grace", "0", "--json")[1])["freed"]
+    assert sum(freed.values()) == sum(own.values()) + moved
+    assert not (outputs / ".trash").exists() and len(list(behind.iterdir())) == 2
+
+
+def test_a_link_that_a_run_needs_again_is_put_back(infer, store, outputs, behind, add_run):
+    assert infer("gc", "--delete")[0] == 0 and not store["orphan"].is_symlink()
+    needed = json.loads((behind / "record.json").read_text())["signature"]
+    add_run("20260102-090000-000002-digits-infer-ipc10", stages=stages(generate=[needed]))
+    assert infer("gc", "--delete")[0] == 0
+    assert store["orphan"].is_symlink() and store["orphan"].resolve() == behind.resolve()
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_what_a_person_put_into_the_trash_is_no_folder(infer, store, outputs, tmp_path, kind):
+    place = outputs / ".trash" / "20250101-090000"
+    place.parent.mkdir()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "x").write_text("mine")
+    place.symlink_to(tmp_path / "kept") if kind == "link" else place.touch()
+    code, _, err = infer("gc", "--delete")
+    assert (code, err) == (0, "") and not os.path.lexists(place) and (tmp_path / "kept" / "x").read_text() == "mine"
+
+
+def test_what_is_printed_to_put_it_back_is_typed_as_it_stands(capsys, tmp_path):
+    outputs = tmp_path / "of two words"
+    write_run(outputs / "runs" / RUN)
+    orphan = outputs / "teachers" / "digits-forgotten-01234567" / "record.json"
+    write_json(orphan, {})
+    assert type_infer(["gc", "--delete", "--outputs", str(outputs)]) == 0 and not orphan.exists()
+    command = capsys.readouterr().out.partition("Put the last back: ")[2].splitlines()[0]
+    assert subprocess.run(["bash", "-c", command]).returncode == 0 and orphan.is_file()

@@ -12,18 +12,20 @@ from helpers.small_run import SMALL_RUN
 from infer.config import Stage
 from infer.console import Console
 from infer.context import Context
-from infer.costs import RunCost, StageCost, as_data, estimate, line_of, memory, table_of, timing
+from infer.costs import RunCost, StageCost, as_data, estimate, line_of, memory, roofline, table_of, timing
 from infer.costs.memory import peak_bytes
 from infer.costs.rate import Rate, in_words
+from infer.costs.stopwatch import Stopwatch
 from infer.environment import peak_memory_bytes, threads
 from infer.models import build
 from infer.pipeline.plan import by_stage, plan_evaluations, with_report
 from infer.pipeline.prepare import prepare
 from infer.pipeline.run import make_all
-from infer.work import Pass, Passes
+from infer.work import Pass, Passes, Work
 
 WORDS = (*SMALL_RUN, "evaluate.repeats=1", "baselines=[]", "device=cpu")
 MAKING = (Stage.squeeze, Stage.generate, Stage.relabel, Stage.evaluate)
+GROWING = ("M=1", "teachers.archs=[resnet8_w8]", "stages=[squeeze]", "teachers.start_size=4")
 NET = Passes(Pass.train, "convnet3_w32_batchnorm", 64, 16, 8, 10, "fp32")
 
 
@@ -125,8 +127,76 @@ def test_growing_images_are_less_work_of_a_kind_of_its_own(context_in, tmp_path)
     still, growing = (
         plan_of(context_in(tmp_path, *words, *more))[Stage.squeeze][0].work for more in ((), ("teachers.start_size=4",))
     )
-    assert still.kind != growing.kind and growing.units < still.units
-    assert [passes.kind for passes in growing.passes] == [passes.kind for passes in still.passes]
+    assert growing.kind == f"images from 4 {still.kind}" and growing.units < still.units
+    assert [passes.whole.kind for passes in growing.passes] == [still.passes[0].kind] * 2 + [still.passes[1].kind]
+
+
+def _told(context, hasty: bool) -> float:
+    return estimate(context, plan_of(context), hasty=hasty).stages[0].seconds
+
+
+@pytest.mark.parametrize("hasty", [False, True])
+def test_a_step_at_every_size_of_growing_images_is_timed(context_in, tmp_path, monkeypatch, hasty):
+    """Images of a quarter of the pixels that take as long as whole ones are not told to take a quarter."""
+    timed = []
+    monkeypatch.setattr(timing, "_seconds_per_image", lambda passes, *_: timed.append(passes) or 0.001)
+    still, growing = (context_in(tmp_path, *GROWING, *words) for words in (("teachers.start_size=null",), ()))
+    assert _told(growing, hasty) == pytest.approx(_told(still, hasty), rel=1e-6)
+    in_training = [(passes.size, passes.network_size) for passes in timed if passes.how is Pass.train]
+    assert in_training == [(8, 8), (4, 8)], "each once, through the network that is built for whole images"
+
+
+def test_where_no_time_is_left_small_images_take_their_share_of_the_pixels(context_in, tmp_path, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(timing, "_seconds_per_image", lambda *_: 0.001)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))  # every look at it costs a second
+    context = context_in(tmp_path, *GROWING)
+    (teacher,) = plan_of(context)[Stage.squeeze]
+    assert _told(context, hasty=True) is None, "the time was over before the tests were timed"
+    one_kind = replace(teacher.work, passes=[passes for passes in teacher.work.passes if passes.how is Pass.train])
+    rate = Stopwatch(timing.Timings(tmp_path / "none.json", {}, context.device), hasty=True).rate([one_kind])
+    by_pixels = 0.001 * sum(passes.whole_images for passes in one_kind.passes)
+    assert rate.seconds_per_unit * one_kind.units == pytest.approx(by_pixels, rel=1e-3)
+
+
+def test_sizes_without_a_timing_lie_on_a_line_between_the_timed_ones(tmp_path, monkeypatch):
+    """Whole images and the smallest are timed even where steps take long."""
+    seconds, timed, clock = {8: 0.002, 16: 0.004, 32: 0.006}, [], [0.0]
+
+    def time_steps(passes, *_):
+        timed.append(passes.size)
+        clock[0] += 9
+        return seconds[passes.size]
+
+    monkeypatch.setattr(timing, "_seconds_per_image", time_steps)
+    monkeypatch.setattr(timing, "_surely_short", lambda _: True)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    whole = replace(NET, arch="resnet8_w8", size=32)
+    work = Work([whole.at_size(size, 100) for size in (8, 16, 32)])
+    rate = Stopwatch(timing.Timings(tmp_path / "timings.json", {}, torch.device("cpu")), hasty=False).rate([work])
+    between = 0.002 + (16**2 - 8**2) / (32**2 - 8**2) * 0.004
+    assert timed == [32, 8] and rate.seconds_per_unit * work.units == pytest.approx(100 * (0.002 + between + 0.006))
+
+
+@pytest.mark.parametrize(
+    ("module", "builder", "cost_of"),
+    [
+        (timing, "build", lambda passes: timing._seconds_per_image(passes, torch.device("cpu"), 3, 0.0)),
+        (memory, "outline", peak_bytes),
+        (roofline, "outline", lambda passes: len(roofline._operations(passes))),
+    ],
+)
+def test_smaller_images_pass_the_network_that_is_built_for_whole_ones(monkeypatch, module, builder, cost_of):
+    seen, build_with = [], getattr(module, builder)
+
+    def built(arch, classes, size):
+        network = build_with(arch, classes, size)
+        network.register_forward_pre_hook(lambda _, inputs: seen.append((size, inputs[0].shape[-1])))
+        return network
+
+    monkeypatch.setattr(module, builder, built)
+    assert cost_of(replace(NET, arch="resnet8_w8", size=12).at_size(4, 64)) > 0
+    assert {*seen} == {(12, 4)}
 
 
 def test_twice_the_work_takes_twice_as_long(context_in, made, no_timing):

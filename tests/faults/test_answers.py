@@ -176,7 +176,7 @@ def test_a_place_for_each_data_set_in_a_file(launch_in, tmp_path):
     assert "dataset.root=/home/somebody/c10:" in line
 
 
-@pytest.mark.parametrize("words", ["--help", "--cfg job"])
+@pytest.mark.parametrize("words", ["--help", "--cfg job", "--info defaults", "--info config"])
 def test_a_reader_that_has_seen_enough(tmp_path, words):
     command = f"{sys.executable} {ROOT / 'launch.py'} {words} | head -1; exit ${{PIPESTATUS[0]}}"
     finished = subprocess.run(
@@ -187,6 +187,22 @@ def test_a_reader_that_has_seen_enough(tmp_path, words):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert (finished.returncode, finished.stderr) == (0, "") and finished.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["ls"], ["results", "reproduction"], ["gc", "--json"]])
+def test_a_reader_that_was_never_there(tmp_path, words):
+    (tmp_path / "outputs" / "runs").mkdir(parents=True)
+    reader, writer = os.pipe()
+    os.close(reader)
+    finished = subprocess.run(
+        [sys.executable, "-c", "from infer.entry import look; look()", *words],
+        cwd=tmp_path,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    os.close(writer)
+    assert (finished.returncode, finished.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("script", ["from infer.entry import launch; launch()", "from infer.entry import look; look()"])

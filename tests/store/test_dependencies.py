@@ -136,7 +136,12 @@ CHANGES = {
     "teachers.crop_ratio_max": [Change("1"), Change("1", ALL, given="teachers.crop=resized")],
     "teachers.test_from": [Change("0.5")],
     "teachers.test_every": [Change("1")],  # how often it is tested on the way; the weights and the last score stay
-    "teachers.start_size": [Change("4", ALL)],
+    "teachers.start_size": [
+        Change("4", ALL),
+        Change("8"),  # their own size
+        Change("4", given="teachers.epochs=1"),  # the last epoch shows whole images
+        Change("4", given="teachers.epochs=null teachers.steps=9"),
+    ],
     "teachers.grow_from": [Change("0.1"), Change("0.1", ALL, given="teachers.start_size=4")],
     "teachers.full_size_from": [Change("0.9"), Change("0.9", ALL, given="teachers.start_size=4")],
     "teachers.archs": [
