@@ -9,25 +9,25 @@ from infer.costs.rate import Rate
 from infer.costs.timing import Timings
 from infer.work import Passes, Work
 
-_PER_KIND_S = 8.0
-"""Time for steps of one kind of passes in whole batches, and again for those on all smaller sizes of growing images."""
-_IN_HASTE_S = 0.7
-"""Time after which nothing further is timed, in haste."""
+_LIMIT_PER_KIND_S = 8.0
+"""Time limit in seconds for timing steps of one kind of passes on whole images, and for all smaller sizes together."""
+_HASTY_LIMIT_S = 0.7
+"""Time limit in seconds for timing all kinds of passes, where ``hasty``."""
 
 
 class Stopwatch:
-    """Times kinds of work.
+    """Times kinds of work, within a total time limit where ``hasty``.
 
-    Small images take more time than their share of the pixels, so steps on each size of growing images are timed. Sizes
-    for which no time is left lie on a line between timed ones.
+    With progressive resizing, steps are timed for each size of images, since small images take more time than their
+    share of the pixels. Sizes for which no time is left are interpolated.
     """
 
     def __init__(self, timings: Timings, hasty: bool) -> None:
         self._timings, self._hasty = timings, hasty
-        self._seconds_left = _IN_HASTE_S
+        self._seconds_left = _HASTY_LIMIT_S
 
     def rate(self, works: Sequence[Work]) -> Rate | None:
-        """Speed of ``works`` of one kind; None where there is no time to find out."""
+        """Speed of ``works`` of one kind; None where there is no time to measure it."""
         networks = [(by_size, dict[int, float]()) for by_size in _through_one_network(works)]
         for by_size, timed in networks:  # whole images first: without them nothing is known
             self._begin()
@@ -47,12 +47,12 @@ class Stopwatch:
         return Rate(seconds / sum(work.units for work in works), "timed steps")
 
     def _begin(self) -> None:
-        """Give what follows its own time; in haste all has one."""
+        """Start a new time limit, unless there is one for everything."""
         if not self._hasty:
-            self._seconds_left = _PER_KIND_S
+            self._seconds_left = _LIMIT_PER_KIND_S
 
     def _time(self, by_size: Mapping[int, Sequence[Passes]], size: int, timed: dict[int, float]) -> None:
-        """Add the seconds per image of ``size`` to ``timed``, where they are known or there is time to find out."""
+        """Add the seconds per image of ``size`` to ``timed``, if they are known or there is time to measure them."""
         passes = by_size[size][0]
         seconds = self._timings.known(passes)
         if seconds is None and self._seconds_left > 0:
@@ -64,7 +64,7 @@ class Stopwatch:
 
 
 def _through_one_network(works: Iterable[Work]) -> Iterable[Mapping[int, Sequence[Passes]]]:
-    """Passes of ``works`` that differ in nothing but their number and the size of their images, by that size."""
+    """Groups of passes of ``works`` that differ only in the number and the size of images, each by that size."""
     found: dict[str, dict[int, list[Passes]]] = {}
     for passes in (passes for work in works for passes in work.passes if passes.images):
         found.setdefault(passes.whole.kind, {}).setdefault(passes.size, []).append(passes)
@@ -72,7 +72,9 @@ def _through_one_network(works: Iterable[Work]) -> Iterable[Mapping[int, Sequenc
 
 
 def _on_line(size: int, timed: Mapping[int, float]) -> float:
-    """Seconds of an image of ``size`` x ``size`` pixels: by its pixels between the ``timed`` sizes next to it, and in
-    proportion to them below the smallest."""
+    """Seconds per image of ``size`` x ``size`` pixels, interpolated linearly in the number of pixels.
+
+    Below the smallest of the ``timed`` sizes it is proportional to the number of pixels.
+    """
     sides = sorted(timed)
     return float(np.interp(size**2, [0, *(side**2 for side in sides)], [0.0, *(timed[side] for side in sides)]))

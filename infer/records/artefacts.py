@@ -116,7 +116,8 @@ def short_signature(folder: Path) -> str | None:
 
 def bytes_on_disk(folder: Path) -> int:
     """Size in bytes of a file, or of all files in ``folder`` and below it; a link counts without its target."""
-    inside = folder.rglob("*") if folder.is_dir() and not folder.is_symlink() else [folder]  # rglob does not follow links
+    is_tree = folder.is_dir() and not folder.is_symlink()
+    inside = folder.rglob("*") if is_tree else [folder]  # rglob does not follow links
     return sum(path.lstat().st_size for path in inside if path.is_symlink() or path.is_file())
 
 
