@@ -4,7 +4,6 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from infer.config.checks import require
 from infer.config.cluster import ClusterConfig, JoblibCluster, SlurmCluster
@@ -19,9 +18,6 @@ from infer.records.sweeps import PlannedJob, SweepRecord, read_sweep
 from infer.sweep.jobs import job_folder
 from infer.sweep.space import Space
 from infer.words import visible
-
-if TYPE_CHECKING:
-    pass
 
 _LOST = "lost"
 """Attribute of a trial that is true if its job was killed and its values are tried again."""
