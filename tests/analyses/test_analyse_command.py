@@ -193,10 +193,10 @@ def test_figures_of_two_sets_of_one_name_do_not_replace_each_other(made, infer, 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["alikeness", "{run}"], ["'alikeness' is no analysis", "similarity, interpolation, boundary, conflict"]),
+        (["alikeness", "{run}"], ["'alikeness' is not an analysis", "similarity, interpolation, boundary, conflict"]),
         (["boundary", "{run}", "--classes", "3,cat"], ["no class 'cat'", "it has 0, 1, 2"]),
-        (["similarity", "{run}", "--classes", "3,4"], ["--classes 3,4 is for boundary"]),
-        (["similarity", "{run}/distilled/natural.safetensors"], ["comes without the networks", "--probe RUN"]),
+        (["similarity", "{run}", "--classes", "3,4"], ["--classes 3,4 applies to boundary only"]),
+        (["similarity", "{run}/distilled/natural.safetensors"], ["comes without networks", "--probe RUN"]),
         (["similarity", "nothing-like-it"], ["no run in outputs is called 'nothing-like-it'", "infer ls"]),
     ],
 )

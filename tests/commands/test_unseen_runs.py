@@ -47,7 +47,7 @@ def test_a_run_is_found_wherever_it_lies_below_outputs(infer, store, outputs, pl
     (outputs / place).parent.mkdir(parents=True, exist_ok=True)
     store["run"].rename(outputs / place)
     code, out, _ = infer("gc", "--delete", "--grace", "0")
-    assert code == 0 and "2 runs looked at" in out
+    assert code == 0 and "2 runs examined" in out
     assert _needed_is_there(store) and not store["orphan"].exists()
 
 

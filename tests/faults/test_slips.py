@@ -93,7 +93,7 @@ def test_the_home_of_nobody_in_a_command(capsys, words):
 def test_an_empty_path_is_not_the_current_folder(capsys, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "runs").mkdir(parents=True)
-    assert "empty path" in (told := _told(capsys, *words)) or "is no name of a new folder" in told
+    assert "empty path" in (told := _told(capsys, *words)) or "is not a name for a new folder" in told
 
 
 def test_a_run_replaces_no_files_of_others(tmp_path):
@@ -215,8 +215,8 @@ def test_outputs_one_folder_too_deep(capsys, tmp_path, command):
         (["dataset=[digits,cifar10]"], "Type -m dataset=a,b"),
         (["method=[infer,random]"], "Type -m method=a,b"),
         (["evaluate=[digits_static,digits]"], "Type -m evaluate=a,b"),
-        (["teachers=null"], "teachers=null is no choice"),
-        (["+experiment=null"], "experiment=null is no choice"),
+        (["teachers=null"], "teachers=null is not a choice"),
+        (["+experiment=null"], "experiment=null is not a choice"),
         (["method.iterations=1e3"], "Type method.iterations=1000"),
         (["seed=1.0"], "Type seed=1"),
         (["outputs=${HOME}/x"], "${oc.env:HOME}"),
