@@ -142,7 +142,7 @@ class InferMethod(OptimisationSettings, Method):
         config = context.config
         teachers = [Teacher(context, arch) for arch in config.ensemble]
         size, scale = context.data.image_size, self.compensator_scale
-        allowed = f"an image of {size}x{size} pixels does not divide into so many parts"
+        allowed = f"an image of {size}x{size} pixels does not divide into that many parts"
         require(size % scale == 0, "method.compensator_scale", scale, allowed)
         stored = size // scale
         require(

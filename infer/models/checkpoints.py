@@ -84,7 +84,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UsageError(f"{path} is not a file that can be read ({error.strerror})") from error
     except SafetensorError as error:
-        raise UsageError(f"{path} cannot be read as safetensors ({error}): it is damaged or another kind") from error
+        raise UsageError(f"{path} cannot be read as safetensors ({error}): it is damaged or of another kind") from error
 
 
 def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:

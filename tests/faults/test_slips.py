@@ -398,7 +398,7 @@ def test_names_of_classes_as_labels_in_parquet(tmp_path):
     cells = [{"bytes": content.getvalue(), "path": None}] * 2
     pq.write_table(pa.table({"image": cells, "label": ["cat", "dog"]}), tmp_path / "train.parquet")
     name, form = find_format(tmp_path, "auto")
-    assert name == "parquet" and "holds texts" in _refusal(lambda: form.read(tmp_path, 2))
+    assert name == "parquet" and "holds text" in _refusal(lambda: form.read(tmp_path, 2))
 
 
 @pytest.mark.parametrize(

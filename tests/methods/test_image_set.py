@@ -53,7 +53,7 @@ def test_natural_subsets_mean_nothing(make_context, method):
 
 @pytest.mark.parametrize("method", ["random", "herding", "kcenter"])
 def test_more_images_than_the_smallest_class_has(make_context, method):
-    with pytest.raises(UsageError, match="ipc=200 asks for as many training images"):
+    with pytest.raises(UsageError, match="ipc=200 asks for that many training images"):
         distilled_set(make_context(f"method={method}", "K=null", "ipc=200"))
 
 
