@@ -98,7 +98,7 @@ class InferMethod(OptimisationSettings, Method):
             self.group > 1 or self.ablation is not Ablation.shuffled,
             "method.ablation",
             "shuffled",
-            "it exchanges the compensators of a group, and method.group=1; type method.group=5, for example",
+            "it exchanges the compensators of a group, and method.group=1 has one; type method.group=5, for example",
         )
         require(
             self.class_chunk is None or not self.per_class,
@@ -149,7 +149,7 @@ class InferMethod(OptimisationSettings, Method):
             stored % 2 == 0 or self.ablation is not Ablation.low_passed,
             "method.ablation",
             "low_passed",
-            f"it averages over 2x2 pixels, and compensators are of {stored}x{stored} pixels; type another "
+            f"it averages over 2x2 pixels, and compensators have {stored}x{stored} pixels; type another "
             "method.compensator_scale or method.ablation",
         )
         subsets = config.K or self._subsets_at(config.ipc, context, len(teachers))

@@ -102,7 +102,7 @@ def test_a_run_replaces_no_files_of_others(tmp_path):
     (own / ".hydra").mkdir(parents=True)
     require_own_folder(own, outputs)
     (own / "distilled").mkdir()
-    assert "holds files of no run (distilled)" in _refusal(lambda: require_own_folder(own, outputs))
+    assert "holds files that belong to no run (distilled)" in _refusal(lambda: require_own_folder(own, outputs))
     (own / "result.json").touch()
     require_own_folder(own, outputs)
     (outputs / "result.json").touch()
@@ -266,7 +266,7 @@ def test_flags(words, says):
         ("seed=range(10001)", "at most 10,000 jobs"),
         ("seed=range(1,2,0)", "must not be zero; range(1,4) is 1, 2, 3"),
         ("seed=range(0,1,step=0)", "range(1,4) is 1, 2, 3"),
-        ("seed=range(5,1)", "that is no value"),
+        ("seed=range(5,1)", "that gives no value"),
         ("seed=range(200) worker=range(100)", "200 x 100 values"),
         ("seed=range(10000000) worker=range(10000000)", "at most 10,000 jobs"),
     ],
