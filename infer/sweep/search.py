@@ -171,4 +171,4 @@ def _listed(described: object) -> str:
         ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]  # type: ignore[index] # of strangers
         return visible(" ".join([*ranges, *described["fixed"]]))  # type: ignore[index]
     except (TypeError, KeyError, AttributeError):
-        return "none of ours"
+        return "unknown settings"
