@@ -135,7 +135,7 @@ def test_what_is_no_expression(text, says):
         ("M=1", {"exclude": ["M>0"]}, "M is not a swept setting; there are none"),
         ("M=1,2", {"points": ["M=1"]}, "M has a value outside the points too"),
         ("M=1", {"points": ["M=2"]}, "M has a value outside the points too"),
-        ("", {"points": ["M=1,2"]}, "one value of M in a point"),
+        ("", {"points": ["M=1,2"]}, "one value for M in a point"),
         ("", {"points": ["M=1 M=2"]}, "M is named twice"),
         ("", {"points": ["M"]}, "M is not key=value"),
         ("", {"points": [""]}, "one setting or more"),

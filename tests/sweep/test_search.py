@@ -160,7 +160,7 @@ def test_a_study_that_is_in_use_is_not_to_be_taken_away(folder, monkeypatch):
     monkeypatch.setattr("infer.sweep.search.study_of", load)
     with pytest.raises(UsageError, match="another search is at work on it") as refusal:
         begin(folder, space_of(), seed=0)
-    assert "Take it away" not in str(refusal.value)
+    assert "Remove it" not in str(refusal.value)
 
 
 def test_a_folder_without_a_search_is_refused(tmp_path):
