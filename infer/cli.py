@@ -121,11 +121,11 @@ def _checked_flags(words: list[str]) -> argparse.Namespace:
 def _require_possible(flags: argparse.Namespace) -> None:
     """Raise UsageError for flags that Hydra refuses with its own error or ignores, or for which it loads a pickle."""
     if flags.experimental_rerun is not None:  # loading a pickle may run any program
-        raise UsageError("--experimental-rerun is not taken: it runs whatever a file says. Type infer rerun <run>")
+        raise UsageError("--experimental-rerun is not accepted: it runs whatever a file says. Type infer rerun <run>")
     for name in ("config_dir", "config_path", "config_name"):
         if (word := getattr(flags, name)) is not None and not word.strip():
             flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} is empty, perhaps of a variable that is not set. Leave it out")
+            raise UsageError(f"{flag} is empty, perhaps from a variable that is not set. Leave it out")
     if flags.multirun and (flags.cfg or flags.info):
         raise UsageError(
             "-m and --cfg do not go together: --cfg shows the settings of one run. Give one value for each setting and "

@@ -49,7 +49,7 @@ def describe(error: Exception) -> str:
         )
     if _is_too_long(error):
         shown = str(getattr(error, "filename", ""))[:_SHOWN_CHARACTERS]
-        return f"{shown}... is no path: it is too long. Give a shorter one"
+        return f"{shown}... is too long for a path. Give a shorter one"
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"the system says: {error.strerror}{where}"
@@ -59,7 +59,7 @@ def describe(error: Exception) -> str:
         or "can't allocate memory" in str(error)
     ):
         return (
-            "not enough memory. Type evaluate.accumulate=2 or teachers.accumulate=2, a smaller batch_size of theirs, a "
+            "not enough memory. Type evaluate.accumulate=2 or teachers.accumulate=2, a smaller batch_size of either, a "
             "smaller method.batch_size or method.class_chunk, or use another device"
         )
     text = " ".join(" ".join(str(error).splitlines()[:2]).split())  # errors of submitit contain the whole log of a job

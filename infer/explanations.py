@@ -76,7 +76,7 @@ def _remedy(text: str, key: str) -> str:
     if found := re.search(r"Interpolation key '(\w+)' not found|Environment variable '(\w+)' not found", text):
         name = found[1] or found[2]
         return (
-            f"${{key}} is the value of another setting; a variable of the shell is ${{oc.env:{name}}}, once it is set"
+            f"${{key}} is the value of another setting; an environment variable is ${{oc.env:{name}}}, once it is set"
         )
     if found := re.search(r"str is not a subclass of \w+Config\. value: (\S+)", text):
         group = next((path.parent.name for path in conf_folder().glob(f"*/{found[1]}.yaml")), "<group>")
@@ -106,7 +106,7 @@ def _grammar(word: str, reason: str) -> str:
     if found := re.fullmatch(r"([\w./]+): ?([^:=]+)", word):
         return f"{visible(word)} is not key=value. Type {shell_line([f'{found[1]}={found[2]}'])}"
     if not word.strip():
-        return "an empty word was given, perhaps of a variable that is not set. Leave it out"
+        return "an empty word was given, perhaps from a variable that is not set. Leave it out"
     if not key or not equals:
         return f"{visible(word)!r} is not key=value. Type {key or '<key>'}=<value>. {_SEE_ALL}"
     opening = value[:1]
@@ -114,8 +114,8 @@ def _grammar(word: str, reason: str) -> str:
     if closing and not value.endswith(closing):
         whole = shell_line([f"{key}={value} ..."])
         return (
-            f"{visible(word)} has no closing {closing}: a shell takes words apart at spaces, and {{a,b}} into two. Put "
-            f"quotes around all of it, with the rest of the value for the dots: {whole}"
+            f"{visible(word)} has no closing {closing}: a shell splits words at spaces, and {{a,b}} into two words. "
+            f"Put quotes around all of it, with the rest of the value in place of the dots: {whole}"
         )
     if closing in ("]", "}"):
         example = shell_line([f"{key}=['a b','c(d']"])
@@ -132,8 +132,8 @@ def _yaml(error: YAMLError) -> str:
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
     if mark is None:
         return f"a YAML file cannot be read: {' '.join(str(error).split())}"
-    problem = getattr(error, "problem", None) or "it is no YAML"
-    return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1} is no YAML: {problem}. Correct the file"
+    problem = getattr(error, "problem", None) or "it is not YAML"
+    return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1} is not YAML: {problem}. Correct the file"
 
 
 def _unknown_key_in_file(file: str, key: str, error: Exception) -> str:

@@ -54,7 +54,7 @@ def require_writable(folder: Path, key: str) -> None:
     shown = f"{key}={folder if len(str(folder)) < 100 else f'{str(folder)[:60]}...'}"
     advice = f"Give a folder that you may write to: {key}=FOLDER"
     if len(os.fspath(folder.absolute()).encode()) > _LONGEST_PATH:
-        raise UsageError(f"{shown} is too long a path. {advice}")
+        raise UsageError(f"{shown} is too long for a path. {advice}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -81,7 +81,7 @@ def open_regular(path: Path) -> io.BufferedReader:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return open(descriptor, "rb")
 
 
@@ -122,7 +122,7 @@ def content_digest(files: Sequence[Path], root: Path) -> str:
     """
     absent = next((file for file in files if not file.is_file()), None)
     if absent:
-        raise UsageError(f"{absent} is missing: {root} is not whole")
+        raise UsageError(f"{absent} is missing: {root} is incomplete")
     listed = [[str(file.relative_to(root)) if file != root else "", sha256(file)] for file in files]
     return digest_of(listed)
 

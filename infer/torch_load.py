@@ -84,7 +84,7 @@ def require_plain(value: Any, what: str, source: object) -> torch.Tensor:
     if not is_plain:
         kind = "nested" if value.is_nested else f"{value.layout}, {value.dtype}".replace("torch.", "")
         where = " without values" if value.is_meta else ""
-        raise UsageError(f"{source}: {what} a tensor{where} of a kind that is not read ({kind}). Save it as float32")
+        raise UsageError(f"{source}: {what} a tensor{where} of a kind that cannot be read ({kind}). Save it as float32")
     return value.detach()
 
 
@@ -92,10 +92,10 @@ def _refusal(path: Path, reason: str) -> str:
     if wanted := re.search(r"GLOBAL ([\w.]+)", reason):
         return (
             f"{path} holds more than tensors: it asks for {wanted[1]}, and what a file names is not run here "
-            "(weights_only=True). Where you trust it, open it yourself and save nothing but its tensors again"
+            "(weights_only=True). If you trust it, open it yourself and save only its tensors"
         )
     detail = re.search(r"error: (.+)", reason) or re.search(r"(.+)", reason)
     told = detail[1] if detail else "it is empty"
     if _ADVICE.search(told):  # torch's advice to run the code in the file
         told = "it is not one of plain tensors"
-    return f"{path} cannot be read as a file of torch.save ({told}): it is damaged or another kind of file"
+    return f"{path} cannot be read as a file of torch.save ({told}): it is damaged or of another kind"

@@ -61,7 +61,7 @@ def expanded(path: str) -> str:
     Raises UsageError for an empty path, and for the home folder of an unknown user.
     """
     if not path.strip():
-        raise UsageError("an empty path was given, perhaps of a variable that is not set. Type the path")
+        raise UsageError("an empty path was given, perhaps from a variable that is not set. Type the path")
     replaced = os.path.expanduser(os.path.expandvars(path))
     if re.match("~[^/]", replaced):
         user = replaced[1:].partition("/")[0]

@@ -163,7 +163,7 @@ def chosen_classes(all_classes: Sequence[str], names: Sequence[str] | None) -> l
         raise UsageError(f"--classes {','.join(names)}: the set has no class {unknown[0]!r}; it has {there}")
     if len(set(names)) < 2:
         raise UsageError(
-            f"--classes {','.join(names)}: a boundary lies between two classes or more. "
+            f"--classes {','.join(names)}: a boundary lies between at least two classes. "
             f"Type --classes {','.join(all_classes[:DEFAULT_CLASSES])}"
         )
     return sorted({list(all_classes).index(name) for name in names})

@@ -84,5 +84,5 @@ def warning_of(facts: Mapping[str, Any]) -> str | None:
         return None
     return (
         f"the compensators of the {teachers} teachers pull against each other: their mean cosine is {mean:.2f}, below "
-        f"{limit:.2f}, half of the way to cancelling out. Try M=1, or teachers that are more alike (teachers.archs)"
+        f"{limit:.2f}, halfway to cancelling out. Try M=1, or teachers that are more alike (teachers.archs)"
     )

@@ -81,8 +81,8 @@ def warnings_of(facts: Mapping[str, Any]) -> list[str]:
     found = []
     if ratio > MOST_RATIO:
         found.append(
-            f"compensators outweigh the images that they are added to: their norm is {ratio:.2f} of the images', above "
-            f"{MOST_RATIO:g}. Try a lower method.lr or fewer method.iterations"
+            f"compensators outweigh the images that they are added to: their norm is {ratio:.2f} times that of "
+            f"the images, above {MOST_RATIO:g}. Try a lower method.lr or fewer method.iterations"
         )
     if clipped > MOST_CLIPPED:
         found.append(

@@ -43,8 +43,8 @@ def require_compensators(name: AnalysisName, images: DistilledArtefact) -> None:
     """Raise UsageError where ``images`` have no compensators, which the analysis ``name`` requires."""
     if not has_compensators(images):
         raise UsageError(
-            f"{name.value} is about compensators, and {images.name} has none. Leave {name.value} out, or give a set of "
-            "method=infer"
+            f"{name.value} is about compensators, and {images.name} has none. Leave {name.value} out, or give a "
+            "set made with method=infer"
         )
 
 

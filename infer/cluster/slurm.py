@@ -39,7 +39,7 @@ def prepare(cluster: SlurmCluster, launcher: Mapping[str, Any], num_jobs: int) -
     require_extra("slurm")
     folder = str(launcher.get("submitit_folder", ""))
     if has_controls(folder):
-        raise UsageError(f"{visible(folder)} holds a control character: sbatch reads lines. Rename it")
+        raise UsageError(f"{visible(folder)} contains a control character, which sbatch cannot read. Rename it")
     if cluster.dry_run:
         from infer.cluster.script import script
 
@@ -149,8 +149,8 @@ def _require_commands() -> None:
     for command in ("sbatch", "srun", "squeue", "scontrol"):
         if shutil.which(command) is None:
             raise UsageError(
-                f"cluster=slurm needs {command}, which is not on PATH. Type this where jobs are submitted, or with "
-                "cluster.dry_run=true to see what would be, or with cluster=local"
+                f"cluster=slurm needs {command}, which is not on PATH. Type this on a machine that submits jobs, or "
+                "with cluster.dry_run=true to see what would be submitted, or with cluster=local"
             )
 
 
@@ -163,7 +163,7 @@ def _require_package_in_jobs() -> None:
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.strip()
     if not found or not Path(found).samefile(infer.__file__):
         raise UsageError(
-            f"cluster=slurm runs jobs with {sys.executable}, which would import {found or 'no'} infer there. "
+            f"cluster=slurm runs jobs with {sys.executable}, where `import infer` finds {found or 'nothing'}. "
             f'Type: pip install -e "{Path(infer.__file__).parents[1]}[slurm]"'
         )
 

@@ -29,7 +29,7 @@ def take(snapshot: Path, loader: ConfigLoader) -> None:
     snapshot = snapshot.absolute()
     if snapshot.exists():
         raise UsageError(
-            f"{snapshot} is of a sweep that was submitted before. Give another folder: hydra.sweep.dir=..."
+            f"{snapshot} belongs to a sweep that was submitted before. Give another folder: hydra.sweep.dir=..."
         )
     copies = dict(zip(_originals(loader), _places(snapshot, loader), strict=True))
     for original, copy in copies.items():
@@ -44,7 +44,7 @@ def take(snapshot: Path, loader: ConfigLoader) -> None:
 def setup_of_job(snapshot: Path) -> list[str]:
     """Shell commands by which a job imports the package of the snapshot, or ends with a message where it is missing."""
     place = shlex.quote(str(snapshot.absolute()))
-    gone = shlex.quote(f"infer: {snapshot} is gone, without which this job cannot run as it was submitted")
+    gone = shlex.quote(f"infer: {snapshot} is gone, and without it this job cannot run as it was submitted")
     return [
         f"if [ ! -f {place}/infer/__init__.py ]; then echo {gone} >&2; exit 1; fi",
         f'export PYTHONPATH={place}$([ -z "$PYTHONPATH" ] || echo ":$PYTHONPATH")',  # Hydra would interpret braces

@@ -39,7 +39,9 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Make the analyses that are missing, and show all."""
     if options.classes and AnalysisName.boundary not in options.analyses:
-        raise UsageError(f"--classes {','.join(options.classes)} is for boundary. Leave it out, or add boundary")
+        raise UsageError(
+            f"--classes {','.join(options.classes)} applies to boundary only. Leave it out, or add boundary"
+        )
     from infer.commands.analysed_sets import analysed_sets  # torch takes seconds
 
     with contextlib.redirect_stdout(sys.stderr):  # progress goes to stderr, so that stdout has the results only
@@ -145,6 +147,6 @@ def _names(text: str) -> list[AnalysisName]:
     unknown = [word for word in text.split(",") if word not in known]
     if unknown:
         raise UsageError(
-            f"{unknown[0]!r} is no analysis; there are {_NAMES}. Type infer analyse {_NAMES.split(',')[0]} RUN"
+            f"{unknown[0]!r} is not an analysis; there are {_NAMES}. Type infer analyse {_NAMES.split(',')[0]} RUN"
         )
     return list(dict.fromkeys(known[word] for word in text.split(",")))

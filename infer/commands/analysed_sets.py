@@ -59,8 +59,8 @@ class AnalysedSet:
         other = beside.images if beside else None
         if other is not None and other.context.data.fingerprint != self.images.context.data.fingerprint:
             raise UsageError(
-                f"{self.images.name} and {other.name} are of different data, and {name.value} shows the same images "
-                "beside both. Give two sets of the same data, or one"
+                f"{self.images.name} and {other.name} come from different data, and {name.value} compares both with "
+                "the same images. Give two sets of the same data, or one"
             )
         if name is not AnalysisName.boundary:
             return analysis_of(name, self.images, self.probes)
@@ -88,7 +88,7 @@ class AnalysedSet:
         context = self.images.context
         cost = line_of(estimate(context, {Stage.evaluate: [self.student]}, hasty=True))
         context.console.say(
-            f"{self.student.name}: no weights of this student are kept, so it is trained with its seed again; {cost}"
+            f"{self.student.name}: no weights of this student are kept, so it is trained again with its seed; {cost}"
         )
 
     def record(self, analysis: Analysis) -> None:
@@ -123,7 +123,7 @@ def analysed_sets(words: Sequence[str], probe: str | None, outputs: Path) -> lis
         else:
             command = shell_line(["infer", "analyse", "...", word, "--probe", "RUN"])
             raise UsageError(
-                f"{word} comes without the networks to look at it through. Name a run on the same data that has "
+                f"{word} comes without networks to analyse it with. Name a run on the same data that has "
                 f"teachers: {command}"
             )
     return list({each.identity: each for each in found}.values())
@@ -141,8 +141,8 @@ def _of_run(run: Run, of_probe: Context | None, outputs: Path) -> AnalysedSet:
     made = run.manifest.get("signature")
     if made not in (None, images.signature):
         raise UsageError(
-            f"the settings or the data of {run.name} now give another set than the one that it made, since a preset or "
-            f"this program has changed. Start it again: {launch_command(typed_words(run))}"
+            f"the settings or the data of {run.name} now give a different set from the one that it made, since a "
+            f"preset or this program has changed. Start it again: {launch_command(typed_words(run))}"
         )
     context.require(images)
     return AnalysedSet(images, _probes(of_probe or context, images), run, is_own=of_probe is None)
@@ -173,7 +173,7 @@ def _probes(context: Context, images: DistilledArtefact) -> list[Teacher]:
     data, own = context.data, images.context.data
     if data.fingerprint != own.fingerprint:
         raise UsageError(
-            f"--probe: its networks know {data.name}, and {images.name} is of {own.name}, or of another part of it. "
-            "Name a run on the data of that set"
+            f"--probe: its networks were trained on {data.name}, and {images.name} comes from {own.name}, or from "
+            "other images of it. Name a run on the data of that set"
         )
     return [teacher for teacher in teachers_of(context) if context.store.exists(teacher)]

@@ -66,7 +66,7 @@ def card(contents: Contents, run: Run | None) -> str:
 def _header(contents: Contents) -> str:
     size = next((word for end, word in _SIZES if contents.num_images < end), "10M<n<100M")
     return f"""---
-# license: yours to choose (for example mit); the images come from {contents.data}, whose terms hold for them
+# license: yours to choose (for example mit); the images come from {contents.data}, whose terms apply to them
 pretty_name: {json.dumps(contents.title)}
 task_categories:
 - image-classification
@@ -160,9 +160,9 @@ def _cost(contents: Contents, run: Run) -> str:
 def _losses(contents: Contents) -> str:
     composed = [
         "the images are composed as a student sees them, from natural images and compensators that are shared between "
-        "classes; `distilled/` holds these parts, of which no more than they is charged"
+        "classes; `distilled/` holds these parts, and only they are charged"
     ]
-    kept = ["`distilled/` holds the set's own files, from which nothing is lost; `load_dataset` does not read them"]
+    kept = ["`distilled/` holds the set's own files, which lose nothing; `load_dataset` does not read them"]
     lines = [*(composed if contents.are_composed else []), *contents.notes, *kept]
     return "\n".join(["## What the Parquet file holds, and what it loses\n", *(f"- {line}" for line in lines)])
 
@@ -198,7 +198,7 @@ for batch in torch.utils.data.DataLoader(data, batch_size=64, shuffle=True):  # 
 def _labels_that_are_not_here(contents: Contents) -> str:
     mode = contents.manifest.get("labels", {}).get("mode")
     if mode == LabelMode.dynamic.value:
-        return "\n\nThe scores are of students whose teachers label every augmented batch: such labels lie in no file."
+        return "\n\nThe scores are of students whose teachers label every augmented batch: such labels are in no file."
     if mode == LabelMode.fkd.value:
         return (
             "\n\nIts labels belong to batches, not to images: `distilled/` has them, and `infer evaluate` reads them."

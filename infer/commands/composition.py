@@ -55,4 +55,4 @@ def _refuse_sweep(composed: DictConfig) -> None:
     swept = [f"{key}={values}" for key, values in (composed.hydra.sweeper.params or {}).items()]
     typed = shell_line([word for word in composed.hydra.overrides.task if word.startswith("sweep=")])
     instead = f" In place of {typed or 'the preset'} type one value of each: {shell_line(swept)}" if swept else ""
-    raise UsageError(f"{typed or 'hydra.mode=MULTIRUN'} makes a sweep of several runs, and one is wanted.{instead}")
+    raise UsageError(f"{typed or 'hydra.mode=MULTIRUN'} makes a sweep of several runs, and one run is wanted.{instead}")

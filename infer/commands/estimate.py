@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> Report:
 
     words = [*options.settings, *outputs_words(options.outputs)]
     if options.on is None and options.devices != 1:
-        raise UsageError(f"--devices {options.devices} is for devices that are not here. Type --on DEVICE as well")
+        raise UsageError(f"--devices {options.devices} applies to the DEVICE of --on. Type --on DEVICE as well")
     _, config = settings_of_words(words, of_one_run=True)
     from infer.costs import as_data, estimate, line_of, table_of  # imports torch, after settings are checked
     from infer.costs.roofline import several_of

@@ -58,7 +58,7 @@ def export_set(options: argparse.Namespace) -> Report:
     """Write the distilled set of a run, or of a folder, in the format of another program."""
     folder = _folder_of(options)
     if options.jpeg is not None and options.format not in HOLD_IMAGE_FILES:
-        raise UsageError(f"--jpeg means nothing to the format {options.format}, which holds numbers. Leave it out")
+        raise UsageError(f"--jpeg has no effect on the format {options.format}, which stores numbers. Leave it out")
     finished, manifest = read_folder(folder)
     dataset = manifest["dataset"]
     for_hub = options.format == HUB
@@ -79,7 +79,7 @@ def export_labels(options: argparse.Namespace) -> Report:
     source = _folder_of(options)
     with new_folder(options.to) as new:
         written = export_fkd(source, new)
-    note = "they count images in the order of the trees that infer export writes of this set: sre2l, rded, imagefolder"
+    note = "they number images in the order of the trees that infer export writes of this set: sre2l, rded, imagefolder"
     data = {"folder": str(options.to), "batches": written, "notes": [note]}
     return Report(data, lines=[f"{source}: {written} batches of labels", note], closing=[f"written to {options.to}"])
 
@@ -102,7 +102,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises UsageError where there is something at ``path`` already, except an empty folder.
     """
     if path.name == ".." or (os.path.lexists(possible(path)) and not path.is_dir()):
-        raise UsageError(f"--to {path} is the place of something else. Give a new folder: --to FOLDER")
+        raise UsageError(f"--to {path} exists and is not a folder. Give a new folder: --to FOLDER")
     if path.is_dir() and any(path.iterdir()):
         raise UsageError(f"{path} exists and is not empty: nothing is overwritten. Give another folder: --to FOLDER")
     require_writable(path.parent, "--to")
@@ -119,7 +119,7 @@ def _facts(dataset: str | None, settings: Sequence[str], outputs: Path) -> Facts
     """Facts of the data set ``dataset``; None where none was given."""
     if dataset is None:
         if settings:
-            raise UsageError(f"{settings[0]} is a data set's setting, and none was given. Type --dataset NAME")
+            raise UsageError(f"{settings[0]} is a setting of a data set, and none was given. Type --dataset NAME")
         return None
     _, config = settings_of_words([f"dataset={dataset}", *settings])
     return load(config.dataset, cache_dir=outputs / CACHE, threads=os.cpu_count() or 1)

@@ -89,7 +89,7 @@ def trashed_in(outputs: Path) -> list[Trashed]:
 
 
 def _without_runs(outputs: Path, runs: list[Run]) -> list[str]:
-    return [] if runs else [f"no run was found below {outputs}, so nothing says what is needed"]
+    return [] if runs else [f"no run was found below {outputs}, so it is unknown what is needed"]
 
 
 def _unplanned(runs: list[Run]) -> list[str]:

@@ -19,7 +19,7 @@ from infer.words import shell_line, some
 _MOST_NAMED = 4
 _GRACE_DAYS = 7
 _REMEDY = (
-    "Mount or restore what is missing, let runs end, or take away what is damaged (infer rm RUN, infer verify); "
+    "Mount or restore what is missing, let runs end, or remove what is damaged (infer rm RUN, infer verify); "
     "nothing was touched"
 )
 
@@ -116,7 +116,7 @@ def _closing(collection: _Collection) -> list[str]:
     found, due, waiting, days = collection.found, collection.due, collection.waiting, collection.grace_days
     fate = ("deleted" if days == 0 else "set aside") if collection.deletes else "can go"
     lines = [
-        f"{count(found.garbage, 'folder')}, {size(_total(found.garbage))}, {fate}; {count(found.runs, 'run')} looked at"
+        f"{count(found.garbage, 'folder')}, {size(_total(found.garbage))}, {fate}; {count(found.runs, 'run')} examined"
     ]
     if due:
         freed = "freed" if collection.deletes else "would be freed now"
@@ -124,7 +124,7 @@ def _closing(collection: _Collection) -> list[str]:
     if waiting:
         last = waiting[-1]
         back = shell_line(["cp", "-rn", f"{last.folder}/.", f"{last.root}/"])
-        lines.append(f"{size(_total(waiting))} waits for the end of --grace {days:g} (days). Put the last back: {back}")
+        lines.append(f"{size(_total(waiting))} can go after --grace {days:g} (days). To restore the last one: {back}")
         if collection.deletes:
             lines.append("Free it now: infer gc --delete --grace 0")
     if found.doubts:

@@ -20,13 +20,13 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--dataset",
         metavar="NAME",
-        help="data set of its classes, which are checked; its mean and std are the defaults",
+        help="data set that gives the classes, which are checked, and the defaults of --mean and --std",
     )
     parser.add_argument(
         "--classes", metavar="FILE", type=at_home, help="file with the class names in order, one per line or as JSON"
     )
     for name, done in (("mean", "subtracted from"), ("std", "then divided out of")):
-        told = f"for a set of floats: what was {done} values in [0, 1] (default: that of the data set)"
+        told = f"for a set of floats: what was {done} values in [0, 1] (default: the value of the data set)"
         parser.add_argument(f"--{name}", metavar=("R", "G", "B"), nargs=3, type=float, help=told)
 
 

@@ -39,7 +39,7 @@ def label_hint(path: Path, words: list[str]) -> str | None:
     mode = _mode_of_stored_labels(folder) if folder is not None else None
     if mode is None or any(word.startswith("labeling.") for word in words):
         return None
-    return f"labels lie with this set, for other students to learn: labeling={mode} labeling.source=set"
+    return f"this set comes with labels, on which other students can be trained: labeling={mode} labeling.source=set"
 
 
 def _mode_of_stored_labels(folder: Path) -> str | None:
@@ -63,8 +63,8 @@ def _dataset_of(path: Path, folder: Path | None, command: str) -> str:
     if name in choices:
         return name
     told = (
-        f"is of the data set {name!r}, which is no choice by that name"
+        f"comes from the data set {name!r}, and there is no choice of that name"
         if name
-        else "does not say which data set it is of"
+        else "does not say which data set it comes from"
     )
     raise UsageError(f"{path} {told}. Type {command} {path} dataset=<name>, one of {', '.join(choices)}")

@@ -36,7 +36,7 @@ def at_home(text: str) -> Path:
 def new_path(text: str) -> Path:
     """The path ``text`` of a folder to write. Raises UsageError where it cannot be one."""
     if has_controls(text) or not text.strip() or not at_home(text).name:
-        raise UsageError(f"--to {visible(text)!r} is no name of a new folder. Type --to FOLDER")
+        raise UsageError(f"--to {visible(text)!r} is not a name for a new folder. Type --to FOLDER")
     return at_home(text)
 
 

@@ -120,7 +120,7 @@ def subject_of_run(run: Run) -> Subject:
     if accuracy_of(run) is None:
         raise UsageError(f"{run.name} has trained no students (stages=[{','.join(run.setting('stages'))}]). {again}")
     if not run.manifest:
-        raise UsageError(f"{run.folder / DISTILLED} is gone, by which runs of the same set are found. {again}")
+        raise UsageError(f"{run.folder / DISTILLED} is gone, and it is needed to find runs of the same set. {again}")
     return Subject(run.name, words, _settings_of(run), run=run)
 
 

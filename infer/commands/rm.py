@@ -76,7 +76,7 @@ def _check(folder: Path, outputs: Path, there: list[Run], even_running: bool) ->
     busy = [run for run in (*own, *inside) if run.state == RUNNING]
     if busy and not even_running:
         raise UsageError(
-            f"{busy[0].name} is running, by its record. Let it end; where its process is gone, type infer rm --force"
+            f"{busy[0].name} is running, by its record. Let it end; if its process is gone, type infer rm --force"
         )
 
 

@@ -187,7 +187,7 @@ def _accuracy_section(
 
 
 def _score_section(scores: Mapping[str, Summary]) -> Section:
-    note = "mean ± standard deviation (n) over repeats; accuracies are fractions; LRS = ARS = 0.2689 is no difference"
+    note = "mean ± standard deviation (n) over repeats; accuracies are fractions; LRS = ARS = 0.2689: no difference"
     rows = [[score, _as_text(summary), _MEANING[score]] for score, summary in scores.items()]
     return Section(("score", "value", "is"), rows, notes=[note])
 
@@ -208,5 +208,5 @@ def _as_text(summary: Summary) -> str:
 
 def _per_class(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"--ipc {text}: images per class are a number from 1")
+        raise UsageError(f"--ipc {text}: the number of images per class must be at least 1")
     return int(text)

@@ -80,8 +80,8 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
         subject = _subject_at(path, settings)
     elif settings:
         raise UsageError(
-            f"{settings[0]} was given, but {word} is no folder or file of a distilled set, and a run is scored as it "
-            f"was made. Leave it out, or type: infer evaluate {word} {shell_line(settings)}"
+            f"{settings[0]} was given, but {word} is not the folder or file of a distilled set, and a run is scored as "
+            f"it was made. Leave it out, or type: infer evaluate {word} {shell_line(settings)}"
         )
     else:
         subject = subject_of_run(pick_run(word, outputs) if word else _last_run(outputs))
@@ -89,8 +89,8 @@ def subject_of(word: str | None, settings: list[str], outputs: Path) -> Subject:
     if values.get("labeling.path") is not None or values.get("labeling.source") == "set":
         here = launch_command([word for word in subject.words if not is_among(key_of(word), ["labeling"])])
         raise UsageError(
-            f"the students of {subject.name} learn labels that were made elsewhere, and random images have none of "
-            f"these. Have it labelled here, and score that run: {here}"
+            f"the students of {subject.name} learn labels that were made elsewhere, and there are none for random "
+            f"images. Label the set here, and score that run: {here}"
         )
     return subject
 

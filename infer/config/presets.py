@@ -40,7 +40,7 @@ def check_choices(words: Iterable[str]) -> None:
     for group, _, value in (word.lstrip("+").partition("=") for word in words):
         if group in groups and value.strip().lower() == "null":
             raise UsageError(
-                f"{group}=null is no choice. Leave it out, or type {group}=<choice>: python launch.py --help"
+                f"{group}=null is not a choice. Leave it out, or type {group}=<choice>: python launch.py --help"
             )
         if group in groups.difference(OF_WHOLE_CONFIG) and value.startswith("[") and "," in value:
             raise UsageError(several_choices(group))

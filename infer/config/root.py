@@ -188,7 +188,7 @@ class Config:
                 arch in (*archs, *self.teachers_that_label),
                 "teachers.checkpoints",
                 f"{{{arch}: ...}}",
-                f"no teacher is of that architecture; there are teachers.archs=[{','.join(archs)}]",
+                f"no teacher has that architecture; they are teachers.archs=[{','.join(archs)}]",
             )
 
     @property

@@ -48,7 +48,7 @@ class SweepConfig:
             self.resume is None or bool(self.resume.strip()),
             "sweep.resume",
             repr(self.resume),
-            "it names no sweep, perhaps the variable is not set. Type the folder of the search, or leave it out",
+            "it names no sweep; perhaps a variable is not set. Type the folder of the search, or leave it out",
         )
         require(
             self.resume is None or self.trials is not None,

@@ -178,7 +178,7 @@ class Training:
             not self.nesterov or self.optimizer is Optimizer.adamw or self.momentum > 0,
             f"{group}.nesterov",
             "true",
-            f"it needs {group}.momentum above 0, and that is {self.momentum:g}",
+            f"it needs {group}.momentum above 0, and it is {self.momentum:g}",
         )
         require(
             self.batch_size is None or self.batch_size % self.accumulate == 0,

@@ -74,7 +74,7 @@ class Elsewhere:
         for passes in all_passes:
             if passes.how is Pass.train and passes.at_once < self.count:
                 raise UsageError(
-                    f"--devices {self.count} cannot share the {passes.at_once} images that pass {passes.arch} "
+                    f"--devices {self.count} cannot share the {passes.at_once} images that go through {passes.arch} "
                     f"together. Type --devices {passes.at_once} or fewer, or a larger batch_size"
                 )
         seconds = sum(passes.images * _seconds_per_image(self.share(passes), self.device) for passes in all_passes)
@@ -84,16 +84,16 @@ class Elsewhere:
     def in_words(self) -> str:
         """Description of the devices and of what is assumed about them."""
         named = f"{self.count} x {self.device.name}" if self.count > 1 else self.device.name
-        exchanges = ", and that exchanges take no time" if self.count > 1 else ""
+        exchanges = ", and that communication takes no time" if self.count > 1 else ""
         return f"for {named}, assuming {_ACHIEVED:.0%} of the data sheet's peaks{exchanges}: nothing was measured there"
 
 
 def several_of(name: str, count: int) -> Elsewhere:
     """``count`` devices with the key ``name`` in DEVICES. Raises UsageError where there is no such device."""
     if name not in DEVICES:
-        raise UsageError(f"--on {visible(name)}: there is no data sheet of it. Type one of {', '.join(DEVICES)}")
+        raise UsageError(f"--on {visible(name)}: there is no data sheet for it. Type one of {', '.join(DEVICES)}")
     if count < 1:
-        raise UsageError(f"--devices {count}: the work needs one. Type a number from 1")
+        raise UsageError(f"--devices {count}: the work needs at least one. Type a number from 1")
     return Elsewhere(DEVICES[name], count)
 
 

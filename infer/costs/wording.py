@@ -22,7 +22,7 @@ def line_of(cost: RunCost, processes: int = 1) -> str:
         parts = f"{processes} processes share {parts}"
     seconds = cost.seconds_of(processes)
     if seconds is None:
-        return f"time: {parts}; infer estimate with the same words knows more"
+        return f"time: {parts}; for more, type infer estimate with the same words"
     source = in_words(rate for stage in cost.stages for rate in stage.rates)
     return f"about {duration(seconds)}: {parts} ({source})"
 

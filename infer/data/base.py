@@ -124,7 +124,7 @@ class ImageDataset(Facts):
         if per_class > smallest:
             scarce = self.classes[self.train_counts.index(smallest)]
             raise UsageError(
-                f"{asked or f'{key}={per_class}'} asks for as many training images of every class, but class "
+                f"{asked or f'{key}={per_class}'} asks for that many training images of every class, but class "
                 f"{scarce!r} of {self.name} has {smallest}. Type {key}={most(smallest)} or less"
             )
 

@@ -114,7 +114,7 @@ class Cifar:
 
     def _remedy(self) -> str:
         file = f"{self._reader.filename} (MD5 {self._reader.tgz_md5})"
-        return f"put {file} into {self._root}, or pass dataset.download=true where there is a network"
+        return f"put {file} into {self._root}, or pass dataset.download=true where there is internet access"
 
 
 def _as_split(opened: CIFAR10) -> Split:

@@ -52,7 +52,7 @@ class Folder:
 
     def _measure(self) -> Facts:
         splits, classes = self._listing.splits, self._listing.classes
-        log.info("Measuring %d image files in %s; what is found is kept", sum(map(len, splits.values())), self._root)
+        log.info("Measuring %d image files in %s; the results are kept", sum(map(len, splits.values())), self._root)
         examined = {name: self._tree.examined(name) for name in splits}
         self._just_read = {name: split for name, (split, _) in examined.items()}
         train = self._just_read["train"]

@@ -130,7 +130,7 @@ class Imagenet(WnidImages):
         for name, folder in (("train", config.train), ("test", config.test)):
             self._check_classes(folder, class_folders(self._root / folder), classes)
             splits[name] = list_split(self._root, folder, classes, passed_over)
-        same = ["the test images are the training images: scores say nothing about others"]
+        same = ["the test images are the training images: scores say nothing about unseen images"]
         return Listing(classes, splits, [*(same if config.train == config.test else []), *note_of(passed_over)])
 
 

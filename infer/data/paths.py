@@ -16,5 +16,5 @@ def possible(path: Path) -> Path:
     try:
         path.exists()
     except OSError as error:
-        raise UsageError(f"{visible(str(path)[:60])}... is no path ({error.strerror}). Give another") from error
+        raise UsageError(f"{visible(str(path)[:60])}... is not a path ({error.strerror}). Give another") from error
     return path

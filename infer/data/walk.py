@@ -57,7 +57,7 @@ def status_of(entry: os.DirEntry[str]) -> os.stat_result:
     except OSError as error:
         raise _unreadable(entry.path, error) from error
     if not stat.S_ISREG(status.st_mode):
-        raise UsageError(f"{entry.path} is a pipe, a device or a socket and no file: replace it or remove it")
+        raise UsageError(f"{entry.path} is a pipe, a device or a socket, not a file: replace it or remove it")
     return status
 
 
@@ -66,7 +66,7 @@ def note_of(passed_over: Counter[str]) -> list[str]:
     if not passed_over:
         return []
     endings = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))
-    return [f"files that are not images by their ending were passed over: {endings}"]
+    return [f"files without the ending of an image were ignored: {endings}"]
 
 
 def require_class_names(names: Sequence[object], source: object) -> None:
@@ -85,7 +85,7 @@ def require_class_names(names: Sequence[object], source: object) -> None:
             how = "" if names[forms[form]] == name else ", which differ in their Unicode form only (NFC and NFD)"
             raise UsageError(
                 f"{source}: classes {forms[form]} and {number} are both called '{visible(form)}'{how}. Rename one, or "
-                "put them together"
+                "merge them"
             )
         forms[form] = number
 
@@ -123,7 +123,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _fault_of_class_name(name: object) -> str | None:
     if not isinstance(name, str):
-        return "a class's name is a text"
+        return "that is not text"
     if not name.strip():
         return "that is empty"
     if any("\ud800" <= character <= "\udfff" for character in name):

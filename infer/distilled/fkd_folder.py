@@ -59,7 +59,7 @@ class OwnLabelFolder:
         Raises UsageError where the labels are not those of such images.
         """
         if not torch.equal(self.targets.sort().values, targets):
-            raise UsageError(f"{self.path} labels images of other classes than this set has: it is of another set")
+            raise UsageError(f"{self.path} labels images of other classes than this set has: it belongs to another set")
         return self.class_by_class(epochs)
 
     def class_by_class(self, epochs: range) -> Iterator[list[FkdBatch]]:
@@ -91,6 +91,6 @@ def _require_files(path: Path, manifest: Mapping[str, Any], num_epochs: int) -> 
     for first, part in itertools.product(range(0, num_epochs, EPOCHS_PER_FILE), (LOGITS, DRAWS)):
         if fkd_file(first, part) not in manifest["files"]:
             raise UsageError(
-                f"{path} has labels of {num_epochs} epochs, and no {fkd_file(first, part)} belongs to it. "
+                f"{path} has labels of {num_epochs} epochs, but {fkd_file(first, part)} is not one of its files. "
                 "Make them again"
             )

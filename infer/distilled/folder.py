@@ -150,4 +150,4 @@ def _read_logits(folder: Path, manifest: Mapping[str, Any], num_images: int) -> 
 
 
 def _not_a_set(folder: Path, found: str) -> UsageError:
-    return UsageError(f"{folder} holds tensors that are no distilled set ({found}). Make it again: python launch.py")
+    return UsageError(f"{folder} holds tensors that are not a distilled set ({found}). Make it again: python launch.py")

@@ -60,7 +60,7 @@ def _fault(manifest: Mapping[str, Any]) -> str | None:
         return "dataset holds no entries"
     classes = dataset.get("classes")
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
-        return "dataset.classes are no names"
+        return "dataset.classes are not names"
     if not _are_numbers(dataset.get("mean")):
         return f"dataset.mean is not {_CHANNELS} numbers"
     if not _are_numbers(dataset.get("std")) or not min(dataset["std"]) > 0:

@@ -34,4 +34,4 @@ def require_soft_labels(soft_labels: Tensor, num_images: int, num_classes: int, 
             f"{source} has soft labels {list(soft_labels.shape)}, and its images need [{num_images}, {num_classes}]"
         )
     if not soft_labels.isfinite().all():
-        raise UsageError(f"{source} has soft labels that are not finite: they are no logits and no probabilities")
+        raise UsageError(f"{source} has soft labels that are not finite: they are neither logits nor probabilities")

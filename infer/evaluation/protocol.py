@@ -29,7 +29,7 @@ def student_plan(
     size = context.data.image_size
     protocol = replace(context.config.protocol_for(arch), **overrides or {})
     patches = protocol.shuffle_patches
-    allowed = f"images of {size}x{size} pixels do not divide into so many rows and columns of patches"
+    allowed = f"images of {size}x{size} pixels do not divide into that many rows and columns of patches"
     require(size % patches == 0, "evaluate.shuffle_patches", patches, allowed)
     if protocol.divide_epochs_by_blocks and protocol.epochs is not None:
         blocks = images.num_images // images.stored_images

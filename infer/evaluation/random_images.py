@@ -67,6 +67,6 @@ def _at_equal_bytes_with_fkd(context: Context, total_bytes: int, steps: int) -> 
         if leftover >= 0:
             return images, leftover
     raise UsageError(
-        f"{total_bytes} bytes do not pay for one image per class with its fkd labels. Store fewer of them "
+        f"{total_bytes} bytes do not suffice for one image per class with its fkd labels. Store fewer of them "
         "(labeling.epochs_stored=1), or leave the baseline out: baselines=[]"
     )

@@ -89,13 +89,13 @@ def read_batch(file: Path) -> LabelledBatch:
     items = load_foreign(file)
     if not isinstance(items, list | tuple) or len(items) not in _ITEMS or not isinstance(items[5], Tensor):
         raise UsageError(
-            f"{file} is no batch of FKD labels: [coords, flip, mix_index, mix_lam, mix_bbox, logits], with indices and "
-            "the patches' order at most"
+            f"{file} is not a batch of FKD labels: [coords, flip, mix_index, mix_lam, mix_bbox, logits], "
+            "optionally followed by indices and the order of patches"
         )
     try:
         batch = _as_batch(items, file)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # text, inf, or lists of different lengths
-        raise UsageError(f"{file} holds crops, flips, partners or boxes that are no numbers ({error})") from None
+        raise UsageError(f"{file} holds crops, flips, partners or boxes that are not numbers ({error})") from None
     _require_consistent(batch, file)
     return batch
 
@@ -136,12 +136,12 @@ def _require_consistent(batch: LabelledBatch, file: Path) -> None:
     """Raise UsageError where the parts of ``batch`` do not fit together, or contain impossible numbers."""
     per_image = (batch.coords, batch.flip, batch.partner, batch.index, batch.patch_order)
     if any(tensor is not None and tensor.shape[:1] != batch.logits.shape[:1] for tensor in per_image):
-        raise UsageError(f"{file} has logits {list(batch.logits.shape)}, and other numbers of crops, flips or partners")
+        raise UsageError(f"{file} has logits {list(batch.logits.shape)}, but other numbers of crops, flips or partners")
     require_finite(batch.coords, "crop", file)
     if batch.weight is not None and not math.isfinite(batch.weight):
-        raise UsageError(f"{file} mixes images with the weight {batch.weight}. Make it again")
+        raise UsageError(f"{file} mixes images with the weight {batch.weight}, which is not finite. Make it again")
     if batch.partner is not None and not ((batch.partner >= 0) & (batch.partner < len(batch))).all():
-        raise UsageError(f"{file} mixes images with such as its {len(batch)} are not")
+        raise UsageError(f"{file} mixes images with others that are not among its {len(batch)}. Make it again")
 
 
 def _as_items(batch: LabelledBatch) -> list[Any]:
@@ -159,5 +159,5 @@ def _numbered(folder: Path, form: re.Pattern[str], first: str) -> list[Path]:
     absent = min(set(range(len(found) + 1)) - found.keys())
     if absent < len(found) or not found:
         missing = first if not found else form.pattern.replace(r"(\d+)", str(absent)).replace("\\", "")
-        raise UsageError(f"{folder} has no {missing}: it is no whole folder of FKD labels, or a pruned one")
+        raise UsageError(f"{folder} has no {missing}: it is an incomplete or a pruned folder of FKD labels")
     return [found[number] for number in sorted(found)]

@@ -68,7 +68,7 @@ class ForeignLabelFolder:
             form = self._form_of(batches, len(targets), frozenset([self.form.mix]))
             if form.batch_sizes != self.form.batch_sizes:
                 raise UsageError(
-                    f"{self.path}: epoch_{epoch} has other sizes of batches than epoch_0: it is a pruned one"
+                    f"{self.path}: the batch sizes of epoch_{epoch} differ from those of epoch_0: the folder is pruned"
                 )
             if form.crop is not self.form.crop or form.crop_padding > self.form.crop_padding:
                 raise UsageError(f"{self.path} cannot be trained on: its crops differ in kind from epoch to epoch")
@@ -175,7 +175,7 @@ def _shape_error(batch: LabelledBatch, size: int) -> str | None:
             "another size"
         )
     if batch.box is not None and not _lies_inside(batch.box, size):
-        return f"has a CutMix box {list(batch.box)} that is none in images of {size}x{size}"
+        return f"has a CutMix box {list(batch.box)} that does not fit images of {size}x{size}"
     return None if batch.logits.isfinite().all() else "has logits that are not finite"
 
 

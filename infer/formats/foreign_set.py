@@ -155,11 +155,11 @@ def class_major_targets(count: int, num_classes: int | None, source: object) -> 
     """
     if num_classes is None:
         raise UsageError(
-            f"{source} has no labels: its images stand class by class, and of how many classes must be said. "
+            f"{source} has no labels: its images are in the order of classes, and the number of classes is needed. "
             "Type --dataset NAME or --classes FILE"
         )
     if count % num_classes:
         raise UsageError(
-            f"{source} has no labels, and its {count} images cannot be as many of each of {num_classes} classes"
+            f"{source} has no labels, and its {count} images do not divide evenly into {num_classes} classes"
         )
     return torch.arange(num_classes).repeat_interleave(count // num_classes)

@@ -72,8 +72,8 @@ def require_classes(source: object, finished: ForeignSet, classes: Sequence[str]
     if named is not None and list(named) != list(classes):
         told = _first_difference(named, classes, whose)
         raise UsageError(
-            f"{source} has other classes than {whose}: {told}. Labels count in this order: rename or reorder them, or "
-            "give the data set that they are of"
+            f"{source} has other classes than {whose}: {told}. Labels are numbers in this order: rename or reorder the "
+            "classes, or give the data set that they belong to"
         )
     if not 0 <= int(finished.targets.min()) <= int(finished.targets.max()) < len(classes):
         raise UsageError(

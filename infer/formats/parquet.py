@@ -139,9 +139,9 @@ def _common_columns(path: Path, tables: Tables) -> _Columns:
     needed = [name for name in (image, label, soft) if name is not None]
     for file, table in tables.items():
         if absent := set(needed) - set(table.schema.names):
-            raise UsageError(f"{file} has no column {min(absent)!r}, and {first} has: they are not of one set")
+            raise UsageError(f"{file} has no column {min(absent)!r}, and {first} has: they do not belong to one set")
         if _class_names(_features(table.schema, file), label, file) != names:
-            raise UsageError(f"{file} has other classes than {first}: they are not of one set")
+            raise UsageError(f"{file} has other classes than {first}: they do not belong to one set")
     return _Columns(image, label, soft, names)
 
 
@@ -151,7 +151,7 @@ def _features(schema: "pyarrow.Schema", file: Path) -> Features:
     try:
         features = json.loads(written)["info"]["features"] if written else {}
         if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
-            raise TypeError("its features are no columns")
+            raise TypeError("its features are not columns")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{file} has metadata of 'huggingface' that cannot be read ({' '.join(str(error).split())}): they name the "
@@ -166,7 +166,7 @@ def _class_names(features: Features, label: str, file: Path) -> list[str] | None
     if names is None:
         return None
     if not isinstance(names, list):
-        raise UsageError(f"{file} names the classes {names!r}, and not in a list. Write the file again with datasets")
+        raise UsageError(f"{file} names the classes {names!r}, which is not a list. Write the file again with datasets")
     require_class_names(names, file)
     return names
 
@@ -191,7 +191,7 @@ def _tensor(tables: Tables, column: str, path: Path) -> Tensor:
         raise UsageError(f"the column {column!r} of {path} has an empty cell (row {cells.index(None)})")
     if cells and isinstance(cells[0], str):
         raise UsageError(
-            f"the column {column!r} of {path} holds texts, and numbers are wanted. Write names of classes "
+            f"the column {column!r} of {path} holds text, and numbers are needed. Write names of classes "
             "with datasets, as ClassLabel"
         )
     try:
@@ -199,7 +199,7 @@ def _tensor(tables: Tables, column: str, path: Path) -> Tensor:
     except (RuntimeError, TypeError, ValueError) as error:  # text, or rows of different lengths
         reason = " ".join(str(error).split())
         raise UsageError(
-            f"the column {column!r} of {path} holds no numbers, or not as many everywhere ({reason})"
+            f"the column {column!r} of {path} does not hold the same number of numbers in every row ({reason})"
         ) from error
 
 
@@ -210,8 +210,7 @@ def _decoded(tables: Tables, column: str) -> Iterator[tuple[object, np.ndarray]]
             content = cell.get("bytes") if isinstance(cell, dict) else cell
             if not content:
                 raise UsageError(
-                    f"{file} names image files, or none, instead of holding them (row {row}): write it with embedded "
-                    "images"
+                    f"{file} holds no image in row {row}, at most the name of a file: write it with embedded images"
                 )
             place = f"row {row} of {file}"
             yield place, decode_content(content, place, None).pixels
@@ -228,5 +227,5 @@ def _cells_of(file: Path, table: "pyarrow.Table", column: str) -> list[Any]:
 
 def _damaged(file: Path, error: Exception) -> UsageError:
     return UsageError(
-        f"{file} cannot be read as Parquet ({' '.join(str(error).split())}): it is damaged or another kind"
+        f"{file} cannot be read as Parquet ({' '.join(str(error).split())}): it is damaged or of another kind"
     )

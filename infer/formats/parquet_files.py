@@ -53,9 +53,9 @@ def files(path: Path) -> list[Path]:
 def note_of_other_splits(path: Path, found: Collection[Path]) -> list[str]:
     """Remark on the files of other splits, which are not in ``found``; empty where there are none."""
     others = [file for file in _found(path) if file not in found]
-    return (
-        [f"{count(found, 'file')} of the training split read, {count(others, 'file')} of others not"] if others else []
-    )
+    if not others:
+        return []
+    return [f"{count(found, 'file')} of the training split read, {count(others, 'file')} of other splits left out"]
 
 
 def _found(path: Path) -> list[Path]:

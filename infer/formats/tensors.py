@@ -73,7 +73,7 @@ def read_dc(path: Path, num_classes: int | None) -> ForeignSet:
     pair = pairs[-1] if isinstance(pairs, list | tuple) and pairs else None
     if not isinstance(pair, list | tuple) or len(pair) < 2:
         raise UsageError(
-            f"{path} is no set in DC's format: a dictionary whose data[-1] is (images, labels), or (images, labels)"
+            f"{path} is not a set in DC's format, a dictionary whose data[-1] is (images, labels), or (images, labels)"
         )
     images, labels = pair[:2]
     return _labelled(images, labels, num_classes, path)
@@ -112,8 +112,8 @@ def write_initial(folder: Path, images: Tensor, finished: ForeignSet, num_classe
     counts = torch.bincount(finished.targets, minlength=num_classes)
     if counts.min() != counts.max():
         raise UsageError(
-            f"tensor_<k>.pt hold one image of every class, and this set has {counts.min()} to {counts.max()} images of "
-            "a class. Choose another format"
+            f"a file tensor_<k>.pt holds one image of every class, and this set has {counts.min()} to {counts.max()} "
+            "images of a class. Choose another format"
         )
     numbers = counted_by_class(finished)
     for k in range(int(counts[0])):
@@ -155,7 +155,7 @@ def _learning_rate(lr: Any, source: Path) -> float | None:
     value = lr.item() if isinstance(lr, Tensor) and lr.numel() == 1 and not lr.is_meta else lr
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         given = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)[:_SHOWN_CHARACTERS]
-        raise UsageError(f"{source} holds a learning rate that is none ({given}): it is one number above 0")
+        raise UsageError(f"{source} holds an impossible learning rate ({given}): it must be one number above 0")
     return float(value)
 
 

@@ -142,4 +142,4 @@ def _class_number(layout: Layout, name: str, position: int) -> int:
 def _check_class_in_name(layout: Layout, file: Path, target: int) -> None:
     said = _CLASS_IN_NAME.match(file.name) if layout.numbered else None
     if said and int(said[1]) != target:
-        raise UsageError(f"{file} lies in the folder of class {target}, and its name says class {int(said[1])}")
+        raise UsageError(f"{file} lies in the folder of class {target}, but its name says class {int(said[1])}")

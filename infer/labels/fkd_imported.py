@@ -168,7 +168,7 @@ def _epochs_used(context: Context, folder: LabelFolder, plan: Plan) -> int:
         in_steps = "" if plan.settings.steps is None else " evaluate.steps=null"
         raise UsageError(
             f"students are trained for {plan.epochs} epochs, and {folder.path} holds {stored}. Type "
-            f"labeling.epochs_stored={stored} to show them again and again, or evaluate.epochs={stored}{in_steps}"
+            f"labeling.epochs_stored={stored} to repeat them, or evaluate.epochs={stored}{in_steps}"
         )
     return min(asked or plan.epochs, plan.epochs)
 
@@ -183,6 +183,6 @@ def _note_of_agreement(path: Path, batches: Sequence[FkdBatch], targets: Tensor)
     if agrees(share, len(expected), logits.shape[1]):
         return None
     return (
-        f"{path}: its labels peak at the classes of {100 * share:.1f} % of their images, which chance would do. Are "
-        "they labels of these images, and the classes in this order?"
+        f"{path}: its labels peak at the classes of {100 * share:.1f} % of their images, no better than chance. Are "
+        "they labels of these images, and are the classes in this order?"
     )

@@ -53,7 +53,8 @@ def random_images_for(total_bytes: int, bytes_per_image: int, num_classes: int, 
     per_class = min(total_bytes // (bytes_per_image * num_classes), smallest_class)
     if per_class == 0:
         raise UsageError(
-            f"{total_bytes} bytes do not pay for one image per class with its label ({bytes_per_image * num_classes} "
-            "bytes), so there is no random baseline of equal bytes. Raise ipc, or leave it out: baselines=[]"
+            f"{total_bytes} bytes do not suffice for one image per class with its label "
+            f"({bytes_per_image * num_classes} bytes), so there is no random baseline of equal bytes. "
+            "Raise ipc, or leave it out: baselines=[]"
         )
     return per_class, total_bytes - per_class * bytes_per_image * num_classes

@@ -36,7 +36,7 @@ class ImportedMethod(Method):
     def distilled_set(self, context: "Context") -> "ImportedSet":
         K = context.config.K
         if K is not None:
-            raise UsageError(f"K={K} means nothing to method=imported: a set has its own size. Leave it out")
+            raise UsageError(f"K={K} does not apply to method=imported: an imported set has its own size. Leave it out")
         return imported_set(context, self.path, self.format)
 
 

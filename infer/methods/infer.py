@@ -98,7 +98,7 @@ class InferMethod(OptimisationSettings, Method):
             self.group > 1 or self.ablation is not Ablation.shuffled,
             "method.ablation",
             "shuffled",
-            "it exchanges the compensators of a group, and method.group=1; type method.group=5, for example",
+            "it exchanges the compensators of a group, and method.group=1 has one; type method.group=5, for example",
         )
         require(
             self.class_chunk is None or not self.per_class,
@@ -142,14 +142,14 @@ class InferMethod(OptimisationSettings, Method):
         config = context.config
         teachers = [Teacher(context, arch) for arch in config.ensemble]
         size, scale = context.data.image_size, self.compensator_scale
-        allowed = f"an image of {size}x{size} pixels does not divide into so many parts"
+        allowed = f"an image of {size}x{size} pixels does not divide into that many parts"
         require(size % scale == 0, "method.compensator_scale", scale, allowed)
         stored = size // scale
         require(
             stored % 2 == 0 or self.ablation is not Ablation.low_passed,
             "method.ablation",
             "low_passed",
-            f"it averages over 2x2 pixels, and compensators are of {stored}x{stored} pixels; type another "
+            f"it averages over 2x2 pixels, and compensators have {stored}x{stored} pixels; type another "
             "method.compensator_scale or method.ablation",
         )
         subsets = config.K or self._subsets_at(config.ipc, context, len(teachers))

@@ -29,7 +29,7 @@ class Method(MethodConfig, ABC):
         """The setting ``ipc``, for methods without natural subsets. Raises UsageError where K is given."""
         config = context.config
         if config.K is not None:
-            raise UsageError(f"K={config.K} means nothing to method={self.name}. Type ipc=<images per class> instead")
+            raise UsageError(f"K={config.K} does not apply to method={self.name}. Type ipc=<images per class> instead")
         return config.ipc
 
     def requested_training_images(self, context: "Context") -> int:

@@ -43,10 +43,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if plain.rpartition(".")[2] == _AVERAGED:
             continue
         if plain in weights:
-            raise UsageError(f"{path} has two weights called {plain}, one of them as {name}. Save one of the two alone")
+            raise UsageError(f"{path} has two weights called {plain}, one of them as {name}. Save only one of the two")
         weights[plain] = require_plain(value, f"{name} is", path)
         if not bool(value.isfinite().all()):
-            raise UsageError(f"{path}: {name} holds values that are not finite. Give a checkpoint from before that")
+            raise UsageError(f"{path}: {name} holds values that are not finite. Give an earlier checkpoint")
     return weights
 
 
@@ -67,7 +67,9 @@ def fitted_weights(
     mapped = {_name_in(target, in_a_row.get(name, name)): (name, value) for name, value in weights.items()}
     doubled = {*weights} - {own for own, _ in mapped.values()}
     if doubled:
-        raise UsageError(f"{source} has two weights for one of the network: {min(doubled)} and another by its side")
+        raise UsageError(
+            f"{source} has two weights for one weight of the network, one of them {min(doubled)}. Save only one of them"
+        )
     _check_all_there(target, mapped, source)
     if imagenet_outputs is not None:
         mapped = {name: (own, _kept(value, target[name], imagenet_outputs)) for name, (own, value) in mapped.items()}
@@ -84,7 +86,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UsageError(f"{path} is not a file that can be read ({error.strerror})") from error
     except SafetensorError as error:
-        raise UsageError(f"{path} cannot be read as safetensors ({error}): it is damaged or another kind") from error
+        raise UsageError(f"{path} cannot be read as safetensors ({error}): it is damaged or of another kind") from error
 
 
 def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
@@ -100,8 +102,8 @@ def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
         return dict(weights)
     told = f"keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, Mapping) else type(content).__name__
     raise UsageError(
-        f"{path} holds no weights ({told}): they are looked for under {', '.join(_WEIGHTS_UNDER)} and at the top, as "
-        "a dictionary from names to tensors"
+        f"{path} holds no weights ({told}): they are looked for under {', '.join(_WEIGHTS_UNDER)} and at the top "
+        "level, as a dictionary from names to tensors"
     )
 
 
@@ -118,7 +120,7 @@ def _places(content: Any, key: str) -> Iterator[tuple[str, Mapping[str, Tensor]]
             first = name.partition(".")[0]
             groups.setdefault(first if _is_average(first) else "", {})[name] = value
         for first, weights in groups.items():
-            yield ".".join(filter(None, (key, first))) or "its top", weights
+            yield ".".join(filter(None, (key, first))) or "the top level", weights
 
 
 @cache

@@ -88,8 +88,8 @@ def _of_timm(arch: str, name: str, given: str) -> Weights:
         except (OSError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise UsageError(
-                f"{arch} {tag} cannot be fetched ({reason}). Ask for it once where there is a network (timm keeps "
-                f"what it fetches), or give a file: 'teachers.checkpoints={{{arch}: <file>}}'"
+                f"{arch} {tag} cannot be fetched ({reason}). Fetch it once where there is internet access (timm "
+                f"keeps what it fetches), or give a file: 'teachers.checkpoints={{{arch}: <file>}}'"
             ) from error
 
     return Weights(f"timm's {name}.{tag}", {"timm": f"{name}.{tag}"}, read)

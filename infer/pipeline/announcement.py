@@ -67,7 +67,7 @@ def _warn_of_small_batch(context: Context, evaluation: Evaluation) -> None:
     if _SMALL_BATCH * last <= whole:
         context.console.say(
             f"{name}, {plan.num_images} images: 1 in {plan.steps_per_epoch} updates is made "
-            f"from the last {last}, as much as from {whole}; evaluate.even_batches=true divides them evenly"
+            f"from the last {last}, with the weight of one from {whole}; evaluate.even_batches=true divides them evenly"
         )
 
 

@@ -77,7 +77,7 @@ def _num_processes(context: Context, left: Sequence[Artefact]) -> int:
         return 1
     fitting = 1 + available_memory_bytes() // memory_of_another_process(context, left)
     if fitting < wanted and asked != AUTO:
-        context.console.headline(f"processes={asked}: the memory that is free suffices for {fitting}", style="yellow")
+        context.console.headline(f"processes={asked}: the free memory suffices for {fitting}", style="yellow")
     return min(wanted, fitting)
 
 

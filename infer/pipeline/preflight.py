@@ -77,7 +77,7 @@ def check_growth(context: Context, teachers: list[Artefact]) -> None:
         return
     if start > size:
         raise UsageError(
-            f"teachers.start_size={start} is larger than the images, {size}x{size} pixels: type null or less"
+            f"teachers.start_size={start} is larger than the images, {size}x{size} pixels: type a smaller size, or null"
         )
     for teacher in teachers:
         if not isinstance(teacher, Teacher) or teacher.weights or context.store.exists(teacher):
@@ -112,8 +112,8 @@ def _check_ranks(context: Context, plan: ArtefactPlan) -> None:
             together = network.plan.part_size
             if together < ranks.world:
                 raise UsageError(
-                    f"{ranks.world} ranks cannot share the {together} images that pass {network.arch} together. Start "
-                    f"at most {together}, or type a larger {group[stage]}.batch_size"
+                    f"{ranks.world} ranks cannot share the {together} images that go through {network.arch} together. "
+                    f"Start at most {together}, or type a larger {group[stage]}.batch_size"
                 )
 
 

@@ -113,7 +113,7 @@ def _work(context: Context, result: RunResult) -> bool:
 
 def _begins(config: Config, folder: Path, console: Console, result: RunResult, num_jobs: int) -> bool:
     """Record that a job of a sweep begins, and return True, or that it is skipped, and return False."""
-    console.headline(f"job {folder.name} begins, of {num_jobs}", style="bold")
+    console.headline(f"job {folder.name} of {num_jobs} begins", style="bold")
     result.begin()  # every job of a sweep has a record, also where it is refused
     if reason := _reason_to_skip(config, folder.parent):
         result.skip(reason)

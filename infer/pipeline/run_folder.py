@@ -26,8 +26,8 @@ def require_own_folder(folder: Path, outputs: Path) -> None:
     others = sorted(path.name for path in folder.iterdir() if path.name not in (".hydra", LOG, PROGRESS))
     if others and not (folder / RESULT).is_file():
         raise UsageError(
-            f"hydra.run.dir={folder} holds files of no run ({', '.join(others[:5])}), which one could replace. Leave "
-            "it out, or give a folder of its own"
+            f"hydra.run.dir={folder} holds files that belong to no run ({', '.join(others[:5])}) and that a run could "
+            "replace. Leave it out, or give a folder of its own"
         )
 
 

@@ -54,7 +54,7 @@ def _reason_against(context: Context, seconds: float | None, peak: int) -> str |
     if minutes is None:
         return None
     if peak > memory:
-        return f"it takes {size(peak)} of memory, and there are {size(memory)}"
+        return f"it takes {size(peak)} of memory, and there is {size(memory)}"
     if seconds is None:
         return "its time cannot be estimated"
     return f"it takes {duration(seconds)}, more than scale.most_minutes={minutes:g}" if seconds > 60 * minutes else None

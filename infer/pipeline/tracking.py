@@ -128,7 +128,7 @@ class Tracking:
             tell()
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            log.warning("tracker=%s fails and is told nothing more (%s). The run goes on", self._settings.name, reason)
+            log.warning("tracker=%s failed and gets no more data (%s). The run goes on", self._settings.name, reason)
             self._tracker = Tracker(self._settings, self._run)
 
 

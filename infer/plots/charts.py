@@ -13,7 +13,7 @@ MOST_LINES = 12
 """Largest number of lines in a panel, beyond which they cannot be distinguished."""
 _MOST_PANELS = 9
 _BYTES = "total_bytes"
-_FRONT_NOTE = "ringed: the Pareto front, better than every other set of at most its bytes"
+_FRONT_NOTE = "ringed: the Pareto front, better than every other set of at most as many bytes"
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _averaged(lines: Sequence[Line]) -> Chart:
         for at_place in zip(*whole, strict=True)
     ]
     note = (
-        f"mean ± one standard deviation over the {len(whole)} of {len(lines)} combinations that are done at every place"
+        f"mean ± one standard deviation over the {len(whole)} of {len(lines)} combinations that are done at all values"
     )
     return Chart([Panel([Line({}, marks)])], [], [note], measures_students=False)
 

@@ -80,7 +80,7 @@ def _axes_of(body: SubFigure, panels: int) -> list[Axes]:
 
 def _all_words(chart: Chart, scale: Scale, start: float, words: Words) -> Words:
     """``words`` with further notes on this chart."""
-    moved = ["points of one place stand side by side"] * (scale.axis is not None and len(chart.combinations) > 1)
+    moved = ["points at one value are drawn side by side"] * (scale.axis is not None and len(chart.combinations) > 1)
     starts = [] if start == 0 else [f"the y axis starts at {start:g} %, not at 0"]
     measurement = words.measurement if chart.measures_students else ""
     return replace(words, measurement=measurement, notes=[*chart.notes, *words.notes, *moved, *starts])

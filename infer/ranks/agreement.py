@@ -30,7 +30,7 @@ def difference(facts: Mapping[int, Mapping[str, str]]) -> str | None:
             named = ", ".join(map(str, others))
             plural = "s" * (len(others) > 1)
             return (
-                f"rank{plural} {named} of {len(facts)}: other {name} than rank 0. "
+                f"rank{plural} {named} of {len(facts)}: different {name} from rank 0. "
                 "Start all ranks with the same words, from the same checkout and environment"
             )
     return None

@@ -86,7 +86,7 @@ def compare(a: Run, b: Run) -> Comparison:
 def _contents(run: Run) -> str | None:
     """Shortened fingerprint of the run's data set, as its name; None while it is not known."""
     if run.has_damaged_manifest:
-        return f"not known of {run.name}: its {MANIFEST} is damaged"
+        return f"unknown for {run.name}: its {MANIFEST} is damaged"
     return run.fingerprint and run.fingerprint[:8]
 
 

@@ -80,7 +80,7 @@ def _pick(word: str, outputs: Path, whole_sweeps: bool) -> tuple[str, list[Run]]
     if in_folder := _at_path(Path(word), whole_sweeps):
         return in_folder[0].name, in_folder
     if not word.strip("/ ."):  # the current folder or the one above; names contain dots
-        raise UsageError(f"{word!r} is the folder of no run and of no sweep. List all runs: infer ls")
+        raise UsageError(f"{word!r} is the folder of neither a run nor a sweep. List all runs: infer ls")
     named: dict[str, list[Run]] = {}
     for run in find_runs(outputs, planned=whole_sweeps):
         named.setdefault(run.name, []).append(run)

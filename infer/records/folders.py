@@ -41,7 +41,7 @@ def all_records(outputs: Path) -> tuple[list[Run], list[str]]:
         else:
             unseen += [f"{here / name} leads nowhere" for name in files if _leads_nowhere(here / name)]
         if not folders and not files and here != outputs and (here.is_symlink() or here.is_mount()):
-            unseen.append(f"{here} is another disk and empty")
+            unseen.append(f"{here} is another disk, which is empty")
     unseen += [f"{error.filename} cannot be read ({error.strerror})" for error in errors]
     return sorted(runs, key=lambda run: _in_order(run.name)), unseen
 
@@ -76,7 +76,7 @@ def _require_folder(outputs: Path) -> None:
     require_there(outputs)
     is_inside = outputs.name in (RUNS, SWEEPS) and not any((outputs / name).is_dir() for name in (RUNS, SWEEPS))
     if is_inside and any(outputs.glob(f"*/{RESULT}" if outputs.name == RUNS else f"*/{SWEEP}")):
-        raise UsageError(f"{outputs} lies inside the folder to give. Type --outputs {outputs.parent}")
+        raise UsageError(f"{outputs} lies inside the outputs folder. Type --outputs {outputs.parent}")
 
 
 def _plan(sweep: Path) -> SweepRecord | None:

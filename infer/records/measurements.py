@@ -81,7 +81,7 @@ def best_in_words(measurements: Sequence[Measurement]) -> str | None:
         chosen = f"chosen on val ({shown(best.leading)})"
         return f"best: {best.name}, {chosen}, test top-1 {or_dash(best.score('test/top1'))}"
     return (
-        f"best: {best.name}, test top-1 {shown(best.leading)}, CHOSEN ON THE TEST SPLIT, so it flatters: "
+        f"best: {best.name}, test top-1 {shown(best.leading)}, CHOSEN ON THE TEST SPLIT, so it is optimistic: "
         "type evaluate.split=val to choose on held-out training images"
     )
 

@@ -30,7 +30,7 @@ SILENT_S = 300.0
 """Seconds without an update of its progress file after which a running job counts as lost; updates come every few
 seconds."""
 _REASONS = {
-    RUNNING: "killed or out of memory: it left no end in its record",
+    RUNNING: "killed or out of memory: its record has no end",
     NOT_STARTED: "it left no record: it never started, or was killed at once",
 }
 """Reasons why a job is lost, by the state in its record."""

@@ -74,4 +74,4 @@ def read_sweep(folder: Path) -> SweepRecord | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} cannot be read: {error}. Restore it, or take it away: its jobs remain") from error
+        raise UsageError(f"{path} cannot be read: {error}. Restore it, or remove it: its jobs remain") from error

@@ -194,7 +194,7 @@ def _artefacts(runs: Sequence[Run]) -> str:
 
 
 def _promise(unlike_machines: Mapping[str, Any]) -> list[str]:
-    return [f"computed with unlike {' and '.join(unlike_machines)}: {PROMISE}"] if unlike_machines else []
+    return [f"computed with different {' and '.join(unlike_machines)}: {PROMISE}"] if unlike_machines else []
 
 
 def _counted(run: Run, what: str) -> Counter[str]:

@@ -10,7 +10,7 @@ from infer.records.statistics import Summary
 from infer.tables import summary_as_text
 
 _TITLES = {"infer": "INFER", "sre2l": "SRe2L", "cda": "CDA", "dwa": "DWA", "rded": "RDED", "kcenter": "k-center"}
-_BUDGETS = {"ipc": ", of equal nominal ipc", "images": ", of equal number"}
+_BUDGETS = {"ipc": ", the same nominal ipc", "images": ", the same number of images"}
 """Text by the name of a budget other than bytes, which is the part after ``@`` as in ``random_static@ipc``."""
 
 

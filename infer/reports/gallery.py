@@ -130,7 +130,7 @@ def _ranked(run: Run, stored: ComposableImages | FinishedImages, names: Sequence
     targets = _targets(stored, len(logits))
     of_target = probabilities[np.arange(len(targets)), targets]
     order = np.argsort(-of_target, kind="stable")
-    chosen = {"Surest by the teachers": order[:_MOST_RANKED], "Least sure": order[::-1][:_MOST_RANKED]}
+    chosen = {"Most confident labels": order[:_MOST_RANKED], "Least confident labels": order[::-1][:_MOST_RANKED]}
     return {
         title: [_ranked_tile(stored, int(i), names, of_target[i], int(probabilities[i].argmax())) for i in positions]
         for title, positions in chosen.items()

@@ -89,7 +89,7 @@ def _robust_scores(run: Run) -> Section | None:
     except (OSError, ValueError, TypeError, KeyError) as error:
         return Section(columns, [], notes=[f"{path.name} cannot be read: {error}. Make it again: infer score"])
     rows = [[name, summary_as_text(scores[name], _ROBUST_DIGITS)] for name in scores]
-    note = "DD-Ranking's scores from fractions, mean ± std (n); LRS = ARS = 0.2689 is no difference to random images"
+    note = "DD-Ranking's scores of fractions, mean ± std (n); LRS = ARS = 0.2689: no difference from random images"
     return Section(columns, rows, {"value"}, [note])
 
 

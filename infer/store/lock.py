@@ -39,9 +39,9 @@ def locked(root: Path, artefact: Artefact, wait: bool, says_waiting: bool) -> It
         if isinstance(error, OSError) and error.errno not in _LOCKS_DO_NOT_WORK:
             raise
         raise UsageError(
-            f"files cannot be locked on the disk of {root} ({error}), which keeps two processes from making "
-            "the same. Mount it with locks (NFS: its lock service; Lustre: -o flock), or give another folder: "
-            "outputs=<folder>"
+            f"files cannot be locked on the disk of {root} ({error}), and locks keep two processes from "
+            "making the same artefact. Mount it with locks (NFS: its lock service; Lustre: -o flock), or give another "
+            "folder: outputs=<folder>"
         ) from error
     try:
         yield

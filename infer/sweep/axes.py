@@ -70,7 +70,7 @@ def values_of(override: Override) -> list[str]:
         values = list(itertools.islice(override.sweep_string_iterator(), MOST_JOBS + 1))
     except ValueError as error:  # of range
         raise impossible(key, typed, f"{error}; range(1,4) is 1, 2, 3") from error
-    require(bool(values), key, typed, "that is no value; range(1,4) is 1, 2, 3")
+    require(bool(values), key, typed, "that gives no value; range(1,4) is 1, 2, 3")
     require(len(values) <= MOST_JOBS, key, typed, _TOO_MANY)
     return values
 
@@ -79,7 +79,7 @@ def _require_not_too_many(axes: Sequence[Sequence[Words]]) -> None:
     """Raise UsageError for more than ``MOST_JOBS`` combinations, before they are listed."""
     if math.prod(map(len, axes)) > MOST_JOBS:
         counts = " x ".join(str(len(axis)) for axis in axes if len(axis) > 1)
-        raise UsageError(f"{counts} values are more combinations than can be jobs: {_TOO_MANY}")
+        raise UsageError(f"{counts} values give too many combinations: {_TOO_MANY}")
 
 
 def _zipped(groups: Sequence[Sequence[str]], swept: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
@@ -91,11 +91,11 @@ def _zipped(groups: Sequence[Sequence[str]], swept: Mapping[str, Sequence[str]])
         require(len(group) > 1, "sweep.zip", shown, "a group is two settings or more: sweep.zip=[[M,K]]")
         for key in group:
             there = ", ".join(swept) or "none"
-            require(key in swept, "sweep.zip", shown, f"{key} has no several values here; there are {there}")
+            require(key in swept, "sweep.zip", shown, f"{key} does not have several values here; these have: {there}")
             require(named.count(key) == 1, "sweep.zip", shown, f"{key} is named twice")
         counts = {key: len(swept[key]) for key in group}
         differ = " and ".join(f"{key} {number}" for key, number in counts.items())
-        require(len({*counts.values()}) == 1, "sweep.zip", shown, f"{differ} values do not go together, one to one")
+        require(len({*counts.values()}) == 1, "sweep.zip", shown, f"{differ} values cannot be paired one to one")
     return {group[0]: group for group in groups}
 
 
@@ -127,8 +127,8 @@ def _words_of(point: str, typed: Mapping[str, Override]) -> Words:
     require(bool(overrides), "sweep.points", shown, "a point has one setting or more: M=1 K=9")
     keys = [override.get_key_element() for override in overrides]
     for key, override in zip(keys, overrides, strict=True):
-        require(not override.is_sweep_override(), "sweep.points", shown, f"give one value of {key} in a point")
-        require(key not in typed, "sweep.points", shown, f"{key} has a value outside the points too: leave one away")
+        require(not override.is_sweep_override(), "sweep.points", shown, f"give one value for {key} in a point")
+        require(key not in typed, "sweep.points", shown, f"{key} has a value outside the points too: leave one out")
         require(keys.count(key) == 1, "sweep.points", shown, f"{key} is named twice")
     return tuple(f"{key}={each.get_value_element_as_str()}" for key, each in zip(keys, overrides, strict=True))
 

@@ -48,7 +48,7 @@ def _check(run: DictConfig) -> Config:
     """The checked settings of ``run``, whose ``outputs`` is replaced by the expanded path."""
     settings = settings_of(without_hydra(run.copy()))
     if shaping := [*settings.sweep.shaping, *(["sweep.trials"] if settings.sweep.trials else [])]:
-        raise UsageError(f"{' and '.join(shaping)} shape a sweep, and this is a run. Type -m, or leave it away")
+        raise UsageError(f"{' and '.join(shaping)} shape a sweep, and this is a run. Type -m, or leave them out")
     with read_write(run):
         run.outputs = settings.outputs
     return settings

@@ -35,7 +35,7 @@ class Exclusion:
         try:
             self._tree = ast.parse(text.strip() if len(text) <= _MOST_CHARACTERS else "", mode="eval").body
         except (SyntaxError, ValueError) as error:
-            raise self._refusal(f"it is no expression; write {_ALLOWED}") from error
+            raise self._refusal(f"it is not an expression; write {_ALLOWED}") from error
         self._names = self._checked(self._tree, swept)
 
     def holds_for(self, values: Mapping[str, Any]) -> bool:
@@ -58,7 +58,7 @@ class Exclusion:
                 return set()
             several = ", ".join(swept) or "none"
             self._require(
-                name in swept, f"{name} is no swept setting; there are {several}, and a text is put in quotes: '{name}'"
+                name in swept, f"{name} is not a swept setting; there are {several}, and text needs quotes: '{name}'"
             )
             return {name}
         if isinstance(node, ast.Constant):

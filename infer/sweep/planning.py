@@ -16,7 +16,7 @@ from infer.pipeline.plan import by_stage, plan_evaluations
 from infer.pipeline.prepare import prepare
 
 _PRECISION_UNKNOWN = (
-    "how many of them are there cannot be counted on this machine: with precision=auto a job computes in bf16 where "
+    "how many of them exist cannot be counted on this machine: with precision=auto a job computes in bf16 where "
     "its GPU or processor has it, else in fp32, and finds what was made in the same. To have them counted, type "
     "precision=bf16 or precision=fp32"
 )

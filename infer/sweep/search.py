@@ -23,9 +23,9 @@ _LOST = "lost"
 """Attribute of a trial that is true if its job was killed and its values are tried again."""
 _ADVICE_ON_FAULTS = {
     "database is locked": "another search is at work on it. Wait until that has ended",
-    "readonly database": "it may only be read. Give yourself the right to write it and its folder",
-    "unable to open database file": "it may not be read. Give yourself the right to read and write it and its folder",
-    "disk I/O error": "its disk fails, or has no room. Type the same command when that has passed",
+    "readonly database": "it is read-only. Give yourself write access to it and its folder",
+    "unable to open database file": "it cannot be opened. Give yourself read and write access to it and its folder",
+    "disk I/O error": "its disk fails or is full. Type the same command once that is fixed",
 }
 """Advice by the message of SQLite, for faults that do not damage the study."""
 
@@ -38,9 +38,9 @@ def check(settings: SweepConfig, cluster: ClusterConfig, split: str, space: Spac
     require(bool(space.ranges), "sweep.trials", trials, "there is nothing to search: give intervals or several values")
     require(split == "val", "sweep.trials", trials, f"a search maximises {OBJECTIVE}: type evaluate.split=val")
     others = [*settings.shaping, *(["sweep.equal_steps"] if settings.equal_steps else [])]
-    require(not others, "sweep.trials", trials, f"{' and '.join(others)} would decide on the jobs, too: leave it away")
+    require(not others, "sweep.trials", trials, f"{' and '.join(others)} would also decide on the jobs: leave that out")
     detached = isinstance(cluster, SlurmCluster) and cluster.detach
-    require(not detached, "cluster.detach", "true", "a search chooses its jobs while it runs: leave it in tmux")
+    require(not detached, "cluster.detach", "true", "a search chooses its jobs while it runs: run it in tmux")
 
 
 def begin(folder: Path, space: Space, seed: int) -> None:
@@ -69,7 +69,7 @@ def _require_same(folder: Path, space: Space) -> None:
     except Exception as error:  # another kind of file leads to errors of SQLAlchemy, of SQLite or of Optuna
         if held := next((reason for reason in _ADVICE_ON_FAULTS if reason in str(error)), None):
             raise UsageError(f"{path} cannot be used now ({held}): {_ADVICE_ON_FAULTS[held]}") from error
-        raise UsageError(f"{path} is no study of ours. Take it away, or resume another sweep") from error
+        raise UsageError(f"{path} is not a study of this program. Remove it, or resume another sweep") from error
     if found != space.described:
         raise UsageError(
             f"{path} is the study of another search: it has {_listed(found)}, and this one {_listed(space.described)}. "
@@ -143,7 +143,7 @@ class Search:
 def folder_of(word: str, outputs: Path) -> Path:
     """The folder of the search that ``sweep.resume`` names. Raises UsageError where there is none."""
     folder = pick_sweep(word, outputs)
-    require(folder is not None and (folder / STUDY).is_file(), "sweep.resume", word, f"it is no search with {STUDY}")
+    require(folder is not None and (folder / STUDY).is_file(), "sweep.resume", word, f"it is not a search with {STUDY}")
     assert folder is not None
     return folder
 
@@ -167,4 +167,4 @@ def _listed(described: object) -> str:
         ranges = [f"{key}={','.join(values)}" for key, values in described["ranges"].items()]  # type: ignore[index] # of strangers
         return visible(" ".join([*ranges, *described["fixed"]]))  # type: ignore[index]
     except (TypeError, KeyError, AttributeError):
-        return "none of ours"
+        return "unknown settings"

@@ -175,5 +175,5 @@ def _make_room(resumed: Path) -> None:
     if not (resumed / SNAPSHOT).exists():
         return
     if not cluster.have_all_ended(resumed):
-        raise UsageError(f"jobs of {resumed} are in SLURM's queue still. Wait until they have ended, or scancel them")
+        raise UsageError(f"jobs of {resumed} are still in SLURM's queue. Wait until they have ended, or scancel them")
     shutil.rmtree(resumed / SNAPSHOT)

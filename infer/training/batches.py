@@ -141,7 +141,7 @@ class BatchSource:
         if any(length % settings.shuffle_patches for length in self._size):
             raise UsageError(
                 f"shuffle_patches={settings.shuffle_patches} is not possible: images of {self._size[0]}x{self._size[1]}"
-                " pixels do not divide into so many rows and columns of patches"
+                " pixels do not divide into that many rows and columns of patches"
             )
         self._held = None if isinstance(images.pixels, OnDemand) else self._padded(images.pixels)
 

@@ -86,7 +86,7 @@ class Checkpoint:
         try:
             return self._read()
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            log.warning("The work starts over, the checkpoint in %s cannot be used: %s", self._folder, error)
+            log.warning("The work starts over, since the checkpoint in %s cannot be used: %s", self._folder, error)
             return None
 
     def discard(self) -> None:

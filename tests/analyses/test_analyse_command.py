@@ -95,7 +95,7 @@ def test_a_run_that_is_told_of_boundary_keeps_a_student_and_needs_no_teachers(la
     words = ("method=random", "ipc=3", "labeling=hard", "evaluate.steps=20", "evaluate.repeats=2", "baselines=[]")
     finished = launch_in(tmp_path, *words, "analyses=[boundary]", "device=cpu")
     assert finished.returncode == 0, finished.stderr
-    assert "trained on digits-random-3 with hard labels is right in" in finished.stdout
+    assert "trained on digits-random-3 with hard labels is right on" in finished.stdout
     assert len(list((tmp_path / "outputs" / "evals").glob("digits*"))) == 2
     assert len(list((tmp_path / "outputs" / "evals").glob("digits*/model.safetensors"))) == 1
     monkeypatch.chdir(tmp_path)
@@ -158,7 +158,7 @@ def test_finished_images_and_two_sets_side_by_side(made, infer, tmp_path):
     words = ("boundary", str(made), str(exported), "--probe", str(made), "--classes", "3,8", "--to", pictures)
     code, out, err = infer("analyse", *words)
     assert code == 0, err
-    assert "On the classes 3 and 8, convnet3_w32_batchnorm is right in" in out and "digits-imported-imagefolder" in out
+    assert "On the classes 3 and 8, convnet3_w32_batchnorm is right on" in out and "digits-imported-imagefolder" in out
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 1
 
 
@@ -193,10 +193,10 @@ def test_figures_of_two_sets_of_one_name_do_not_replace_each_other(made, infer, 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["alikeness", "{run}"], ["'alikeness' is no analysis", "similarity, interpolation, boundary, conflict"]),
+        (["alikeness", "{run}"], ["'alikeness' is not an analysis", "similarity, interpolation, boundary, conflict"]),
         (["boundary", "{run}", "--classes", "3,cat"], ["no class 'cat'", "it has 0, 1, 2"]),
-        (["similarity", "{run}", "--classes", "3,4"], ["--classes 3,4 is for boundary"]),
-        (["similarity", "{run}/distilled/natural.safetensors"], ["comes without the networks", "--probe RUN"]),
+        (["similarity", "{run}", "--classes", "3,4"], ["--classes 3,4 applies to boundary only"]),
+        (["similarity", "{run}/distilled/natural.safetensors"], ["comes without networks", "--probe RUN"]),
         (["similarity", "nothing-like-it"], ["no run in outputs is called 'nothing-like-it'", "infer ls"]),
     ],
 )

@@ -45,7 +45,7 @@ def test_undefined_numbers_are_left_out(facts):
     assert "undefined within" in analyses.sentence_of(one_each)
     alone = facts["conflict"] | {"teachers": ["a"], "mean_cosine": None, "cosine": [[1.0]]}
     assert_tidy(analyses._kind_of(alone).figure(alone))
-    assert "none to agree with" in analyses.sentence_of(alone)
+    assert "no others to agree with" in analyses.sentence_of(alone)
 
 
 @pytest.mark.usefixtures("style")

@@ -145,7 +145,7 @@ def test_classes_by_name():
     assert boundary.chosen_classes(names, ["pig", "cat"]) == [0, 3]
     with pytest.raises(UsageError, match="no class 'owl'; it has cat, dog, cow, pig"):
         boundary.chosen_classes(names, ["cat", "owl"])
-    with pytest.raises(UsageError, match="two classes or more"):
+    with pytest.raises(UsageError, match="at least two classes"):
         boundary.chosen_classes(names, ["cat"])
 
 

@@ -187,7 +187,7 @@ def test_a_sentence_and_numbers_of_students(facts):
     sentence = analyses.sentence_of(facts)
     assert sentence.startswith("On test images of the classes 3, 5 and 8, convnet3_w32_batchnorm trained on ")
     for panel in facts["panels"]:
-        assert f"{panel['name']} with {panel['labels']} labels is right in {panel['accuracy']:.1f} %" in sentence
+        assert f"{panel['name']} with {panel['labels']} labels is right on {panel['accuracy']:.1f} %" in sentence
     assert len(analyses.numbers_of(facts)) == 4
     twice = facts | {"panels": [facts["panels"][0]] * 2}
     assert len(analyses.numbers_of(twice)) == 4  # equal names are told apart

@@ -30,7 +30,7 @@ def test_what_numbers_were_computed_with_is_a_column_and_a_difference(infer, add
     _, out, _ = infer("table", *RUNS, "--json")
     assert [row[f"computed with/{column}"] for row in json.loads(out)] == values
     _, out, _ = infer("table", *RUNS)
-    assert f"computed with unlike {column}" in out and "same bits only" in out
+    assert f"computed with different {column}" in out and "same bits only" in out
     code, out, _ = infer("diff", *RUNS)
     (line,) = [line for line in out.splitlines() if line.split()[:1] == [column]]
     assert code == 0 and all(value in line for value in values) and "same bits only" in out

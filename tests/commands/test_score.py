@@ -242,7 +242,7 @@ def test_labels_that_were_made_elsewhere_are_refused(infer, add_run, words):
         (["nothing"], "no run in"),
         (["/nowhere/at/all"], "/nowhere/at/all does not exist"),
         ([RUN, "labeling=hard"], "a run is scored as it was made"),
-        ([RUN, "--ipc", "0"], "--ipc 0: images per class are a number from 1"),
+        ([RUN, "--ipc", "0"], "--ipc 0: the number of images per class must be at least 1"),
     ],
 )
 def test_wrong_words_are_one_line(infer, add_run, words, told):

@@ -47,7 +47,7 @@ def test_a_run_is_found_wherever_it_lies_below_outputs(infer, store, outputs, pl
     (outputs / place).parent.mkdir(parents=True, exist_ok=True)
     store["run"].rename(outputs / place)
     code, out, _ = infer("gc", "--delete", "--grace", "0")
-    assert code == 0 and "2 runs looked at" in out
+    assert code == 0 and "2 runs examined" in out
     assert _needed_is_there(store) and not store["orphan"].exists()
 
 
@@ -231,7 +231,7 @@ def test_rm_of_a_job_leaves_its_sweep(infer, outputs, word):
 def test_rm_of_this_folder_is_not_that_of_a_run_with_a_dot(infer, outputs, word):
     sweep = write_sweep(outputs / "sweeps" / "20260103-090000-000003-lr", {"evaluate.lr": ["0.1"]})
     code, _, err = infer("rm", word)
-    assert code == 2 and "is the folder of no run" in err and (sweep / "0-evaluate.lr=0.1").is_dir()
+    assert code == 2 and "is the folder of neither a run" in err and (sweep / "0-evaluate.lr=0.1").is_dir()
 
 
 def test_rm_does_not_choose_between_copies_of_a_sweep(infer, outputs):

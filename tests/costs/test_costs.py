@@ -252,7 +252,7 @@ def test_in_haste_what_may_take_long_stays_unknown(context_in, tmp_path, no_timi
     context = context_in(tmp_path, "stages=[squeeze]")
     cost = estimate(context, plan_of(context), hasty=True)
     assert cost.seconds is None and cost.stages[0].seconds is None
-    assert line_of(cost) == "time: squeeze unknown; infer estimate with the same words knows more"
+    assert line_of(cost) == "time: squeeze unknown; for more, type infer estimate with the same words"
 
 
 def test_in_haste_a_second_is_enough(context_in, tmp_path, monkeypatch):

@@ -54,7 +54,7 @@ def test_nested_and_upper_case_files_count_and_others_do_not(small_tree, load_fo
     (cats / "boxes.txt").write_text("0 0 8 8")
     data = load_folder(small_tree)
     assert data.train_counts == [3, 4] and data.classes == ["cat", "dog"]
-    assert data.notes == ["files that are not images by their ending were passed over: 1 .txt"]
+    assert data.notes == ["files without the ending of an image were ignored: 1 .txt"]
 
 
 def test_root_may_hold_a_home_and_variables(small_tree, load_folder, monkeypatch):

@@ -118,7 +118,7 @@ def test_the_missing_first_line_of_a_file_is_named(launch_in, tmp_path, file, co
     [
         ("ipcc: 5\n", ["own/experiment/mine.yaml", "ipcc is not a setting", "Type ipc"]),
         ("evaluate: {lrr: 1}\n", ["mine.yaml", "evaluate.lrr is not a setting"]),
-        ("ipc: [5\n", ["own/experiment/mine.yaml, line 3", "no YAML"]),
+        ("ipc: [5\n", ["own/experiment/mine.yaml, line 3", "not YAML"]),
         ("ipc: ten\n", ["ten", "Integer"]),
     ],
 )

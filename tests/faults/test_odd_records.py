@@ -138,7 +138,7 @@ def test_a_record_that_is_a_pipe_is_not_waited_for(outputs):
     writer = os.open(outputs / "runs" / ODD / "result.json", os.O_RDWR)
     hang_up = threading.Timer(5, os.close, (writer,))
     hang_up.start()
-    assert "no regular file" in Run(ODD, outputs / "runs" / ODD).record["error"]
+    assert "not a regular file" in Run(ODD, outputs / "runs" / ODD).record["error"]
     assert hang_up.is_alive()
     hang_up.cancel()
     os.close(writer)

@@ -301,7 +301,7 @@ def test_the_training_split_of_several_is_read(tmp_path, train, test):
     _write_parquet(tmp_path / train, _features())
     found = _read(tmp_path)
     assert found.pixels[:, 0, 0, 0].tolist() == [0, 1] and found.classes == NAMES
-    assert list(found.notes) == ["1 file of the training split read, 1 file of others not"]
+    assert list(found.notes) == ["1 file of the training split read, 1 file of other splits left out"]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_parts_of_one_split_are_put_together(tmp_path):
 def test_parts_of_two_sets_are_refused(tmp_path, second):
     _write_parquet(tmp_path / "a.parquet", _features())
     _write_parquet(tmp_path / "b.parquet", **second)
-    assert "not of one set" in _refusal(_read, tmp_path)
+    assert "do not belong to one set" in _refusal(_read, tmp_path)
 
 
 def test_parquet_in_class_folders_of_images_is_no_set(tmp_path):

@@ -93,7 +93,7 @@ def test_the_home_of_nobody_in_a_command(capsys, words):
 def test_an_empty_path_is_not_the_current_folder(capsys, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs" / "runs").mkdir(parents=True)
-    assert "empty path" in (told := _told(capsys, *words)) or "is no name of a new folder" in told
+    assert "empty path" in (told := _told(capsys, *words)) or "is not a name for a new folder" in told
 
 
 def test_a_run_replaces_no_files_of_others(tmp_path):
@@ -102,7 +102,7 @@ def test_a_run_replaces_no_files_of_others(tmp_path):
     (own / ".hydra").mkdir(parents=True)
     require_own_folder(own, outputs)
     (own / "distilled").mkdir()
-    assert "holds files of no run (distilled)" in _refusal(lambda: require_own_folder(own, outputs))
+    assert "holds files that belong to no run (distilled)" in _refusal(lambda: require_own_folder(own, outputs))
     (own / "result.json").touch()
     require_own_folder(own, outputs)
     (outputs / "result.json").touch()
@@ -215,8 +215,8 @@ def test_outputs_one_folder_too_deep(capsys, tmp_path, command):
         (["dataset=[digits,cifar10]"], "Type -m dataset=a,b"),
         (["method=[infer,random]"], "Type -m method=a,b"),
         (["evaluate=[digits_static,digits]"], "Type -m evaluate=a,b"),
-        (["teachers=null"], "teachers=null is no choice"),
-        (["+experiment=null"], "experiment=null is no choice"),
+        (["teachers=null"], "teachers=null is not a choice"),
+        (["+experiment=null"], "experiment=null is not a choice"),
         (["method.iterations=1e3"], "Type method.iterations=1000"),
         (["seed=1.0"], "Type seed=1"),
         (["outputs=${HOME}/x"], "${oc.env:HOME}"),
@@ -266,7 +266,7 @@ def test_flags(words, says):
         ("seed=range(10001)", "at most 10,000 jobs"),
         ("seed=range(1,2,0)", "must not be zero; range(1,4) is 1, 2, 3"),
         ("seed=range(0,1,step=0)", "range(1,4) is 1, 2, 3"),
-        ("seed=range(5,1)", "that is no value"),
+        ("seed=range(5,1)", "that gives no value"),
         ("seed=range(200) worker=range(100)", "200 x 100 values"),
         ("seed=range(10000000) worker=range(10000000)", "at most 10,000 jobs"),
     ],
@@ -398,7 +398,7 @@ def test_names_of_classes_as_labels_in_parquet(tmp_path):
     cells = [{"bytes": content.getvalue(), "path": None}] * 2
     pq.write_table(pa.table({"image": cells, "label": ["cat", "dog"]}), tmp_path / "train.parquet")
     name, form = find_format(tmp_path, "auto")
-    assert name == "parquet" and "holds texts" in _refusal(lambda: form.read(tmp_path, 2))
+    assert name == "parquet" and "holds text" in _refusal(lambda: form.read(tmp_path, 2))
 
 
 @pytest.mark.parametrize(

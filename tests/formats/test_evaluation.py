@@ -42,7 +42,8 @@ def test_any_path_survives_the_command_line(tmp_path, resolved, name):
 
 
 @pytest.mark.parametrize(
-    ("dataset_name", "told"), [(None, "does not say which data set"), ("birds", "of the data set 'birds', which is no")]
+    ("dataset_name", "told"),
+    [(None, "does not say which data set"), ("birds", "the data set 'birds', and there is no choice")],
 )
 def test_without_a_data_set_the_line_says_what_to_type(tmp_path, dataset_name, told):
     folder = own_folder(tmp_path / "set", dataset_name)

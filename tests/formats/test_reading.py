@@ -85,7 +85,7 @@ def test_jpegs_are_decoded_as_pillow_does(tmp_path: Path) -> None:
 def test_a_file_in_the_wrong_class_folder_is_refused(tmp_path: Path) -> None:
     write_rded(tmp_path, IMAGES, TARGETS)
     (tmp_path / "00001" / "class00001_id00000.png").rename(tmp_path / "00002" / "class00001_id00000.png")
-    assert "folder of class 2, and its name says class 1" in refusal(tmp_path)
+    assert "folder of class 2, but its name says class 1" in refusal(tmp_path)
 
 
 def test_images_of_different_sizes_are_refused(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_tensors_without_labels_stand_class_by_class(tmp_path: Path) -> None:
     torch.save(normalised(IMAGES), tmp_path / "images.pt")
     assert_same_images(read(tmp_path, "ddranking", num_classes=3), targets=[0, 0, 1, 1, 2, 2])
     assert "--dataset NAME" in refusal(tmp_path, num_classes=None)
-    assert "cannot be as many of each of 4" in refusal(tmp_path, num_classes=4)
+    assert "do not divide evenly into 4" in refusal(tmp_path, num_classes=4)
 
 
 def test_dcs_dictionary_with_numpy_scores(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(made, capsys):
     assert run(["export", str(made), "--format", "rded", "--to", str(made.parent / "as-rded")]) == 2
     assert "not empty" in capsys.readouterr().err
     assert run(["export", str(made), "--format", "dc", "--jpeg", "--to", str(made.parent / "as-dc")]) == 2
-    assert "--jpeg means nothing" in capsys.readouterr().err
+    assert "--jpeg has no effect" in capsys.readouterr().err
     assert sorted(path.name for path in made.parent.iterdir()) == ["as-rded", "made"]
 
 

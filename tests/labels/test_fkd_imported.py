@@ -234,7 +234,7 @@ def test_a_protocol_that_only_labels_change_is_starred(evaluation, tmp_path):
 @pytest.mark.parametrize(
     ("words", "typed"),
     [
-        (["evaluate.epochs=4"], "holds 3. Type labeling.epochs_stored=3 to show them again and again, or "),
+        (["evaluate.epochs=4"], "holds 3. Type labeling.epochs_stored=3 to repeat them, or "),
         (["evaluate.epochs=null", "evaluate.steps=13"], "or evaluate.epochs=3 evaluate.steps=null"),
         (["labeling.epochs_stored=4"], "Type labeling.epochs_stored=3"),
         (["ipc=6"], "labels 50 images per epoch, 16 in a batch, and the set has 60"),
@@ -258,7 +258,7 @@ def _change(file: Path, item: int, value) -> None:
     [
         (0, lambda coords: coords * 8 / 7, "miss the pixels of 8x8 images"),
         (1, lambda flip: flip[:, None].expand(-1, 4), "not [B, 4], [B] and [B, C]"),
-        (2, lambda partner: partner + 1, "mixes images with such as its 16 are not"),
+        (2, lambda partner: partner + 1, "mixes images with others that are not among its 16"),
         (4, lambda _: [0, 0, 9, 4], "CutMix box [0, 0, 9, 4]"),
         (4, lambda _: None, "mixed in different ways (cutmix and mixup)"),
         (5, lambda logits: logits / 0, "not finite"),
@@ -276,11 +276,11 @@ def test_a_damaged_batch_is_named_before_anything_is_trained(evaluation, tmp_pat
 def test_labels_of_other_images_are_said_where_the_folder_names_rows(evaluation, tmp_path, capsys):
     write_folder(tmp_path, CLASSES.roll(5), "none", items=7)
     batches_of(evaluation(*labelled(tmp_path, "none")), 0)
-    assert "which chance would do" in capsys.readouterr().out
+    assert "no better than chance" in capsys.readouterr().out
     shutil.rmtree(tmp_path)
     write_folder(tmp_path, CLASSES, "none", items=7)
     batches_of(evaluation(*labelled(tmp_path, "none")), 0)
-    assert "which chance would do" not in capsys.readouterr().out
+    assert "no better than chance" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -57,5 +57,5 @@ def test_random_images_fill_the_budget_and_leave_the_rest():
 
 
 def test_a_budget_below_one_image_per_class_is_refused():
-    with pytest.raises(UsageError, match="do not pay for one image per class"):
+    with pytest.raises(UsageError, match="do not suffice for one image per class"):
         random_images_for(100, 194, num_classes=10, smallest_class=100)

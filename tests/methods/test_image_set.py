@@ -47,13 +47,13 @@ def test_the_whole_pipeline(make_context, tmp_path, method, labeling):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_natural_subsets_mean_nothing(make_context, method):
-    with pytest.raises(UsageError, match=f"K=3 means nothing to method={method}. Type ipc="):
+    with pytest.raises(UsageError, match=f"K=3 does not apply to method={method}. Type ipc="):
         distilled_set(make_context(f"method={method}"))
 
 
 @pytest.mark.parametrize("method", ["random", "herding", "kcenter"])
 def test_more_images_than_the_smallest_class_has(make_context, method):
-    with pytest.raises(UsageError, match="ipc=200 asks for as many training images"):
+    with pytest.raises(UsageError, match="ipc=200 asks for that many training images"):
         distilled_set(make_context(f"method={method}", "K=null", "ipc=200"))
 
 

@@ -91,7 +91,7 @@ def test_the_last_group_ends_with_the_smallest_class(make_context):
 
 def test_random_takes_ipc_and_no_k(make_context):
     assert distilled_set(make_context("method=random", "K=null", "ipc=4")).num_images == 40
-    with pytest.raises(UsageError, match="K=3 means nothing"):
+    with pytest.raises(UsageError, match="K=3 does not apply"):
         distilled_set(make_context("method=random"))
 
 

@@ -45,7 +45,7 @@ def test_chunks_are_in_a_signature_where_there_is_more_than_one() -> None:
 @pytest.mark.parametrize("method", ["herding", "random", "rded", "sre2l"])
 def test_methods_without_natural_subsets_refuse_a_number_of_them(resolved, method: str) -> None:
     settings = resolved(f"method={method}", "K=3", "ipc=2")
-    with pytest.raises(UsageError, match=f"K=3 means nothing to method={method}. Type ipc="):
+    with pytest.raises(UsageError, match=f"K=3 does not apply to method={method}. Type ipc="):
         settings.method.requested_ipc(_Run(settings))
 
 

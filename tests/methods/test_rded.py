@@ -175,7 +175,7 @@ def test_a_sweep_over_ipc_scores_once(make_context):
 def test_what_cannot_be_made_is_refused_before_any_work(make_context):
     with pytest.raises(UsageError, match="method.factor=3 does not divide .* 8 pixels"):
         rded_set(make_context, "method.factor=3")
-    with pytest.raises(UsageError, match=r"ipc=3 needs 12 patches .* 10 are scored .* Type ipc=2 or less"):
+    with pytest.raises(UsageError, match=r"ipc=3 needs 12 patches .* 10 images .* are scored .* Type ipc=2 or less"):
         rded_set(make_context, "method.factor=2", "method.images_per_class=10")
     with pytest.raises(UsageError, match="ipc=200 needs 200 patches"):
         rded_set(make_context, "ipc=200")

@@ -221,7 +221,7 @@ def test_the_teacher_that_distils_needs_batch_norms(make_context, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_natural_subsets_mean_nothing_to_whole_images(made, method):
-    with pytest.raises(UsageError, match=f"K=3 means nothing to method={method}"):
+    with pytest.raises(UsageError, match=f"K=3 does not apply to method={method}"):
         made(method, "K=3")
 
 

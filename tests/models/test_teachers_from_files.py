@@ -93,7 +93,7 @@ def test_weights_that_do_not_fit_are_said_before_any_work(teacher, checkpoint):
 
 
 def test_an_architecture_without_a_teacher_is_refused(make_context):
-    with pytest.raises(UsageError, match="no teacher is of that architecture"):
+    with pytest.raises(UsageError, match="no teacher has that architecture"):
         make_context("teachers.checkpoints={resnet50: x.pth}")
 
 

@@ -81,7 +81,7 @@ def test_memory_is_counted_before_a_process_is_added(planned, monkeypatch, capsy
     monkeypatch.setattr("infer.pipeline.local_workers.available_memory_bytes", lambda: 2**30)
     monkeypatch.setattr("infer.pipeline.local_workers.memory_of_another_process", lambda *_: 2**29)
     assert planned("processes=5")[0] == 3
-    assert "processes=5: the memory that is free suffices for 3" in capsys.readouterr().out
+    assert "processes=5: the free memory suffices for 3" in capsys.readouterr().out
     assert planned()[0] == 3 and capsys.readouterr().out == ""
 
 

@@ -20,7 +20,7 @@ RANDOM = ("method=random", "K=null", "ipc=13", "M=1", "labeling=hard", "baseline
     [
         (
             "evaluate.even_batches=false",
-            "random, 130 images: 1 in 3 updates is made from the last 2, as much as from 64",
+            "random, 130 images: 1 in 3 updates is made from the last 2, with the weight of one from 64",
         ),
         ("evaluate.even_batches=true", None),
         ("evaluate.even_batches=false evaluate.batch_size=50", None),

@@ -216,7 +216,7 @@ def test_a_run_whose_tracker_raises_everywhere_ends_as_if_there_were_none(plain,
     for key in ("status", "metrics", "per_student", "storage"):
         assert result_of(ours)[key] == result_of(plain)[key]
     warnings = [line for line in (ours / "infer.log").read_text().splitlines() if "warning" in line]
-    told = "warning: tracker=wandb fails and is told nothing more (OSError: the network is down). The run goes on"
+    told = "warning: tracker=wandb failed and gets no more data (OSError: the network is down). The run goes on"
     assert warnings == [told]
 
 

@@ -198,7 +198,7 @@ def test_far_too_many_lines_are_averaged_over_the_same_combinations(plot):
     (container,) = figure.axes[0].containers
     low, high = container.lines[0].get_ydata()
     assert high - low == pytest.approx(10)
-    assert "over the 168 of 169 combinations that are done at every place" in words(figure)
+    assert "over the 168 of 169 combinations that are done at all values" in words(figure)
     assert "students" not in words(figure)
 
 

@@ -52,7 +52,7 @@ def test_the_first_difference_is_named():
     same = {"settings": "a", "code": "b"}
     assert difference({0: same, 1: dict(same)}) is None
     line = difference({0: same, 1: same | {"code": "c"}, 2: same, 3: same | {"code": "c"}})
-    assert line is not None and line.startswith("ranks 1, 3 of 4: other code than rank 0. Start all ranks")
+    assert line is not None and line.startswith("ranks 1, 3 of 4: different code from rank 0. Start all ranks")
 
 
 def test_code_is_told_apart_by_content_and_name(tmp_path):

@@ -156,7 +156,7 @@ def test_a_signal_to_all_ends_all_with_one_line_and_a_checkpoint(tmp_path):
 
 def test_ranks_with_other_settings(tmp_path):
     line = _refusal(tmp_path / "run", *_SMALL, of_rank={1: ["seed=1"]})
-    assert line.startswith("infer: rank 1 of 2: other settings than rank 0. Start all ranks with the same words")
+    assert line.startswith("infer: rank 1 of 2: different settings from rank 0. Start all ranks with the same words")
 
 
 def test_a_wrong_setting_is_said_once(tmp_path):
@@ -167,8 +167,8 @@ def test_a_wrong_setting_is_said_once(tmp_path):
 def test_more_ranks_than_images_that_pass_together(tmp_path):
     line = _refusal(tmp_path / "run", *_SMALL, "teachers.batch_size=1")
     assert line == (
-        "infer: 2 ranks cannot share the 1 images that pass convnet3_w32_batchnorm together. Start at most 1, or type "
-        "a larger teachers.batch_size"
+        "infer: 2 ranks cannot share the 1 images that go through convnet3_w32_batchnorm together. Start at most 1, "
+        "or type a larger teachers.batch_size"
     )
 
 

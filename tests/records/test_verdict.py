@@ -43,9 +43,9 @@ def test_the_first_baseline_is_in_the_sentence(tmp_path):
         (
             "random_static@ipc",
             [98.0],
-            "with the same labels, 25,440 bytes, of equal nominal ipc: 98.00 (1) %, ahead by",
+            "with the same labels, 25,440 bytes, the same nominal ipc: 98.00 (1) %, ahead by",
         ),
-        ("random_static@images", [97.0, 97.5, 97.2], "of equal number: 97.23 ± 0.25 (3) %, equal"),
+        ("random_static@images", [97.0, 97.5, 97.2], "the same number of images: 97.23 ± 0.25 (3) %, equal"),
     ],
 )
 def test_a_baseline_in_words(tmp_path, name, top1, said):

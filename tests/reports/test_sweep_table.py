@@ -88,7 +88,7 @@ def test_jobs_that_are_not_done_say_why(folder):
     log = f"outputs/sweeps/{NAME}/1-M=1,K=5/infer.log"
     notes = shown.sections[0].notes
     assert f"1-M=1,K=5: failed: loss is NaN; see {log}" in notes
-    assert any(note.startswith("3-M=2,K=5: lost: killed or out of memory: it left no end") for note in notes)
+    assert any(note.startswith("3-M=2,K=5: lost: killed or out of memory: its record has no end") for note in notes)
     assert "4-M=3,K=3: lost: it left no record: it never started, or was killed at once" in notes
     assert closing(shown, "4 of 8") == "4 of 8 jobs done; 1 failed, 1 interrupted, 2 lost"
     written = rows_of(folder)

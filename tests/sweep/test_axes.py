@@ -93,7 +93,7 @@ def test_what_an_expression_means(text, holds):
     ("text", "says"),
     [
         ("__import__('os').system('touch x')", "comparisons of"),
-        ("M.__class__ == 1", "M.__class__ is no swept setting"),
+        ("M.__class__ == 1", "M.__class__ is not a swept setting"),
         ("(lambda: 1)() == 1", "comparisons of"),
         ("[x for x in 'ab'] == M", "comparisons of"),
         ("M**9**9**9 > 1", "comparisons of"),
@@ -101,12 +101,12 @@ def test_what_an_expression_means(text, holds):
         ("M[0] == 1", "comparisons of"),
         ("M is 1", "comparisons of"),
         ("M > None", "comparisons of"),
-        ("M >", "no expression"),
-        ("", "no expression"),
-        ("(" * 2000 + "M" + ")" * 2000, "no expression"),
+        ("M >", "not an expression"),
+        ("", "not an expression"),
+        ("(" * 2000 + "M" + ")" * 2000, "not an expression"),
         ("not " * 200 + "M", ""),
-        ("K > 2", "K is no swept setting; there are M, method"),
-        ("method == infer", "a text is put in quotes: 'infer'"),
+        ("K > 2", "K is not a swept setting; there are M, method"),
+        ("method == infer", "text needs quotes: 'infer'"),
         ("M > 'a'", "'>' not supported"),
         ("M in 3", "not iterable"),
         ("-method == 1", "bad operand"),
@@ -126,16 +126,16 @@ def test_what_is_no_expression(text, says):
 @pytest.mark.parametrize(
     ("words", "settings", "says"),
     [
-        ("M=1,2 K=9,7,5", {"zip": [["M", "K"]]}, "sweep.zip=[[M,K]] is not possible: M 2 and K 3 values do not go"),
-        ("M=1,2 K=9", {"zip": [["M", "K"]]}, "K has no several values here; there are M"),
+        ("M=1,2 K=9,7,5", {"zip": [["M", "K"]]}, "sweep.zip=[[M,K]] is not possible: M 2 and K 3 values cannot"),
+        ("M=1,2 K=9", {"zip": [["M", "K"]]}, "K does not have several values here; these have: M"),
         ("M=1,2", {"zip": [["M"]]}, "two settings or more"),
         ("M=1,2 K=9,7 seed=0,1", {"zip": [["M", "K"], ["M", "seed"]]}, "M is named twice"),
         ("M=1,2 K=9,7", {"zip": [["M", "M"]]}, "M is named twice"),
         ("M=1,2", {"exclude": ["M>0"]}, "it leaves none of 2 combinations"),
-        ("M=1", {"exclude": ["M>0"]}, "M is no swept setting; there are none"),
+        ("M=1", {"exclude": ["M>0"]}, "M is not a swept setting; there are none"),
         ("M=1,2", {"points": ["M=1"]}, "M has a value outside the points too"),
         ("M=1", {"points": ["M=2"]}, "M has a value outside the points too"),
-        ("", {"points": ["M=1,2"]}, "one value of M in a point"),
+        ("", {"points": ["M=1,2"]}, "one value for M in a point"),
         ("", {"points": ["M=1 M=2"]}, "M is named twice"),
         ("", {"points": ["M"]}, "M is not key=value"),
         ("", {"points": [""]}, "one setting or more"),
@@ -148,5 +148,5 @@ def test_settings_that_do_not_fit(words, settings, says):
 
 
 def test_a_range_without_a_value_is_one_line():
-    with pytest.raises(UsageError, match=r"seed=range\(3,1\) is not possible: that is no value"):
+    with pytest.raises(UsageError, match=r"seed=range\(3,1\) is not possible: that gives no value"):
         combined("M=1,2 seed=range(3,1)")

@@ -126,7 +126,7 @@ def test_a_study_of_another_search_is_refused(folder, words):
 
 def test_a_file_that_is_no_study_is_refused(tmp_path):
     (tmp_path / "study.db").write_text("not a database, but longer than nothing")
-    with pytest.raises(UsageError, match=r"study\.db is no study of ours") as refusal:
+    with pytest.raises(UsageError, match=r"study\.db is not a study of this program") as refusal:
         begin(tmp_path, space_of(), seed=0)
     assert "\n" not in str(refusal.value)
 
@@ -135,7 +135,7 @@ def test_a_study_of_another_program_is_refused(tmp_path):
     import optuna
 
     optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="theirs")
-    with pytest.raises(UsageError, match=r"study\.db is no study of ours") as refusal:
+    with pytest.raises(UsageError, match=r"study\.db is not a study of this program") as refusal:
         begin(tmp_path, space_of(), seed=0)
     assert "\n" not in str(refusal.value)
 
@@ -160,12 +160,12 @@ def test_a_study_that_is_in_use_is_not_to_be_taken_away(folder, monkeypatch):
     monkeypatch.setattr("infer.sweep.search.study_of", load)
     with pytest.raises(UsageError, match="another search is at work on it") as refusal:
         begin(folder, space_of(), seed=0)
-    assert "Take it away" not in str(refusal.value)
+    assert "Remove it" not in str(refusal.value)
 
 
 def test_a_folder_without_a_search_is_refused(tmp_path):
     SweepRecord({}, []).write(tmp_path / "sweeps" / "s")
-    with pytest.raises(UsageError, match=r"sweep.resume=\S+ is not possible: it is no search"):
+    with pytest.raises(UsageError, match=r"sweep.resume=\S+ is not possible: it is not a search"):
         folder_of(str(tmp_path / "sweeps" / "s"), tmp_path)
 
 
@@ -211,7 +211,7 @@ def test_a_resumed_search_on_slurm_takes_a_new_snapshot(folder, monkeypatch, que
     if queue_is_empty:
         start._make_room(folder)
     else:
-        with pytest.raises(UsageError, match="are in SLURM's queue still"):
+        with pytest.raises(UsageError, match="are still in SLURM's queue"):
             start._make_room(folder)
     assert (folder / ".snapshot").exists() != queue_is_empty
     start._make_room(folder / "without")

@@ -126,7 +126,7 @@ def test_settings_that_go_together_and_a_combination_that_is_left_out(first, fol
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("-m", "M=1,2", "K=1,2,3", "sweep.zip=[[M,K]]"), "M 2 and K 3 values do not go together"),
+        (("-m", "M=1,2", "K=1,2,3", "sweep.zip=[[M,K]]"), "M 2 and K 3 values cannot be paired"),
         (("M=1", "sweep.points=['K=1']"), "sweep.points shape a sweep, and this is a run. Type -m"),
     ],
 )

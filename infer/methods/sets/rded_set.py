@@ -61,8 +61,8 @@ class RdedSet(DistilledImages):
         if needed > scored:
             raise UsageError(
                 f"ipc={self.per_class} needs {needed} patches of every class (method.factor={self._factor}), each from "
-                f"an image of its own, but of the smallest class {scored} are scored "
-                f"(method.images_per_class or all there are). Type ipc={max(1, scored // self._factor**2)} or less"
+                f"a different image, but only {scored} images of the smallest class are scored "
+                f"(method.images_per_class, or all of them). Type ipc={max(1, scored // self._factor**2)} or less"
             )
 
 

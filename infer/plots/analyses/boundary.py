@@ -66,13 +66,13 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     ]
     if _of_students(facts):
         found = [
-            f"{panel['network']} trained on {panel['name']} with {panel['labels']} labels is right in "
+            f"{panel['network']} trained on {panel['name']} with {panel['labels']} labels is right on "
             f"{score.format('')}"
             for panel, score in zip(facts["panels"], scores, strict=True)
         ]
         return f"On {facts['images']} images of {classes}, {', and '.join(found)}."
     *parts, end = [score.format(f" of {panel['name']}") for panel, score in zip(facts["panels"], scores, strict=True)]
-    return f"On {classes}, {facts['network']} is right in {', '.join(parts)} and {end}."
+    return f"On {classes}, {facts['network']} is right on {', '.join(parts)} and {end}."
 
 
 def _figure(facts: Mapping[str, Any]) -> Figure:

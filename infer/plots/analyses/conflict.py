@@ -38,7 +38,7 @@ def _accuracies(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
 def _sentence(facts: Mapping[str, Any]) -> str:
     found = _numbers(facts)
     if facts["mean_cosine"] is None:
-        agreement = "There is one teacher, so its compensators have none to agree with"
+        agreement = "There is one teacher, so its compensators have no others to agree with"
     else:
         number = count(facts["teachers"], "teacher")
         agreement = f"The mean cosine between the compensators of {number} is {facts['mean_cosine']:.2f}"
@@ -48,7 +48,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
         (found["accuracy %, natural"], "the natural ones"),
     ]
     known = [f"{value:.1f} % of {what}" for value, what in on_blocks if value is not None]
-    return f"{agreement}; {count(facts['probes'], 'network')} put {', '.join(known)} into their class."
+    return f"{agreement}; classified correctly by {count(facts['probes'], 'network')}: {', '.join(known)}."
 
 
 def _figure(facts: Mapping[str, Any]) -> Figure:

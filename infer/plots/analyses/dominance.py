@@ -55,7 +55,7 @@ def _figure(facts: Mapping[str, Any]) -> Figure:
         axes.set_xlim(0, None)
         axes.set_title(title)
         name_rows(axes, teachers)
-    write_caption(figure, "a dot per natural subset, bars at their means; dashed: above it a run warns", size=7.5)
+    write_caption(figure, "a dot per natural subset, bars at their means; dashed: a run warns above it", size=7.5)
     return figure
 
 
