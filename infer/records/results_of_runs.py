@@ -28,7 +28,7 @@ def results_of(
     ``seed`` count together.
 
     ``name`` replaces the method's, to which the settings that vary are added otherwise; ``published`` and ``source``
-    belong to the distilled sets alone. Raises UsageError when none of the runs has ended well.
+    belong to the distilled sets alone. Raises UsageError when none of the runs has ended well and tested a student.
     """
     measurements = measurements_of(side_by_side(runs))
     if not measurements:
@@ -44,6 +44,9 @@ def results_of(
             for arch in first.record["per_student"]:
                 about = own if each == method else {}
                 found.append(_result(measurement.runs, outputs, each, outcomes, arch, table, about))
+    if not found:
+        names = ", ".join(measurement.runs[0].name for measurement in measurements)
+        raise UsageError(f"no student of {names} was tested, so there is no result to keep. Run the stage evaluate")
     return found
 
 
