@@ -7,7 +7,7 @@ from infer.commands.parsing import RUN, Commands, add_command, at_home
 from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.records.find import pick_runs
-from infer.records.results import add_results, tabulate_results, with_tables
+from infer.records.results import add_results, has_tables, require_table_name, tabulate_results, with_tables
 from infer.records.results_of_runs import results_of
 from infer.tables import Report
 
@@ -32,18 +32,35 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Add the results of runs if requested, write all tables into a page if requested, and show ``options.table``."""
+    page = None if options.into is None else _page(options.into, options.table)  # read before anything is written
     if options.add:
+        require_table_name(options.table)
         runs = pick_runs(options.add, options.outputs)
         kept = results_of(runs, options.outputs, options.table, options.name, options.published, options.source)
         add_results(kept)
-    if options.into:
-        _rewrite(options.into)
+    elif ignored := [word for word in ("name", "published", "source") if getattr(options, word)]:
+        raise UsageError(f"--{ignored[0]} is for a row that is added. Type --add RUN as well")
+    if page is not None:
+        _rewrite(options.into, page)
     return tabulate_results(options.table)
 
 
-def _rewrite(readme: Path) -> None:
-    if not readme.is_file():
-        raise UsageError(f"--into={readme} was given, but there is no such file")
-    text = with_tables(readme.read_text(encoding="utf-8"))
-    with replaced_whole(readme, "w") as file:
+def _page(path: Path, table: str) -> str:
+    """The text of a page that has a place for a table."""
+    if not path.is_file():
+        raise UsageError(f"--into={path} was given, but there is no such file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        told = f"--into={path} is not UTF-8 ({error.reason} at byte {error.start})"
+        raise UsageError(f"{told}. Save it as UTF-8") from error
+    if not has_tables(text):
+        marks = f"<!-- results: {table} --> and <!-- end of results -->"
+        raise UsageError(f"--into={path} has no place for a table. Write these lines where it belongs: {marks}")
+    return text
+
+
+def _rewrite(path: Path, page: str) -> None:
+    text = with_tables(page)
+    with replaced_whole(path.resolve(), "w") as file:  # of a link, what it leads to
         file.write(text)

@@ -60,9 +60,9 @@ def _jobs(word: str | None, outputs: Path) -> list[Run]:
 
 
 def _read_again(jobs: Sequence[Run]) -> list[Run]:
-    """The same jobs, read again from their files."""
+    """The same jobs, read again from their files; jobs without a folder that are in no sweep count as removed."""
     of_sweeps = {job.folder: job for sweep in _sweeps(jobs) for job in sweep_jobs(sweep)}
-    return [of_sweeps.get(job.folder) or Run(job.name, job.folder) for job in jobs]
+    return [of_sweeps.get(job.folder) or Run(job.name, job.folder, was_removed=not job.folder.is_dir()) for job in jobs]
 
 
 def _collect(jobs: Sequence[Run]) -> None:

@@ -1,6 +1,7 @@
 """The folder of presets, ``conf/``, and the presets that are sections of one file instead of files of their own."""
 
 import importlib.util
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,6 +30,18 @@ def conf_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent / "conf"
     return checkout if (checkout / "config.yaml").is_file() else package / "conf"
+
+
+def command_that_measures(table: str) -> str | None:
+    """The command line of the preset whose first lines name ``table`` of ``infer results``; None where none does.
+
+    Of several presets it is that of the one called like the table.
+    """
+    named = re.compile(rf"^#.*`infer results {re.escape(table)}`", re.MULTILINE)
+    presets = sorted(conf_folder().rglob("*.yaml"), key=lambda path: (path.stem != table, path))
+    naming = (text for path in presets if named.search(text := path.read_text(encoding="utf-8", errors="replace")))
+    command = re.search(r"^#   (python launch\.py .+?)(?:    #.*)?$", next(naming, ""), re.MULTILINE)
+    return command[1] if command else None
 
 
 def check_choices(words: Iterable[str]) -> None:

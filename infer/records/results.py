@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
+from infer.config.presets import command_that_measures
 from infer.errors import UsageError
 from infer.files import replaced_whole
 from infer.tables import Report, Section, as_markdown
 
 RESULTS_FILE = Path(__file__).resolve().parents[1] / "methods" / "results.csv"
-_BLOCK = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+_NAME = r"[\w-]+"
+_BLOCK = re.compile(rf"(<!-- results: ({_NAME}) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,31 @@ def add_results(new: Iterable[Result], path: Path = RESULTS_FILE) -> None:
 def tabulate_results(table: str, path: Path = RESULTS_FILE) -> Report:
     """The table ``table``, with a row per result, or by method and labels for the matrix.
 
+    For a table without rows yet it is a note on how it is measured.
+
     Raises UsageError where there is no such table.
     """
     results = read_results(path)
     rows = [result for result in results if result.table == table]
+    if not rows and (command := command_that_measures(table)):
+        add = f"infer results {table} --add <run>"
+        return Report([], lines=[f"the table {table} has no rows yet. Measure it: {command}, then type {add}"])
     if not rows:
         known = ", ".join(dict.fromkeys(result.table for result in results)) or "none yet"
         raise UsageError(f"there is no table {table} of results; there are: {known}")
     section = _by_labels(rows) if table.startswith("matrix") else _as_list(rows)
     return Report([vars(result) for result in rows], sections=[section])
+
+
+def require_table_name(table: str) -> None:
+    """Raise UsageError unless a page can name ``table``."""
+    if not re.fullmatch(_NAME, table):
+        raise UsageError(f"{table!r} is not a name for a table. Use letters, digits, - and _, e.g. reproduction")
+
+
+def has_tables(text: str) -> bool:
+    """True if ``with_tables`` finds a block in ``text``."""
+    return _BLOCK.search(text) is not None
 
 
 def with_tables(text: str, path: Path = RESULTS_FILE) -> str:

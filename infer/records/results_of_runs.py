@@ -28,7 +28,7 @@ def results_of(
     combined.
 
     ``name`` is the name of the distilled sets, by default that of the method with the settings that vary; ``published``
-    and ``source`` also apply to the distilled sets only. Raises UsageError where no run is finished.
+    and ``source`` also apply to the distilled sets only. Raises UsageError where no run is finished and has a student.
     """
     measurements = measurements_of(side_by_side(runs))
     if not measurements:
@@ -44,6 +44,9 @@ def results_of(
             for arch in first.record["per_student"]:
                 about = own if each == method else {}
                 found.append(_result(measurement.runs, outputs, each, outcomes, arch, table, about))
+    if not found:
+        names = ", ".join(measurement.runs[0].name for measurement in measurements)
+        raise UsageError(f"no student of {names} was tested, so there is no result to keep. Run the stage evaluate")
     return found
 
 

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from helpers.records import write_json, write_sweep
+from helpers.records import write_json, write_run, write_sweep
 
 from infer.commands import watch
 from infer.records.names import PROGRESS
@@ -125,3 +126,16 @@ print("torch" in sys.modules)
     environment = os.environ | {"PYTHONPATH": str(root)}
     out = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True).stdout
     assert out.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("place", [f"runs/{RUN}", f"sweeps/{SWEEP}"])
+def test_it_ends_where_what_it_watches_is_removed(infer, outputs, monkeypatch, place):
+    """Also by hand, of which nothing tells but the folder."""
+    if place.startswith("runs"):
+        at_work(write_run(outputs / place, status="running", metrics={}))
+    else:
+        write_sweep(outputs / place, {"M": ["1", "2"]}, changes={0: {"status": "running"}, 1: None}, ended=None)
+    looks = iter(range(3))
+    monkeypatch.setattr(watch.time, "sleep", lambda _: next(looks) == 0 and shutil.rmtree(outputs / place))
+    code, out, _ = infer("watch")
+    assert code == 0 and out.splitlines()[-1].endswith(" removed")
