@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from infer import exit_codes, help
+from infer import cluster, exit_codes, help
 from infer.config import Config
 from infer.config.presets import check_choices, check_own_presets, conf_folder, searched_folders
 from infer.errors import UsageError
@@ -35,7 +35,11 @@ _COMPLETIONS = tuple(f"{command}={shell}" for command in ("install", "uninstall"
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
 def _launch(composed: DictConfig) -> None:
-    exit_codes.leave_on_error(lambda: _run(composed), keep_going=HydraConfig.get().mode is RunMode.MULTIRUN)
+    try:
+        exit_codes.leave_on_error(lambda: _run(composed), keep_going=HydraConfig.get().mode is RunMode.MULTIRUN)
+    except SystemExit as end:
+        cluster.leave_job(end.code if isinstance(end.code, int) else 1)
+        raise
 
 
 def _run(composed: DictConfig) -> None:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "enter_job",
+    "enter_launcher",
     "enter_ranks",
     "freeze",
     "have_all_ended",
     "job_id",
     "launcher_settings",
+    "leave_job",
     "prepare",
     "wait_for_jobs",
     "was_started_before",
@@ -91,6 +93,21 @@ def have_all_ended(sweep_folder: Path) -> bool:
     from infer.cluster import slurm
 
     return slurm.have_all_ended(sweep_folder)
+
+
+def enter_launcher(cluster: ClusterConfig) -> None:
+    """Set how signals end the process that launches a sweep."""
+    if isinstance(cluster, JoblibCluster):
+        from infer.cluster import ending
+
+        ending.end_workers_first()
+
+
+def leave_job(code: int) -> None:
+    """Exit with ``code`` where an interrupted job must end its process, which joblib would keep for the next job."""
+    from infer.cluster import ending
+
+    ending.leave_worker(code)
 
 
 def enter_job(cluster: ClusterConfig) -> "torch.device | None":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from infer.cluster.ending import end_with_launcher
 from infer.config.cluster import JoblibCluster
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def enter(cluster: JoblibCluster) -> "torch.device | None":
     """Set the number of threads of this process, and return its GPU; None on a machine without GPUs."""
     import torch
 
+    end_with_launcher()
     torch.set_num_threads(cluster.threads or min(share_of_cores(cluster.processes), torch.get_num_threads()))
     gpus = torch.cuda.device_count()
     return torch.device("cuda", claim_gpu(gpus).number) if gpus else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
 
-from infer import exit_codes
+from infer import cluster, exit_codes
 from infer.config import Config
 from infer.errors import UsageError, is_interruption
 from infer.files import require_writable
@@ -59,6 +59,7 @@ def _start(sweep: DictConfig) -> None:
     from infer.sweep.start import start  # a single run needs none of it
 
     _started_sweep = start(sweep)
+    cluster.enter_launcher(_started_sweep.cluster)
 
 
 def exit_code_after(code: int) -> int:

@@ -82,7 +82,7 @@ def test_words_about_a_row_that_is_not_added(infer, option):
 def test_a_table_that_no_page_could_name(infer, add_run, added, table):
     add_run(RUN)
     code, _, err = infer("results", table, "--add", RUN)
-    assert (code, err.count("\n"), added) == (2, 1, []) and "is no name of a table" in err
+    assert (code, err.count("\n"), added) == (2, 1, []) and "is not a name for a table" in err
 
 
 def test_a_run_without_students_has_no_result(infer, add_run, added):
