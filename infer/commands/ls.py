@@ -54,7 +54,7 @@ def _entries(outputs: Path, runs: list[Run]) -> list[dict[str, Any]]:
         if entry["state"] == DONE:
             keep[run.name] = {"stamp": stamp, "entry": entry}
     if keep != kept:
-        with contextlib.suppress(OSError):  # looking takes no right to write
+        with contextlib.suppress(OSError, ValueError):  # looking takes no right to write; settings may be no JSON
             write_sealed(outputs / _KEPT, {"format": _FORMAT, "runs": keep})
     return entries
 

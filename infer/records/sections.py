@@ -32,7 +32,7 @@ def stages_section(run: Run) -> Section:
     """Artefacts of each stage, those made and those found, and the time that making took."""
     rows = [
         [stage, str(len(account["signatures"])), str(account["made"]), str(account["reused"])]
-        + [duration(account["seconds"])]
+        + ["-" if account.get("seconds") is None else duration(account["seconds"])]
         for stage, account in run.record["stages"].items()
         if account["signatures"]
     ]
