@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.console import Console
+from infer.words import visible
 
 _PARTS = ("mean", "std", "n")
 
@@ -106,27 +107,31 @@ def from_here(path: Path) -> Path:
 
 def _show_text(report: Report) -> None:
     console = Console(answers=True)
+
+    def say(text: str = "", style: str | None = None) -> None:
+        console.say("\n".join(map(_on_one_line, text.split("\n"))), style=style)
+
     if report.title:
-        console.say(report.title, style="bold")
+        say(report.title, style="bold")
     if report.warning:
-        console.say(report.warning, style="bold red")
+        say(report.warning, style="bold red")
     for line in report.lines:
-        console.say(line)
+        say(line)
     for position, section in enumerate(report.sections):
         if position or report.title or report.warning or report.lines:
-            console.say()
+            say()
         head, *body = aligned(section)
-        console.say(head, style="bold")
-        print("\n".join([*body, *(f"  {note}" for note in section.notes)]))
+        say(head, style="bold")
+        print("\n".join([*body, *(f"  {_on_one_line(note)}" for note in section.notes)]))
     if report.closing and (report.sections or report.lines):
-        console.say()
+        say()
     for line in report.closing:
-        console.say(line)
+        say(line)
 
 
 def aligned(section: Section) -> list[str]:
     """Lines of the table ``section`` as text, beginning with the titles of columns."""
-    table = [section.columns, *section.rows]
+    table = [[_on_one_line(cell) for cell in row] for row in (section.columns, *section.rows)]
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     right = [column in section.numeric for column in section.columns]
     return [
@@ -136,6 +141,11 @@ def aligned(section: Section) -> list[str]:
         ).rstrip()
         for row in table
     ]
+
+
+def _on_one_line(text: str) -> str:
+    """``text`` without characters that would move the cursor of a terminal."""
+    return text if text.isprintable() else visible(text)
 
 
 def as_markdown(report: Report) -> str:

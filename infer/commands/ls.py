@@ -55,7 +55,7 @@ def _entries(outputs: Path, runs: list[Run]) -> list[dict[str, Any]]:
         if entry["state"] == DONE:
             keep[run.name] = {"stamp": stamp, "entry": entry}
     if keep != kept:
-        with contextlib.suppress(OSError):  # users without the right to write can list runs, too
+        with contextlib.suppress(OSError, ValueError):  # no right to write, or settings that are not JSON
             write_sealed(outputs / _CACHED_LIST, {"format": _FORMAT, "runs": keep})
     return entries
 

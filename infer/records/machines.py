@@ -20,7 +20,7 @@ def machine_of(record: Mapping[str, Any]) -> dict[str, Any]:
 def computed_with(run: Run) -> dict[str, str]:
     """Device, threads and precision of ``run`` as text, where several are joined by ``+``; empty without numbers."""
     environment = run.record["environment"]
-    if "device" not in environment:
+    if not environment.keys() >= {"device", "threads"}:
         return {}
     machines = environment.get("computed_on") or [machine_of(environment)]
     found = {

@@ -36,17 +36,30 @@ def results_of(
         raise UsageError(f"{states}, so there is no result to keep yet. Start it again")
     found = []
     for measurement in measurements:
-        first = measurement.runs[0]
-        method = str(first.setting("method.name"))
-        own = {"name": name or _name(method, measurement), "published": published, "source": source}
-        for each in (method, *first.record["baselines"]):
-            outcomes = [run.record if each == method else run.record["baselines"][each] for run in measurement.runs]
-            for arch in first.record["per_student"]:
-                about = own if each == method else {}
-                found.append(_result(measurement.runs, outputs, each, outcomes, arch, table, about))
+        try:
+            found += _results_of(measurement, outputs, table, name, {"published": published, "source": source})
+        except (KeyError, TypeError, ValueError) as error:  # a record of an earlier version, or written by hand
+            told = f"the record of {measurement.runs[0].name} does not hold all that a row needs"
+            raise UsageError(f"{told} ({type(error).__name__}: {error}). Make the run again") from error
     if not found:
         names = ", ".join(measurement.runs[0].name for measurement in measurements)
         raise UsageError(f"no student of {names} was tested, so there is no result to keep. Run the stage evaluate")
+    return found
+
+
+def _results_of(
+    measurement: Measurement, outputs: Path, table: str, name: str | None, published: Mapping[str, str]
+) -> list[Result]:
+    """Results of the set of ``measurement``, to which ``published`` belongs, and of its baselines."""
+    first = measurement.runs[0]
+    method = str(first.setting("method.name"))
+    own = {"name": name or _name(method, measurement), **published}
+    found = []
+    for each in (method, *first.record["baselines"]):
+        outcomes = [run.record if each == method else run.record["baselines"][each] for run in measurement.runs]
+        about = own if each == method else {}
+        for arch in first.record["per_student"]:
+            found.append(_result(measurement.runs, outputs, each, outcomes, arch, table, about))
     return found
 
 
@@ -74,9 +87,9 @@ def _result(
     return Result(
         table=table,
         name=own.get("name", name),
-        set=size["size"],
+        set=str(size["size"]),
         labels=_labels(first, name),
-        protocol=outcome.get("protocol") or first.protocol or "",
+        protocol=str(outcome.get("protocol") or first.protocol or ""),
         student=arch,
         n=str(len(scores)),
         sets=str(len(runs)),
@@ -85,7 +98,7 @@ def _result(
         best=f"{statistics.fmean(best):.2f}" + (f" ± {_spread(best)}" if len(best) > 1 else ""),
         images=str(size["images"]),
         updates=str(outcome.get("student_steps") or facts["student_steps"]),
-        bytes=str(outcome["storage"]["total_bytes"]),
+        bytes=str(int(outcome["storage"]["total_bytes"])),
         teachers=_teachers(first),
         published=own.get("published", ""),
         source=own.get("source", ""),

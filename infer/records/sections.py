@@ -32,7 +32,7 @@ def stages_section(run: Run) -> Section:
     """Table of the artefacts of each stage: their number, how many were made or reused, and the time of making."""
     rows = [
         [stage, str(len(account["signatures"])), str(account["made"]), str(account["reused"])]
-        + [duration(account["seconds"])]
+        + ["-" if account.get("seconds") is None else duration(account["seconds"])]
         for stage, account in run.record["stages"].items()
         if account["signatures"]
     ]

@@ -3,6 +3,7 @@
 A file with another structure must not end a command that reads many files, so each is checked once, when it is read.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,13 +21,13 @@ def is_text(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """True for an integer or a float, even if it is not finite."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """True for a finite float, and for an integer in the range of floats."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def is_count(value: Any) -> bool:
-    """True for an integer."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """True for an integer in the range of floats."""
+    return isinstance(value, int) and is_number(value)
 
 
 def is_mapping(value: Any) -> bool:
@@ -62,6 +63,7 @@ _summary = fields({"mean": is_number, "std": optional(is_number), "n": is_count,
 _metrics = mapping_of(_summary)
 _per_student = mapping_of(_metrics)
 _storage = fields({}, total_bytes=optional(is_number), ipc_charged=optional(is_number))
+_machine = {"device": fields({"name": is_text}), "threads": is_count}
 _settings = fields(
     {"M": optional(is_count), "teachers": fields({"archs": _texts})},
     K=optional(is_count),
@@ -88,7 +90,13 @@ RECORD: Mapping[str, Check] = {
     "storage": _storage,
     "analyses": mapping_of(is_text),
     "environment": fields(
-        {}, protocol=optional(is_text), git_commit=optional(is_text), smallest_class=optional(is_count)
+        {},
+        **_machine,
+        computed_on=list_of(fields(_machine)),
+        precision=is_text,
+        protocol=optional(is_text),
+        git_commit=optional(is_text),
+        smallest_class=optional(is_count),
     ),
 }
 """Checks of a run's ``result.json``, by key."""
@@ -104,7 +112,7 @@ PROGRESS: Mapping[str, Check] = {
     "doing": optional(is_text),
     "done": optional(is_number),
     "total": optional(is_number),
-    "unit": optional(is_text),
+    "unit": is_text,
     "per_second": optional(is_number),
     "left_s": optional(is_number),
     "run_left_s": optional(is_number),

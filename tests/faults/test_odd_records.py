@@ -181,3 +181,69 @@ def test_an_odd_plan_of_a_sweep_leaves_the_records_of_its_jobs(infer, outputs, c
     for words in (["ls"], ["table", name], ["gc"]):
         code, out, err = infer(*words)
         assert (code, err) == (0, "") and (words == ["gc"] or ("0-M=1" in out and "1-M=2" in out))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("metrics.test/top1.mean", 10**400),
+        ("metrics.test/top1.n", 10**400),
+        ("metrics.test/top1.std", float("inf")),
+        ("storage.total_bytes", float("nan")),
+        ("stages.squeeze.seconds", float("inf")),
+        ("environment.threads", "two"),
+        ("environment.device", "cpu"),
+        ("environment.computed_on", [{"device": None}]),
+        ("environment.precision", {"a": 3}),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_value_that_would_end_a_command(infer, outputs, key, value):
+    _write_with(outputs, key, value)
+    _commands_go_on(infer, f"{key.partition('.')[0]} is not what a run writes there")
+
+
+@pytest.mark.parametrize(("key", "value"), [("config.ipc", float("inf")), ("stages.squeeze.seconds", None)])
+def test_a_value_that_is_shown_as_it_is(infer, outputs, key, value):
+    _write_with(outputs, key, value)
+    _commands_go_on(infer)
+
+
+def test_text_of_a_record_moves_no_cursor(infer, outputs):
+    """Whoever wrote it: a terminal obeys escapes."""
+    _write_with(outputs, "config.dataset.name", "\x1b[31mred\n")
+    for words in (["ls"], ["show", ODD], ["table", GOOD, ODD], ["diff", GOOD, ODD]):
+        out = infer(*words)[1]
+        assert "\x1b" not in out and "\\x1b[31mred" in out, words
+
+
+def test_an_unreadable_progress_file_is_none(infer, outputs):
+    _write_with(outputs, "status", "running")
+    whole = {"stage": "squeeze", "doing": "x", "done": 1, "total": 2, "unit": "images", "per_second": 1.0}
+    whole |= {"left_s": 1.0, "run_left_s": 1.0}
+    for key, value in (("left_s", float("inf")), ("unit", None), ("per_second", 10**400)):
+        write_json(outputs / "runs" / ODD / "progress.json", whole | {key: value})
+        code, out, err = infer("watch", ODD, "--once")
+        assert (code, err) == (0, "") and "1 running" in out and "squeeze" not in out
+
+
+@pytest.mark.parametrize("key", ["sets", "environment.threads", "storage.total_bytes"])
+def test_a_record_without_what_a_row_of_results_needs(infer, outputs, monkeypatch, key):
+    monkeypatch.setattr("infer.commands.results.add_results", lambda _: pytest.fail("nothing is added"))
+    _write_with(outputs, key, None)
+    code, _, err = infer("results", "matrix", "--add", ODD)
+    assert (code, err.count("\n")) == (2, 1) and "unexpected" not in err and ODD in err
+
+
+def _write_with(outputs: Path, key: str, value: Any) -> None:
+    """Write the odd run with ``value`` under ``key``; None: without the key, but for seconds."""
+    record = json.loads(json.dumps(record_of("", (97.0, 98.0)) | {"stages": stages(squeeze=["a" * 64])}))
+    *path, last = key.split(".")
+    group: Any = record
+    for part in path:
+        group = group[part]
+    if value is None and last != "seconds":
+        group.pop(last, None)
+    else:
+        group[last] = value
+    write_json(outputs / "runs" / ODD / "result.json", record)
