@@ -97,7 +97,7 @@ def test_a_package_that_jobs_cannot_import(monkeypatch, tmp_path, with_slurms_co
     answer = str(tmp_path / "infer.py") if other else ""
     monkeypatch.setattr(slurm.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, f"{answer}\n", ""))
     message = _refusal(SlurmCluster(snapshot=False))
-    assert f"would import {answer or 'no'} infer" in message
+    assert f"`import infer` finds {answer or 'nothing'}" in message
     assert 'pip install -e "' in message
 
 

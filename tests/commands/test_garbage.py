@@ -159,5 +159,5 @@ def test_what_is_printed_to_put_it_back_is_typed_as_it_stands(capsys, tmp_path):
     orphan = outputs / "teachers" / "digits-forgotten-01234567" / "record.json"
     write_json(orphan, {})
     assert type_infer(["gc", "--delete", "--outputs", str(outputs)]) == 0 and not orphan.exists()
-    command = capsys.readouterr().out.partition("Put the last back: ")[2].splitlines()[0]
+    command = capsys.readouterr().out.partition("To restore the last one: ")[2].splitlines()[0]
     assert subprocess.run(["bash", "-c", command]).returncode == 0 and orphan.is_file()

@@ -180,7 +180,7 @@ def test_a_damaged_folder_is_refused(importing, composed):
 
 @pytest.mark.parametrize(
     ("words", "told"),
-    [(["K=3"], "a set has its own size"), (["method.format=zip"], "use auto, ddranking")],
+    [(["K=3"], "an imported set has its own size"), (["method.format=zip"], "use auto, ddranking")],
 )
 def test_settings_that_mean_nothing_are_refused(importing, tree, words, told):
     with pytest.raises(UsageError, match=told):
