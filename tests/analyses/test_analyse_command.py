@@ -83,7 +83,10 @@ def test_the_command_makes_and_records_the_others(made, infer):
     assert [result["analysis"] for result in results] == names
     assert all(Path(file).is_file() for result in results for file in result["figures"])
     (said,) = [line for line in err.splitlines() if "no weights of this student are kept" in line]
-    assert re.match(r"digits-infer-M2-K3-static-convnet3_w32_batchnorm-0: .* trained again with its seed; (about|time: evaluate) ", said)
+    assert re.match(
+        r"digits-infer-M2-K3-static-convnet3_w32_batchnorm-0: .* trained again with its seed; (about|time: evaluate) ",
+        said,
+    )
     (panel,) = results[2]["panels"]
     assert panel["method"] == "infer" and panel["name"] == "digits-infer-M2-K3"
     assert sorted(_record(made)["analyses"]) == sorted(names)
