@@ -109,7 +109,7 @@ def _show_text(report: Report) -> None:
     console = Console(answers=True)
 
     def say(text: str = "", style: str | None = None) -> None:
-        console.say("\n".join(map(_on_one_line, text.split("\n"))), style=style)
+        console.say("\n".join(map(visible, text.split("\n"))), style=style)
 
     if report.title:
         say(report.title, style="bold")
@@ -122,7 +122,7 @@ def _show_text(report: Report) -> None:
             say()
         head, *body = aligned(section)
         say(head, style="bold")
-        print("\n".join([*body, *(f"  {_on_one_line(note)}" for note in section.notes)]))
+        print("\n".join([*body, *(f"  {visible(note)}" for note in section.notes)]))
     if report.closing and (report.sections or report.lines):
         say()
     for line in report.closing:
@@ -131,7 +131,7 @@ def _show_text(report: Report) -> None:
 
 def aligned(section: Section) -> list[str]:
     """Lines of the table ``section`` as text, beginning with the titles of columns."""
-    table = [[_on_one_line(cell) for cell in row] for row in (section.columns, *section.rows)]
+    table = [[visible(cell) for cell in row] for row in (section.columns, *section.rows)]
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     right = [column in section.numeric for column in section.columns]
     return [
@@ -141,11 +141,6 @@ def aligned(section: Section) -> list[str]:
         ).rstrip()
         for row in table
     ]
-
-
-def _on_one_line(text: str) -> str:
-    """``text`` without characters that would move the cursor of a terminal."""
-    return text if text.isprintable() else visible(text)
 
 
 def as_markdown(report: Report) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from infer.cluster.ending import end_with_launcher
+from infer.cluster.ending import end_with_parent, is_joblibs_worker
 from infer.config.cluster import JoblibCluster
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def enter(cluster: JoblibCluster) -> "torch.device | None":
     """Set the number of threads of this process, and return its GPU; None on a machine without GPUs."""
     import torch
 
-    end_with_launcher()
+    if is_joblibs_worker():  # and not with processes=1, for which joblib starts none
+        end_with_parent()
     torch.set_num_threads(cluster.threads or min(share_of_cores(cluster.processes), torch.get_num_threads()))
     gpus = torch.cuda.device_count()
     return torch.device("cuda", claim_gpu(gpus).number) if gpus else None

@@ -9,16 +9,16 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import torch
 
 from infer.cluster import enter_job
+from infer.cluster.ending import end, end_with_parent
 from infer.config import Config
 from infer.config.root import AUTO
 from infer.console import Console
@@ -31,9 +31,6 @@ from infer.pipeline.prepare import prepare
 from infer.ranks import ranks
 from infer.stages.make_artefacts import make_in_turn
 from infer.store import Artefact
-
-_PATIENCE_S = 20.0
-"""Seconds that a worker may take to write a checkpoint after a signal."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +116,9 @@ class LocalWorkers:
 
     def end(self) -> None:
         """End the workers and wait until they have written their checkpoints."""
-        for process, pipe in self._members:
+        for _, pipe in self._members:
             pipe.close()
-            process.terminate()
-        for process, _ in self._members:
-            process.join(_PATIENCE_S)
+        end([process for process, _ in self._members])
         self._members = []
 
 
@@ -148,16 +143,9 @@ def _work(pipe: Connection) -> None:
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
     with contextlib.suppress(KeyboardInterrupt, EOFError):
         interruption.handle_signals()
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        end_with_parent()
         while True:
             _share(pipe.recv())
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "it was spawned"
-    wait([parent.sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _share(run: SharedRun) -> None:

@@ -1,4 +1,4 @@
-"""The end of joblib's workers together with the process that launches their jobs."""
+"""The end of workers together with the process that started them."""
 
 import multiprocessing
 import os
@@ -18,11 +18,11 @@ import multiprocessing, time
 from infer.cluster import ending
 
 def work():
-    ending.end_with_launcher()
+    ending.end_with_parent()
     print(multiprocessing.current_process().pid, flush=True)
     time.sleep(60)
 
-multiprocessing.get_context("fork").Process(target=work, name="LokyProcess-1").start()
+multiprocessing.get_context("fork").Process(target=work).start()
 time.sleep(60)
 """
 _PATIENCE_S = 30
