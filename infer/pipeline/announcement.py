@@ -12,8 +12,8 @@ from infer.records.machines import joined
 from infer.tables import or_dash
 
 EMULATED_BF16 = (
-    "bf16 was asked for, and this processor has no instructions for it: training takes many times as long as in fp32 "
-    "(11 times was measured). Type precision=fp32"
+    "bf16 was asked for, and this processor has no instructions for it: training takes many times as long as in fp32. "
+    "Type precision=fp32"
 )
 _SMALL_BATCH = 8
 """Ratio of the batch size to that of the last batch from which on the run prints a warning."""
